@@ -13,6 +13,9 @@ if KERAS_3 and keras.backend.backend() != "tensorflow":
         f" {keras.backend.backend()!r}; set KERAS_BACKEND=tensorflow."
     )
 
+# Aggregation and synchronization of weights that replicas keep for themselves.
+_STATISTICS = {"copied": ("none", "auto"), "averaged": ("mean", "on_read")}
+
 register = keras.saving.register_keras_serializable(package="simclr_keras")
 
 
@@ -33,29 +36,36 @@ def dtype_policy_name(dtype=None):
     return dtype if isinstance(dtype, str) else dtype.name
 
 
-def add_uncast_weight(layer, name, shape, initializer, trainable):
+def add_uncast_weight(layer, name, shape, initializer, kind):
     """Adds a weight that mixed precision leaves as it is when it is read.
 
-    One that is not trainable is a statistic: under a distribution strategy
-    every replica keeps its own, and reading it from outside the replicas, as
-    saving does, gives the mean. Assign the result to an attribute of `layer`.
+    Assign the result to an attribute of `layer`.
+
+    Args:
+        layer: Keras layer.
+        name: name of the weight.
+        shape: its shape.
+        initializer: its initialiser.
+        kind: `"trained"`; or a statistic, of which every replica keeps a copy
+            of its own: `"copied"`, where all replicas assign the same values,
+            so that any copy is the value; `"averaged"`, where reading it from
+            outside the replicas, as saving does, gives their mean.
     """
+    if kind == "trained":
+        cast = "autocast" if KERAS_3 else "experimental_autocast"
+        return layer.add_weight(
+            name=name, shape=shape, initializer=initializer, **{cast: False}
+        )
+    aggregation, synchronization = _STATISTICS[kind]
     if not KERAS_3:
-        options = {}
-        if not trainable:
-            options["synchronization"] = tf.VariableSynchronization.ON_READ
-            options["aggregation"] = tf.VariableAggregation.MEAN
         return layer.add_weight(
             name=name,
             shape=shape,
             initializer=initializer,
-            trainable=trainable,
+            trainable=False,
             experimental_autocast=False,
-            **options,
-        )
-    if trainable:
-        return layer.add_weight(
-            name=name, shape=shape, initializer=initializer, autocast=False
+            synchronization=tf.VariableSynchronization[synchronization.upper()],
+            aggregation=tf.VariableAggregation[aggregation.upper()],
         )
     return keras.Variable(
         initializer=keras.initializers.get(initializer),
@@ -63,10 +73,94 @@ def add_uncast_weight(layer, name, shape, initializer, trainable):
         dtype=layer.variable_dtype,
         trainable=False,
         autocast=False,
-        aggregation="mean",
-        synchronization="on_read",
+        aggregation=aggregation,
+        synchronization=synchronization,
         name=name,
     )
+
+
+class ReplicatedMean(keras.metrics.Mean):
+    """A running mean to which all replicas add the same value.
+
+    Each replica keeps a copy, so that reading it needs no collective: one
+    process may read it while others do something else.
+    """
+
+    if KERAS_3:
+
+        def add_variable(self, shape, initializer, dtype=None, **kwargs):
+            """Adds a variable that is copied to each replica."""
+            return keras.Variable(
+                initializer=keras.initializers.get(initializer),
+                shape=shape,
+                dtype=dtype or self.dtype,
+                trainable=False,
+                aggregation="none",
+                name=kwargs.get("name"),
+            )
+    else:
+
+        def add_weight(self, name, **kwargs):
+            """Adds a variable that is copied to each replica."""
+            kwargs["aggregation"] = tf.VariableAggregation.NONE
+            kwargs["synchronization"] = tf.VariableSynchronization.AUTO
+            return super().add_weight(name, **kwargs)
+
+
+class TrainedByReplicas(keras.Model):
+    """Base of a model that can be trained under a distribution strategy.
+
+    Keras 3 would build it from a batch of which it takes the mean over the
+    replicas, for which integers have no collective; and averages what steps
+    log over its first axis, which scalars do not have.
+    """
+
+    def build_state(self):
+        """Creates the optimizer's variables, under the model's strategy."""
+        with self.distribute_strategy.scope():
+            build_optimizer(self.optimizer, self.trainable_variables)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if self.optimizer is not None:
+            self.build_state()
+
+    def step_logs(self, logs):
+        """What a step returns, such that Keras can reduce it."""
+        if not (KERAS_3 and spans_processes(tf.distribute.get_strategy())):
+            return logs
+        return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+
+
+def spans_processes(strategy):
+    """Whether a strategy's replicas live in several processes."""
+    several = tf.distribute.MultiWorkerMirroredStrategy
+    return (
+        isinstance(strategy, several)
+        and strategy.extended._in_multi_worker_mode()
+    )
+
+
+def build_optimizer(optimizer, variables):
+    """Creates an optimizer's state, once; one of an older kind waits."""
+    if hasattr(optimizer, "build") and not is_built(optimizer):
+        optimizer.build(variables)
+
+
+def is_built(optimizer):
+    """Whether an optimizer has its state."""
+    return getattr(optimizer, "built" if KERAS_3 else "_built", False)
+
+
+def build_metrics(model, y_true, y_pred):
+    """Creates the metrics that a model was compiled with."""
+    if not KERAS_3:
+        if not model.compiled_loss.built:
+            model.compiled_loss.build(y_pred)
+        if not model.compiled_metrics.built:
+            model.compiled_metrics.build(y_pred, y_true)
+    elif model._compile_metrics is not None:
+        if not model._compile_metrics.built:
+            model._compile_metrics.build(y_true, y_pred)
 
 
 def minimize(optimizer, tape, loss, variables):
@@ -164,7 +258,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def build(self, variables):
         """Creates the slots, once."""
-        if getattr(self, "built" if KERAS_3 else "_built", False):
+        if is_built(self):
             return
         super().build(variables)
         self.create_slots(variables)

@@ -1,3 +1,4 @@
+from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
 from simclr_keras.contrastive.health import representation_health
 from simclr_keras.contrastive.losses import LOSSES
 from simclr_keras.contrastive.losses import make_loss
@@ -11,6 +12,7 @@ from simclr_keras.contrastive.nt_xent import nt_xent
 
 __all__ = [
     "LOSSES",
+    "ContrastiveLoss",
     "MarginTriplet",
     "NTLogistic",
     "NTXent",

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import randomness
+from simclr_keras import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.optimizers import l2_penalty
@@ -180,7 +181,7 @@ class Classifier(keras.Model):
         seeds = randomness.stateless_seeds(
             self.seed,
             fitting.training_step(self.optimizer),
-            fitting.global_positions(tf.shape(images)[0]),
+            replicas.positions(tf.shape(images)[0]),
             view=0,
         )
         return self.views(images, seeds)

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from simclr_keras import compat
+
 
 class EpochOrder(keras.callbacks.Callback):
     """Tells a data set of `simclr_keras.data` which epoch begins.
@@ -59,22 +61,12 @@ def image_size_of(data):
 def compile_from_config(model, config):
     """Compiles a model that was loaded; its optimizer gets its slots."""
     model.compile(**keras.saving.deserialize_keras_object(config))
-    if hasattr(model.optimizer, "build"):
-        model.optimizer.build(model.trainable_variables)
+    compat.build_optimizer(model.optimizer, model.trainable_variables)
 
 
 def training_step(optimizer):
     """Number of the training step that runs now: int64 scalar from 0."""
     return tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int64)
-
-
-def global_positions(batch_size):
-    """Places of this replica's images in the global batch: int64 `[B]`."""
-    context = tf.distribute.get_replica_context()
-    replica = 0 if context is None else context.replica_id_in_sync_group
-    replica = tf.cast(replica, tf.int64)
-    batch_size = tf.cast(batch_size, tf.int64)
-    return replica * batch_size + tf.range(batch_size)
 
 
 def build_size(encoder):

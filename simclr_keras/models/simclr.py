@@ -4,9 +4,12 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import replicas
+from simclr_keras.contrastive import ContrastiveLoss
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
 from simclr_keras.contrastive import representation_health
+from simclr_keras.contrastive.similarity import as_float
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.networks import ProjectionHead
@@ -30,11 +33,11 @@ class _Counter:
             0,
             trainable=False,
             dtype=tf.int64,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            aggregation=tf.VariableAggregation.NONE,  # all count alike
         )
 
 
-class _SampledMean(keras.metrics.Mean):
+class _SampledMean(compat.ReplicatedMean):
     """Mean over the steps that were measured; no number where none was."""
 
     def result(self):
@@ -42,7 +45,7 @@ class _SampledMean(keras.metrics.Mean):
 
 
 @compat.register
-class SimCLR(keras.Model):
+class SimCLR(compat.TrainedByReplicas):
     """Contrastive pre-training of an image encoder.
 
     One training step draws two views of every image, maps both to
@@ -61,6 +64,11 @@ class SimCLR(keras.Model):
 
     Calling the model maps images to a dict with `h` `[B, C]`, `z` `[B, d]` and,
     with a probe, `probe_logits`, in inference mode by default.
+
+    Under a `tf.distribute` strategy the views of all replicas are negatives for
+    all, gradients flow back through them, and metrics are those of the global
+    batch, which must divide by the number of replicas. For one seed and one
+    global batch the training is the same on any number of them.
 
     Logged metrics: `loss` (contrastive, also as `val_loss`),
     `contrastive_accuracy`, `contrastive_top5`, `contrastive_entropy`; of the
@@ -130,7 +138,7 @@ class SimCLR(keras.Model):
         names = ["loss", *_CONTRASTIVE]
         if self.probe is not None:
             names += ["probe_loss", "probe_accuracy"]
-        self._means = [keras.metrics.Mean(name=name) for name in names]
+        self._means = [compat.ReplicatedMean(name=name) for name in names]
         self._means += [_SampledMean(name=name) for name in _HEALTH]
         self._validation = _Counter()
         self(tf.zeros((1, *fitting.build_size(encoder), 3)))
@@ -198,8 +206,7 @@ class SimCLR(keras.Model):
         with tf.GradientTape() as tape:
             loss, logs = self._forward(batch, step, first_view=0, training=True)
             # The replicas' gradients are summed: the mean over replicas.
-            strategy = tf.distribute.get_strategy()
-            loss /= strategy.num_replicas_in_sync
+            loss /= replicas.here()[0]
         compat.minimize(self.optimizer, tape, loss, self.trainable_variables)
         return self._update(logs, health=step % _HEALTH_EVERY == 0)
 
@@ -213,14 +220,15 @@ class SimCLR(keras.Model):
 
     def _forward(self, batch, step, first_view, training):
         """Total loss and a dict of what is to be logged."""
-        positions = fitting.global_positions(tf.shape(batch.images)[0])
+        positions = replicas.positions(tf.shape(batch.images)[0])
         view_a, view_b = self.views(
             batch.images, step, positions=positions, first_view=first_view
         )
         both = self(tf.concat([view_a, view_b], axis=0), training=training)
         z_a, z_b = tf.split(both["z"], 2, axis=0)
-        loss = self.loss(z_a, z_b)
-        logs = {"loss": loss, "z": (tf.stop_gradient(z_a), z_b)}
+        candidates = _candidates(z_a, z_b)
+        loss = self._contrast(z_a, z_b, candidates)
+        logs = {"loss": loss, "z": (z_a, z_b, candidates)}
         if self.probe is not None:
             logits, labels = self._probe_outputs(batch, both)
             probe_loss, logs["probe_accuracy"] = _classification(logits, labels)
@@ -240,25 +248,42 @@ class SimCLR(keras.Model):
         h = self.embed(images, training=False)
         return self.probe(tf.stop_gradient(h)), batch.labels
 
+    def _contrast(self, z_a, z_b, candidates):
+        """Contrastive loss of this replica's anchors, or of the batch."""
+        if candidates and not isinstance(self.loss, ContrastiveLoss):
+            # A loss of the user's knows two views only: all replicas compute
+            # the whole, and the mean over them is the same.
+            return self.loss(
+                candidates["z_a_global"], candidates["z_b_global"]
+            )
+        return self.loss(z_a, z_b, **candidates)
+
     def _update(self, logs, health):
-        z_a, z_b = logs.pop("z")
+        z_a, z_b, candidates = logs.pop("z")
         contrast = contrastive_metrics(
             z_a,
             z_b,
             temperature=getattr(self.loss, "temperature", 1.0),
             normalize=getattr(self.loss, "normalize", True),
+            **candidates,
+        )
+        everything = (
+            candidates.get("z_a_global", z_a),
+            candidates.get("z_b_global", z_b),
         )
         measured = tf.cond(
             tf.cast(health, tf.bool),
-            lambda: representation_health(z_a, z_b),
+            lambda: representation_health(*everything),
             lambda: dict.fromkeys(_HEALTH, tf.constant(0.0)),
         )
-        logs.update(contrast)
+        logs = replicas.mean({**logs, **contrast})
         logs.update(measured)
         weights = dict.fromkeys(_HEALTH, tf.cast(health, tf.float32))
         for mean in self._means:
             mean.update_state(logs[mean.name], weights.get(mean.name))
-        return {mean.name: mean.result() for mean in self._means}
+        return self.step_logs(
+            {mean.name: mean.result() for mean in self._means}
+        )
 
     def get_config(self):
         """Arguments of the model, nested layers serialised."""
@@ -283,6 +308,20 @@ class SimCLR(keras.Model):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _candidates(z_a, z_b):
+    """Arguments of a loss that make all replicas' views its candidates."""
+    count, replica = replicas.here()
+    if count == 1:
+        return {}
+    both = tf.stack([as_float(z_a), as_float(z_b)], axis=1)  # [n, 2, d]
+    z_a_global, z_b_global = tf.unstack(replicas.gather(both), axis=1)
+    return {
+        "z_a_global": z_a_global,
+        "z_b_global": z_b_global,
+        "first_anchor": replica * tf.shape(z_a)[0],
+    }
 
 
 def _classification(logits, labels):

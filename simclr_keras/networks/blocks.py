@@ -24,12 +24,14 @@ class BlockSettings:
         se_ratio: The same for squeeze-excite; 0: none.
         last_gamma: Initial scale of the last normalisation of a block: zeros,
             so that blocks are identities at first, or ones.
+        global_bn: Whether batch norm spans all replicas.
     """
 
     policy: str
     sk_ratio: float = 0.0
     se_ratio: float = 0.0
     last_gamma: str = "zeros"
+    global_bn: bool = True
 
 
 @compat.register
@@ -137,7 +139,10 @@ def conv(x, filters, size, name, settings, stride=1, **options):
 def norm(x, name, settings, gamma_initializer="ones"):
     """Batch normalisation."""
     return BatchNormalization(
-        gamma_initializer=gamma_initializer, name=name, dtype=settings.policy
+        gamma_initializer=gamma_initializer,
+        synchronized=settings.global_bn,
+        name=name,
+        dtype=settings.policy,
     )(x)
 
 

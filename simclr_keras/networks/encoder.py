@@ -24,13 +24,14 @@ class StagedEncoder(keras.Model):
     Args:
         inputs: Symbolic images, a `keras.Input`.
         outputs: Symbolic features.
-        policy: Name of the dtype policy of the layers.
+        settings: `blocks.BlockSettings` of the layers.
         name: Name of the model, or None.
     """
 
-    def __init__(self, inputs, outputs, policy, name=None):
+    def __init__(self, inputs, outputs, settings, name=None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
-        self._policy_name = policy
+        self._policy_name = settings.policy
+        self.global_bn = settings.global_bn
 
     def call(self, inputs, training=None, mask=None):
         """Features of images; refuses integers: they are not in [0, 1]."""
@@ -137,6 +138,7 @@ class StagedEncoder(keras.Model):
         return {
             "name": self.name,
             "dtype": self._policy_name,
+            "global_bn": self.global_bn,
             "frozen_through": self.frozen_through,
         }
 

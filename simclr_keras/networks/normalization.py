@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import replicas
 
 
 @compat.register
@@ -20,8 +21,13 @@ class BatchNormalization(keras.layers.Layer):
     Under mixed precision weights, statistics and sums are float32, inputs and
     outputs have the compute dtype. float64 is composed of single operations,
     as no kernel fuses it. A batch without rows leaves the moving statistics
-    alone. Under a distribution strategy each replica normalises with the
-    moments of its own rows; the moving statistics are averaged when saved.
+    alone.
+
+    Under a distribution strategy the moments are those of the global batch,
+    and gradients flow through them to every replica's rows; the replicas must
+    hold equally many. One collective goes forward, one back. With
+    `synchronized=False` each replica normalises with the moments of its own
+    rows, and the moving statistics are averaged when saved.
 
     Args:
         momentum: Share of the moving statistics that one step keeps, in
@@ -32,6 +38,7 @@ class BatchNormalization(keras.layers.Layer):
         gamma_initializer: Initialiser of `gamma`; "zeros" makes the residual
             block that ends with this layer start as the identity. Default
             "ones".
+        synchronized: Whether moments are those of all replicas. Default True.
         **kwargs: `name`, `dtype`, `trainable` of a Keras layer.
 
     Call:
@@ -52,7 +59,8 @@ class BatchNormalization(keras.layers.Layer):
                [ 1.]], dtype=float32)
 
     References:
-        Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1.
+        Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1. Over replicas:
+        Chen et al. 2020, arXiv 2002.05709, section 2.2.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class BatchNormalization(keras.layers.Layer):
         center=True,
         scale=True,
         gamma_initializer="ones",
+        synchronized=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -75,6 +84,7 @@ class BatchNormalization(keras.layers.Layer):
         self.epsilon = float(epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
+        self.synchronized = bool(synchronized)
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.gamma = None
         self.beta = None
@@ -87,27 +97,32 @@ class BatchNormalization(keras.layers.Layer):
                 f" known last dimension. Received: shape {tuple(input_shape)}"
             )
 
-        def weight(name, initializer, trainable):
+        def weight(name, initializer, kind="trained"):
             return compat.add_uncast_weight(
-                self, name, (input_shape[-1],), initializer, trainable
+                self, name, (input_shape[-1],), initializer, kind
             )
 
         if self.scale:
-            self.gamma = weight("gamma", self.gamma_initializer, True)
+            self.gamma = weight("gamma", self.gamma_initializer)
         if self.center:
-            self.beta = weight("beta", "zeros", True)
-        self.moving_mean = weight("moving_mean", "zeros", False)
-        self.moving_variance = weight("moving_variance", "ones", False)
+            self.beta = weight("beta", "zeros")
+        # Of the global batch, all replicas compute the same statistics.
+        kind = "copied" if self.synchronized else "averaged"
+        self.moving_mean = weight("moving_mean", "zeros", kind)
+        self.moving_variance = weight("moving_variance", "ones", kind)
         self.built = True
 
     def call(self, x, training=None):
         """Normalises `x`; in training mode updates the moving statistics."""
         dtype = tf.float64 if x.dtype == "float64" else tf.float32
-        normalize = _normalize if dtype == tf.float64 else _normalize_fused
+        fused = dtype == tf.float32
+        normalize = _normalize_fused if fused else _normalize
         ones = tf.ones(x.shape[-1:], dtype)
         gamma = tf.cast(self.gamma, dtype) if self.scale else ones
         beta = tf.cast(self.beta, dtype) if self.center else 0.0 * ones
         if training and self.trainable:
+            if self.synchronized and replicas.here()[0] > 1:
+                normalize = _synchronized_fused if fused else _synchronized
             y, mean, variance = normalize(x, gamma, beta, self.epsilon)
             rows = tf.reduce_prod(tf.shape(x)[:-1])
             self._follow(self.moving_mean, mean, rows)
@@ -140,6 +155,7 @@ class BatchNormalization(keras.layers.Layer):
             "center": self.center,
             "scale": self.scale,
             "gamma_initializer": initializer,
+            "synchronized": self.synchronized,
         }
 
 
@@ -158,12 +174,9 @@ def _normalize(x, gamma, beta, epsilon, moments=None):
 
 def _normalize_fused(x, gamma, beta, epsilon, moments=None):
     """The same in one kernel, for float32, bfloat16 and float16."""
-    channels = x.shape[-1]
-    # The kernel knows images only: rows become images of one pixel.
-    images = x if x.shape.rank == 4 else tf.reshape(x, [-1, 1, 1, channels])
     mean, variance = ([], []) if moments is None else moments
     result = tf.raw_ops.FusedBatchNormV3(
-        x=images,
+        x=_as_images(x),
         scale=gamma,
         offset=beta,
         mean=mean,
@@ -181,3 +194,75 @@ def _normalize_fused(x, gamma, beta, epsilon, moments=None):
         result.batch_variance, (count - 1.0) / tf.maximum(count, 1.0)
     )
     return y, result.batch_mean, biased
+
+
+def _global_moments(mean, variance):
+    """Moments of all replicas' rows from those of each replica's.
+
+    The variance between the replicas' means is added to the mean of their
+    variances: nothing cancels, as it would in E[x^2] - E[x]^2.
+    """
+    parts = replicas.gather(tf.stack([mean, variance])[tf.newaxis])
+    means, variances = parts[:, 0], parts[:, 1]  # [R, C] each
+    mean = tf.reduce_mean(means, axis=0)
+    between = tf.reduce_mean(tf.math.squared_difference(means, mean), axis=0)
+    return mean, tf.reduce_mean(variances, axis=0) + between
+
+
+def _synchronized(x, gamma, beta, epsilon):
+    """`_normalize` with the moments of all replicas' rows."""
+    return _normalize(x, gamma, beta, epsilon, _global_moments(*_moments(x)))
+
+
+def _synchronized_fused(x, gamma, beta, epsilon):
+    """The same with fused kernels, which know the rows of one replica only.
+
+    With dy the gradient of the output, n the rows of all replicas and
+    u = (x - mean) / sqrt(variance + epsilon), that of the input is
+
+        gamma / sqrt(variance + epsilon) (dy - sum(dy) / n - u sum(dy u) / n)
+
+    where the sums are over all replicas. The kernel for frozen moments gives
+    the first term and this replica's part of both sums; the other two terms
+    have the form of a normalisation.
+    """
+
+    @tf.custom_gradient
+    def forward(x, gamma, beta):
+        ones = tf.ones_like(gamma)
+        own = _normalize_fused(x, ones, 0.0 * ones, epsilon)[1:]
+        moments = _global_moments(*own)
+        y = _normalize_fused(x, gamma, beta, epsilon, moments)[0]
+
+        def backward(dy, *_):
+            kernel = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=_as_images(dy),
+                x=_as_images(x),
+                scale=gamma,
+                reserve_space_1=moments[0],
+                reserve_space_2=moments[1],
+                reserve_space_3=[],
+                epsilon=epsilon,
+                is_training=False,
+            )
+            own = [kernel.scale_backprop, kernel.offset_backprop]
+            rows = tf.reduce_prod(tf.shape(x)[:-1]) * replicas.here()[0]
+            means = replicas.all_reduce(tf.stack(own))
+            means /= tf.cast(rows, tf.float32)
+            rate = -gamma * tf.math.rsqrt(moments[1] + epsilon)
+            rest = _normalize_fused(
+                x, rate * means[0], rate * means[1], epsilon, moments
+            )[0]
+            dx = tf.reshape(kernel.x_backprop, tf.shape(x)) + rest
+            return dx, own[0], own[1]
+
+        return (y, *moments), backward
+
+    return forward(x, gamma, beta)
+
+
+def _as_images(x):
+    """The kernel knows images only: rows become images of one pixel."""
+    if x.shape.rank == 4:
+        return x
+    return tf.reshape(x, [-1, 1, 1, x.shape[-1]])

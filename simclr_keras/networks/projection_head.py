@@ -24,6 +24,7 @@ class ProjectionHead(keras.layers.Layer):
             3 as in SimCLRv2; 2 in SimCLR.
         out_dim: Dimension of z, at least 1; not used by "none". Default 128.
         width: Dimension of the hidden layers. Default None: that of h.
+        global_bn: Whether batch norm spans all replicas. Default True.
         **kwargs: `name`, `dtype`, `trainable` of a Keras layer.
 
     Call:
@@ -52,6 +53,7 @@ class ProjectionHead(keras.layers.Layer):
         num_layers=3,
         out_dim=128,
         width=None,
+        global_bn=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -67,6 +69,7 @@ class ProjectionHead(keras.layers.Layer):
         self.num_layers = num_layers
         self.out_dim = out_dim
         self.width = width
+        self.global_bn = bool(global_bn)
         self.dense_layers = []
         self.norm_layers = []
 
@@ -95,7 +98,10 @@ class ProjectionHead(keras.layers.Layer):
                 dtype=policy,
             )
             norm = BatchNormalization(
-                center=not last, name=f"norm_{index}", dtype=policy
+                center=not last,
+                synchronized=self.global_bn,
+                name=f"norm_{index}",
+                dtype=policy,
             )
             for layer, size in ((dense, dim), (norm, units)):
                 with tf.name_scope(layer.name):
@@ -184,6 +190,7 @@ class ProjectionHead(keras.layers.Layer):
             "num_layers": self.num_layers,
             "out_dim": self.out_dim,
             "width": self.width,
+            "global_bn": self.global_bn,
         }
 
 

@@ -45,6 +45,8 @@ class ResNet(StagedEncoder):
         small_images: Whether the stem is a 3x3 convolution of stride 1 without
             pooling, for images of 32 pixels or so. Default False: 7x7 (or
             three 3x3) of stride 2 and a max pool.
+        global_bn: Whether batch norm spans all replicas of a distribution
+            strategy. Default True.
         name: Name of the model. Default "resnet<depth>".
         dtype: A dtype policy or its name. Default: Keras's global one.
 
@@ -76,12 +78,15 @@ class ResNet(StagedEncoder):
         sk_ratio=0.0,
         se_ratio=0.0,
         small_images=False,
+        global_bn=True,
         name=None,
         dtype=None,
     ):
         _check(depth, width, sk_ratio, se_ratio)
         policy = compat.dtype_policy_name(dtype)
-        settings = blocks.BlockSettings(policy, sk_ratio, se_ratio)
+        settings = blocks.BlockSettings(
+            policy, sk_ratio, se_ratio, global_bn=global_bn
+        )
         images = image_input(policy)
         x = _stem(images, width, small_images, settings)
         path = blocks.basic_path if depth < 50 else blocks.bottleneck_path
@@ -104,7 +109,7 @@ class ResNet(StagedEncoder):
                     settings=settings,
                 )
         h = blocks.SpatialMean(name="pooled_features", dtype=policy)(x)
-        super().__init__(images, h, policy, name or f"resnet{depth}")
+        super().__init__(images, h, settings, name or f"resnet{depth}")
         self.depth = depth
         self.width = width
         self.sk_ratio = sk_ratio

@@ -18,6 +18,7 @@ class TinyResNet(StagedEncoder):
     Args:
         channels: Channels of the blocks, positive whole numbers; the stem has
             as many as the first. Default (32, 64, 128).
+        global_bn: Whether batch norm spans all replicas. Default True.
         name: Name of the model. Default "tiny_resnet".
         dtype: A dtype policy or its name. Default: Keras's global one.
 
@@ -38,12 +39,16 @@ class TinyResNet(StagedEncoder):
         He et al. 2015, arXiv 1512.03385, section 3.3.
     """
 
-    def __init__(self, channels=(32, 64, 128), *, name=None, dtype=None):
+    def __init__(
+        self, channels=(32, 64, 128), *, global_bn=True, name=None, dtype=None
+    ):
         channels = _checked(channels)
         policy = compat.dtype_policy_name(dtype)
         # Runs of minutes do not wait until blocks wake up: on the embedded data
         # set, 96 % linear accuracy after 1,250 steps instead of 82 %.
-        settings = blocks.BlockSettings(policy, last_gamma="ones")
+        settings = blocks.BlockSettings(
+            policy, last_gamma="ones", global_bn=global_bn
+        )
         images = image_input(policy)
         x = blocks.conv(
             images, channels[0], 3, "initial_conv", settings, stride=2
@@ -62,7 +67,7 @@ class TinyResNet(StagedEncoder):
                 settings=settings,
             )
         h = blocks.SpatialMean(name="pooled_features", dtype=policy)(x)
-        super().__init__(images, h, policy, name or "tiny_resnet")
+        super().__init__(images, h, settings, name or "tiny_resnet")
         self.channels = channels
 
     def get_config(self):
