@@ -3,58 +3,109 @@
 import tensorflow as tf
 
 
+# All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
+WHOLE = (0, 1)
+
+
 def by_epoch(one_epoch, steps):
     """Makes a dataset whose every iteration is the next epoch.
 
     Args:
-        one_epoch: function of (epoch, first step), `int64` scalar tensors,
-            that returns the `tf.data.Dataset` of that epoch's batches from
-            that step on.
+        one_epoch: function of (epoch, first step, part) that returns the
+            `tf.data.Dataset` of that epoch's batches from that step on. Epoch
+            and step are `int64` scalar tensors; the part is a pair (i, n) of
+            integers: rows `i b / n` to `(i + 1) b / n` of each batch of b.
         steps: number of batches of an epoch.
 
     Returns:
-        `tf.data.Dataset` of `steps` batches, with three more attributes.
-        `epoch`: `int64` `tf.Variable`, the number of the next epoch; read
-        when the first batch of an iteration is drawn, and then advanced by
-        one. `one_epoch` and `steps`: the arguments.
+        `tf.data.Dataset` of `steps` batches, with more attributes. `epoch`:
+        `int64` `tf.Variable`, the number of the next epoch; read when the
+        first batch of an iteration is drawn, and then advanced by one.
+        `first_step`: the same for the step in that epoch to begin with, and
+        then 0 again; the iteration ends with the epoch, after fewer batches.
+        `one_epoch` and `steps`: the arguments.
     """
     with tf.device("CPU:0"):
         epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
-    return _build(one_epoch, steps, epoch, 0)
+        first_step = tf.Variable(0, trainable=False, dtype=tf.int64)
+    return _build(one_epoch, steps, epoch, first_step, 0)
 
 
-def _build(one_epoch, steps, epoch, first_step):
-    def take_number(_):
-        return epoch.assign_add(1, read_value=True) - 1
+def _build(one_epoch, steps, epoch, first_step, skipped):
+    def batches(number, step):
+        return one_epoch(number, step + skipped, WHOLE)
 
-    # There is no Python control flow over tensors in the pipeline, and
-    # AutoGraph's search for it would take most of the tracing time.
-    @tf.autograph.experimental.do_not_convert
-    def batches(number):
-        return one_epoch(number, tf.constant(first_step, tf.int64))
-
-    # Nothing runs before the first batch is asked for: Keras 2 makes the
-    # iterator before, Keras 3 after the callbacks' on_epoch_begin.
-    options = tf.data.Options()
-    options.experimental_warm_start = False
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    dataset = tf.data.Dataset.range(1).map(take_number).flat_map(batches)
-    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset = _from_start(epoch, first_step, batches)
     dataset = dataset.apply(
-        tf.data.experimental.assert_cardinality(steps - first_step)
+        tf.data.experimental.assert_cardinality(steps - skipped)
     )
-    dataset = dataset.with_options(options)
     dataset.epoch = epoch
+    dataset.first_step = first_step
     dataset.one_epoch = one_epoch
     dataset.steps = steps
     return dataset
 
 
+def _from_start(epoch, first_step, batches):
+    """Dataset of `batches(epoch, step)`, read off the variables each time."""
+
+    def take_start(_):
+        step = tf.identity(first_step)
+        with tf.control_dependencies([step]):
+            reset = first_step.assign(0, read_value=False)
+        with tf.control_dependencies([reset]):
+            return epoch.assign_add(1, read_value=True) - 1, step
+
+    # There is no Python control flow over tensors in the pipeline, and
+    # AutoGraph's search for it would take most of the tracing time.
+    batches = tf.autograph.experimental.do_not_convert(batches)
+    # Nothing runs before the first batch is asked for: Keras 2 makes the
+    # iterator before, Keras 3 after the callbacks' on_epoch_begin.
+    options = tf.data.Options()
+    options.experimental_warm_start = False
+    options.deterministic = True
+    # Where processes share the batches of a whole dataset, as in validation,
+    # each takes its rows of the batch, in the order of the replicas.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    dataset = tf.data.Dataset.range(1).map(take_start).flat_map(batches)
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def endless(dataset, part):
+    """One process's part of all batches, epoch after epoch.
+
+    It makes and decodes nothing else.
+
+    Args:
+        dataset: a dataset of `make_dataset` for training, or of `grouped` or
+            `with_probe` ones; its batches divide by the number of parts.
+        part: pair of integers (i, n): rows `i b / n` to `(i + 1) b / n` of
+            each batch of b.
+
+    Returns:
+        `tf.data.Dataset` that never ends. An iteration begins where `epoch`
+        and `first_step` of the given dataset say, which it shares.
+
+    Raises:
+        ValueError: the dataset is another.
+    """
+    _require_epochs("dataset", dataset)
+
+    def batches(first, step):
+        def one_epoch(number):
+            begin = tf.where(number == first, step, 0)
+            return dataset.one_epoch(number, begin, part)
+
+        last = tf.constant(2**62, tf.int64)
+        return tf.data.Dataset.range(first, last).flat_map(one_epoch)
+
+    return _from_start(dataset.epoch, dataset.first_step, batches)
+
+
 def from_step(dataset, step):
-    """Returns the rest of an epoch, to resume in the middle of it.
+    """Returns the rest of an epoch.
 
     What lies before is skipped without decoding an image.
 
@@ -75,7 +126,13 @@ def from_step(dataset, step):
             f"`step` must be in [0, {dataset.steps}), the steps of an epoch."
             f" Received: step={step!r}"
         )
-    return _build(dataset.one_epoch, dataset.steps, dataset.epoch, step)
+    return _build(
+        dataset.one_epoch,
+        dataset.steps,
+        dataset.epoch,
+        dataset.first_step,
+        step,
+    )
 
 
 def grouped(dataset, count):
@@ -98,12 +155,12 @@ def grouped(dataset, count):
     if count < 1:
         raise ValueError(f"`count` must be at least 1. Received: {count!r}")
 
-    def one_group(epoch, first_step):
+    def one_group(epoch, first_step, part):
         first, within = first_step // dataset.steps, first_step % dataset.steps
 
         def one_epoch(number):
             step = tf.where(number == first, within, 0)
-            return dataset.one_epoch(epoch * count + number, step)
+            return dataset.one_epoch(epoch * count + number, step, part)
 
         return tf.data.Dataset.range(first, count).flat_map(one_epoch)
 
@@ -140,18 +197,19 @@ def with_probe(dataset, labelled_dataset):
         )
     rounds = -(-dataset.steps // labelled_dataset.steps)
 
-    def one_epoch(epoch, first_step):
+    def one_epoch(epoch, first_step, part):
         skipped = first_step // labelled_dataset.steps
         within = first_step % labelled_dataset.steps
 
         def probe_round(number):
             first = tf.where(number == skipped, within, 0)
-            return labelled_dataset.one_epoch(epoch * rounds + number, first)
+            epoch_number = epoch * rounds + number
+            return labelled_dataset.one_epoch(epoch_number, first, part)
 
         numbers = tf.data.Dataset.range(skipped, rounds)
         batches = tf.data.Dataset.zip(
             (
-                dataset.one_epoch(epoch, first_step),
+                dataset.one_epoch(epoch, first_step, part),
                 numbers.flat_map(probe_round),
             )
         )

@@ -181,12 +181,19 @@ class Batches:
     steps: int
     total: int
 
-    def __call__(self, epoch, first_step):
+    def __call__(self, epoch, first_step, part):
         """Dataset of (pixels, labels) from a step of an epoch on."""
         upright = self.examples.source.upright
         found = self.examples.epoch(
             epoch, first_step * self.batch_size, self.total
         )
+        index, parts = part
+        size = self.batch_size // parts
+        if parts > 1:
+            # Before anything is read or decoded.
+            found = found.filter(
+                lambda number, _: number % self.batch_size // size == index
+            )
         found = found.map(self._read, tf.data.AUTOTUNE)
         if self.draw is not None:
             # One photograph at a time, the sampler's hundred tiny ops would
@@ -206,9 +213,9 @@ class Batches:
         end = tf.constant(-1, tf.int64)
         end = (end, end, tf.zeros(self.shape, tf.uint8))
         end = tf.data.Dataset.from_tensors(end)
-        batches = found.concatenate(end).batch(self.batch_size)
+        batches = found.concatenate(end).batch(size)
         batches = batches.enumerate(first_step).take(self.steps - first_step)
-        return batches.map(lambda *x: self._check(epoch, *x))
+        return batches.map(lambda *x: self._check(epoch, index, size, *x))
 
     def _read(self, number, key):
         encoded, label = self.examples.fetch(key)
@@ -223,14 +230,14 @@ class Batches:
         boxes = self.draw(steps, positions, sizes[:, 0], sizes[:, 1])
         return numbers, labels, encoded, sizes, boxes
 
-    def _check(self, epoch, step, batch):
+    def _check(self, epoch, index, rows, step, batch):
         """Stops at a gap in the numbers; cuts off what is one too many."""
         numbers, labels, pixels = batch
-        first = step * self.batch_size
-        stop = tf.minimum(first + self.batch_size, self.total)
+        first = step * self.batch_size + index * rows
+        stop = tf.minimum(first + rows, self.total)
         expected = tf.range(first, stop)
         size = tf.size(expected)
-        missing = tf.fill([self.batch_size], tf.constant(-1, tf.int64))
+        missing = tf.fill([rows], tf.constant(-1, tf.int64))
         numbers = tf.concat([numbers, missing], axis=0)[:size]
         wrong = tf.not_equal(numbers, expected)
         named = tf.cond(
@@ -244,6 +251,6 @@ class Batches:
         with tf.control_dependencies([complete]):
             pixels, labels = pixels[:size], labels[:size]
         if self.total == self.steps * self.batch_size:
-            pixels = tf.ensure_shape(pixels, [self.batch_size, *self.shape])
-            labels = tf.ensure_shape(labels, [self.batch_size])
+            pixels = tf.ensure_shape(pixels, [rows, *self.shape])
+            labels = tf.ensure_shape(labels, [rows])
         return pixels, labels

@@ -139,14 +139,19 @@ def _in_memory(source, batch_size, shuffle, seed, total):
         labels = source.labels if has_labels else [-1] * count
         labels = tf.constant(labels, tf.int64)
 
-    def one_epoch(epoch, first_step):
+    def one_epoch(epoch, first_step, part):
         if shuffle:
             rows = order.permutation(count, seed, epoch, order.EXAMPLES)
         else:
             rows = tf.range(count, dtype=tf.int64)
         rows = rows[first_step * batch_size : total]
+        index, parts = part
+        size = batch_size // parts
+        if parts > 1:
+            rows = tf.reshape(rows, [-1, parts, size])[:, index]
+            rows = tf.reshape(rows, [-1])
         rows = tf.data.Dataset.from_tensor_slices(rows)
-        batches = rows.batch(batch_size, total % batch_size == 0)
+        batches = rows.batch(size, total % batch_size == 0)
         return batches.map(
             lambda rows: (tf.gather(images, rows), tf.gather(labels, rows)),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -159,8 +164,8 @@ def _choose(one_epoch, labelled):
     if labelled:
         return one_epoch
 
-    def images_only(epoch, first_step):
-        batches = one_epoch(epoch, first_step)
+    def images_only(epoch, first_step, part):
+        batches = one_epoch(epoch, first_step, part)
         return batches.map(lambda images, labels: images)
 
     return images_only

@@ -1,0 +1,131 @@
+"""What the processes of one training tell each other; alone, nothing."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from simclr_keras import compat
+
+# Words of a message that one collective carries.
+_CHUNK = 2**24
+# Longest and shortest pause between two votes, in steps.
+_MOST_STEPS, _VOTE_SECONDS = 100, 1.0
+
+
+def worker_sum(strategy, values):
+    """Sum of an array over the processes; all must call this together.
+
+    Args:
+        strategy: the training's `tf.distribute.Strategy`.
+        values: numeric array, of one shape and dtype everywhere.
+
+    Returns:
+        NumPy array.
+    """
+    values = np.asarray(values)
+    if not compat.spans_processes(strategy):
+        return values
+    local = strategy.num_replicas_in_sync // _worker_count(strategy)
+
+    def contribution(context):
+        first = context.replica_id_in_sync_group % local == 0
+        return tf.constant(values if first else np.zeros_like(values))
+
+    parts = strategy.experimental_distribute_values_from_function(contribution)
+    total = strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+    return total.numpy()
+
+
+def _worker_count(strategy):
+    return strategy.extended._input_workers.num_workers
+
+
+def broadcast(strategy, data):
+    """Bytes of the chief, on every process; all must call this together.
+
+    Args:
+        strategy: the training's `tf.distribute.Strategy`.
+        data: bytes, on the chief; looked at there only.
+
+    Returns:
+        The chief's bytes.
+    """
+    if not compat.spans_processes(strategy):
+        return data
+    chief = strategy.extended.should_checkpoint
+    size = len(data) if chief else 0
+    size = int(worker_sum(strategy, np.array([size], np.int64))[0])
+    words = np.zeros(-(-size // 4), np.int32)
+    if chief:
+        padded = data + b"\0" * (-size % 4)
+        words = np.frombuffer(padded, np.int32)
+    parts = [
+        worker_sum(strategy, words[first : first + _CHUNK])
+        for first in range(0, len(words), _CHUNK)
+    ]
+    return b"".join(part.tobytes() for part in parts)[:size]
+
+
+def gather_rows(strategy, rows):
+    """Rows of all processes, in their order; all must call this together.
+
+    Args:
+        strategy: the training's `tf.distribute.Strategy`.
+        rows: array `[L, ...]`, one row for each replica of this process.
+
+    Returns:
+        Array `[R, ...]`, one row for each replica.
+    """
+    if not compat.spans_processes(strategy):
+        return rows
+    everything = np.zeros(
+        (strategy.num_replicas_in_sync, *rows.shape[1:]), rows.dtype
+    )
+    everything[own_replicas(strategy)] = rows
+    return worker_sum(strategy, everything)
+
+
+def own_replicas(strategy):
+    """Slice of this process's replicas among all."""
+    if not compat.spans_processes(strategy):
+        return slice(None)
+    local = strategy.num_replicas_in_sync // _worker_count(strategy)
+    first = strategy.extended._id_in_cluster * local
+    return slice(first, first + local)
+
+
+class Votes:
+    """At which step all processes do what one of them wants.
+
+    Alone, a process has its will at once. Several vote together, about once a
+    second: a collective at every step would cost short steps.
+    """
+
+    def __init__(self, strategy):
+        self._strategy = strategy
+        self._step, self._every = 0, 1
+        self._clock = time.perf_counter()
+
+    def cast(self, *wishes):
+        """Whether any process has each of the wishes; once a step, everywhere.
+
+        Args:
+            *wishes: booleans of this process.
+
+        Returns:
+            Tuple of booleans, the same everywhere; all false between votes.
+        """
+        if not compat.spans_processes(self._strategy):
+            return wishes
+        self._step += 1
+        if self._step < self._every:
+            return (False,) * len(wishes)
+        now = time.perf_counter()
+        own = np.array([*wishes, now - self._clock], np.float32)
+        *votes, seconds = worker_sum(self._strategy, own)
+        seconds /= _worker_count(self._strategy) * self._step
+        steps = _VOTE_SECONDS / max(float(seconds), 1e-6)
+        self._every = int(min(max(steps, 1), _MOST_STEPS))
+        self._step, self._clock = 0, now
+        return tuple(vote > 0 for vote in votes)
