@@ -1,5 +1,7 @@
 """The one file that knows Keras 2.15 from Keras 3."""
 
+import warnings
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -115,8 +117,16 @@ class TrainedByReplicas(keras.Model):
     log over its first axis, which scalars do not have.
     """
 
-    def build_state(self):
-        """Creates the optimizer's variables, under the model's strategy."""
+    # Epoch and step in it where a `fit` that is resumed begins.
+    start = None
+
+    def build_state(self, labels=None):
+        """Creates the optimizer's variables, under the model's strategy.
+
+        Args:
+            labels: `tf.TensorSpec` of the labels, or None where unknown.
+        """
+        del labels
         with self.distribute_strategy.scope():
             build_optimizer(self.optimizer, self.trainable_variables)
 
@@ -141,8 +151,10 @@ def spans_processes(strategy):
 
 
 def build_optimizer(optimizer, variables):
-    """Creates an optimizer's state, once; one of an older kind waits."""
-    if hasattr(optimizer, "build") and not is_built(optimizer):
+    """Creates an optimizer's state, once."""
+    if not hasattr(optimizer, "build"):  # the older kind, of LAMB on 2.15
+        optimizer._create_all_weights(variables)
+    elif not is_built(optimizer):
         optimizer.build(variables)
 
 
@@ -174,10 +186,11 @@ def minimize(optimizer, tape, loss, variables):
     optimizer.apply_gradients(zip(gradients, variables))
 
 
-def set_initial_epoch(model, epoch):
-    """Makes a `fit` that is starting (in `on_train_begin`) start at `epoch`.
+def set_start(model, epoch, step):
+    """Makes a `fit` that is starting (in `on_train_begin`) start there.
 
-    None undoes it, for the next `fit` of the same model.
+    On Keras 3 the first epoch has to be ended by `end_epoch` after the steps
+    that are left of it. None for both undoes it, for the next `fit`.
     """
     if KERAS_3:
         model._initial_epoch = epoch
@@ -185,25 +198,51 @@ def set_initial_epoch(model, epoch):
         vars(model).pop("_maybe_load_initial_counters_from_ckpt", None)
     else:
         model._maybe_load_initial_counters_from_ckpt = (
-            lambda steps_per_epoch, initial_epoch: (epoch, 0)
+            lambda steps_per_epoch, initial_epoch: (epoch, step)
         )
 
 
-def legacy_state(optimizer):
-    """State of an optimizer that `model.save` leaves out, else None.
+def end_epoch():
+    """Ends, in `on_train_batch_end`, an epoch that began at a later step.
 
-    Keras 2.15 does not save those of its older kind, to which the LAMB of
-    tensorflow-addons belongs.
+    Callbacks behind the one that calls this miss the batch. Keras 2.15 counts
+    the steps from where the epoch began, and needs no telling.
     """
-    if hasattr(optimizer, "build"):
-        return None
-    return optimizer.get_weights()
+    if KERAS_3:
+        # Keras takes it for the end of the data, and warns.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        raise StopIteration
 
 
-def set_legacy_state(optimizer, variables, state):
-    """Gives such an optimizer for `variables` its `legacy_state` back."""
-    optimizer._create_all_weights(variables)
-    optimizer.set_weights(state)
+def weights_of(model):
+    """All weights of a model, in an order that freezing does not change."""
+    if KERAS_3:
+        return list(model.weights)
+    return [
+        weight
+        for layer in model._flatten_layers()
+        if not isinstance(layer, keras.metrics.Metric)
+        for weight in layer._trainable_weights + layer._non_trainable_weights
+    ]
+
+
+def optimizer_variables(optimizer):
+    """All variables of an optimizer, its loss scale's included."""
+    if KERAS_3:
+        return list(optimizer.variables)
+    variables = optimizer.variables
+    variables = list(variables() if callable(variables) else variables)
+    if getattr(optimizer, "dynamic", False):
+        scale = optimizer._loss_scale
+        variables += [scale.current_loss_scale, scale.counter]
+    return variables
+
+
+def tensorflow_variable(variable):
+    """The TensorFlow variable inside a Keras one, distributed or not."""
+    if KERAS_3 and isinstance(variable, keras.Variable):
+        return variable.value
+    return variable
 
 
 def copy_model(model):

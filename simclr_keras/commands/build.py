@@ -1,5 +1,7 @@
 """Settings of a command -> data, networks, optimizers, start line."""
 
+import dataclasses
+import json
 import math
 import pathlib
 
@@ -8,10 +10,14 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
+from simclr_keras import evaluation
 from simclr_keras import networks
 from simclr_keras import optimizers
 from simclr_keras import training
 from simclr_keras import views
+from simclr_keras import workers
+from simclr_keras.models import fitting
+from simclr_keras.training import strategy
 
 # Images of at most this size in pixels are not cropped in evaluation.
 _SMALL = 32
@@ -19,20 +25,55 @@ _SMALL = 32
 _LEAST_STEPS = 25
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """On what a command computes.
+
+    Attributes:
+        devices: `training.strategy.Choice`.
+        precision: `"float32"`, `"bfloat16"` or `"float16"`.
+    """
+
+    devices: strategy.Choice
+    precision: str
+
+    def scope(self):
+        """Where models are made and compiled."""
+        return self.devices.strategy.scope()
+
+    def check_batch(self, batch):
+        """Refuses a global batch that the replicas cannot share evenly."""
+        fitting.check_replicas(
+            batch, self.devices.replicas, "--train_batch_size"
+        )
+
+
 def set_up(settings):
-    """Checks `--model_dir`, seeds Keras, sets the precision; returns it."""
+    """Checks `--model_dir`, chooses devices and precision, seeds Keras.
+
+    Returns:
+        `Place`.
+    """
     if not settings.model_dir:
         raise ValueError(
             "--model_dir must name the run directory, such as"
             " --model_dir=runs/first. Received: nothing"
         )
+    # First of all: TensorFlow's devices are fixed when it is first used.
+    devices = strategy.choose(
+        getattr(settings, "strategy", "single"),
+        tpu_name=getattr(settings, "tpu_name", None),
+        tpu_zone=getattr(settings, "tpu_zone", None),
+        gcp_project=getattr(settings, "gcp_project", None),
+        logical_cpus=getattr(settings, "logical_cpus", 0),
+    )
     keras.utils.set_random_seed(settings.seed)
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16() else "float32"
     policy = precision if precision == "float32" else f"mixed_{precision}"
     keras.mixed_precision.set_global_policy(policy)
-    return precision
+    return Place(devices, precision)
 
 
 def _multiplies_bfloat16():
@@ -105,7 +146,10 @@ def encoder(settings, size):
     """The network of `--encoder` and its like."""
     if settings.encoder == "tiny":
         width = settings.width_multiplier
-        return networks.TinyResNet([round(c * width) for c in (32, 64, 128)])
+        return networks.TinyResNet(
+            [round(c * width) for c in (32, 64, 128)],
+            global_bn=settings.global_bn,
+        )
     small = size <= _SMALL
     if settings.stem != "auto":
         small = settings.stem == "small"
@@ -115,6 +159,7 @@ def encoder(settings, size):
         sk_ratio=settings.sk_ratio,
         se_ratio=settings.se_ratio,
         small_images=small,
+        global_bn=settings.global_bn,
     )
 
 
@@ -224,21 +269,64 @@ class StopAtStep(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def start_line(settings, precision, source, total_steps):
+def start_line(settings, place, source, total_steps):
     """One line that says on what, how much and how is trained."""
-    accelerators = tf.config.list_logical_devices("GPU")
-    devices = accelerators or tf.config.list_logical_devices("CPU")
-    batch = settings.train_batch_size
+    batch, replicas = settings.train_batch_size, place.devices.replicas
     return (
-        f"Training on 1 {devices[0].device_type} | {source.name}"
-        f" {source.split}: {source.num_examples} images | global batch {batch},"
-        f" per device {batch} | {total_steps} steps | {precision}"
+        f"Training on {place.devices} | {source.name} {source.split}:"
+        f" {source.num_examples} images | global batch {batch}, per device"
+        f" {batch // replicas} | {total_steps} steps | {place.precision}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
     )
 
 
-def run_directory(settings):
-    """The run directory of `--model_dir`, taken for these settings."""
+def run_directory(settings, place):
+    """The run directory of `--model_dir`, taken for these settings.
+
+    Returns:
+        The directory, and the results of the run where it has ended, else
+        None. Of several processes the chief alone looks at it.
+    """
     run = training.RunDirectory(settings.model_dir)
-    run.claim(settings.flags_text)
-    return run
+    answer = {}
+    if place.devices.chief:
+        try:
+            run.claim(settings.flags_text)
+            answer["results"] = run.finished()
+        except ValueError as error:
+            answer["error"] = str(error)
+    answer = agreed(place, answer)
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    if answer["results"] is not None:
+        print(f"Finished already: {run.results}")
+    return run, answer["results"]
+
+
+def agreed(place, value):
+    """The chief's value of what JSON can hold, on every process."""
+    data = json.dumps(value).encode()
+    return json.loads(workers.broadcast(place.devices.strategy, data))
+
+
+def finish(place, run, results, timing):
+    """Writes the results and prints them; all processes end together."""
+    results = agreed(place, results)
+    if place.devices.chief:
+        run.write_results(results, timing)
+    rows = [(name, str(v)) for name, v in {**results, **timing}.items()]
+    print("\n" + evaluation.markdown_table(rows, ["result", "value"]))
+    return results
+
+
+def run_callbacks(settings, run, passes):
+    """The callbacks that keep a run directory."""
+    epochs = settings.checkpoint_epochs
+    return training.callbacks(
+        run.path,
+        checkpoint_epochs=every(epochs, passes) if epochs else 0,
+        checkpoint_steps=settings.checkpoint_steps,
+        checkpoint_minutes=settings.checkpoint_minutes,
+        keep=settings.keep_checkpoint_max,
+        log_every=settings.log_every,
+    )

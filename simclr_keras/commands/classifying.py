@@ -3,6 +3,7 @@
 import time
 
 import keras
+import numpy as np
 
 from simclr_keras import compat
 from simclr_keras import data
@@ -30,7 +31,7 @@ def finetune(settings):
 
 def _run(settings, freeze):
     """Trains a classifier, or with `freeze=None` evaluates cached features."""
-    precision = build.set_up(settings)
+    place = build.set_up(settings)
     if not settings.eval_split:
         raise ValueError(
             "--eval_split must name the split that the accuracy is measured"
@@ -42,15 +43,18 @@ def _run(settings, freeze):
         source = data.label_subset(
             source, settings.label_fraction, seed=settings.seed
         )
+    batch = min(settings.train_batch_size, source.num_examples)
+    settings.train_batch_size = batch
+    if freeze is not None:
+        place.check_batch(batch)
     pretrained = load_pretrained(settings)
     size = build.image_size(settings, source, pretrained_size(pretrained))
-    run_directory = build.run_directory(settings)
-    finished = run_directory.finished()
+    run_directory, finished = build.run_directory(settings, place)
     if finished is not None:
-        print(f"Finished already: {run_directory.results}")
         return finished
-    names = "".join(f"{name}\n" for name in source.class_names)
-    (run_directory.path / CLASS_NAMES).write_text(names, encoding="utf-8")
+    if place.devices.chief:
+        names = "".join(f"{name}\n" for name in source.class_names)
+        (run_directory.path / CLASS_NAMES).write_text(names, encoding="utf-8")
     started = time.perf_counter()
     results = {
         "dataset": source.name,
@@ -63,14 +67,13 @@ def _run(settings, freeze):
             _on_features(settings, pretrained, source, held_out, size)
         )
     else:
-        model = _classifier(settings, pretrained, source, size, freeze)
+        with place.scope():
+            model = _classifier(settings, pretrained, source, size, freeze)
         results.update(
-            _train(settings, precision, run_directory, model, source, held_out)
+            _train(settings, place, run_directory, model, source, held_out)
         )
     timing = {"seconds": round(time.perf_counter() - started, 1)}
-    run_directory.write_results(results, timing)
-    rows = [(name, str(v)) for name, v in {**results, **timing}.items()]
-    print("\n" + evaluation.markdown_table(rows, ["result", "value"]))
+    results = build.finish(place, run_directory, results, timing)
     print(f"\nRun directory: {run_directory.path}")
     return results
 
@@ -117,8 +120,6 @@ def pretrained_size(model):
 
 def _classifier(settings, pretrained, source, size, freeze):
     num_examples = source.num_examples
-    batch = min(settings.train_batch_size, num_examples)
-    settings.train_batch_size = batch
     total = build.total_steps(settings, num_examples)
     optimizer, l2, l2_scope = build.optimizer(settings, num_examples, total)
     model = models.Classifier(
@@ -147,7 +148,7 @@ def _classifier(settings, pretrained, source, size, freeze):
     return model
 
 
-def _train(settings, precision, run_directory, model, source, held_out):
+def _train(settings, place, run_directory, model, source, held_out):
     size = model.image_size
     total = build.total_steps(settings, source.num_examples)
     dataset = data.make_dataset(
@@ -161,32 +162,32 @@ def _train(settings, precision, run_directory, model, source, held_out):
         antialias=settings.antialias,
         **build.host_crop_arguments(settings),
     )
-    print(build.start_line(settings, precision, source, total))
+    print(build.start_line(settings, place, source, total))
     dataset, epochs, passes = build.in_epochs(dataset, total)
     model.fit(
         dataset,
         epochs=epochs,
-        verbose=settings.verbose,
+        verbose=settings.verbose if place.devices.chief else 0,
         callbacks=[
             build.StopAtStep(total),
-            *training.callbacks(
-                run_directory.path,
-                checkpoint_epochs=build.every(
-                    settings.checkpoint_epochs, passes
-                ),
-                keep=settings.keep_checkpoint_max,
-                log_every=settings.log_every,
-            ),
+            *build.run_callbacks(settings, run_directory, passes),
         ],
     )
-    measured = model.evaluate(
+    # Not `evaluate`: its last batch need not divide by the replicas.
+    probabilities, labels = evaluation.extract(
+        lambda images: model(images, training=False),
         build.evaluation_data(held_out, size, settings.eval_batch_size),
-        verbose=0,
-        return_dict=True,
     )
-    accuracies = {k: round(float(v), 6) for k, v in measured.items()}
-    steps = int(compat.as_numpy(model.optimizer.iterations))
-    return {"steps": steps, **accuracies}
+    own = probabilities[np.arange(len(labels)), labels]
+    results = {
+        "steps": int(compat.as_numpy(model.optimizer.iterations)),
+        "accuracy": evaluation.top_k_accuracy(probabilities, labels, 1),
+        "loss": float(-np.log(np.maximum(own, 1e-7)).mean()),
+    }
+    if source.num_classes > 5:
+        top5 = evaluation.top_k_accuracy(probabilities, labels, 5)
+        results["top5"] = top5
+    return {name: round(value, 6) for name, value in results.items()}
 
 
 def _on_features(settings, pretrained, source, held_out, size):

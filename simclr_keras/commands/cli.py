@@ -81,7 +81,7 @@ def start(define, run, description):
         sys.exit(f"{program}: {error}\n{program} --help lists the flags.")
     try:
         run(settings)
-    except (ValueError, RuntimeError, ImportError) as error:
+    except (ValueError, RuntimeError, ImportError, OSError) as error:
         sys.exit(f"Error: {error}")
     except Exception as error:
         # TensorFlow's error from inside the pipeline, by what it says: its

@@ -9,6 +9,7 @@ from simclr_keras.commands import shared_flags
 def define_flags(values):
     """Defines the flags of `simclr-pretrain`."""
     shared_flags.define_run(values)
+    shared_flags.define_strategy(values)
     shared_flags.define_logging(values)
     shared_flags.define_data(values)
     shared_flags.define_splits(values, eval_split=None)

@@ -10,54 +10,51 @@ from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import models
 from simclr_keras import networks
-from simclr_keras import training
 from simclr_keras import views
 from simclr_keras.commands import build
+from simclr_keras.models import fitting
 from simclr_keras.training import pictures
 
 
 def run(settings):
     """Pretrains; returns the dict written to `results.json`."""
-    precision = build.set_up(settings)
+    place = build.set_up(settings)
     source = build.open_source(settings, settings.train_split)
     probe = _probe_source(settings, source)
     held_out = _evaluation_source(settings)
     size = build.image_size(settings, source)
     if settings.preview_views:
         settings.train_batch_size = min(32, source.num_examples)
-    dataset = _training_data(settings, source, probe, size)
+    else:
+        place.check_batch(settings.train_batch_size)
+    dataset = _training_data(settings, place, source, probe, size)
     two_views = _two_views(settings, size)
-    run_directory = build.run_directory(settings)
-    finished = run_directory.finished()
+    run_directory, finished = build.run_directory(settings, place)
     if finished is not None and not settings.preview_views:
-        print(f"Finished already: {run_directory.results}")
         return finished
-    picture = _write_preview(run_directory, two_views, dataset)
+    if place.devices.chief:
+        picture = _write_preview(run_directory, two_views, dataset)
     if settings.preview_views:
         print(f"View pairs: {picture}")
         return {"views": str(picture)}
 
     total = build.total_steps(settings, source.num_examples)
-    model = _model(settings, source, probe, size, two_views, total)
-    print(build.start_line(settings, precision, source, total))
+    with place.scope():
+        model = _model(settings, source, probe, size, two_views, total)
+    print(build.start_line(settings, place, source, total))
     started = time.perf_counter()
     limit = build.StopAtStep(total)
     dataset, epochs, passes = build.in_epochs(dataset, total)
     callbacks, validation = [], {}
     if held_out is not None:
         callbacks, validation = _evaluations(
-            settings, source, probe, held_out, size, passes
+            settings, place, source, probe, held_out, size, passes
         )
-    callbacks += training.callbacks(
-        run_directory.path,
-        checkpoint_epochs=build.every(settings.checkpoint_epochs, passes),
-        keep=settings.keep_checkpoint_max,
-        log_every=settings.log_every,
-    )
+    callbacks += build.run_callbacks(settings, run_directory, passes)
     model.fit(
         dataset,
         epochs=epochs,
-        verbose=settings.verbose,
+        verbose=settings.verbose if place.devices.chief else 0,
         callbacks=[limit, *callbacks],
         **validation,
     )
@@ -69,8 +66,8 @@ def run(settings):
             limit.steps_run * settings.train_batch_size / seconds, 1
         ),
     }
-    run_directory.write_results(results, timing)
-    _print_results(settings, run_directory, results, timing)
+    results = build.finish(place, run_directory, results, timing)
+    _print_next(settings, run_directory, results)
     return results
 
 
@@ -95,7 +92,7 @@ def _probe_source(settings, source):
     return source if source.has_labels else None
 
 
-def _training_data(settings, source, probe, size):
+def _training_data(settings, place, source, probe, size):
     """Shuffled batches of images, with labels where a probe learns from them.
 
     Raises ValueError where the batch does not fit the data set.
@@ -117,7 +114,9 @@ def _training_data(settings, source, probe, size):
         dataset,
         data.make_dataset(
             probe,
-            batch_size=min(settings.train_batch_size, probe.num_examples),
+            batch_size=_part_of_batch(
+                settings, place, probe, "the batch of --probe_dataset"
+            ),
             image_size=size,
             training=True,
             labelled=True,
@@ -127,6 +126,21 @@ def _training_data(settings, source, probe, size):
             **build.host_crop_arguments(settings),
         ),
     )
+
+
+def _part_of_batch(settings, place, source, name):
+    """The largest divisor of the batch for which there are images.
+
+    Of the batch, so that it does not depend on the number of replicas.
+    """
+    batch = settings.train_batch_size
+    size = next(
+        size
+        for size in range(min(batch, source.num_examples), 0, -1)
+        if batch % size == 0
+    )
+    fitting.check_replicas(size, place.devices.replicas, name)
+    return size
 
 
 def _two_views(settings, size):
@@ -159,6 +173,7 @@ def _model(settings, source, probe, size, two_views, total_steps):
             num_layers=settings.num_proj_layers,
             out_dim=settings.proj_out_dim,
             width=settings.proj_hidden_dim or None,
+            global_bn=settings.global_bn,
         ),
         two_views,
         num_classes=None if probe is None else probe.num_classes,
@@ -176,12 +191,11 @@ def _model(settings, source, probe, size, two_views, total_steps):
     return model
 
 
-def _evaluations(settings, source, probe, held_out, size, passes):
+def _evaluations(settings, place, source, probe, held_out, size, passes):
     """kNN callback and validation arguments of `fit`, where asked for."""
     every = settings.eval_every_epochs
     if not every:
         return [], {}
-    batch = min(settings.train_batch_size, held_out.num_examples)
     every = build.every(every, passes)
     labelled = _both_labelled(source, held_out)
     if probe is not None and not (probe is source and labelled):
@@ -190,7 +204,7 @@ def _evaluations(settings, source, probe, held_out, size, passes):
     validation = build.evaluation_data(
         held_out,
         size,
-        batch,
+        _part_of_batch(settings, place, held_out, "the validation batch"),
         labelled=probe is not None,
         drop_remainder=True,
     )
@@ -252,9 +266,7 @@ def _results(settings, source, held_out, size, model):
     return results
 
 
-def _print_results(settings, run_directory, results, timing):
-    rows = [(name, str(v)) for name, v in {**results, **timing}.items()]
-    print("\n" + evaluation.markdown_table(rows, ["result", "value"]))
+def _print_next(settings, run_directory, results):
     path = run_directory.path
     labelled = "knn_accuracy" in results
     where = f" --data_dir={settings.data_dir}" if settings.data_dir else ""

@@ -16,13 +16,13 @@ from simclr_keras.commands import classifying
 
 def embed(settings):
     """Writes `embeddings.npy` and `index.csv`; returns their directory."""
-    build.set_up(settings)
+    place = build.set_up(settings)
     source = build.open_source(settings, settings.split)
     model = classifying.load_pretrained(settings)
     size = build.image_size(
         settings, source, classifying.pretrained_size(model)
     )
-    run = build.run_directory(settings)
+    run, _ = build.run_directory(settings, place)
     if (run.path / "index.csv").exists():
         print(f"Finished already: {run.path}")
         return run.path

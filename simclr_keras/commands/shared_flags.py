@@ -39,19 +39,70 @@ def define_run(values):
     )
 
 
+def define_strategy(values):
+    """On which devices is trained."""
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "single", "mirrored", "multi_worker", "tpu"],
+        "Devices that share the global batch. mirrored: all GPUs of this"
+        " machine; multi_worker: the processes that TF_CONFIG names"
+        " (tools/launch_local); auto: a TPU where one is configured, else"
+        " TF_CONFIG's workers, else several GPUs, else one device.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "logical_cpus",
+        0,
+        "Split the CPU into so many replicas, to try them without GPUs.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "tpu_name",
+        None,
+        "Name or address of a Cloud TPU; 'local' on a TPU VM. None: TPU_NAME.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "tpu_zone", None, "Google Cloud zone of the TPU.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "gcp_project",
+        None,
+        "Google Cloud project of the TPU.",
+        flag_values=values,
+    )
+
+
 def define_logging(values):
     """Checkpoints and logs of a training."""
     flags.DEFINE_integer(
         "checkpoint_epochs",
         1,
-        "Epochs between checkpoints.",
-        lower_bound=1,
+        "Epochs between checkpoints; 0: by the next two flags and at the end.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "checkpoint_steps",
+        0,
+        "Steps between checkpoints, within epochs too; 0: none besides.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "checkpoint_minutes",
+        0.0,
+        "Minutes after which a checkpoint is written in any case; 0: none.",
+        lower_bound=0.0,
         flag_values=values,
     )
     flags.DEFINE_integer(
         "keep_checkpoint_max",
         5,
-        "How many of the newest checkpoints are kept; 0 keeps all.",
+        "How many of the newest checkpoints are kept, besides the best one; 0"
+        " keeps all.",
         lower_bound=0,
         flag_values=values,
     )
@@ -175,6 +226,12 @@ def define_network(values):
         0.0,
         "Reduction of squeeze-excitation; 0: none.",
         lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "global_bn",
+        True,
+        "Batch norm over all replicas, in the encoder and the projection head.",
         flag_values=values,
     )
     flags.DEFINE_enum(

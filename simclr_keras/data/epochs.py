@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
 WHOLE = (0, 1)
 

@@ -13,7 +13,7 @@ from simclr_keras.views import View
 
 
 @compat.register
-class Classifier(keras.Model):
+class Classifier(compat.TrainedByReplicas):
     """Linear classifier on an encoder, frozen as far as asked.
 
     The encoder (and projection head) are copied: training the classifier
@@ -156,11 +156,24 @@ class Classifier(keras.Model):
         fitting.compile_from_config(self, config)
 
     def fit(self, x=None, *args, **kwargs):
-        """`keras.Model.fit`; a data set of ours learns the epoch's number."""
-        fitting.prepare(self, x, kwargs)
+        """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        x = fitting.prepare(self, x, kwargs)
         if self.image_size is None:
             self.image_size = fitting.image_size_of(x)
-        return super().fit(x, *args, **kwargs)
+        with fitting.supervised(self, kwargs):
+            return super().fit(x, *args, **kwargs)
+
+    def build_state(self, labels=None):
+        """Creates what training creates late: optimizer and metrics."""
+        super().build_state(labels)
+        if labels is None:
+            return
+        with self.distribute_strategy.scope():
+            compat.build_metrics(
+                self,
+                tf.zeros([1, *labels.shape[1:]], labels.dtype),
+                tf.zeros([1, self.num_classes]),
+            )
 
     def train_step(self, data):
         """One step on augmented images; returns the metrics."""
@@ -173,7 +186,11 @@ class Classifier(keras.Model):
             )
         if self.views is not None:
             x = self._augmented(x)
-        return super().train_step((x, y, sample_weight))
+        return self.step_logs(super().train_step((x, y, sample_weight)))
+
+    def test_step(self, data):
+        """Metrics of a batch in inference mode."""
+        return self.step_logs(super().test_step(data))
 
     def _augmented(self, images):
         if not isinstance(self.views, View):
@@ -191,6 +208,8 @@ class Classifier(keras.Model):
         loss = super().compute_loss(*args, **kwargs)
         if self.l2:
             penalty = l2_penalty(self, self.l2, self.l2_scope)
+            # The replicas' gradients are summed; Keras divides its own part.
+            penalty /= replicas.here()[0]
             loss += tf.cast(penalty, loss.dtype)
         return loss
 

@@ -1,51 +1,186 @@
 """What every model of ours does around `fit` and its steps."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import workers
+from simclr_keras.data import epochs
 
 
 class EpochOrder(keras.callbacks.Callback):
-    """Tells a data set of `simclr_keras.data` which epoch begins.
+    """Tells a data set of `simclr_keras.data` which epoch and step begin.
 
     With it the order of the images is a function of the epoch's number, also
-    when `fit` starts at a later epoch.
+    when `fit` starts at a later epoch or, with `model.start`, within one.
     """
 
     def __init__(self, dataset):
         super().__init__()
-        self._epoch = dataset.epoch
+        self._dataset = dataset
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Sets the epoch before the first batch of it is drawn."""
-        self._epoch.assign(epoch)
+        """Sets the place before the first batch of it is drawn."""
+        start_epoch, step = self.model.start or (epoch, 0)
+        self._dataset.epoch.assign(epoch)
+        self._dataset.first_step.assign(step if epoch == start_epoch else 0)
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """Ends an epoch that began at a later step; the last callback."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self._steps = steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Learns where the epoch begins."""
+        start_epoch, step = self.model.start or (epoch, 0)
+        self._late = step > 0 and epoch == start_epoch
+        self._left = self._steps - step
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Ends it after the steps that were left."""
+        self._left -= 1
+        if self._late and not self._left and not self.model.stop_training:
+            compat.end_epoch()
+
+
+class OwnPart(tf.distribute.DistributedDataset):
+    """What this process reads of a data set, for its replicas.
+
+    Each process makes and decodes its own rows of every global batch, in the
+    global order, where Keras would let it read all of them.
+    """
+
+    def __init__(self, dataset, strategy):
+        def part_of(context):
+            parts = context.num_input_pipelines
+            part = epochs.endless(dataset, (context.input_pipeline_id, parts))
+            size = batch_size(dataset)
+            replicas = context.num_replicas_in_sync
+            return part if parts == replicas else part.rebatch(size // replicas)
+
+        self._inner = strategy.distribute_datasets_from_function(part_of)
+        self.cardinality = dataset.steps
+
+    def __iter__(self):
+        return iter(self._inner)
+
+    @property
+    def element_spec(self):
+        """Types of the elements, per replica."""
+        return self._inner.element_spec
+
+    def reduce(self, initial_state, reduce_func):
+        """See `tf.distribute.DistributedDataset`."""
+        return self._inner.reduce(initial_state, reduce_func)
 
 
 def prepare(model, dataset, arguments):
-    """Changes the keyword arguments of `fit` to suit a `tf.data.Dataset`.
+    """Changes the arguments of `fit` to suit a data set and a strategy.
 
-    The model notes the size of the global batch; a data set of ours learns the
-    number of each epoch.
+    The model notes the size of the global batch and whether an epoch can begin
+    within; a data set of ours learns the number of each epoch.
+
+    Args:
+        model: the model that is fitted.
+        dataset: the first argument of its `fit`.
+        arguments: dict of the others by name, changed in place.
+
+    Returns:
+        What takes the data set's place.
+
+    Raises:
+        ValueError: the batch does not divide by the number of replicas.
     """
-    model.global_batch_size = _batch_size(dataset, arguments)
+    strategy = model.distribute_strategy
+    model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
+    model.start = None
+    ours = hasattr(dataset, "one_epoch")
+    model.starts_within = ours
+    check_replicas(model.global_batch_size, strategy.num_replicas_in_sync)
+    model.build_state(_labels(dataset))
     if isinstance(dataset, tf.data.Dataset):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
     callbacks = arguments.get("callbacks")
-    if hasattr(dataset, "epoch") and not isinstance(
-        callbacks, keras.callbacks.CallbackList
-    ):
+    if ours and not isinstance(callbacks, keras.callbacks.CallbackList):
         if isinstance(callbacks, keras.callbacks.Callback):
             callbacks = [callbacks]
-        arguments["callbacks"] = [EpochOrder(dataset), *(callbacks or [])]
+        arguments["callbacks"] = [
+            EpochOrder(dataset),
+            *(callbacks or []),
+            EpochEnd(dataset.steps),
+        ]
+    if ours and compat.spans_processes(strategy):
+        arguments.setdefault("steps_per_epoch", dataset.steps)
+        dataset = OwnPart(dataset, strategy)
+    return dataset
 
 
-def _batch_size(dataset, arguments):
-    """Images in the global batch, or None where unknown."""
+@contextlib.contextmanager
+def supervised(model, arguments):
+    """Around a `fit`: says which worker was lost, lets callbacks let go.
+
+    Keras tells callbacks of the end of a training only if all went well.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        text = workers.explain_loss(model.distribute_strategy, error)
+        if text is None:
+            raise
+        raise RuntimeError(text) from error
+    finally:
+        callbacks = arguments.get("callbacks") or []
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = callbacks.callbacks
+        for callback in callbacks:
+            getattr(callback, "release", lambda: None)()
+
+
+def _labels(dataset):
+    """Type of a data set's labels, or None."""
+    spec = getattr(dataset, "element_spec", None)
+    labels = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
+    return labels if isinstance(labels, tf.TensorSpec) else None
+
+
+def check_replicas(batch, replicas, name="the global batch"):
+    """Refuses a batch that the replicas cannot share evenly.
+
+    Args:
+        batch: images in the global batch, or None where that is unknown.
+        replicas: number of replicas.
+        name: what the batch is called in the message.
+
+    Raises:
+        ValueError: it does not divide, or is unknown while there are several.
+    """
+    if replicas == 1 or (batch and batch % replicas == 0):
+        return
+    if not batch:
+        raise ValueError(
+            f"{name} must have one size that is known before, so that"
+            f" {replicas} replicas share it evenly; make it with"
+            " drop_remainder=True. Received: a data set of unknown batch size"
+        )
+    below = batch // replicas * replicas
+    fitting = [str(size) for size in (below, below + replicas) if size]
+    raise ValueError(
+        f"{name} must divide by the number of replicas, {replicas}:"
+        f" {' or '.join(fitting)} would. Received: {batch} images"
+    )
+
+
+def batch_size(dataset, default=None):
+    """Images in the global batch of a data set, or None where unknown."""
     spec = getattr(dataset, "element_spec", None)
     if spec is None:
-        return arguments.get("batch_size")
+        return default
     shape = tf.nest.flatten(spec)[0].shape
     return shape[0] if shape.rank else None
 

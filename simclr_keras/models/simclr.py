@@ -195,9 +195,10 @@ class SimCLR(compat.TrainedByReplicas):
         self._validation.step.assign(0)
 
     def fit(self, x=None, *args, **kwargs):
-        """`keras.Model.fit`; a data set of ours learns the epoch's number."""
-        fitting.prepare(self, x, kwargs)
-        return super().fit(x, *args, **kwargs)
+        """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        x = fitting.prepare(self, x, kwargs)
+        with fitting.supervised(self, kwargs):
+            return super().fit(x, *args, **kwargs)
 
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""
@@ -253,9 +254,7 @@ class SimCLR(compat.TrainedByReplicas):
         if candidates and not isinstance(self.loss, ContrastiveLoss):
             # A loss of the user's knows two views only: all replicas compute
             # the whole, and the mean over them is the same.
-            return self.loss(
-                candidates["z_a_global"], candidates["z_b_global"]
-            )
+            return self.loss(candidates["z_a_global"], candidates["z_b_global"])
         return self.loss(z_a, z_b, **candidates)
 
     def _update(self, logs, health):

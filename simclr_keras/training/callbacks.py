@@ -8,18 +8,42 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.training import checkpointing
+from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
 from simclr_keras.training.run_directory import RunDirectory
+from simclr_keras.training.saving import Place
+from simclr_keras.training.saving import Resume
+from simclr_keras.training.saving import Save
+from simclr_keras.training.saving import steps_done
 
 
-def callbacks(directory, *, checkpoint_epochs=1, keep=5, log_every=50):
+def callbacks(
+    directory,
+    *,
+    checkpoint_epochs=1,
+    checkpoint_steps=0,
+    checkpoint_minutes=0.0,
+    keep=5,
+    log_every=50,
+):
     """Callbacks that make `fit` keep a run directory and resume from it.
 
+    The same `fit` in the same directory goes on after the last checkpoint,
+    within an epoch where the data set is one of `simclr_keras.data`, and on a
+    CPU ends with the same weights, metrics and files, bit for bit. Checkpoints
+    are written in the background; `best.npz` is that with the best kNN or
+    probe accuracy. SIGTERM and SIGINT save and end the process with code 75.
+
+    Under a strategy of several processes each of them passes the callbacks;
+    the first one writes, and its disk is the only one that matters.
+
     Args:
-        directory: run directory; made where it is missing. The same `fit` in
-            the same directory continues after the last saved epoch.
-        checkpoint_epochs: epochs between checkpoints. Defaults to 1.
+        directory: run directory; made where it is missing.
+        checkpoint_epochs: epochs between checkpoints; 0: only the last.
+            Defaults to 1.
+        checkpoint_steps: besides, steps between them; 0: none. Defaults to 0.
+        checkpoint_minutes: besides, minutes after the last one; 0: none.
+            Defaults to 0.
         keep: how many checkpoints are kept; 0 keeps all. Defaults to 5.
         log_every: steps between rows of `metrics.csv` and TensorBoard points;
             0 logs at the end of an epoch only. Defaults to 50.
@@ -29,86 +53,35 @@ def callbacks(directory, *, checkpoint_epochs=1, keep=5, log_every=50):
         to the logs (such as a kNN evaluation) before them.
 
     Raises:
-        ValueError: a number that is negative, or `checkpoint_epochs` below 1.
+        ValueError: a number that is negative; or, when training begins, the
+            directory holds a run of other settings.
     """
-    for name, value, least in (
-        ("checkpoint_epochs", checkpoint_epochs, 1),
-        ("keep", keep, 0),
-        ("log_every", log_every, 0),
+    for name, value in (
+        ("checkpoint_epochs", checkpoint_epochs),
+        ("checkpoint_steps", checkpoint_steps),
+        ("checkpoint_minutes", checkpoint_minutes),
+        ("keep", keep),
+        ("log_every", log_every),
     ):
-        if value < least:
+        if value < 0:
             raise ValueError(
-                f"{name} must be at least {least}. Received: {name}={value}"
+                f"{name} must be at least 0. Received: {name}={value}"
             )
-    run = RunDirectory(pathlib.Path(directory))
+    run, place = RunDirectory(pathlib.Path(directory)), Place()
     return [
-        Resume(run.checkpoints),
+        Resume(run.checkpoints, place),
         AbortOnNonFinite(),
         FirstLoss(),
-        Log(run, log_every),
-        Save(run.checkpoints, checkpoint_epochs, keep),
+        Log(run, place, log_every),
+        Save(
+            run.checkpoints,
+            place,
+            epochs=checkpoint_epochs,
+            steps=checkpoint_steps,
+            minutes=checkpoint_minutes,
+            keep=keep,
+        ),
     ]
-
-
-def _steps_done(model):
-    return int(np.asarray(tf.convert_to_tensor(model.optimizer.iterations)))
-
-
-def _leaves(metrics):
-    """The metrics themselves, out of the containers of Keras 3."""
-    for metric in metrics:
-        inner = getattr(metric, "metrics", None)
-        yield from inner if inner else [metric]
-
-
-class Resume(keras.callbacks.Callback):
-    """Restores the newest intact checkpoint before the first step."""
-
-    def __init__(self, directory):
-        super().__init__()
-        self._directory = directory
-
-    def on_train_begin(self, logs=None):
-        """Loads weights and optimizer and moves `fit` to the right epoch."""
-        checkpoint = checkpointing.newest_intact(self._directory)
-        if checkpoint is None:
-            return
-        state = checkpointing.restore(self.model, checkpoint)
-        compat.set_initial_epoch(self.model, state["epoch"])
-        print(
-            f"Resumed from {checkpoint} (epoch {state['epoch']}, step"
-            f" {state['step']})."
-        )
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Leaves no trace for the next `fit`."""
-        compat.set_initial_epoch(self.model, None)
-
-    def on_train_end(self, logs=None):
-        """The same where no epoch was left."""
-        compat.set_initial_epoch(self.model, None)
-
-
-class Save(keras.callbacks.Callback):
-    """Writes a checkpoint every few epochs and at the end."""
-
-    def __init__(self, directory, every, keep):
-        super().__init__()
-        self._directory = directory
-        self._every = every
-        self._keep = keep
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Saves after every `every` epochs and after the last."""
-        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if (epoch + 1) % self._every == 0 or last:
-            checkpointing.save(
-                self.model,
-                self._directory,
-                step=_steps_done(self.model),
-                epoch=epoch + 1,
-                keep=self._keep,
-            )
 
 
 class AbortOnNonFinite(keras.callbacks.Callback):
@@ -119,7 +92,7 @@ class AbortOnNonFinite(keras.callbacks.Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             raise RuntimeError(
-                f"the loss is {float(loss)} at step {_steps_done(self.model)}."
+                f"the loss is {float(loss)} at step {steps_done(self.model)}."
                 " Lower the learning rate or lengthen the warm-up; the last"
                 " checkpoint is intact."
             )
@@ -137,7 +110,7 @@ class FirstLoss(keras.callbacks.Callback):
         if not self._waiting:
             return
         self._waiting = False
-        if _steps_done(self.model) != batch + 1:
+        if steps_done(self.model) != 1:
             return  # resumed
         images = getattr(self.model, "global_batch_size", None)
         guess = getattr(self.model.loss, "random_guess", lambda images: None)
@@ -150,35 +123,39 @@ class FirstLoss(keras.callbacks.Callback):
 
 
 class Log(keras.callbacks.Callback):
-    """Writes `metrics.csv` and TensorBoard scalars.
+    """Writes `metrics.csv` and TensorBoard scalars; of processes, the chief.
 
     Every `every` steps the means over these steps, and at the end of an epoch
     those of the epoch with validation and other late figures. Timing goes to
     TensorBoard only: `metrics.csv` depends on the run alone.
     """
 
-    def __init__(self, run, every):
+    def __init__(self, run, place, every):
         super().__init__()
         self._run = run
+        self._place = place
         self._every = every
-        self._sums = {}
+        self._file = None
 
     def on_train_begin(self, logs=None):
         """Opens the files; forgets rows that the restored run never saw."""
-        self._step = _steps_done(self.model)
-        self._file = MetricsFile(self._run.metrics, keep_until=self._step)
-        self._writer = tf.summary.create_file_writer(str(self._run.tensorboard))
+        self._step = self._place.step
         self._clock, self._clock_step = time.perf_counter(), self._step
+        if self.model.distribute_strategy.extended.should_checkpoint:
+            self._file = MetricsFile(self._run.metrics, keep_until=self._step)
+            self._writer = tf.summary.create_file_writer(
+                str(self._run.tensorboard)
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts anew: Keras resets the running means."""
-        self._epoch, self._first = epoch, self._step
-        self._sums = {}
+        """Notes which epoch it is."""
+        self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         """Logs the means over the last `every` steps."""
-        before, self._step = self._step, self._first + batch + 1
+        before, self._step = self._step, self._place.step
         if self._every and before // self._every < self._step // self._every:
+            # Read on all processes: a sum over them is behind some figures.
             self._write("steps", self._interval_means(logs or {}))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -187,17 +164,19 @@ class Log(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Closes the event file."""
-        self._writer.close()
+        if self._file is not None:
+            self._writer.close()
 
     def _interval_means(self, logs):
         means = {}
-        for metric in _leaves(self.model.metrics):
+        for metric in state.metrics_of(self.model):
             if metric.name not in logs or not hasattr(metric, "total"):
                 continue
             parts = (metric.total, metric.count)
-            now = np.array([float(compat.as_numpy(v)) for v in parts])
-            total, count = now - self._sums.get(metric.name, 0.0)
-            self._sums[metric.name] = now
+            now = [float(compat.as_numpy(v)) for v in parts]
+            known = self._place.log_sums.get(metric.name, [0.0, 0.0])
+            self._place.log_sums[metric.name] = now
+            total, count = np.subtract(now, known)
             means[metric.name] = total / count if count else np.nan
         rest = {k: float(v) for k, v in logs.items() if k not in means}
         return {**means, **rest}
@@ -206,6 +185,8 @@ class Log(keras.callbacks.Callback):
         # What was not measured in the interval stays out.
         values = {k: v for k, v in values.items() if not np.isnan(v)}
         values["learning_rate"] = compat.learning_rate(self.model.optimizer)
+        if self._file is None:
+            return
         self._file.write(scope, self._epoch, self._step, values)
         now = time.perf_counter()
         images = getattr(self.model, "global_batch_size", None)

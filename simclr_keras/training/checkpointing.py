@@ -1,59 +1,161 @@
-"""Checkpoints of a run: written aside and renamed, restored where intact."""
+"""Checkpoints of a run: one file each, written aside and renamed.
+
+A checkpoint `step-XXXXXXXX.npz` is a zip archive, as `numpy.savez` writes it,
+with all variables of model, optimizer and metrics; `model.json`, the model's
+Keras configuration; and `notes.json`, where the run stood. The archive's
+checksums tell an intact one from a damaged one.
+"""
 
 import importlib
+import io
 import json
 import os
 import pathlib
-import shutil
+import threading
 import warnings
 import zipfile
 
 import keras
 import numpy as np
 
-from simclr_keras import compat
+from simclr_keras.training import state
 
-_MODEL = "model.keras"
-_STATE = "state.json"
+_MODEL, _NOTES = "model.json", "notes.json"
 _ROOMS = ("contrastive", "models", "networks", "optimizers", "views")
-_OPTIMIZER = "optimizer.npz"
-_PREFIX = "step-"
+_NAME = "step-{:08d}.npz"
+BEST = "best.npz"
 
 
-def save(model, directory, *, step, epoch, keep):
-    """Writes the checkpoint `directory/step-XXXXXXXX`.
+def pack(model, notes):
+    """What a checkpoint holds, read off the model now.
 
-    It holds `model.keras`, the model with its optimizer as Keras saves it, and
-    `state.json`. A crash while writing leaves the earlier ones as they were.
+    All processes of a training must call this together.
 
     Args:
         model: compiled `keras.Model`.
+        notes: dict for JSON, among it `step`, the training steps done.
+
+    Returns:
+        Dict of arrays and texts, for `Writer`.
+    """
+    config = keras.saving.serialize_keras_object(model)
+    return {
+        **state.read(model),
+        _MODEL: json.dumps(config),
+        _NOTES: json.dumps(notes),
+    }
+
+
+class Writer:
+    """Writes checkpoints in the background, one after the other.
+
+    Args:
         directory: the run's directory of checkpoints.
-        step: training steps done.
-        epoch: epochs done.
-        keep: how many of the newest checkpoints stay; 0 keeps all.
+        keep: how many of the newest stay; 0 keeps all.
+    """
+
+    def __init__(self, directory, keep):
+        self._directory = pathlib.Path(directory)
+        self._keep = keep
+        self._thread = self._error = None
+
+    def submit(self, packed, best=False):
+        """Begins to write what `pack` gave; waits for the one before.
+
+        Args:
+            packed: dict of `pack`.
+            best: whether it takes the place of `best.npz` too.
+
+        Raises:
+            RuntimeError: the one before could not be written.
+        """
+        self.wait()
+        # Not a daemon: the process ends when the file is whole.
+        self._thread = threading.Thread(target=self._run, args=(packed, best))
+        self._thread.start()
+
+    def wait(self):
+        """Returns when nothing is being written any more.
+
+        Raises:
+            RuntimeError: a checkpoint could not be written.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            newest = newest_intact(self._directory)
+            rest = "There is none before it"
+            if newest is not None:
+                rest = f"The one before is intact: {newest}"
+            raise RuntimeError(
+                f"a checkpoint could not be written ({error}). {rest}. Make"
+                " room, then run the same command again to go on from there."
+            ) from error
+
+    def _run(self, packed, best):
+        try:
+            write(self._directory, packed, self._keep, best)
+        except OSError as error:
+            self._error = error
+
+
+def write(directory, packed, keep=0, best=False):
+    """Writes a checkpoint; a crash on the way leaves the others as they were.
+
+    Args:
+        directory: the run's directory of checkpoints.
+        packed: dict of `pack`.
+        keep: how many of the newest stay; 0 keeps all.
+        best: whether it takes the place of `best.npz` too.
+
+    Returns:
+        `pathlib.Path` of the checkpoint.
     """
     directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / _NAME.format(json.loads(packed[_NOTES])["step"])
     aside = directory / ".partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    model.save(aside / _MODEL)
-    legacy = compat.legacy_state(model.optimizer)
-    if legacy is not None:
-        np.savez(aside / _OPTIMIZER, *legacy)
-    state = {"step": int(step), "epoch": int(epoch)}
-    (aside / _STATE).write_text(json.dumps(state))
-    final = directory / f"{_PREFIX}{step:08d}"
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(aside, final)
+    try:
+        with open(aside, "wb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, value in packed.items():
+                    _add(archive, name, value)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    if best:
+        _replace_best(path, directory / BEST)
     for old in checkpoints(directory)[:-keep] if keep else ():
-        shutil.rmtree(old)
+        old.unlink()
+    return path
+
+
+def _add(archive, name, value):
+    if isinstance(value, str):
+        archive.writestr(name, value)
+        return
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.asanyarray(value))
+
+
+def _replace_best(path, best):
+    """Links the file under its second name, or copies where links fail."""
+    aside = best.with_name(".best.partial")
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(path, aside)
+    except OSError:
+        aside.write_bytes(path.read_bytes())
+    os.replace(aside, best)
 
 
 def checkpoints(directory):
     """The checkpoints of a directory, oldest first, intact or not."""
-    found = pathlib.Path(directory).glob(_PREFIX + "*")
-    return sorted(path for path in found if path.is_dir())
+    return sorted(pathlib.Path(directory).glob("step-*.npz"))
 
 
 def newest_intact(directory):
@@ -76,33 +178,38 @@ def newest_intact(directory):
 def _problem(checkpoint):
     """What is wrong with a checkpoint, or None."""
     try:
-        json.loads((checkpoint / _STATE).read_text())
-        with zipfile.ZipFile(checkpoint / _MODEL) as archive:
+        with zipfile.ZipFile(checkpoint) as archive:
             damaged = archive.testzip()
+            missing = {_MODEL, _NOTES} - set(archive.namelist())
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         return str(error) or type(error).__name__
-    return f"wrong checksum of {damaged}" if damaged else None
+    if damaged:
+        return f"wrong checksum of {damaged}"
+    return f"no {missing.pop()} in it" if missing else None
 
 
-def restore(model, checkpoint):
-    """Loads weights and optimizer into a compiled model; returns its state."""
-    if hasattr(model.optimizer, "build"):
-        model.optimizer.build(model.trainable_variables)
-    model.load_weights(checkpoint / _MODEL)
-    if (checkpoint / _OPTIMIZER).exists():
-        with np.load(checkpoint / _OPTIMIZER) as state:
-            legacy = [state[name] for name in state.files]
-        variables = model.trainable_variables
-        compat.set_legacy_state(model.optimizer, variables, legacy)
-    return json.loads((checkpoint / _STATE).read_text())
+def read(data):
+    """`(arrays, notes, configuration of the model)` of a checkpoint.
+
+    Args:
+        data: path, or the file's bytes.
+    """
+    if isinstance(data, bytes):
+        data = io.BytesIO(data)
+    arrays = {}
+    with np.load(data, allow_pickle=False) as archive:
+        for name in archive.files:
+            arrays[name] = archive[name]
+    texts = [json.loads(arrays.pop(name)) for name in (_NOTES, _MODEL)]
+    return arrays, *texts
 
 
 def load_model(path):
     """Loads the model of a run, a checkpoint or a `.keras` file.
 
     Args:
-        path: a run directory, a checkpoint directory in it, or a `.keras`
-            file.
+        path: a run directory, a checkpoint in it (`best.npz` is the best one),
+            or a `.keras` file.
 
     Returns:
         The `keras.Model`, compiled as it was; of a run directory, that of the
@@ -116,13 +223,23 @@ def load_model(path):
     path = pathlib.Path(path)
     if path.is_file() and path.suffix == ".keras":
         return keras.saving.load_model(path)
-    if (path / _MODEL).exists():
-        return keras.saving.load_model(path / _MODEL)
+    if path.is_file() and _problem(path) is None:
+        return _load(path)
     newest = newest_intact(path / "checkpoints")
     if newest is None:
+        lacks = "does not exist"
+        if path.exists():
+            lacks = "is none of these" if path.is_file() else "has none"
         raise ValueError(
-            "checkpoint must be a run directory with a checkpoint, a checkpoint"
-            f" directory or a .keras file. Received: {str(path)!r}, which"
-            f" {'has none' if path.exists() else 'does not exist'}."
+            "checkpoint must be a run directory with a checkpoint, an intact"
+            " .npz checkpoint in it or a .keras file. Received:"
+            f" {str(path)!r}, which {lacks}."
         )
-    return keras.saving.load_model(newest / _MODEL)
+    return _load(newest)
+
+
+def _load(checkpoint):
+    arrays, _, config = read(checkpoint)
+    model = keras.saving.deserialize_keras_object(config)
+    state.write_model(model, arrays)
+    return model

@@ -1,6 +1,7 @@
 """`metrics.csv`: rows of figures, columns as they turn up."""
 
 import csv
+import math
 import os
 
 _FIRST = ("scope", "epoch", "step")
@@ -26,7 +27,7 @@ class MetricsFile:
                 reader = csv.DictReader(file)
                 self._columns = list(reader.fieldnames or _FIRST)
                 rows = list(reader)
-            self._rows = [r for r in rows if int(r["step"]) <= keep_until]
+            self._rows = [r for r in rows if _step(r) <= keep_until]
         path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
 
@@ -50,3 +51,11 @@ class MetricsFile:
             writer.writeheader()
             writer.writerows(self._rows)
         os.replace(aside, self._path)
+
+
+def _step(row):
+    """Step of a row; of one that a full disk has cut short, infinity."""
+    try:
+        return int(row["step"])
+    except (TypeError, ValueError):
+        return math.inf

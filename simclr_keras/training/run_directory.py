@@ -4,8 +4,25 @@ import json
 import os
 import pathlib
 
-# Flags that change what is shown or where, not what is computed.
-_FREE = ("model_dir", "verbose", "data_dir", "download", "preview_views")
+from simclr_keras.training import identity
+
+# Flags that change what is shown, kept or where, not what is computed.
+_FREE = (
+    "checkpoint_epochs",
+    "checkpoint_minutes",
+    "checkpoint_steps",
+    "data_dir",
+    "download",
+    "gcp_project",
+    "keep_checkpoint_max",
+    "logical_cpus",
+    "model_dir",
+    "preview_views",
+    "strategy",
+    "tpu_name",
+    "tpu_zone",
+    "verbose",
+)
 
 
 class RunDirectory:
@@ -45,7 +62,8 @@ class RunDirectory:
             ValueError: the directory holds another run, or something else.
         """
         if self.flags.exists() and self._begun():
-            _refuse_other_run(self.path, self.flags.read_text(), flags)
+            there = _parsed(self.flags.read_text())
+            identity.refuse_other(self.path, there, _parsed(flags))
             return
         if (
             not self.flags.exists()
@@ -85,24 +103,9 @@ def write_whole(path, text):
 
 
 def _parsed(flags):
-    lines = (line.strip() for line in flags.splitlines())
-    pairs = (line[2:].partition("=") for line in lines if line[:2] == "--")
-    return {name: value for name, _, value in pairs if name not in _FREE}
-
-
-def _refuse_other_run(path, there, here):
-    there, here = _parsed(there), _parsed(here)
-    names = sorted(set(there) | set(here))
-    different = [
-        f"  --{name}: {there.get(name, 'not set')} there,"
-        f" {here.get(name, 'not set')} now"
-        for name in names
-        if there.get(name) != here.get(name)
-    ]
-    if different:
-        raise ValueError(
-            "model_dir holds a run of other settings, which is kept as it is."
-            f" Received: {str(path)!r}; the differences:\n"
-            + "\n".join(different)
-            + "\nName another directory, or give the same flags to resume."
-        )
+    lines = (line.strip().partition("=") for line in flags.splitlines())
+    return {
+        name: value
+        for name, _, value in lines
+        if name[:2] == "--" and name[2:] not in _FREE
+    }

@@ -212,4 +212,3 @@ def _check_cluster():
             ' {"type": "worker", "index": 0}}; tools/launch_local sets it on'
             f" one machine. Received: {os.environ.get('TF_CONFIG')!r}"
         )
-

@@ -89,7 +89,10 @@ def test_metrics_and_tensorboard_say_the_same(tmp_path, photos):
 def test_keeps_the_newest_checkpoints_only(tmp_path, photos):
     _fit(tmp_path, photos(), 4, keep=2)
     found = checkpointing.checkpoints(tmp_path / "checkpoints")
-    assert [path.name for path in found] == ["step-00000012", "step-00000016"]
+    assert [path.name for path in found] == [
+        "step-00000012.npz",
+        "step-00000016.npz",
+    ]
 
 
 def test_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, photos):

@@ -1,5 +1,7 @@
 """What the processes of one training tell each other; alone, nothing."""
 
+import re
+import socket
 import time
 
 import numpy as np
@@ -9,8 +11,9 @@ from simclr_keras import compat
 
 # Words of a message that one collective carries.
 _CHUNK = 2**24
-# Longest and shortest pause between two votes, in steps.
+# Most steps between two votes, and seconds aimed at.
 _MOST_STEPS, _VOTE_SECONDS = 100, 1.0
+_CONNECT_SECONDS = 5.0
 
 
 def worker_sum(strategy, values):
@@ -38,7 +41,24 @@ def worker_sum(strategy, values):
 
 
 def _worker_count(strategy):
-    return strategy.extended._input_workers.num_workers
+    return sum(len(tasks) for _, tasks in _jobs(strategy))
+
+
+def _jobs(strategy):
+    """(job, addresses) of the processes, in the order of their replicas."""
+    cluster = strategy.cluster_resolver.cluster_spec()
+    jobs = ("chief", "worker")
+    return [(j, cluster.job_tasks(j)) for j in jobs if j in cluster.jobs]
+
+
+def _worker_number(strategy):
+    """Place of this process in that order."""
+    resolver, before = strategy.cluster_resolver, 0
+    for job, tasks in _jobs(strategy):
+        if job == resolver.task_type:
+            break
+        before += len(tasks)
+    return before + resolver.task_id
 
 
 def broadcast(strategy, data):
@@ -91,7 +111,7 @@ def own_replicas(strategy):
     if not compat.spans_processes(strategy):
         return slice(None)
     local = strategy.num_replicas_in_sync // _worker_count(strategy)
-    first = strategy.extended._id_in_cluster * local
+    first = _worker_number(strategy) * local
     return slice(first, first + local)
 
 
@@ -129,3 +149,48 @@ class Votes:
         self._every = int(min(max(steps, 1), _MOST_STEPS))
         self._step, self._clock = 0, now
         return tuple(vote > 0 for vote in votes)
+
+
+def explain_loss(strategy, error):
+    """Which worker a training has lost, where that is why it failed.
+
+    Args:
+        strategy: the training's `tf.distribute.Strategy`.
+        error: the exception that TensorFlow raised.
+
+    Returns:
+        Text for the user, or None: it failed for another reason.
+    """
+    if not compat.spans_processes(strategy):
+        return None
+    addresses = [
+        (f"{job} {number}", address)
+        for job, tasks in _jobs(strategy)
+        for number, address in enumerate(tasks)
+    ]
+    lost = [
+        f"{name} ({address})"
+        for name, address in addresses
+        if not _answers(address)
+    ]
+    if not lost:
+        # It may hang, or be about to end: the first one that is named is it.
+        named = re.search(r"/job:(\w+)/replica:\d+/task:(\d+)", str(error))
+        if named is None:
+            return None
+        lost = [" ".join(named.groups())]
+    return (
+        f"lost {', '.join(lost)}: its process has ended or cannot be reached,"
+        " and the training cannot go on without it. Its own output says why."
+        " Start all workers again with the same command: they go on from the"
+        " newest checkpoint."
+    )
+
+
+def _answers(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True

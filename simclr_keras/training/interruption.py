@@ -1,0 +1,48 @@
+"""SIGTERM and SIGINT -> a wish to stop, granted when a checkpoint is safe."""
+
+import os
+import signal
+import threading
+
+EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run it again
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(SystemExit):
+    """Ends the process with code 75 after a signal, its run saved."""
+
+    def __init__(self):
+        super().__init__(EXIT_CODE)
+
+
+class Signals:
+    """Notes the first SIGTERM or SIGINT; the second one acts as usual.
+
+    Attributes:
+        received: name of the signal that came, or None.
+    """
+
+    def __init__(self):
+        self.received = None
+        self._before = {}
+
+    def watch(self):
+        """Begins; does nothing outside the main thread, which gets signals."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self._note)
+
+    def release(self):
+        """Ends it: signals act as before."""
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def _note(self, number, frame):
+        self.release()
+        self.received = signal.Signals(number).name
+        # Not `print`: the signal may have come in the middle of another one.
+        text = (
+            f"\n{self.received}: saving after this step; a second one stops.\n"
+        )
+        os.write(2, text.encode())

@@ -1,0 +1,234 @@
+"""When checkpoints are written, and how a run finds its place again."""
+
+import dataclasses
+import sys
+import time
+
+import keras
+import numpy as np
+
+from simclr_keras import compat
+from simclr_keras import workers
+from simclr_keras.training import checkpointing
+from simclr_keras.training import identity
+from simclr_keras.training import interruption
+from simclr_keras.training import state
+
+# What the best checkpoint is chosen by: the first of these that a run logs.
+BEST_BY = (
+    "knn_accuracy",
+    "val_probe_accuracy",
+    "val_accuracy",
+    "probe_accuracy",
+)
+
+
+@dataclasses.dataclass
+class Place:
+    """Where a run stands, beside its variables; all of it is in checkpoints.
+
+    Attributes:
+        step: training steps done.
+        epoch: epochs done.
+        step_in_epoch: steps done of the epoch that is running.
+        log_sums: running sums of metrics when they were logged last.
+        best: `{"name", "value", "step"}` of the best checkpoint, or None.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    step_in_epoch: int = 0
+    log_sums: dict = dataclasses.field(default_factory=dict)
+    best: dict = None
+
+
+def steps_done(model):
+    """Training steps that the optimizer has done."""
+    return int(compat.as_numpy(model.optimizer.iterations))
+
+
+class Resume(keras.callbacks.Callback):
+    """Restores the newest intact checkpoint, and keeps count of the place.
+
+    Of several processes the chief reads the file and sends it to the others,
+    which need not see its disk.
+    """
+
+    def __init__(self, directory, place):
+        super().__init__()
+        self._directory = directory
+        self._place = place
+        self._metrics = None
+
+    def on_train_begin(self, logs=None):
+        """Loads weights and optimizer and moves `fit` to the right place."""
+        strategy = self.model.distribute_strategy
+        name, data = self._newest(strategy)
+        if not data:
+            return
+        arrays, notes, _ = checkpointing.read(data)
+        identity.refuse_other(
+            self._directory, notes.pop("identity"), identity.of(self.model)
+        )
+        vars(self._place).update(notes)
+        epoch, step = self._place.epoch, self._place.step_in_epoch
+        if step and not getattr(self.model, "starts_within", False):
+            raise ValueError(
+                "the data set must be one of simclr_keras.data to go on within"
+                f" an epoch. Received: {name}, {step} steps into epoch {epoch}"
+            )
+        state.write_model(self.model, arrays)
+        self._metrics = state.metrics_alone(arrays)
+        self.model.start = (epoch, step)
+        compat.set_start(self.model, epoch, step)
+        within = f", {step} steps into epoch {epoch}" if step else ""
+        print(f"Resumed from {name} (step {self._place.step}{within}).")
+
+    def _newest(self, strategy):
+        """Path and bytes of the newest intact checkpoint, of the chief's."""
+        name = data = b""
+        if strategy.extended.should_checkpoint:
+            newest = checkpointing.newest_intact(self._directory)
+            if newest is not None:
+                name, data = str(newest).encode(), newest.read_bytes()
+        name = workers.broadcast(strategy, name).decode()
+        return name, workers.broadcast(strategy, data)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Restores the metrics, which Keras has just reset."""
+        compat.set_start(self.model, None, None)  # for the next `fit`
+        if self._metrics is not None and self._place.step_in_epoch:
+            state.write_metrics(self.model, self._metrics)
+        else:
+            self._place.step_in_epoch = 0
+            self._place.log_sums = {}
+        self._metrics = None
+        self._place.epoch = epoch
+        self._place.step = steps_done(self.model)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts the steps."""
+        before, self._place.step = self._place.step, steps_done(self.model)
+        self._place.step_in_epoch += self._place.step - before
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Counts the epochs."""
+        self._place.epoch, self._place.step_in_epoch = epoch + 1, 0
+        self._place.log_sums = {}
+
+    def on_train_end(self, logs=None):
+        """Leaves no trace where no epoch was left."""
+        compat.set_start(self.model, None, None)
+
+
+class Save(keras.callbacks.Callback):
+    """Writes checkpoints at their times, and at the end.
+
+    A signal ends the run with a last one: after the step that is running, or,
+    where that is the last of its epoch, after the epoch's evaluations.
+    """
+
+    def __init__(self, directory, place, *, epochs, steps, minutes, keep):
+        super().__init__()
+        self._directory = directory
+        self._place = place
+        self._epochs, self._steps, self._minutes = epochs, steps, minutes
+        self._keep = keep
+        self._signals = interruption.Signals()
+
+    def on_train_begin(self, logs=None):
+        """Begins to watch signals and the clock."""
+        strategy = self.model.distribute_strategy
+        self._chief = strategy.extended.should_checkpoint
+        self._writer = checkpointing.Writer(self._directory, self._keep)
+        self._votes = workers.Votes(strategy)
+        self._identity = identity.of(self.model)
+        self._clock = time.monotonic()
+        self._stop = self._pending = False
+        self._saved = None
+        self._step = self._place.step
+        self._signals.watch()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves where it is time, within an epoch."""
+        before, self._step = self._step, self._place.step
+        minutes = (time.monotonic() - self._clock) / 60
+        stop, late = self._votes.cast(
+            self._signals.received is not None,
+            bool(self._minutes) and minutes >= self._minutes,
+        )
+        self._stop |= stop
+        due = self._steps and before // self._steps < self._step // self._steps
+        self._pending |= bool(due or late or stop)
+        last = self._place.step_in_epoch == self.params.get("steps")
+        last |= self.model.stop_training
+        if not self._pending or last:
+            return  # the epoch's evaluations come first
+        if getattr(self.model, "starts_within", False):
+            self._save()
+        self._end_where_asked()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves after every so many epochs, the best one and the last."""
+        best = self._is_best(logs or {})
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        due = self._epochs and (epoch + 1) % self._epochs == 0
+        if self._pending or due or last or best:
+            self._save(best)
+        if not last:
+            self._end_where_asked()
+
+    def on_train_end(self, logs=None):
+        """Returns when the last checkpoint is on the disk."""
+        self._signals.release()
+        self._writer.wait()
+
+    def release(self):
+        """Called when `fit` has ended, by an error too."""
+        self._signals.release()
+
+    def _save(self, best=False):
+        self._pending = False
+        self._clock = time.monotonic()
+        notes = {**vars(self._place), "identity": self._identity}
+        packed = checkpointing.pack(self.model, notes)
+        self._saved = self._place.step
+        if self._chief:
+            self._writer.submit(packed, best)
+
+    def _is_best(self, logs):
+        """Whether the run was never better; the chief's figures count."""
+        name = next((name for name in BEST_BY if name in logs), None)
+        best = False
+        if name is not None and self._chief:
+            value, known = float(logs[name]), self._place.best
+            rank = len(BEST_BY)
+            if known is not None:
+                rank = BEST_BY.index(known["name"])
+            better = known is None or value > known["value"]
+            place = BEST_BY.index(name)
+            best = place < rank or (place == rank and better)
+        votes = np.array([best], np.int32)
+        best = workers.worker_sum(self.model.distribute_strategy, votes)[0] > 0
+        if best and name is not None:
+            self._place.best = {
+                "name": name,
+                "value": float(logs[name]),
+                "step": self._place.step,
+            }
+        return bool(best)
+
+    def _end_where_asked(self):
+        if not self._stop:
+            return
+        self._writer.wait()
+        why = self._signals.received or "Another worker was stopped"
+        what = "nothing" if self._saved is None else f"step {self._saved}"
+        print(
+            f"\n{why}: saved {what}"
+            f" in {self._directory}; the same command goes on from there. Exit"
+            f" code {interruption.EXIT_CODE}.",
+            file=sys.stderr,
+            flush=True,
+        )
+        raise interruption.Interrupted

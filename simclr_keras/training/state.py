@@ -1,0 +1,128 @@
+"""All variables of a training <-> arrays, on any number of replicas."""
+
+import numpy as np
+import tensorflow as tf
+
+from simclr_keras import compat
+from simclr_keras import workers
+
+_ON_READ = tf.VariableSynchronization.ON_READ
+# Marks an array that has one row for each replica.
+_ROWS = "@replicas"
+
+
+def read(model):
+    """Arrays of a model, its optimizer and its metrics, as they are now.
+
+    All processes of a training must call this together. Of variables that
+    replicas keep apart, such as sums of metrics, all values are read.
+
+    Returns:
+        Dict of NumPy arrays, copies of the variables.
+    """
+    strategy = model.distribute_strategy
+    arrays = {}
+    variables = (*_weights(model), *_optimizer(model), *_metrics(model))
+    for name, variable in variables:
+        value, rows = _read(strategy, compat.tensorflow_variable(variable))
+        arrays[name + _ROWS * rows] = value
+    return arrays
+
+
+def write_model(model, arrays):
+    """Gives a model and its optimizer the values of `read`.
+
+    Raises:
+        ValueError: an array is missing or has another shape.
+    """
+    _write_all(model, arrays, _weights(model))
+    _write_all(model, arrays, _optimizer(model))
+
+
+def write_metrics(model, arrays):
+    """Gives a model's metrics theirs; other arrays are not needed."""
+    _write_all(model, arrays, _metrics(model))
+
+
+def metrics_alone(arrays):
+    """The part of `read` that `write_metrics` needs."""
+    return {k: v for k, v in arrays.items() if k.startswith("metrics/")}
+
+
+def metrics_of(model):
+    """The metrics themselves, out of the containers of Keras 3."""
+    for metric in model.metrics:
+        inner = getattr(metric, "metrics", None)
+        yield from inner if inner else [metric]
+
+
+def _optimizer(model):
+    variables = compat.optimizer_variables(model.optimizer)
+    for number, variable in enumerate(variables):
+        yield f"optimizer/{number:04d}", variable
+
+
+def _metrics(model):
+    for place, metric in enumerate(metrics_of(model)):
+        for number, variable in enumerate(metric.variables):
+            yield f"metrics/{place:02d}/{metric.name}/{number}", variable
+
+
+def _weights(model):
+    for number, variable in enumerate(compat.weights_of(model)):
+        yield f"weights/{number:04d}", variable
+
+
+def _write_all(model, arrays, variables):
+    for name, variable in variables:
+        rows = name + _ROWS in arrays
+        key = name + _ROWS * rows
+        variable = compat.tensorflow_variable(variable)
+        shape = arrays[key].shape[rows:] if key in arrays else None
+        if shape != tuple(variable.shape):
+            raise ValueError(
+                "the checkpoint must be one of the same model and optimizer."
+                f" Received: {name} of shape {shape}; the model's is"
+                f" {tuple(variable.shape)}"
+            )
+        _write(model.distribute_strategy, variable, arrays[key], rows)
+
+
+def _read(strategy, variable):
+    """(array, whether it has one row for each replica)."""
+    if not _kept_apart(strategy, variable):
+        return tf.convert_to_tensor(variable).numpy(), False
+    values = strategy.experimental_local_results(variable)
+    rows = np.stack([tf.convert_to_tensor(value).numpy() for value in values])
+    return workers.gather_rows(strategy, rows), True
+
+
+def _write(strategy, variable, array, rows):
+    if not _kept_apart(strategy, variable):
+        variable.assign(_joined(variable, array) if rows else array)
+        return
+    count = strategy.num_replicas_in_sync
+    if not rows:
+        array = array[np.newaxis]
+    if len(array) != count:
+        value = _joined(variable, array)
+        array = np.stack([value] * count)
+        if variable.aggregation == tf.VariableAggregation.SUM:
+            array[1:] = 0
+    own = array[workers.own_replicas(strategy)]
+    for value, row in zip(strategy.experimental_local_results(variable), own):
+        value.assign(row)
+
+
+def _joined(variable, rows):
+    """One value of those of all replicas."""
+    total = rows.sum(axis=0, dtype=rows.dtype)
+    if variable.aggregation == tf.VariableAggregation.MEAN:
+        return (total / len(rows)).astype(rows.dtype)
+    return total
+
+
+def _kept_apart(strategy, variable):
+    """Whether each replica has a value of its own."""
+    several = strategy.num_replicas_in_sync > 1
+    return several and variable.synchronization == _ON_READ
