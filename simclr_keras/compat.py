@@ -202,6 +202,22 @@ def set_start(model, epoch, step):
         )
 
 
+def distributed(strategy, dataset_of, steps):
+    """Input of this process for `fit`, endless, in epochs of some steps.
+
+    Args:
+        strategy: strategy of several processes.
+        dataset_of: function of `tf.distribute.InputContext` that returns an
+            endless `tf.data.Dataset` of batches for one replica.
+        steps: batches that are an epoch.
+    """
+    dataset = strategy.distribute_datasets_from_function(dataset_of)
+    # Keras 3 wants to know; and when an epoch was ended early, takes the steps
+    # that it saw for the number that it was not told.
+    dataset._cardinality = steps
+    return dataset
+
+
 def end_epoch():
     """Ends, in `on_train_batch_end`, an epoch that began at a later step.
 
@@ -266,7 +282,7 @@ def learning_rate(optimizer):
     rate = optimizer.learning_rate
     if callable(rate):  # the schedule itself, on older optimizers
         rate = rate(optimizer.iterations)
-    return float(rate)
+    return float(tf.convert_to_tensor(rate))
 
 
 def as_numpy(variable):

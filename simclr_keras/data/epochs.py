@@ -100,7 +100,12 @@ def endless(dataset, part):
         last = tf.constant(2**62, tf.int64)
         return tf.data.Dataset.range(first, last).flat_map(one_epoch)
 
-    return _from_start(dataset.epoch, dataset.first_step, batches)
+    # Said, or each step would ask all processes whether there is another.
+    return _from_start(dataset.epoch, dataset.first_step, batches).apply(
+        tf.data.experimental.assert_cardinality(
+            tf.data.experimental.INFINITE_CARDINALITY
+        )
+    )
 
 
 def from_step(dataset, step):

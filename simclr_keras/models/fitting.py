@@ -48,35 +48,21 @@ class EpochEnd(keras.callbacks.Callback):
             compat.end_epoch()
 
 
-class OwnPart(tf.distribute.DistributedDataset):
+def _own_part(dataset, strategy):
     """What this process reads of a data set, for its replicas.
 
     Each process makes and decodes its own rows of every global batch, in the
     global order, where Keras would let it read all of them.
     """
+    size = batch_size(dataset)
 
-    def __init__(self, dataset, strategy):
-        def part_of(context):
-            parts = context.num_input_pipelines
-            part = epochs.endless(dataset, (context.input_pipeline_id, parts))
-            size = batch_size(dataset)
-            replicas = context.num_replicas_in_sync
-            return part if parts == replicas else part.rebatch(size // replicas)
+    def part_of(context):
+        parts = context.num_input_pipelines
+        part = epochs.endless(dataset, (context.input_pipeline_id, parts))
+        replicas = context.num_replicas_in_sync
+        return part if parts == replicas else part.rebatch(size // replicas)
 
-        self._inner = strategy.distribute_datasets_from_function(part_of)
-        self.cardinality = dataset.steps
-
-    def __iter__(self):
-        return iter(self._inner)
-
-    @property
-    def element_spec(self):
-        """Types of the elements, per replica."""
-        return self._inner.element_spec
-
-    def reduce(self, initial_state, reduce_func):
-        """See `tf.distribute.DistributedDataset`."""
-        return self._inner.reduce(initial_state, reduce_func)
+    return compat.distributed(strategy, part_of, dataset.steps)
 
 
 def prepare(model, dataset, arguments):
@@ -117,7 +103,7 @@ def prepare(model, dataset, arguments):
         ]
     if ours and compat.spans_processes(strategy):
         arguments.setdefault("steps_per_epoch", dataset.steps)
-        dataset = OwnPart(dataset, strategy)
+        dataset = _own_part(dataset, strategy)
     return dataset
 
 
