@@ -127,6 +127,9 @@ class TrainedByReplicas(keras.Model):
             labels: `tf.TensorSpec` of the labels, or None where unknown.
         """
         del labels
+        if not KERAS_3:
+            # It would add up the logs of all processes, which are the same.
+            self.distribute_reduction_method = "first"
         with self.distribute_strategy.scope():
             build_optimizer(self.optimizer, self.trainable_variables)
 
@@ -279,8 +282,12 @@ def copy_model(model):
 
 def learning_rate(optimizer):
     """The learning rate of the next step, as a float."""
-    rate = optimizer.learning_rate
-    if callable(rate):  # the schedule itself, on older optimizers
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # Not its `learning_rate`: on Keras 2.15 that is the last step's.
+    rate = getattr(optimizer, "_learning_rate", None)
+    if rate is None:  # an older optimizer
+        rate = optimizer.learning_rate
+    if callable(rate):
         rate = rate(optimizer.iterations)
     return float(tf.convert_to_tensor(rate))
 

@@ -8,8 +8,8 @@ from simclr_keras import replicas
 from simclr_keras.contrastive import ContrastiveLoss
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
+from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import representation_health
-from simclr_keras.contrastive.similarity import as_float
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.networks import ProjectionHead
@@ -227,7 +227,7 @@ class SimCLR(compat.TrainedByReplicas):
         )
         both = self(tf.concat([view_a, view_b], axis=0), training=training)
         z_a, z_b = tf.split(both["z"], 2, axis=0)
-        candidates = _candidates(z_a, z_b)
+        candidates = cross_replica.candidates(z_a, z_b)
         loss = self._contrast(z_a, z_b, candidates)
         logs = {"loss": loss, "z": (z_a, z_b, candidates)}
         if self.probe is not None:
@@ -307,20 +307,6 @@ class SimCLR(compat.TrainedByReplicas):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def _candidates(z_a, z_b):
-    """Arguments of a loss that make all replicas' views its candidates."""
-    count, replica = replicas.here()
-    if count == 1:
-        return {}
-    both = tf.stack([as_float(z_a), as_float(z_b)], axis=1)  # [n, 2, d]
-    z_a_global, z_b_global = tf.unstack(replicas.gather(both), axis=1)
-    return {
-        "z_a_global": z_a_global,
-        "z_b_global": z_b_global,
-        "first_anchor": replica * tf.shape(z_a)[0],
-    }
 
 
 def _classification(logits, labels):

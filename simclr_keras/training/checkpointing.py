@@ -24,6 +24,8 @@ _MODEL, _NOTES = "model.json", "notes.json"
 _ROOMS = ("contrastive", "models", "networks", "optimizers", "views")
 _NAME = "step-{:08d}.npz"
 BEST = "best.npz"
+# Bytes read at a time.
+_CHUNK = 2**20
 
 
 def pack(model, notes):
@@ -74,15 +76,19 @@ class Writer:
         self._thread = threading.Thread(target=self._run, args=(packed, best))
         self._thread.start()
 
+    def join(self):
+        """Returns when nothing is being written any more."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
     def wait(self):
-        """Returns when nothing is being written any more.
+        """As `join`, and says whether all went well.
 
         Raises:
             RuntimeError: a checkpoint could not be written.
         """
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self.join()
         if self._error is not None:
             error, self._error = self._error, None
             newest = newest_intact(self._directory)
@@ -97,7 +103,7 @@ class Writer:
     def _run(self, packed, best):
         try:
             write(self._directory, packed, self._keep, best)
-        except OSError as error:
+        except Exception as error:  # `wait` raises it where it is seen
             self._error = error
 
 
@@ -116,22 +122,33 @@ def write(directory, packed, keep=0, best=False):
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / _NAME.format(json.loads(packed[_NOTES])["step"])
-    aside = directory / ".partial"
+    aside, best_aside = directory / ".partial", directory / ".best.partial"
     try:
         with open(aside, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
+                archive.comment = _comment(len(packed))
                 for name, value in packed.items():
                     _add(archive, name, value)
             file.flush()
             os.fsync(file.fileno())
+        if best:
+            # Before the checkpoint: its notes say that it is the best one.
+            _link_or_copy(aside, best_aside)
+            os.replace(best_aside, directory / BEST)
         os.replace(aside, path)
     finally:
-        aside.unlink(missing_ok=True)
-    if best:
-        _replace_best(path, directory / BEST)
-    for old in checkpoints(directory)[:-keep] if keep else ():
+        for left in (aside, best_aside):
+            left.unlink(missing_ok=True)
+    # Later ones are damaged, or the run would have gone on from them.
+    older = [other for other in checkpoints(directory) if other <= path]
+    for old in older[:-keep] if keep else ():
         old.unlink()
     return path
+
+
+def _comment(count):
+    """Of an archive: its list of members has no checksum of its own."""
+    return f"{count} members".encode()
 
 
 def _add(archive, name, value):
@@ -142,15 +159,13 @@ def _add(archive, name, value):
         np.lib.format.write_array(member, np.asanyarray(value))
 
 
-def _replace_best(path, best):
-    """Links the file under its second name, or copies where links fail."""
-    aside = best.with_name(".best.partial")
-    aside.unlink(missing_ok=True)
+def _link_or_copy(path, second):
+    """Gives a file a second name, or copies it where links fail."""
+    second.unlink(missing_ok=True)
     try:
-        os.link(path, aside)
+        os.link(path, second)
     except OSError:
-        aside.write_bytes(path.read_bytes())
-    os.replace(aside, best)
+        second.write_bytes(path.read_bytes())
 
 
 def checkpoints(directory):
@@ -168,8 +183,8 @@ def newest_intact(directory):
         if problem is None:
             return checkpoint
         warnings.warn(
-            f"checkpoint {checkpoint} is damaged ({problem}); the one before it"
-            " is used.",
+            f"checkpoint {checkpoint} is damaged ({problem}); the one before"
+            " it, if there is one, is used.",
             stacklevel=2,
         )
     return None
@@ -179,13 +194,20 @@ def _problem(checkpoint):
     """What is wrong with a checkpoint, or None."""
     try:
         with zipfile.ZipFile(checkpoint) as archive:
-            damaged = archive.testzip()
+            # Not `testzip`, which asks for members by their names: a damaged
+            # name can be another's.
+            for member in archive.infolist():
+                with archive.open(member) as file:
+                    while file.read(_CHUNK):
+                        pass
             missing = {_MODEL, _NOTES} - set(archive.namelist())
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            if missing:
+                return f"no {min(missing)} in it"
+            if archive.comment != _comment(len(archive.infolist())):
+                return "wrong list of members"
+    except Exception as error:  # a damaged header can raise anything
         return str(error) or type(error).__name__
-    if damaged:
-        return f"wrong checksum of {damaged}"
-    return f"no {missing.pop()} in it" if missing else None
+    return None
 
 
 def read(data):

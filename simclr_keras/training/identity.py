@@ -39,6 +39,9 @@ def _is_ours(value):
 
 
 def _flatten(prefix, value, flat):
+    if isinstance(value, dict) and prefix.endswith("dtype"):
+        # Of a policy the name is all that there is.
+        value = value.get("config", {}).get("name", value)
     if isinstance(value, dict):
         for name, inner in value.items():
             if name not in _IGNORED:

@@ -28,6 +28,7 @@ class Signals:
 
     def watch(self):
         """Begins; does nothing outside the main thread, which gets signals."""
+        self.received = None
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _SIGNALS:

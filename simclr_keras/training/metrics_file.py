@@ -24,10 +24,11 @@ class MetricsFile:
         self._columns, self._rows = list(_FIRST), []
         if path.exists():
             with open(path, newline="") as file:
-                reader = csv.DictReader(file)
-                self._columns = list(reader.fieldnames or _FIRST)
-                rows = list(reader)
-            self._rows = [r for r in rows if _step(r) <= keep_until]
+                # A full disk can have cut the last line, its step too.
+                lines = [line for line in file if line.endswith("\n")]
+            reader = csv.DictReader(lines)
+            self._columns = list(reader.fieldnames or _FIRST)
+            self._rows = [r for r in reader if _step(r) <= keep_until]
         path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
 
@@ -54,7 +55,7 @@ class MetricsFile:
 
 
 def _step(row):
-    """Step of a row; of one that a full disk has cut short, infinity."""
+    """Step of a row; of one that has none, infinity."""
     try:
         return int(row["step"])
     except (TypeError, ValueError):

@@ -33,6 +33,7 @@ class Place:
         step_in_epoch: steps done of the epoch that is running.
         log_sums: running sums of metrics when they were logged last.
         best: `{"name", "value", "step"}` of the best checkpoint, or None.
+        identity: the run's settings when it began, of `identity.of`.
     """
 
     step: int = 0
@@ -40,6 +41,7 @@ class Place:
     step_in_epoch: int = 0
     log_sums: dict = dataclasses.field(default_factory=dict)
     best: dict = None
+    identity: dict = None
 
 
 def steps_done(model):
@@ -63,12 +65,14 @@ class Resume(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Loads weights and optimizer and moves `fit` to the right place."""
         strategy = self.model.distribute_strategy
+        # Now: the optimizer's learning rate may change, as callbacks can.
+        self._place.identity = identity.of(self.model)
         name, data = self._newest(strategy)
         if not data:
             return
         arrays, notes, _ = checkpointing.read(data)
         identity.refuse_other(
-            self._directory, notes.pop("identity"), identity.of(self.model)
+            self._directory, notes["identity"], self._place.identity
         )
         vars(self._place).update(notes)
         epoch, step = self._place.epoch, self._place.step_in_epoch
@@ -133,20 +137,18 @@ class Save(keras.callbacks.Callback):
         self._directory = directory
         self._place = place
         self._epochs, self._steps, self._minutes = epochs, steps, minutes
-        self._keep = keep
+        self._writer = checkpointing.Writer(directory, keep)
         self._signals = interruption.Signals()
 
     def on_train_begin(self, logs=None):
         """Begins to watch signals and the clock."""
         strategy = self.model.distribute_strategy
         self._chief = strategy.extended.should_checkpoint
-        self._writer = checkpointing.Writer(self._directory, self._keep)
         self._votes = workers.Votes(strategy)
-        self._identity = identity.of(self.model)
         self._clock = time.monotonic()
         self._stop = self._pending = False
-        self._saved = None
         self._step = self._place.step
+        self._saved = self._step or None  # what it was resumed from
         self._signals.watch()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -186,12 +188,12 @@ class Save(keras.callbacks.Callback):
     def release(self):
         """Called when `fit` has ended, by an error too."""
         self._signals.release()
+        self._writer.join()  # or it would write on beside the next `fit`
 
     def _save(self, best=False):
         self._pending = False
         self._clock = time.monotonic()
-        notes = {**vars(self._place), "identity": self._identity}
-        packed = checkpointing.pack(self.model, notes)
+        packed = checkpointing.pack(self.model, vars(self._place))
         self._saved = self._place.step
         if self._chief:
             self._writer.submit(packed, best)

@@ -33,10 +33,20 @@ def write_model(model, arrays):
     """Gives a model and its optimizer the values of `read`.
 
     Raises:
-        ValueError: an array is missing or has another shape.
+        ValueError: an array is missing, left over or of another shape.
     """
-    _write_all(model, arrays, _weights(model))
-    _write_all(model, arrays, _optimizer(model))
+    with model.distribute_strategy.scope():
+        # A model that is not ours may be about to create it, with zeros.
+        compat.build_optimizer(model.optimizer, model.trainable_variables)
+    variables = dict((*_weights(model), *_optimizer(model)))
+    names = {name.removesuffix(_ROWS) for name in arrays}
+    left = names - set(variables) - {k for k in names if _is_metric(k)}
+    if left:
+        raise ValueError(
+            "the checkpoint must be one of the same model and optimizer."
+            f" Received: one with {min(left)}, which this model lacks"
+        )
+    _write_all(model, arrays, variables.items())
 
 
 def write_metrics(model, arrays):
@@ -46,7 +56,11 @@ def write_metrics(model, arrays):
 
 def metrics_alone(arrays):
     """The part of `read` that `write_metrics` needs."""
-    return {k: v for k, v in arrays.items() if k.startswith("metrics/")}
+    return {k: v for k, v in arrays.items() if _is_metric(k)}
+
+
+def _is_metric(name):
+    return name.startswith("metrics/")
 
 
 def metrics_of(model):
@@ -69,8 +83,14 @@ def _metrics(model):
 
 
 def _weights(model):
-    for number, variable in enumerate(compat.weights_of(model)):
+    weights = compat.weights_of(model)
+    for number, variable in enumerate(weights):
         yield f"weights/{number:04d}", variable
+    known = {id(v) for v in (*weights, *(v for _, v in _metrics(model)))}
+    # What random layers, such as dropout, draw from next, where it is known.
+    states = [v for v in model.variables if id(v) not in known]
+    for number, variable in enumerate(states):
+        yield f"states/{number:04d}", variable
 
 
 def _write_all(model, arrays, variables):

@@ -1,9 +1,15 @@
-"""Several epochs as one, for small sets."""
+"""Several epochs as one, for small sets; parts of batches, for processes."""
+
+import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from simclr_keras import data
+from simclr_keras.data import epochs
+from simclr_keras.data import order
 
 
 def _numbers(count, batch_size, seed):
@@ -31,3 +37,79 @@ def test_grouped_epochs_are_the_same_batches_in_the_same_order():
 def test_a_group_has_at_least_one_epoch():
     with pytest.raises(ValueError, match="`count` must be at least 1"):
         data.grouped(_numbers(4, 2, seed=0), 0)
+
+
+def _rows(dataset, batches):
+    """Arrays that the first batches of a dataset hold."""
+    return [
+        [x.numpy() for x in tf.nest.flatten(batch)]
+        for batch in dataset.take(batches)
+    ]
+
+
+def _photographs(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(13):
+        pixels = rng.integers(0, 256, (20 + number, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+    return f"folder:{tmp_path}", {"image_size": 8}
+
+
+@pytest.mark.parametrize("kind", ["arrays", "photographs", "grouped", "probe"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_parts_joined_are_the_batches_of_the_whole(tmp_path, kind, count):
+    """From the middle of an epoch on, and into the next one."""
+    images = np.arange(26, dtype=np.uint8).reshape(26, 1, 1, 1).repeat(3, 3)
+    spec, size = (images, np.arange(26)), {}
+    if kind == "photographs":
+        spec, size = _photographs(tmp_path)
+
+    def load(**options):
+        dataset = data.load(spec, batch_size=6, seed=1, **size, **options)
+        if kind == "grouped":
+            dataset = data.grouped(dataset, 2)
+        if kind == "probe":
+            probe = data.load(spec, batch_size=6, labelled=True, seed=2)
+            dataset = data.with_probe(dataset, probe)
+        return dataset
+
+    whole = load()
+    whole.epoch.assign(1)
+    expected = _rows(whole, whole.steps) + _rows(whole, whole.steps)
+    parts = []
+    for index in range(count):
+        dataset = load()
+        dataset.epoch.assign(1)
+        dataset.first_step.assign(1)
+        part = epochs.endless(dataset, (index, count))
+        parts.append(_rows(part, len(expected) - 1))
+        for batch in part.take(1):
+            shapes = {x.shape[0] for x in tf.nest.flatten(batch)}
+            assert shapes == {6 // count}
+    for batch, *own in zip(expected[1:], *parts):
+        for array, *rows in zip(batch, *own):
+            np.testing.assert_array_equal(np.concatenate(rows), array)
+
+
+def test_each_part_reads_its_own_files_only(tmp_path):
+    """Those of the other part are gone, and it does not mind."""
+    spec, size = _photographs(tmp_path)
+    whole = data.load(spec, batch_size=4, seed=1, shuffle_buffer=1, **size)
+    source = data.open_source(spec)
+    names = source.files[order.shuffled(13, 1, 0, order.EXAMPLES)]
+    part = epochs.endless(whole, (1, 2))
+    for number, name in enumerate(names[:12]):
+        if number % 4 < 2:
+            pathlib.Path(name).unlink()
+    assert len(_rows(part, 3)) == 3
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Corrupt image"):
+        list(whole)
+
+
+def test_an_iteration_can_begin_within_an_epoch_once():
+    dataset = data.load(np.zeros((20, 2, 2), np.uint8), batch_size=4)
+    assert len(list(dataset)) == 5
+    dataset.first_step.assign(3)
+    assert sum(1 for _ in dataset.take(2)) == 2
+    assert dataset.first_step.numpy() == 0
+    assert len(list(dataset)) == 5

@@ -1,0 +1,38 @@
+"""Views of one replica -> the candidates of a loss: those of all replicas."""
+
+import tensorflow as tf
+
+from simclr_keras import replicas
+from simclr_keras.contrastive import similarity
+
+
+def candidates(z_a, z_b):
+    """What makes all replicas' views negatives of this one's, in one gather.
+
+    Called inside the replicas' step. Gradients flow back through the gather,
+    so that the mean over the replicas of their losses has the gradient of the
+    loss over the global batch.
+
+    Args:
+        z_a: first view of this replica's images, `[n, d]`, any float type.
+        z_b: second view, `[n, d]`.
+
+    Returns:
+        Keyword arguments of a loss, such as `NTXent`, and of
+        `contrastive_metrics`: `z_a_global`, `z_b_global` `[R n, d]` for R
+        replicas, and `first_anchor`. Empty where there is one replica.
+
+    Reference:
+        Chen et al. 2020 (arXiv 2002.05709), section 2.2.
+    """
+    count, replica = replicas.here()
+    if count == 1:
+        return {}
+    views = [similarity.as_float(z) for z in (z_a, z_b)]
+    everything = replicas.gather(tf.stack(views, axis=1))  # [R n, 2, d]
+    z_a_global, z_b_global = tf.unstack(everything, axis=1)
+    return {
+        "z_a_global": z_a_global,
+        "z_b_global": z_b_global,
+        "first_anchor": replica * tf.shape(z_a)[0],
+    }

@@ -1,0 +1,103 @@
+"""Tiny trainings: a model is compiled once and begins anew in every test."""
+
+import keras
+import numpy as np
+import pytest
+
+import simclr_keras as sk
+from simclr_keras.training import state
+
+
+def _images():
+    draws = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3))
+    return draws.astype(np.uint8)
+
+
+def _schedule(peak=0.05):
+    return sk.WarmupCosine(peak, warmup_steps=2, total_steps=16)
+
+
+class Training:
+    """A compiled model and its data; each `fit` begins with fresh weights."""
+
+    def __init__(self, model, labelled):
+        self.model = model
+        self._labelled = labelled
+        model.build_state(self.data().element_spec[1] if labelled else None)
+        self._fresh = {k: v.copy() for k, v in state.read(model).items()}
+
+    def data(self, batch_size=8):
+        """Batches of 32 images."""
+        source = _images()
+        if self._labelled:
+            source = source, np.arange(32) % 3
+        return sk.data.load(
+            source,
+            image_size=16,
+            batch_size=batch_size,
+            seed=3,
+            labelled=self._labelled,
+        )
+
+    def begin_anew(self):
+        """Gives model and optimizer what they had at first."""
+        state.write_model(self.model, self._fresh)
+
+    def fit(self, directory, epochs=2, data=None, before=(), **options):
+        """Trains in a run directory; returns all variables as arrays."""
+        self.begin_anew()
+        options = {"log_every": 2, **options}
+        callbacks = [*before, *sk.training.callbacks(directory, **options)]
+        data = self.data() if data is None else data
+        self.model.fit(data, epochs=epochs, callbacks=callbacks, verbose=0)
+        return {k: v.copy() for k, v in state.read(self.model).items()}
+
+
+def simclr(temperature=0.5, peak=0.05, channels=(4,), **views):
+    """A compiled `SimCLR` of 16 x 16 pixels."""
+    keras.utils.set_random_seed(1)
+    model = sk.SimCLR(
+        sk.TinyResNet(channels=channels),
+        sk.ProjectionHead("nonlinear", num_layers=2, out_dim=8),
+        sk.TwoViews(16, jit=False, blur=False, **views),
+    )
+    optimizer = sk.optimizers.create_optimizer("lars", _schedule(peak))
+    model.compile(optimizer, sk.NTXent(temperature))
+    return model
+
+
+def _classifier():
+    keras.utils.set_random_seed(1)
+    model = sk.Classifier(
+        sk.TinyResNet(channels=(4,)), 3, views=sk.View(16), image_size=16
+    )
+    model.compile(
+        keras.optimizers.SGD(_schedule(), momentum=0.9, nesterov=True),
+        "sparse_categorical_crossentropy",
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    return model
+
+
+@pytest.fixture(scope="session")
+def make_simclr():
+    """`simclr`, for tests that need another one."""
+    return simclr
+
+
+@pytest.fixture(scope="session")
+def pretraining():
+    """`Training` of a `SimCLR`."""
+    return Training(simclr(), labelled=False)
+
+
+@pytest.fixture(scope="session")
+def classification():
+    """`Training` of a `Classifier`."""
+    return Training(_classifier(), labelled=True)
+
+
+@pytest.fixture(params=["pretraining", "classification"])
+def training(request):
+    """Each of the two in turn."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,272 @@
+"""SIGTERM and SIGINT: one saves and ends the process, a second one ends it."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import simclr_keras as sk
+from simclr_keras.training import checkpointing
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LIMIT = 120  # seconds; a process needs ten
+# Three epochs of eight steps that say how far they are; at the end, all bits.
+SCRIPT = """
+import hashlib, sys, time
+import keras
+import numpy as np
+import simclr_keras as sk
+from simclr_keras.training import state
+
+class Tells(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        print("step", step, flush=True)
+        time.sleep(600 if step == int(sys.argv[2]) else 0.02)
+
+keras.utils.set_random_seed(1)
+model = sk.SimCLR(
+    sk.TinyResNet(channels=(4,)),
+    sk.ProjectionHead("nonlinear", num_layers=2, out_dim=8),
+    sk.TwoViews(16, jit=False, blur=False),
+)
+model.compile(keras.optimizers.SGD(0.1, momentum=0.9), sk.NTXent(0.5))
+images = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3))
+data = sk.data.load(images.astype(np.uint8), image_size=16, batch_size=8)
+callbacks = [Tells(), *sk.training.callbacks(sys.argv[1], log_every=2)]
+model.fit(data, epochs=3, callbacks=callbacks, verbose=0)
+digest = hashlib.sha256()
+for name, value in state.read(model).items():
+    digest.update(name.encode() + value.tobytes())
+print("digest", digest.hexdigest())
+"""
+
+
+class Sends(keras.callbacks.Callback):
+    """Sends this process a signal in a step, or in the end of an epoch."""
+
+    def __init__(self, number, step=None, epoch=None):
+        super().__init__()
+        self._number, self._step, self._epoch = number, step, epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) == self._step:
+            os.kill(os.getpid(), self._number)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self._epoch:
+            os.kill(os.getpid(), self._number)
+
+
+def _interrupted(training, directory, sends, **options):
+    with pytest.raises(SystemExit) as caught:
+        training.fit(directory, before=[sends], **options)
+    assert caught.value.code == 75
+
+
+def _newest(directory):
+    checkpoint = checkpointing.newest_intact(directory / "checkpoints")
+    return checkpointing.read(checkpoint)[1]
+
+
+def _handlers():
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_saves_after_the_step_that_is_running(
+    training, tmp_path, number, capfd
+):
+    whole = training.fit(tmp_path / "whole", epochs=2)
+    part = tmp_path / "part"
+    _interrupted(training, part, Sends(number, step=3))
+    notes = _newest(part)
+    assert (notes["step"], notes["step_in_epoch"]) == (3, 3)
+    said = capfd.readouterr().err
+    assert f"{number.name}: saving after this step; a second one" in said
+    assert f"{number.name}: saved step 3 in {part / 'checkpoints'};" in said
+    assert said.endswith("the same command goes on from there. Exit code 75.\n")
+    parts = training.fit(part, epochs=2)
+    assert parts.keys() == whole.keys()
+    for name in whole:
+        np.testing.assert_array_equal(parts[name], whole[name], name)
+    metrics = [d / "metrics.csv" for d in (part, tmp_path / "whole")]
+    assert metrics[0].read_bytes() == metrics[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "where, step",
+    [({"step": 4}, 4), ({"epoch": 0}, 5)],
+    ids=["its last step", "its evaluations"],
+)
+def test_at_the_end_of_an_epoch_its_evaluations_come_first(
+    pretraining, tmp_path, where, step
+):
+    """A signal during them waits for a step, which is the next epoch's."""
+    _interrupted(pretraining, tmp_path, Sends(signal.SIGTERM, **where))
+    assert _newest(tmp_path)["step"] == step
+    assert "epoch,0,4," in (tmp_path / "metrics.csv").read_text()
+
+
+def test_a_run_that_is_at_its_end_ends(pretraining, tmp_path):
+    pretraining.fit(tmp_path, before=[Sends(signal.SIGTERM, step=8)])
+    assert _newest(tmp_path)["step"] == 8
+
+
+def test_a_plain_dataset_names_the_checkpoint_that_there_is(
+    pretraining, tmp_path, capfd
+):
+    """It gets those of epochs only: what came after is lost, and said so."""
+    plain = tf.data.Dataset.from_tensors(next(iter(pretraining.data())))
+    plain = plain.repeat(4)
+    for step, saved in ((2, "nothing"), (6, "step 4"), (7, "step 4")):
+        sends = Sends(signal.SIGTERM, step=step)
+        _interrupted(pretraining, tmp_path, sends, data=plain)
+        assert f"SIGTERM: saved {saved} in" in capfd.readouterr().err
+    assert _newest(tmp_path)["step"] == 4
+
+
+def test_the_same_callbacks_go_on_after_an_interruption(pretraining, tmp_path):
+    callbacks = sk.training.callbacks(tmp_path)
+    pretraining.begin_anew()
+
+    def fit(*before):
+        pretraining.model.fit(
+            pretraining.data(),
+            epochs=2,
+            callbacks=[*before, *callbacks],
+            verbose=0,
+        )
+
+    with pytest.raises(SystemExit):
+        fit(Sends(signal.SIGINT, step=3))
+    fit()
+    assert _newest(tmp_path)["step"] == 8
+
+
+class Fails(keras.callbacks.Callback):
+    """Raises an error in a step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize("end", ["well", "error", "refused", "signal"])
+def test_signals_act_as_before_when_a_fit_has_ended(
+    pretraining, make_simclr, tmp_path, end
+):
+    pretraining.fit(tmp_path / "other", epochs=1)
+    known = _handlers()
+    own = [lambda number, frame: None, signal.SIG_IGN]
+    for number, handler in zip(SIGNALS, own):
+        signal.signal(number, handler)
+    try:
+        if end == "well":
+            pretraining.fit(tmp_path, epochs=1)
+        elif end == "error":
+            with pytest.raises(RuntimeError, match="on purpose"):
+                pretraining.fit(tmp_path, before=[Fails()])
+        elif end == "refused":
+            with pytest.raises(ValueError, match="other settings"):
+                make_simclr(temperature=0.3).fit(
+                    pretraining.data(),
+                    callbacks=sk.training.callbacks(tmp_path / "other"),
+                )
+        else:
+            sends = Sends(signal.SIGTERM, step=3)
+            _interrupted(pretraining, tmp_path, sends)
+        assert _handlers() == own
+    finally:
+        for number, handler in zip(SIGNALS, known):
+            signal.signal(number, handler)
+
+
+def test_outside_the_main_thread_a_fit_watches_no_signals(
+    pretraining, tmp_path
+):
+    """Python hands signals to the main thread only."""
+    whole, parts = pretraining.fit(tmp_path / "whole", epochs=1), {}
+    known, seen = _handlers(), []
+
+    class Sees(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(_handlers())
+
+    def run():
+        parts.update(pretraining.fit(tmp_path, 1, before=[Sees()]))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [known] * 4
+    assert parts.keys() == whole.keys()
+    for name in whole:
+        np.testing.assert_array_equal(parts[name], whole[name], name)
+
+
+def _start(directory, hang=0):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(directory), str(hang)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=pathlib.Path(__file__).parents[2],
+    )
+
+
+def _wait_for(stream, start):
+    """Reads lines until one begins so; the process ends by itself or is hit."""
+    for line in stream:
+        if line.startswith(start):
+            return line
+    raise AssertionError(f"the process ended without {start!r}")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """`metrics.csv` and the last line of a run of the script."""
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    out, err = _start(directory).communicate(timeout=LIMIT)
+    assert out.splitlines()[-1].startswith("digest "), err
+    return (directory / "metrics.csv").read_bytes(), out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_process_that_was_stopped_goes_on_with_the_same_bits(
+    uninterrupted, tmp_path, number
+):
+    process = _start(tmp_path)
+    _wait_for(process.stdout, "step 11\n")  # of 24, the third of its epoch
+    process.send_signal(number)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 75, err
+    step = int((out.splitlines() or ["step 11"])[-1].split()[1])
+    assert 11 <= step < 16
+    assert f"{number.name}: saved step {step} in" in err
+    assert _newest(tmp_path)["step"] == step
+    out, err = _start(tmp_path).communicate(timeout=LIMIT)
+    assert f"step-{step:08d}.npz (step {step}, {step - 8} steps into" in out
+    metrics = (tmp_path / "metrics.csv").read_bytes()
+    assert (metrics, out.splitlines()[-1]) == uninterrupted
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_second_signal_stops_at_once(tmp_path, number):
+    """In a step that would last ten minutes more."""
+    process = _start(tmp_path, hang=11)
+    _wait_for(process.stdout, "step 11\n")
+    process.send_signal(number)
+    process.stderr.readline()
+    said = _wait_for(process.stderr, number.name)
+    assert said.endswith("saving after this step; a second one stops.\n")
+    process.send_signal(number)
+    process.communicate(timeout=LIMIT)
+    assert process.returncode == -number
+    assert _newest(tmp_path)["step"] == 8

@@ -1,0 +1,11 @@
+"""What tools/benchmark runs: a module, or a package, for each suite.
+
+A suite has `define_flags(parser)`; `run(options)`, which measures and returns
+what the JSON file holds; and `report(results)`, the Markdown made of that.
+"""
+
+SUITES = ("scaling",)
+
+
+class Failure(Exception):
+    """Why there are no results, in words for the user."""
