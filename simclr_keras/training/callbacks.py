@@ -187,6 +187,17 @@ class Log(keras.callbacks.Callback):
         values["learning_rate"] = compat.learning_rate(self.model.optimizer)
         if self._file is None:
             return
+        try:
+            self._append(scope, values)
+        except (OSError, tf.errors.OpError) as error:
+            raise RuntimeError(
+                f"the logs in {self._run.path} could not be written"
+                f" ({str(error).splitlines()[0]}). The last checkpoint is"
+                " intact. Make room, then run the same command again to go on"
+                " from there."
+            ) from error
+
+    def _append(self, scope, values):
         self._file.write(scope, self._epoch, self._step, values)
         now = time.perf_counter()
         images = getattr(self.model, "global_batch_size", None)

@@ -23,7 +23,7 @@ FLAGS = (
     "--eval_every_epochs=4",
     "--train_batch_size=24",
     "--optimizer=adamw",
-    "--learning_rate=0.001",
+    "--learning_rate=0.0001",
     "--learning_rate_scaling=none",
     "--color_jitter_strength=0",
     "--knn_k=20",
@@ -119,8 +119,9 @@ def test_a_stopped_worker_stops_all_and_they_go_on_as_one_process(
 def test_the_curve_is_that_of_one_process(bereaved, start, directory, tmp_path):
     """Killed, stopped, resumed on other numbers of processes: the same curve.
 
-    In float32, whose rounding a short run with a small rate keeps small: a
-    thousandth of the losses.
+    In float32. Images that were skipped, seen twice or drawn other views of
+    would move a loss by several per cent, as batches differ by; rounding grows
+    with the learning rate, which is a small one here.
     """
     whole = tmp_path / "whole"
     run = start(_pretrain(48, whole))
@@ -138,7 +139,8 @@ def test_the_curve_is_that_of_one_process(bereaved, start, directory, tmp_path):
         assert steps["step"].tolist() == list(range(4, 49, 4))
         curves.append(steps)
     ours, theirs = curves
-    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-3)
+    assert np.abs(np.diff(theirs["loss"])).max() > 0.03 * theirs["loss"].mean()
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=5e-3)
     np.testing.assert_allclose(
         ours["learning_rate"], theirs["learning_rate"], rtol=1e-6
     )

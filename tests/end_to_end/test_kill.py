@@ -1,5 +1,6 @@
 """kill -9 at any moment, the same command again: the same bits at the end."""
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -291,30 +292,39 @@ class Command:
             "--verbose=0",
         ]
 
-    def start(self):
-        """The process."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def running(self):
+        """Its process, which lives for a limited time."""
+        process = subprocess.Popen(
             self._command,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        limit = threading.Timer(LIMIT, process.kill)
+        limit.start()
+        try:
+            yield process
+        finally:
+            limit.cancel()
+            process.kill()
+            process.communicate()
 
     def stop_when(self, there, number=signal.SIGKILL):
         """Sends it a signal as soon as something is there; returns its code."""
-        process, end = self.start(), time.monotonic() + LIMIT
-        while not there() and time.monotonic() < end:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.002)
-        process.send_signal(number)
-        process.communicate(timeout=LIMIT)
-        return process.returncode
+        with self.running() as process:
+            while not there():
+                assert process.poll() is None, process.communicate()[0]
+                time.sleep(0.002)
+            process.send_signal(number)
+            process.communicate()
+            return process.returncode
 
     def finish(self):
         """Runs it to its end; returns what it printed."""
-        process = self.start()
-        out, _ = process.communicate(timeout=LIMIT)
+        with self.running() as process:
+            out, _ = process.communicate()
         assert process.returncode == 0, out
         return out
 

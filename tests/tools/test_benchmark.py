@@ -206,7 +206,7 @@ def test_figures_from_made_up_times():
         assert dataclasses.astuple(spread) == pytest.approx(values)
     assert figure["step_seconds"]["joined"] == Spread(2.0, 1.6, 2.2)
     assert figure["exchange_seconds"]["z"] == Spread(0.02, 0.01, 0.03)
-    assert figure["core_share"]["joined"] == pytest.approx(0.5)
+    assert figure["core_seconds"]["joined"] == Spread(1.0, 0.8, 1.1)
     assert figure["quiet"]
 
 
@@ -221,9 +221,9 @@ def test_report():
     steps = {row[0]: row[1:] for row in _table(report, "step")}
     assert steps["two workers of one training"] == [
         "2000.0 (1600.0-2200.0)",
+        "1000.0 (800.0-1100.0)",
         "0.500 (0.500-0.625)",
         "0.625 (0.500-0.750)",
-        "50 %",
     ]
     parts = {row[0]: row[1:] for row in _table(report, "part")}
     assert parts["gradients"] == [

@@ -17,9 +17,10 @@ from simclr_keras.training import checkpointing
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LIMIT = 120  # seconds; a process needs ten
-# Three epochs of eight steps that say how far they are; at the end, all bits.
+# Three epochs of eight steps that say how far they are, one of which waits for
+# a line of stdin; at the end, all bits.
 SCRIPT = """
-import hashlib, sys, time
+import hashlib, sys
 import keras
 import numpy as np
 import simclr_keras as sk
@@ -29,7 +30,8 @@ class Tells(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step = int(self.model.optimizer.iterations)
         print("step", step, flush=True)
-        time.sleep(600 if step == int(sys.argv[2]) else 0.02)
+        if step == int(sys.argv[2]):
+            sys.stdin.readline()
 
 keras.utils.set_random_seed(1)
 model = sk.SimCLR(
@@ -211,62 +213,74 @@ def test_outside_the_main_thread_a_fit_watches_no_signals(
         np.testing.assert_array_equal(parts[name], whole[name], name)
 
 
-def _start(directory, hang=0):
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(directory), str(hang)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=pathlib.Path(__file__).parents[2],
-    )
+@pytest.fixture(scope="module")
+def start():
+    """Starts the script; none of the processes outlives this module."""
+    processes = []
+
+    def run(directory, waits_in=0):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(directory), str(waits_in)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=pathlib.Path(__file__).parents[2],
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
-def _wait_for(stream, start):
-    """Reads lines until one begins so; the process ends by itself or is hit."""
+def _signal_in_step_11(process, number):
+    """Sends a signal in the third step of the second epoch."""
+    _wait_for(process.stdout, "step 11\n")
+    process.send_signal(number)
+    said = "saving after this step; a second one stops."
+    _wait_for(process.stderr, f"{number.name}: {said}\n")
+
+
+def _wait_for(stream, expected):
     for line in stream:
-        if line.startswith(start):
-            return line
-    raise AssertionError(f"the process ended without {start!r}")
+        if line == expected:
+            return
+    raise AssertionError(f"the process ended without {expected!r}")
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted(start, tmp_path_factory):
     """`metrics.csv` and the last line of a run of the script."""
     directory = tmp_path_factory.mktemp("uninterrupted")
-    out, err = _start(directory).communicate(timeout=LIMIT)
+    out, err = start(directory).communicate(timeout=LIMIT)
     assert out.splitlines()[-1].startswith("digest "), err
     return (directory / "metrics.csv").read_bytes(), out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_process_that_was_stopped_goes_on_with_the_same_bits(
-    uninterrupted, tmp_path, number
+    start, uninterrupted, tmp_path, number
 ):
-    process = _start(tmp_path)
-    _wait_for(process.stdout, "step 11\n")  # of 24, the third of its epoch
-    process.send_signal(number)
-    out, err = process.communicate(timeout=LIMIT)
+    process = start(tmp_path, waits_in=11)
+    _signal_in_step_11(process, number)
+    _, err = process.communicate("and on\n", timeout=LIMIT)
     assert process.returncode == 75, err
-    step = int((out.splitlines() or ["step 11"])[-1].split()[1])
-    assert 11 <= step < 16
-    assert f"{number.name}: saved step {step} in" in err
-    assert _newest(tmp_path)["step"] == step
-    out, err = _start(tmp_path).communicate(timeout=LIMIT)
-    assert f"step-{step:08d}.npz (step {step}, {step - 8} steps into" in out
+    assert f"{number.name}: saved step 11 in" in err
+    assert _newest(tmp_path)["step"] == 11
+    out, _ = start(tmp_path).communicate(timeout=LIMIT)
+    assert "step-00000011.npz (step 11, 3 steps into epoch 1)." in out
     metrics = (tmp_path / "metrics.csv").read_bytes()
     assert (metrics, out.splitlines()[-1]) == uninterrupted
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_second_signal_stops_at_once(tmp_path, number):
-    """In a step that would last ten minutes more."""
-    process = _start(tmp_path, hang=11)
-    _wait_for(process.stdout, "step 11\n")
+def test_a_second_signal_stops_at_once(start, tmp_path, number):
+    """Where the step that was to be saved does not end."""
+    process = start(tmp_path, waits_in=11)
+    _signal_in_step_11(process, number)
     process.send_signal(number)
-    process.stderr.readline()
-    said = _wait_for(process.stderr, number.name)
-    assert said.endswith("saving after this step; a second one stops.\n")
-    process.send_signal(number)
-    process.communicate(timeout=LIMIT)
-    assert process.returncode == -number
+    assert process.wait(timeout=LIMIT) == -number
     assert _newest(tmp_path)["step"] == 8

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras.training import checkpointing
 from simclr_keras.training import state
+from simclr_keras.training.metrics_file import MetricsFile
 
 
 def _checkpoints(directory):
@@ -213,6 +215,45 @@ def test_a_full_disk_ends_the_run_and_the_one_before_goes_on(
     _assert_same(whole, pretraining.fit(tmp_path, 3))
 
 
+@pytest.mark.parametrize(
+    "owner, name, error",
+    [
+        (MetricsFile, "write", OSError(errno.ENOSPC, "No space left")),
+        (
+            tf.summary,
+            "scalar",
+            tf.errors.ResourceExhaustedError(
+                None, None, "No space left\n\tCould not flush events file."
+            ),
+        ),
+    ],
+    ids=["Python", "TensorFlow"],
+)
+def test_logs_on_a_full_disk_end_the_run_and_it_goes_on(
+    pretraining, tmp_path, monkeypatch, owner, name, error
+):
+    """As either of them says it."""
+    whole = pretraining.fit(tmp_path / "whole")
+    known, calls = getattr(owner, name), []
+
+    def full(*arguments, **named):
+        if pretraining.model.optimizer.iterations >= 6:
+            raise error
+        calls.append(known(*arguments, **named))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, full)
+        with pytest.raises(RuntimeError) as caught:
+            pretraining.fit(tmp_path)
+    assert calls
+    said = str(caught.value)
+    assert f"the logs in {tmp_path} could not be written" in said
+    assert "No space left" in said and "flush" not in said
+    assert "run the same command again" in said
+    assert _checkpoints(tmp_path) == [4]
+    _assert_same(whole, pretraining.fit(tmp_path))
+
+
 def test_nothing_is_written_any_more_when_a_fit_has_failed(
     pretraining, tmp_path, monkeypatch
 ):
@@ -220,6 +261,7 @@ def test_nothing_is_written_any_more_when_a_fit_has_failed(
 
     def waiting(*arguments):
         assert failing.wait(timeout=60)
+        time.sleep(0.01)
         add(*arguments)
 
     class Fails(keras.callbacks.Callback):

@@ -18,19 +18,18 @@ def summary(measured):
             each repeat; and `exchange`, dict of part -> dict of `seconds`.
 
     Returns:
-        Dict of `step_seconds` and `exchange_seconds`, spreads by the same
-        names; `against_one` and `against_independent`, spreads of these two's
-        time in that of the others, taken within each repeat; `core_share`,
-        medians of the share of the time spent on a core; `quiet`, whether
-        other programs left the cores alone.
+        Dict of `step_seconds`, `core_seconds` and `exchange_seconds`, spreads
+        by the same names; `against_one` and `against_independent`, spreads of
+        the time of these two divided by that of the others, within each
+        repeat; `quiet`, whether other programs left the cores alone.
     """
     clock, core = measured["clock"], measured["core"]
-    shares = {
-        name: statistics.median(a / b for a, b in zip(core[name], clock[name]))
-        for name in clock
-    }
+    shares = [
+        ratio(core[name], clock[name]).median for name in ("one", "independent")
+    ]
     return {
         "step_seconds": _spreads(clock),
+        "core_seconds": _spreads(core),
         "exchange_seconds": _spreads(
             {
                 part: facts["seconds"]
@@ -45,8 +44,7 @@ def summary(measured):
             name: ratio(clock["independent"], clock[name])
             for name in ("joined", "local_bn")
         },
-        "core_share": shares,
-        "quiet": min(shares["one"], shares["independent"]) >= _QUIET,
+        "quiet": min(shares) >= _QUIET,
     }
 
 

@@ -30,7 +30,7 @@ def _network(network):
         Training step of {network["parameters"]:,} parameters in ms, views
         included: median (lowest-highest) of {network["repeats"]} repeats in
         turn, each the mean of {network["steps"]} steps; ratios are taken
-        within a repeat. "On a core": the rest is waiting."""
+        within a repeat. What is not on the core is waiting."""
     parts = [
         f"## {network['name']}, {network['batch']} images per replica",
         _paragraph(about),
@@ -62,13 +62,13 @@ def _steps(figure):
         (
             words,
             figure["step_seconds"][kind].text(1, 1e3),
+            figure["core_seconds"][kind].text(1, 1e3),
             ratio("against_one", kind),
             ratio("against_independent", kind),
-            f"{100 * figure['core_share'][kind]:.0f} %",
         )
         for kind, words in _KINDS.items()
     ]
-    header = ["step", "ms", "one / this", "independent / this", "on a core"]
+    header = ["step", "ms", "on the core", "one / this", "independent / this"]
     return markdown_table(rows, header)
 
 
