@@ -262,6 +262,7 @@ def test_a_training_that_is_killed_at_random_ends_with_the_same_bits(
     *_, last = server.lines(directory)
     assert last == "done"
     assert _digests(directory) == expected
+    # What the kills left aside has gone.
     assert not list((directory / "checkpoints").glob(".*"))
     print({what: hit.count(what) for what in hit})
     assert len(hit) == len(kills) == 23
@@ -408,3 +409,4 @@ def test_a_classifiers_command_ends_the_same_after_a_kill(
     assert command.within_epoch() >= 12
     assert "steps into epoch 0)." in command.finish()
     assert _digests(command.directory) == _digests(whole.directory)
+    assert len(_digests(whole.directory)) == 3  # there is no best one
