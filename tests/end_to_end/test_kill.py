@@ -296,21 +296,20 @@ class Command:
     @contextlib.contextmanager
     def running(self):
         """Its process, which lives for a limited time."""
-        process = subprocess.Popen(
+        with subprocess.Popen(
             self._command,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        limit = threading.Timer(LIMIT, process.kill)
-        limit.start()
-        try:
-            yield process
-        finally:
-            limit.cancel()
-            process.kill()
-            process.communicate()
+        ) as process:
+            limit = threading.Timer(LIMIT, process.kill)
+            limit.start()
+            try:
+                yield process
+            finally:
+                limit.cancel()
+                process.kill()
 
     def stop_when(self, there, number=signal.SIGKILL):
         """Sends it a signal as soon as something is there; returns its code."""

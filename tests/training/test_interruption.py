@@ -232,8 +232,8 @@ def start():
 
     yield run
     for process in processes:
-        process.kill()
-        process.communicate()
+        with process:
+            process.kill()
 
 
 def _signal_in_step_11(process, number):
