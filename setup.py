@@ -35,7 +35,7 @@ setuptools.setup(
         "test": [
             "keras-cv>=0.9",
             "pytest>=8",
-            "pytest-xdist>=3.5",
+            "pytest-xdist>=3.7",
             "ruff==0.17.6",
         ],
         # The last TensorFlow on which tensorflow-addons imports.

