@@ -18,8 +18,8 @@ _MASK = 0xFFFFFFFF
 
 def _rotate_left(x, bits):
     return tf.bitwise.bitwise_or(
-        tf.bitwise.left_shift(x, tf.constant(bits, tf.uint32)),
-        tf.bitwise.right_shift(x, tf.constant(32 - bits, tf.uint32)),
+        tf.bitwise.left_shift(x, bits),
+        tf.bitwise.right_shift(x, 32 - bits),
     )
 
 
@@ -38,19 +38,29 @@ def threefry(key, counter):
         Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy
         as 1, 2, 3", section 4.2.
     """
-    xor = tf.bitwise.bitwise_xor
     k0, k1 = key
-    k2 = xor(xor(k0, k1), tf.constant(_PARITY, tf.uint32))
-    schedule = (k0, k1, k2)
+    k2 = tf.bitwise.bitwise_xor(k0, k1)
+    k2 = tf.bitwise.bitwise_xor(k2, tf.constant(_PARITY, tf.uint32))
     x0, x1 = counter[0] + k0, counter[1] + k1
-    for block in range(5):
-        for bits in _ROTATIONS[block % 2]:
+    zeros = tf.zeros_like(x0 + x1)  # of the shape of both
+    rotations = tf.constant(_ROTATIONS, tf.uint32)
+
+    def four_rounds(block, x0, x1, k0, k1, k2):
+        for bits in tf.unstack(rotations[block % 2]):
             x0 = x0 + x1
-            x1 = xor(_rotate_left(x1, bits), x0)
-        x0 = x0 + schedule[(block + 1) % 3]
-        x1 = x1 + schedule[(block + 2) % 3]
-        x1 = x1 + tf.constant(block + 1, tf.uint32)
-    return x0, x1
+            x1 = tf.bitwise.bitwise_xor(_rotate_left(x1, bits), x0)
+        block += 1
+        x1 += k2 + tf.cast(block, tf.uint32)
+        return block, x0 + k1, x1, k1, k2, k0
+
+    # A loop, because a compiler goes wrong on twenty rounds in a row: LLVM's
+    # vectoriser looks at both operands of each, and so at 2^20 ways back.
+    return tf.while_loop(
+        lambda *_: True,
+        four_rounds,
+        (tf.constant(0), x0 + zeros, x1 + zeros, k0, k1, k2),
+        maximum_iterations=5,
+    )[1:3]
 
 
 def _low_word(x):
