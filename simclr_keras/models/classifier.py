@@ -1,5 +1,7 @@
 """A classifier on a pretrained encoder: linear evaluation and fine-tuning."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -9,7 +11,7 @@ from simclr_keras import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.optimizers import l2_penalty
-from simclr_keras.views import View
+from simclr_keras.views import view
 
 
 @compat.register
@@ -193,7 +195,7 @@ class Classifier(compat.TrainedByReplicas):
         return self.step_logs(super().test_step(data))
 
     def _augmented(self, images):
-        if not isinstance(self.views, View):
+        if not isinstance(self.views, view.View):
             return self.views(batches.to_float(images), training=True)
         seeds = randomness.stateless_seeds(
             self.seed,
@@ -201,7 +203,11 @@ class Classifier(compat.TrainedByReplicas):
             replicas.positions(tf.shape(images)[0]),
             view=0,
         )
-        return self.views(images, seeds)
+        return self.views.finish(self._compiled_draw(images, seeds), seeds)
+
+    @functools.cached_property
+    def _compiled_draw(self):
+        return view.compiled(self.views.draw)
 
     def compute_loss(self, *args, **kwargs):
         """The compiled loss plus the L2 penalty."""

@@ -11,6 +11,7 @@ from simclr_keras.views import checks
 from simclr_keras.views import foreign
 from simclr_keras.views import interpolation
 from simclr_keras.views.view import View
+from simclr_keras.views.view import compiled
 
 
 def _essence(view):
@@ -159,10 +160,7 @@ class TwoViews(keras.layers.Layer):
 
     @functools.cached_property
     def _compiled(self):
-        jit = tf.test.is_built_with_xla() if self.jit == "auto" else self.jit
-        if not jit:
-            return self._draw
-        return tf.function(self._draw, jit_compile=True, autograph=False)
+        return compiled(self._draw, self.jit)
 
     def __call__(self, images, step, *args, **kwargs):
         """Calls the layer; Keras 3 alone would refuse a Python `step`."""

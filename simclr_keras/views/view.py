@@ -16,6 +16,19 @@ from simclr_keras.views import geometry
 from simclr_keras.views import interpolation
 
 
+def compiled(draw, jit="auto"):
+    """`draw` as a function that XLA compiles by itself.
+
+    Args:
+        draw: function of tensors, such as `View.draw`.
+        jit: whether to; `"auto"` (default): where TensorFlow was built with
+            XLA.
+    """
+    if not (tf.test.is_built_with_xla() if jit == "auto" else jit):
+        return draw
+    return tf.function(draw, jit_compile=True, autograph=False)
+
+
 @compat.register
 class View(keras.layers.Layer):
     """Random view of every image of a batch, on the device.
