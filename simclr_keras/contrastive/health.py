@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from simclr_keras.contrastive import blocks
 from simclr_keras.contrastive import similarity
 
 
@@ -51,13 +52,20 @@ def representation_health(z_a, z_b):
 def _uniformity(rows):
     """Log mean of exp(-2 |x - y|^2) over pairs of different rows."""
     squares = tf.reduce_sum(tf.square(rows), axis=1)
-    products = similarity.similarities(rows, rows)  # [N, d] x [d, N]
-    distances = squares[:, tf.newaxis] + squares - 2 * products
-    exponents = -2 * tf.nn.relu(distances)
-    exponents = tf.linalg.set_diag(
-        exponents, tf.fill(tf.shape(squares), rows.dtype.min)
-    )
     count = tf.shape(rows)[0]
+
+    def log_sums(part, part_squares, numbers):
+        """Of some rows against all, `[m]`."""
+        products = similarity.similarities(part, rows)  # [m, d] x [d, N]
+        distances = part_squares[:, tf.newaxis] + squares - 2 * products
+        exponents = -2 * tf.nn.relu(distances)
+        itself = numbers[:, tf.newaxis] == tf.range(count)
+        exponents = tf.where(itself, rows.dtype.min, exponents)
+        return tf.reduce_logsumexp(exponents, axis=1)
+
+    exponents = blocks.map_rows(
+        log_sums, [rows, squares, tf.range(count)], blocks.shape(rows)[0]
+    )
     pairs = tf.cast(tf.maximum(count * (count - 1), 1), rows.dtype)
     log_mean = tf.reduce_logsumexp(exponents) - tf.math.log(pairs)
     return tf.where(count > 1, log_mean, 0.0)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from simclr_keras.contrastive import blocks
 from simclr_keras.contrastive import similarity
 
 # Keeps the entropy finite where a probability vanishes, as in the official
@@ -49,39 +50,41 @@ def contrastive_metrics(
         None if z_a_global is None else tf.stop_gradient(z_a_global),
         None if z_b_global is None else tf.stop_gradient(z_b_global),
     )
-    own = similarity.own_columns(a, b_global, first_anchor)
-    # [n, d] x [d, N] -> [n, N]
-    logits = similarity.similarities(a, b_global)
-    rank = _ranks(logits, own)
-    logits = logits / temperature
+    own_columns = tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(a)[0])
+
+    def values(anchors, own):
+        """Rank and entropy of some anchors, `[m, 2]`."""
+        # [m, d] x [d, N] -> [m, N]
+        logits = similarity.similarities(anchors, b_global)
+        rank = _ranks(logits, own)
+        return tf.stack([rank, _entropies(logits / temperature)], axis=1)
+
+    rank, entropy = tf.unstack(
+        blocks.map_rows(values, [a, own_columns], blocks.shape(b_global)[0]),
+        axis=1,
+    )
     return {
-        "contrastive_accuracy": _share(rank < 1, logits.dtype),
-        "contrastive_top5": _share(rank < 5, logits.dtype),
-        "contrastive_entropy": _entropy(logits),
+        "contrastive_accuracy": _share(rank, 1),
+        "contrastive_top5": _share(rank, 5),
+        "contrastive_entropy": tf.reduce_mean(entropy),
     }
 
 
 def _ranks(logits, own):
-    """How many candidates come before the own one, `[n]`."""
-    positive = tf.reduce_sum(
-        tf.where(own, logits, tf.zeros_like(logits)), axis=1, keepdims=True
-    )
+    """How many candidates come before the own one, `[m]`, as floats."""
+    positive = tf.gather(logits, own[:, tf.newaxis], batch_dims=1)
     columns = tf.range(tf.shape(logits)[1])
-    own_column = tf.argmax(own, axis=1, output_type=tf.int32)[:, tf.newaxis]
-    tied_behind = (logits == positive) & (columns > own_column)
+    tied_behind = (logits == positive) & (columns > own[:, tf.newaxis])
     # Counts the beaten, not the better: comparisons with NaN are all false.
-    beaten = tf.math.count_nonzero(
-        (logits < positive) | tied_behind, axis=1, dtype=tf.int32
-    )
-    return tf.shape(logits)[1] - 1 - beaten
+    beaten = tf.cast((logits < positive) | tied_behind, logits.dtype)
+    others = tf.cast(tf.shape(logits)[1] - 1, logits.dtype)
+    return others - tf.reduce_sum(beaten, axis=1)
 
 
-def _share(condition, dtype):
-    return tf.reduce_mean(tf.cast(condition, dtype))
-
-
-def _entropy(logits):
+def _entropies(logits):
     p = tf.nn.softmax(logits, axis=1)
-    return -tf.reduce_mean(
-        tf.reduce_sum(p * tf.math.log(p + ENTROPY_FLOOR), axis=1)
-    )
+    return -tf.reduce_sum(p * tf.math.log(p + ENTROPY_FLOOR), axis=1)
+
+
+def _share(rank, most):
+    return tf.reduce_mean(tf.cast(rank < most, rank.dtype))

@@ -5,7 +5,9 @@ import math
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.contrastive import blocks
 from simclr_keras.contrastive import similarity
+from simclr_keras.contrastive import tiles
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
 
 VIEW_REDUCTIONS = ("mean", "sum")
@@ -122,6 +124,11 @@ def nt_xent(
     of the rows of `z_a_global` and `z_b_global`; gradients flow through all
     four.
 
+    A matrix of logits that is larger than a few MiB, or of unknown size, never
+    exists as a whole: memory grows with n + N, not with n N. Values and
+    gradients are the same to rounding; only gradients of gradients need a
+    batch small enough.
+
     Args:
         z_a: Anchors of view a, `[n, d]`, any float type.
         z_b: Anchors of view b, `[n, d]`.
@@ -142,6 +149,35 @@ def nt_xent(
     a, b, a_global, b_global = similarity.prepare_views(
         z_a, z_b, normalize, z_a_global, z_b_global
     )
+    n, num_images = blocks.shape(a)[0], blocks.shape(a_global)[0]
+    if blocks.fits(2 * n, 2 * num_images, a.dtype):
+        return _dense(a, b, a_global, b_global, first_anchor, temperature)
+    everywhere = None if z_a_global is None else (a_global, b_global)
+    return _tiled((a, b), everywhere, first_anchor, temperature)
+
+
+def _tiled(views, everywhere, first_anchor, temperature):
+    """Losses `[2, n]` in memory that is linear in n and N."""
+    temperature = tf.convert_to_tensor(temperature, views[0].dtype)
+    scale = tf.sqrt(temperature)  # of both factors, so that they can be equal
+
+    def scaled_pairs(a, b):
+        # The two views of an image side by side: [n, 2, d] -> [2n, d]
+        pairs = tf.stack([a, b], axis=1) / scale
+        return tf.reshape(pairs, [-1, blocks.shape(a)[1]])
+
+    negatives = tiles.log_sum_negatives(
+        scaled_pairs(*views),
+        everywhere and scaled_pairs(*everywhere),
+        first_anchor,
+    )
+    positive = similarity.paired_similarities(views[0] / temperature, views[1])
+    negatives = tf.transpose(tf.reshape(negatives, [-1, 2]))
+    return tf.math.softplus(negatives - positive)
+
+
+def _dense(a, b, a_global, b_global, first_anchor, temperature):
+    """Losses `[2, n]` from the whole matrix of logits."""
     own = similarity.own_columns(a, a_global, first_anchor)
     return tf.stack(
         [

@@ -1,9 +1,11 @@
-"""The official loss values, case by case."""
+"""The official loss values, case by case; matrices in parts."""
 
 import json
 
 import numpy as np
 import pytest
+
+from simclr_keras.contrastive import blocks
 
 
 @pytest.fixture
@@ -27,3 +29,13 @@ def cases(parity):
         return found
 
     return read
+
+
+@pytest.fixture
+def tiles(monkeypatch):
+    """Function that sets the bytes of the part of a matrix that is in work."""
+
+    def set_bytes(value):
+        monkeypatch.setattr(blocks, "tile_bytes", lambda: value)
+
+    return set_bytes

@@ -56,6 +56,23 @@ def test_equals_the_definitions(shape, jit_compile):
         )
 
 
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("known", [True, False])
+def test_in_blocks_of_rows(tiles, jit_compile, known):
+    """37 rows in blocks of 16, in float64; the result is a float32."""
+    tiles(8 * 37 * 16)
+    z_a, z_b = np.random.default_rng(2).normal(size=(2, 37, 5)) + 0.5
+    function = representation_health
+    if jit_compile is not None:
+        spec = tf.TensorSpec([37 if known else None, 5], tf.float64)
+        function = tf.function(
+            function, input_signature=[spec, spec], jit_compile=jit_compile
+        )
+    health = function(z_a, z_b)
+    for name, value in by_hand(z_a, z_b).items():
+        np.testing.assert_allclose(health[name], value, rtol=1e-6)
+
+
 def test_orthogonal_rows_are_worked_by_hand():
     """Four unit axes in each view, all distances 2: rank 4, alignment 0,
     uniformity -4; each column has one 1 in 4 rows."""

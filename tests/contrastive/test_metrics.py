@@ -110,3 +110,55 @@ def test_no_gradient_flows_back_and_xla_compiles():
         np.testing.assert_allclose(
             compiled(z_a, z_b)[name], value, rtol=1e-6, err_msg=name
         )
+
+
+def by_hand(z_a, z_b, first, temperature):
+    """Of anchors z_a, whose partners stand in z_b from `first` on."""
+    logits = z_a @ z_b.T
+    order = np.argsort(-logits, axis=1, kind="stable")
+    ranks = [list(row).index(first + i) for i, row in enumerate(order)]
+    p = np.exp(logits / temperature)
+    p /= p.sum(axis=1, keepdims=True)
+    return {
+        "contrastive_accuracy": np.mean(np.less(ranks, 1)),
+        "contrastive_top5": np.mean(np.less(ranks, 5)),
+        "contrastive_entropy": -np.mean(np.sum(p * np.log(p + 1e-8), axis=1)),
+    }
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("n, num_images, first", [(37, 37, 0), (50, 90, 23)])
+def test_in_blocks_of_rows(tiles, n, num_images, first, jit_compile):
+    """Blocks of 16 and of 32 anchors, against NumPy in float64.
+
+    Every row stands there twice, in another block: each rank hangs on which
+    of two ties comes first. Whole numbers, so that ties are exact.
+    """
+    tiles(8 * num_images * 20)
+    rng = np.random.default_rng(0)
+    z_b = np.round(3 * rng.normal(size=(num_images, 4)))
+    z_b[num_images // 2 :] = z_b[: (num_images + 1) // 2]
+    z_a = z_b[first : first + n] + np.round(rng.normal(size=(n, 4)))
+    everything = {"z_a_global": z_b, "z_b_global": z_b, "first_anchor": first}
+
+    def function(z_a, z_b):
+        more = everything if num_images > n else {}
+        return contrastive_metrics(z_a, z_b, 2.0, False, **more)
+
+    if jit_compile is not None:
+        function = tf.function(function, jit_compile=jit_compile)
+    metrics = function(z_a, z_b[first : first + n])
+    for name, expected in by_hand(z_a, z_b, first, 2.0).items():
+        assert metrics[name].dtype == tf.float64
+        np.testing.assert_allclose(metrics[name], expected, rtol=1e-12)
+        assert expected not in (0, 1)
+
+
+def test_in_blocks_of_unknown_size(tiles):
+    tiles(4 * 30 * 16)
+    z_a, z_b = tf.random.stateless_normal([2, 30, 4], [3, 4])
+    spec = tf.TensorSpec([None, 4])
+    function = tf.function(contrastive_metrics, input_signature=[spec, spec])
+    metrics = function(z_a, z_b)
+    for name, value in contrastive_metrics(z_a, z_b).items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-6)

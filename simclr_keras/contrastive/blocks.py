@@ -1,0 +1,108 @@
+"""How much of a matrix of all pairs exists at a time, and how rows are cut."""
+
+import dataclasses
+import math
+from typing import Any
+
+import tensorflow as tf
+
+# Multiples of it suit the vector units of matrix products.
+_STEP = 16
+
+
+def tile_bytes():
+    """Bytes of the part of a matrix that is worked on at a time.
+
+    Some three of it exist at once. On a CPU they should stay in its last cache
+    (and more than 32 MiB would be new to malloc, and be cleared by the system,
+    each time); an accelerator wants fewer and larger steps.
+    """
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return 2**24 if kinds == {"CPU"} else 2**26
+
+
+def fits(rows, columns, dtype):
+    """Whether a matrix of so many rows is known to fit into one tile."""
+    known = isinstance(rows, int) and isinstance(columns, int)
+    return known and rows * columns * dtype.size <= tile_bytes()
+
+
+def tile_side(dtype):
+    """Rows of a square tile."""
+    return max(_STEP, math.isqrt(tile_bytes() // dtype.size))
+
+
+def shape(tensor):
+    """List of the lengths: ints where they are known, else tensors."""
+    lengths = tf.shape(tensor)
+    return [
+        lengths[axis] if known is None else known
+        for axis, known in enumerate(tensor.shape)
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How rows are cut into parts of one size, the last filled with zeros.
+
+    Attributes:
+        length: number of rows; like the others an int, or a tensor where
+            shapes are not known.
+        size: rows of a part, an even number.
+        count: number of parts.
+    """
+
+    length: Any
+    size: Any
+    count: Any
+
+    @classmethod
+    def of(cls, length, most, odd=False):
+        """Parts of about equal size, none much above `most` rows.
+
+        Args:
+            length: number of rows.
+            most: rows of a part; int or integer tensor.
+            odd: whether their number has to be odd.
+        """
+        count = -(-length // most)
+        if odd:
+            count += 1 - count % 2
+        return cls(length, -(-length // (count * _STEP)) * _STEP, count)
+
+    def parts(self, rows):
+        """`[length, ...]` -> `[count, size, ...]`."""
+        filling = self.count * self.size - self.length
+        inner = shape(rows)[1:]
+        rows = tf.pad(rows, [[0, filling]] + [[0, 0]] * len(inner))
+        return tf.reshape(rows, [self.count, self.size, *inner])
+
+    def join(self, parts):
+        """`[count, size, ...]` -> `[length, ...]`."""
+        rows = [self.count * self.size, *shape(parts)[2:]]
+        return tf.reshape(parts, rows)[: self.length]
+
+
+def map_rows(function, rows, columns):
+    """Values of each row that take a matrix of rows by columns.
+
+    Args:
+        function: maps some rows of each tensor to their values, `[m, ...]`, of
+            the dtype of the first tensor. Its matrices are `[m, columns]`.
+        rows: list of tensors `[n, ...]`.
+        columns: number of columns; int or integer tensor.
+
+    Returns:
+        `[n, ...]`, as from `function(*rows)`.
+    """
+    count, dtype = shape(rows[0])[0], rows[0].dtype
+    if fits(count, columns, dtype):
+        return function(*rows)
+    cut = Cut.of(count, 1 + tile_bytes() // dtype.size // columns)
+    values = tf.map_fn(
+        lambda parts: function(*parts),
+        [cut.parts(tensor) for tensor in rows],
+        fn_output_signature=dtype,
+        parallel_iterations=1,  # each would have its own part in memory
+    )
+    return cut.join(values)
