@@ -283,7 +283,7 @@ def _benchmark(*arguments, timeout=60):
 def test_unknown_suite(suite):
     run = _benchmark(*suite)
     assert run.returncode == 2
-    assert "--suite must be one of: scaling. Received:" in run.stderr
+    assert "--suite must be one of: loss, " in run.stderr
 
 
 def test_output_that_cannot_be_written(tmp_path):
