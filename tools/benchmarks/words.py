@@ -1,0 +1,8 @@
+"""Text of the reports."""
+
+import textwrap
+
+
+def paragraph(text):
+    """Lines of at most 80 characters, whatever the white space was."""
+    return textwrap.fill(" ".join(text.split()), 80, break_on_hyphens=False)
