@@ -4,7 +4,7 @@ A suite has `define_flags(parser)`; `run(options)`, which measures and returns
 what the JSON file holds; and `report(results)`, the Markdown made of that.
 """
 
-SUITES = ("step", "scaling")
+SUITES = ("step", "views", "scaling")
 
 
 class Failure(Exception):
