@@ -4,7 +4,13 @@ A suite has `define_flags(parser)`; `run(options)`, which measures and returns
 what the JSON file holds; and `report(results)`, the Markdown made of that.
 """
 
-SUITES = ("step", "views", "scaling")
+SUITES = (
+    "step",
+    "views",
+    "input",
+    "startup",
+    "scaling",
+)
 
 
 class Failure(Exception):

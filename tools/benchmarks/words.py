@@ -2,6 +2,11 @@
 
 import textwrap
 
+NOISY = (
+    "**Noisy: other programs used these cores. Measure again on a quiet"
+    " machine.**"
+)
+
 
 def paragraph(text):
     """Lines of at most 80 characters, whatever the white space was."""

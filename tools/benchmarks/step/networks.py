@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from typing import Callable
+from typing import Union
 
 import simclr_keras as sk
 from benchmarks import flops
@@ -24,6 +25,7 @@ class Network:
         image_size: in pixels.
         batch: images in a step.
         steps: that are timed in a row.
+        jit: of `TwoViews`; to compile them takes seconds, once.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Network:
     image_size: int
     batch: int
     steps: int
+    jit: Union[bool, str] = "auto"
 
     def ours(self):
         """Pair of encoder and projection head."""
@@ -102,5 +105,6 @@ NETWORKS = {
         image_size=16,
         batch=8,
         steps=2,
+        jit=False,
     ),
 }

@@ -5,6 +5,9 @@ from benchmarks.spread import Spread
 from benchmarks.spread import ratio
 from simclr_keras.evaluation import markdown_table
 
+# Of all cores, which products of matrices use; less, and others did.
+_QUIET = 0.9
+
 
 def report(results):
     """All tables, of what `run` returns."""
@@ -116,13 +119,21 @@ def _network(network):
         which matrices of this precision were multiplied in the same repeat.
         Plain Keras: stock layers, the dense loss, SGD; its views are drawn
         image by image with tf.image in tf.data. Ours: LARS."""
-    return "\n\n".join(
-        [
-            f"## {network['title']}, {size} px, batch {network['batch']}",
-            words.paragraph(about),
-            _steps(network),
-            _comparisons(network),
-        ]
+    parts = [
+        f"## {network['title']}, {size} px, batch {network['batch']}",
+        words.paragraph(about),
+        _steps(network),
+        _comparisons(network),
+    ]
+    if not _quiet(network):
+        parts.append(words.NOISY)
+    return "\n\n".join(parts)
+
+
+def _quiet(network):
+    return all(
+        Spread.of(kinds["products"]["busy"]).median >= _QUIET
+        for kinds in network["precisions"].values()
     )
 
 

@@ -31,10 +31,13 @@ class Training:
         model: compiled, built `keras.Model`.
         dataset: endless `tf.data.Dataset`.
         steps: to be timed in a row.
+        warm_up: steps before these, until buffers are as full as they stay;
+            batches in memory need none.
     """
 
-    def __init__(self, model, dataset, steps):
-        self._model, self._dataset, self._steps = model, dataset, steps
+    def __init__(self, model, dataset, steps, warm_up=0):
+        self._model, self._dataset = model, dataset
+        self._steps, self._warm_up = steps, warm_up
         self.peak_bytes = None
         model.make_train_function()
         self._train(iter(dataset), 2)  # the first one traces
@@ -43,7 +46,7 @@ class Training:
         """Trains on a new iterator; returns the number of steps."""
         # No pipeline works ahead, and takes the cores, while others are timed.
         batches = iter(self._dataset)
-        self._train(batches, 1)
+        self._train(batches, self._warm_up)
         with _peak_memory() as peaks:
             timer.start()
             self._train(batches, self._steps)
@@ -52,6 +55,8 @@ class Training:
         return self._steps
 
     def _train(self, batches, steps):
+        if not steps:
+            return
         for _ in range(steps):
             logs = self._model.train_function(batches)
         # The device has done the steps when this can be read, not before.
@@ -109,9 +114,8 @@ def ours(network, precision, batch, steps, given=False, jit=False):
     if given:
         images = images.astype(np.float32) / 255
     with _policy(precision):
-        model = sk.SimCLR(
-            *network.ours(), Given(size) if given else sk.TwoViews(size)
-        )
+        views = Given(size) if given else sk.TwoViews(size, jit=network.jit)
+        model = sk.SimCLR(*network.ours(), views)
         model.compile(sk.LARS(0.1), sk.NTXent(), jit_compile=jit)
         model.build_state()
         return Training(model, _repeated(images), steps)
@@ -131,4 +135,4 @@ def plain(network, precision, batch, steps, given=False, jit=False):
         optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
         model.compile(optimizer, jit_compile=jit)
         optimizer.build(model.trainable_variables)
-        return Training(model, dataset, steps)
+        return Training(model, dataset, steps, warm_up=0 if given else 1)

@@ -31,7 +31,9 @@ class _Pairs(torch.utils.data.IterableDataset):
             steps = [
                 step
                 for step in transform.transform.transforms
-                if not isinstance(step, torchvision.transforms.RandomResizedCrop)
+                if not isinstance(
+                    step, torchvision.transforms.RandomResizedCrop
+                )
             ]
             transform = torchvision.transforms.Compose(steps)
         self._transform = transform
