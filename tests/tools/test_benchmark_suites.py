@@ -165,10 +165,16 @@ def test_views_by_hand():
         "steps": 2,
         "measured": measured,
     }
-    left_out = {"Lightly": ["torch"]}
-    report = views.report({"repeats": 2, "left_out": left_out, "sizes": [size]})
+    results = {
+        "repeats": 2,
+        "left_out": {"Lightly": ["torch"]},
+        "versions": {"keras-cv": "0.9.0"},
+        "sizes": [size],
+    }
+    report = views.report(results)
     row = _rows(report)["ours, batched, compiled by XLA"]
     assert row == ["8 (5-10)", "2.50 (1.00-4.00)"]
+    assert "Versions: keras-cv 0.9.0." in report
     assert "Lightly was left out: not installed: torch." in report
 
 

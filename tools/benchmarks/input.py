@@ -18,6 +18,8 @@ from benchmarks.streams import Stream
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PHOTOS = _ROOT.parent / "shared" / "data" / "photos"
 _PARTS = {"photographs": 224, "arrays": 32}  # pixels
+# Batch, and batches in a row.
+_AMOUNTS = {"photographs": (32, 10), "arrays": (256, 40)}
 # Arguments of `sk.data.load` for photographs, by what is measured with them.
 _PIPELINES = {"ours": {}}
 _ARRAY_IMAGES = 10_000
@@ -35,7 +37,7 @@ def define_flags(parser):
     flags.define_counts(
         parser,
         batch=(None, "images; default: 32 photographs, 256 small images"),
-        steps=(10, "batches timed in a row"),
+        steps=(None, "batches timed in a row; default: 10 and 40"),
         repeats=(5, "how often all is measured in turn"),
     )
 
@@ -48,32 +50,36 @@ def run(options):
             left_out[part] = f"--photos={options.photos} is no folder"
             continue
         measure.say(f"{part}: building")
-        make = _photographs if part == "photographs" else _arrays
-        batch, streams = make(options)
+        batch, steps = _AMOUNTS[part]
+        batch, steps = options.batch or batch, options.steps or steps
+        if part == "photographs":
+            batch, streams = _photographs(options.photos, batch, steps)
+        else:
+            streams = _arrays(batch, steps)
         measured = measure.alternate(
             {name: stream.run for name, stream in streams.items()},
             options.repeats,
             part,
         )
-        parts.append({"part": part, "batch": batch, "measured": measured})
+        about = {"part": part, "batch": batch, "steps": steps}
+        parts.append({**about, "measured": measured})
     return {
         "repeats": options.repeats,
-        "steps": options.steps,
         "parts": parts,
         "left_out": left_out,
     }
 
 
-def _photographs(options):
-    """Batch and dict of `Stream`s."""
+def _photographs(photos, batch, steps):
+    """Batch, at most as many as there are, and dict of `Stream`s."""
     import tensorflow as tf
 
     import simclr_keras as sk
     from benchmarks.plain import views as plain
 
-    spec, size = f"folder:{options.photos}", _PARTS["photographs"]
+    spec, size = f"folder:{photos}", _PARTS["photographs"]
     files = sk.data.open_source(spec).files
-    batch = min(options.batch or 32, len(files))
+    batch = min(batch, len(files))
 
     def decode(path):
         # Of any format, as photographs in a folder are.
@@ -89,30 +95,30 @@ def _photographs(options):
         dataset = sk.data.load(
             spec, image_size=size, batch_size=batch, **arguments
         )
-        streams |= _ours(name, dataset, size, batch, options.steps)
+        streams |= _ours(name, dataset, size, batch, steps)
     per_image = plain.pipeline(paths.map(decode, tf.data.AUTOTUNE), size, batch)
-    streams["tf.data"] = Stream(lambda: per_image, batch, options.steps)
+    streams["tf.data"] = Stream(lambda: per_image, batch, steps)
     return batch, streams
 
 
-def _arrays(options):
-    """The same for small images in memory."""
+def _arrays(batch, steps):
+    """Dict of `Stream`s of small images in memory."""
     import numpy as np
     import tensorflow as tf
 
     import simclr_keras as sk
     from benchmarks.plain import views as plain
 
-    size, batch = _PARTS["arrays"], options.batch or 256
+    size = _PARTS["arrays"]
     images = np.random.default_rng(0).integers(
         0, 256, (_ARRAY_IMAGES, size, size, 3), np.uint8
     )
     dataset = sk.data.load(images, batch_size=batch)
-    streams = _ours("ours", dataset, size, batch, options.steps)
+    streams = _ours("ours", dataset, size, batch, steps)
     slices = tf.data.Dataset.from_tensor_slices(images).repeat()
     per_image = plain.pipeline(slices.shuffle(_ARRAY_IMAGES), size, batch)
-    streams["tf.data"] = Stream(lambda: per_image, batch, options.steps)
-    return batch, streams
+    streams["tf.data"] = Stream(lambda: per_image, batch, steps)
+    return streams
 
 
 def _ours(name, dataset, size, batch, steps):
@@ -152,7 +158,7 @@ _TITLES = {
 
 def report(results):
     """The Markdown of what `run` returned."""
-    parts = [_part(each, results) for each in results["parts"]]
+    parts = [_part(each, results["repeats"]) for each in results["parts"]]
     parts += [
         f"The part {part} was left out: {reason}."
         for part, reason in results["left_out"].items()
@@ -160,12 +166,12 @@ def report(results):
     return "\n\n".join(parts)
 
 
-def _part(each, results):
+def _part(each, repeats):
     from simclr_keras.evaluation import markdown_table
 
     about = f"""
-        Median (lowest-highest) of {results["repeats"]} repeats in turn, of
-        {results["steps"]} batches of {each["batch"]} images; ratios are taken
+        Median (lowest-highest) of {repeats} repeats in turn, of
+        {each["steps"]} batches of {each["batch"]} images; ratios are taken
         within a repeat."""
     measured = each["measured"]
     tf_data = measured["tf.data"]["clock"]

@@ -1,5 +1,7 @@
 """Suite views: two views of every image, beside other ways to draw them."""
 
+import importlib.metadata
+
 from benchmarks import measure
 from benchmarks import options as flags
 from benchmarks.streams import missing
@@ -36,6 +38,11 @@ def run(options):
     return {
         "repeats": options.repeats,
         "left_out": left_out,
+        "versions": {
+            name: importlib.metadata.version(packages[0])
+            for name, packages in _PEERS.items()
+            if name not in left_out
+        },
         "sizes": [
             _measure(size, options, [p for p in _PEERS if p not in left_out])
             for size in options.size or _SIZES

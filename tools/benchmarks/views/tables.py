@@ -17,6 +17,8 @@ _NAMES = {
 def report(results):
     """All tables, of what `run` returns."""
     parts = [_size(each, results["repeats"]) for each in results["sizes"]]
+    versions = [f"{name} {v}" for name, v in results["versions"].items()]
+    parts += [f"Versions: {', '.join(versions)}."] if versions else []
     parts += [
         f"{name} was left out: not installed: {', '.join(absent)}."
         for name, absent in results["left_out"].items()
