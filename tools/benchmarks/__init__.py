@@ -4,7 +4,14 @@ A suite has `define_flags(parser)`; `run(options)`, which measures and returns
 what the JSON file holds; and `report(results)`, the Markdown made of that.
 """
 
-SUITES = ("loss", "scaling")
+SUITES = (
+    "step",
+    "views",
+    "input",
+    "loss",
+    "startup",
+    "scaling",
+)
 
 
 class Failure(Exception):

@@ -5,12 +5,12 @@ are measured in turn in one process; how much memory each takes, in a process
 of its own.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 
 from benchmarks import Failure
+from benchmarks import options as flags
 from benchmarks.loss import losses
 from benchmarks.loss import tables
 
@@ -24,7 +24,7 @@ def define_flags(parser):
     parser.add_argument(
         "--images",
         action="append",
-        type=_count,
+        type=flags.count,
         metavar="N",
         help="N of a batch; may be repeated; default:"
         f" {', '.join(map(str, _DEFAULT))}",
@@ -37,18 +37,10 @@ def define_flags(parser):
     )
     parser.add_argument(
         "--repeats",
-        type=_count,
+        type=flags.count,
         metavar="N",
         default=5,
         help="how often all is measured in turn; default: 5",
-    )
-
-
-def _count(text):
-    if text.isdigit() and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(
-        f"must be a whole number of at least 1. Received: {text}"
     )
 
 

@@ -7,11 +7,11 @@ know nothing of each other are measured besides: against these only the
 communication is left. Its parts are then timed in isolation.
 """
 
-import argparse
 import dataclasses
 import statistics
-import sys
 
+from benchmarks import options as flags
+from benchmarks.measure import say
 from benchmarks.scaling import estimate
 from benchmarks.scaling import figures
 from benchmarks.scaling import networks
@@ -24,12 +24,8 @@ _DEFAULT = ("resnet18", "tiny")
 
 def define_flags(parser):
     """Adds the flags of this suite."""
-    parser.add_argument(
-        "--encoder",
-        action="append",
-        choices=tuple(networks.NETWORKS),
-        help=f"may be repeated; default: {' and '.join(_DEFAULT)}",
-    )
+    words = f"default: {' and '.join(_DEFAULT)}"
+    flags.several(parser, "encoder", networks.NETWORKS, words)
     defaults = {
         field: ", ".join(
             f"{name} {getattr(network, field)}"
@@ -37,30 +33,20 @@ def define_flags(parser):
         )
         for field in ("batch", "steps")
     }
-    for name, default, words in (
-        ("batch", None, f"images per replica; default: {defaults['batch']}"),
-        ("steps", None, f"timed in a row; default: {defaults['steps']}"),
-        ("repeats", 5, "how often all is measured in turn; default: 5"),
-    ):
-        parser.add_argument(
-            f"--{name}", type=_count, metavar="N", default=default, help=words
-        )
-
-
-def _count(text):
-    if text.isdigit() and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(
-        f"must be a whole number of at least 1. Received: {text}"
+    flags.define_counts(
+        parser,
+        batch=(None, f"images per replica; default: {defaults['batch']}"),
+        steps=(None, f"timed in a row; default: {defaults['steps']}"),
+        repeats=(5, "how often all is measured in turn"),
     )
 
 
 def run(options):
     """Measures; returns what the JSON file holds."""
     cores = pairs.two_cores()
-    _say(f"starting two pairs of processes on the cores {cores}")
+    say(f"starting two pairs of processes on the cores {cores}")
     with pairs.started(cores, "independent", "joined") as (independent, joined):
-        _say("all-reduce by size")
+        say("all-reduce by size")
         results = {
             "cores": cores,
             "all_reduce": [
@@ -79,7 +65,7 @@ def run(options):
                 for name in options.encoder or _DEFAULT
             ],
         }
-    _say("counting operations of ResNet-50 for the estimate")
+    say("counting operations of ResNet-50 for the estimate")
     results["resnet50"] = dataclasses.asdict(estimate.count_resnet50())
     return results
 
@@ -94,14 +80,14 @@ def _measure(name, options, independent, joined):
     network = networks.NETWORKS[name]
     batch = options.batch or network.batch
     steps = options.steps or network.steps
-    _say(f"{name}: building and tracing")
+    say(f"{name}: building and tracing")
     for pair in (independent, joined):
         parameters = pair.ask("build", network=name, batch=batch)[0]
     rounds = []
     for number in range(options.repeats):
-        _say(f"{name}: repeat {number + 1} of {options.repeats}")
+        say(f"{name}: repeat {number + 1} of {options.repeats}")
         rounds.append(_round(independent, joined, steps, number))
-    _say(f"{name}: what it exchanges, in isolation")
+    say(f"{name}: what it exchanges, in isolation")
     exchange = joined.ask("exchange", repeats=options.repeats)
     measured = {
         unit: {
@@ -149,7 +135,3 @@ def _round(independent, joined, steps, number):
 def _means(lists):
     """Of the workers' lists, repeat by repeat."""
     return [statistics.mean(values) for values in zip(*lists)]
-
-
-def _say(message):
-    print(f"benchmark: {message}", file=sys.stderr, flush=True)

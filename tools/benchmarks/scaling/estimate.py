@@ -168,6 +168,7 @@ def count_resnet50():
     import tensorflow as tf
 
     import simclr_keras as sk
+    from benchmarks import flops
     from benchmarks.scaling import networks
 
     size = (IMAGE_SIZE, IMAGE_SIZE, 3)
@@ -176,22 +177,14 @@ def count_resnet50():
         sk.ProjectionHead(num_layers=2),
         views=sk.TwoViews(IMAGE_SIZE),
     )
-    forward = tf.function(lambda x: model(x)["z"])
-    graph = forward.get_concrete_function(tf.TensorSpec((1, *size))).graph
+    forward_flops, _ = flops.forward(
+        lambda x: model(x)["z"], tf.TensorSpec((1, *size))
+    )
     channels = networks.norm_channels(model)
     return Counts(
         parameters=sum(math.prod(v.shape) for v in model.trainable_variables),
         norm_layers=len(channels),
         norm_channels=sum(channels),
         z_dim=model.projection_head.out_dim,
-        forward_flops=sum(map(_flops, graph.get_operations())),
+        forward_flops=forward_flops,
     )
-
-
-def _flops(operation):
-    """Of a convolution or a product of matrices; of others none."""
-    if operation.type not in ("Conv2D", "MatMul"):
-        return 0
-    weights = operation.inputs[1].shape
-    inner = math.prod(weights[:-1])
-    return 2 * inner * operation.outputs[0].shape.num_elements()

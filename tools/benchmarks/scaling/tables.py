@@ -1,8 +1,8 @@
 """The figures of the suite as Markdown."""
 
 import dataclasses
-import textwrap
 
+from benchmarks import words
 from benchmarks.scaling import estimate
 from benchmarks.scaling import figures
 from benchmarks.spread import Spread
@@ -33,24 +33,14 @@ def _network(network):
         within a repeat. What is not on the core is waiting."""
     parts = [
         f"## {network['name']}, {network['batch']} images per replica",
-        _paragraph(about),
+        words.paragraph(about),
         _steps(figure),
         "What a step exchanges, each part timed by itself:",
         _exchange(network),
     ]
     if not figure["quiet"]:
-        parts.append(_NOISY)
+        parts.append(words.NOISY)
     return "\n\n".join(parts)
-
-
-_NOISY = (
-    "**Noisy: other programs used these cores. Measure again on a quiet"
-    " machine.**"
-)
-
-
-def _paragraph(text):
-    return textwrap.fill(" ".join(text.split()), 80, break_on_hyphens=False)
 
 
 def _steps(figure):
@@ -60,13 +50,13 @@ def _steps(figure):
 
     rows = [
         (
-            words,
+            title,
             figure["step_seconds"][kind].text(1, 1e3),
             figure["core_seconds"][kind].text(1, 1e3),
             ratio("against_one", kind),
             ratio("against_independent", kind),
         )
-        for kind, words in _KINDS.items()
+        for kind, title in _KINDS.items()
     ]
     header = ["step", "ms", "on the core", "one / this", "independent / this"]
     return markdown_table(rows, header)
@@ -131,7 +121,7 @@ def _curve(curve):
         [
             "## All-reduce of two workers over loopback",
             markdown_table(rows, ["KiB", "ms", "MB/s sent by each"]),
-            _paragraph(about),
+            words.paragraph(about),
         ]
     )
 
@@ -169,7 +159,7 @@ def _estimates(results):
     return "\n\n".join(
         [
             "## Estimate for ResNet-50, not measured",
-            _paragraph(about),
+            words.paragraph(about),
             markdown_table(rows, header),
         ]
     )

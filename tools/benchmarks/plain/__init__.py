@@ -1,0 +1,1 @@
+"""SimCLR as one writes it with Keras, to compare with: nothing of ours."""
