@@ -101,12 +101,11 @@ def validate(model, batch, step):
 
 def _look(model, batch, step, count, number, training):
     """z `[n / K, 2, d]` of a micro-batch's views, and the probe's success."""
-    images, labels = batch.images, batch.labels
+    images = batch.images
     positions = replicas.positions(tf.shape(images)[0])
     if count > 1:
         rows = gradient_cache.places(number, count, images.shape[0])
         images, positions = tf.gather(images, rows), tf.gather(positions, rows)
-        labels = None if labels is None else tf.gather(labels, rows)
     view_a, view_b = model.views(
         images,
         step,
@@ -116,6 +115,7 @@ def _look(model, batch, step, count, number, training):
     both = model(tf.concat([view_a, view_b], axis=0), training=training)
     logs = {}
     if _look_logs(model, batch):
+        labels = batch.labels if count == 1 else tf.gather(batch.labels, rows)
         logs = _classification(both["probe_logits"], tf.tile(labels, [2]))
     return tf.stack(tf.split(both["z"], 2, axis=0), axis=1), logs
 
