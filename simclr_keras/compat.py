@@ -189,6 +189,61 @@ def minimize(optimizer, tape, loss, variables):
     optimizer.apply_gradients(zip(gradients, variables))
 
 
+def scale_loss(optimizer, loss):
+    """The loss as `apply_scaled` wants it differentiated: for float16."""
+    if KERAS_3:
+        return optimizer.scale_loss(loss)
+    scale = getattr(optimizer, "get_scaled_loss", None)
+    return scale(loss) if scale else loss
+
+
+def apply_scaled(optimizer, gradients, variables):
+    """Applies gradients of a loss that went through `scale_loss`."""
+    if not KERAS_3 and hasattr(optimizer, "get_unscaled_gradients"):
+        gradients = optimizer.get_unscaled_gradients(gradients)
+    optimizer.apply_gradients(list(zip(gradients, variables)))
+
+
+def state_of(*layers):
+    """What calls of layers in training mode may change.
+
+    Args:
+        *layers: layers or models, whose own layers count.
+
+    Returns:
+        List of TensorFlow variables, each once: moving statistics and, on
+        Keras 3, the states of seed generators.
+    """
+    state = {}
+    for layer in (inner for each in layers for inner in each._flatten_layers()):
+        if KERAS_3:
+            own = [*layer._non_trainable_variables]
+            own += [seed.state for seed in layer._seed_generators]
+        else:
+            own = layer._non_trainable_weights
+        state.update((id(v), tensorflow_variable(v)) for v in own)
+    return list(state.values())
+
+
+def unrepeatable_layers(*layers):
+    """Those that draw random numbers which cannot be drawn again.
+
+    On Keras 3 none: what its layers draw is a function of their seed
+    generator's state, which can be set back.
+
+    Args:
+        *layers: layers or models, whose own layers count.
+
+    Returns:
+        List of layers.
+    """
+    if KERAS_3:
+        return []
+    random = keras.__internal__.layers.BaseRandomLayer
+    inner = (layer for each in layers for layer in each._flatten_layers())
+    return [layer for layer in inner if isinstance(layer, random)]
+
+
 def set_start(model, epoch, step):
     """Makes a `fit` that is starting (in `on_train_begin`) start there.
 

@@ -15,6 +15,18 @@ def here():
     return context.num_replicas_in_sync, context.replica_id_in_sync_group
 
 
+def may_loop():
+    """Whether collectives are allowed inside `tf.while_loop`.
+
+    Where replicas are threads that meet in Python, they are not.
+    """
+    meeting = (
+        tf.distribute.MirroredStrategy,
+        tf.distribute.MultiWorkerMirroredStrategy,
+    )
+    return not isinstance(tf.distribute.get_strategy(), meeting)
+
+
 def positions(count):
     """Places of this replica's rows in the global batch.
 

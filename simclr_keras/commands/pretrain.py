@@ -23,6 +23,16 @@ def define_flags(values):
         decay=1e-6,
         warmup=10.0,
     )
+    flags.DEFINE_integer(
+        "micro_batch_size",
+        None,
+        "Images of the global batch that go through the networks at a time, by"
+        " gradient caching: memory of so many for one more forward pass, and"
+        " the loss of the whole batch; batch norm is that of so many. None or"
+        " 0: all of them.",
+        lower_bound=0,
+        flag_values=values,
+    )
     shared_flags.define_views(values, color_strength=1.0)
     _define_contrast(values)
     flags.DEFINE_boolean(

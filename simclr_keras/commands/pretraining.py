@@ -13,6 +13,7 @@ from simclr_keras import networks
 from simclr_keras import views
 from simclr_keras.commands import build
 from simclr_keras.models import fitting
+from simclr_keras.models import micro_batches
 from simclr_keras.training import pictures
 
 
@@ -27,6 +28,12 @@ def run(settings):
         settings.train_batch_size = min(32, source.num_examples)
     else:
         place.check_batch(settings.train_batch_size)
+        micro_batches.check_size(
+            settings.train_batch_size,
+            settings.micro_batch_size or None,
+            place.devices.replicas,
+            "--micro_batch_size",
+        )
     dataset = _training_data(settings, place, source, probe, size)
     two_views = _two_views(settings, size)
     run_directory, finished = build.run_directory(settings, place)
@@ -179,6 +186,7 @@ def _model(settings, source, probe, size, two_views, total_steps):
         num_classes=None if probe is None else probe.num_classes,
         l2=l2,
         l2_scope=l2_scope,
+        micro_batch_size=settings.micro_batch_size or None,
     )
     loss = contrastive.make_loss(
         settings.loss,

@@ -64,6 +64,18 @@ def unpack(data, with_probe):
     return batch
 
 
+def of_rows(batch, rows):
+    """The same `Batch`, whose images are known to be so many."""
+
+    def known(tensor):
+        return tf.ensure_shape(tensor, [rows, *tensor.shape[1:]])
+
+    labels = batch.labels
+    if labels is not None and batch.probe_images is None:
+        labels = known(labels)
+    return dataclasses.replace(batch, images=known(batch.images), labels=labels)
+
+
 def to_float(images):
     """Images as float in [0, 1]: uint8 is divided by 255, float is kept."""
     images = tf.convert_to_tensor(images)

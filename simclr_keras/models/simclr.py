@@ -5,15 +5,15 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import replicas
-from simclr_keras.contrastive import ContrastiveLoss
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
-from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import representation_health
+from simclr_keras.contrastive import similarity
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
+from simclr_keras.models import micro_batches
+from simclr_keras.models import steps
 from simclr_keras.networks import ProjectionHead
-from simclr_keras.optimizers import l2_penalty
 
 # Representation health needs eigenvalues: measured at every tenth step.
 _HEALTH_EVERY = 10
@@ -93,6 +93,14 @@ class SimCLR(compat.TrainedByReplicas):
             trainable variable but those of batch norm, `"heads"` the
             supervised head's kernel alone (the official code beside LARS).
             Defaults to `"all"`.
+        micro_batch_size: images, over all replicas, that go through the
+            networks at a time. A larger global batch, of which it must be a
+            divisor, is trained on by gradient caching: the loss is that of the
+            whole batch, exactly, in the memory of a micro-batch and for one
+            more forward pass. Batch norm then normalises over a micro-batch,
+            every K-th image of K micro-batches, and moving statistics are the
+            mean of what the micro-batches make of them. Defaults to None: the
+            batch goes through whole.
 
     Example:
 
@@ -102,6 +110,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     Reference:
         Chen et al. (2020), arXiv 2002.05709, section 2 and Algorithm 1.
+        Gradient caching: Gao et al. (2021), arXiv 2101.06983.
     """
 
     def __init__(
@@ -113,6 +122,7 @@ class SimCLR(compat.TrainedByReplicas):
         num_classes=None,
         l2=0.0,
         l2_scope="all",
+        micro_batch_size=None,
         **kwargs,
     ):
         super().__init__(**{"name": "simclr", **kwargs})
@@ -121,12 +131,20 @@ class SimCLR(compat.TrainedByReplicas):
                 "views must be a layer such as TwoViews(image_size=32): without"
                 " two views there is nothing to contrast. Received: views=None"
             )
+        if micro_batch_size is not None and not (
+            isinstance(micro_batch_size, int) and micro_batch_size > 0
+        ):
+            raise ValueError(
+                "micro_batch_size must be a positive whole number of images, or"
+                f" None. Received: {micro_batch_size!r}"
+            )
         self.encoder = encoder
         self.projection_head = projection_head or ProjectionHead()
         self.views = views
         self.num_classes = num_classes
         self.l2 = l2
         self.l2_scope = l2_scope
+        self.micro_batch_size = micro_batch_size
         self.probe = None
         if num_classes is not None:
             self.probe = keras.layers.Dense(
@@ -141,7 +159,9 @@ class SimCLR(compat.TrainedByReplicas):
         self._means = [compat.ReplicatedMean(name=name) for name in names]
         self._means += [_SampledMean(name=name) for name in _HEALTH]
         self._validation = _Counter()
-        self(tf.zeros((1, *fitting.build_size(encoder), 3)))
+        outputs = self(tf.zeros((1, *fitting.build_size(encoder), 3)))
+        # What one image gives, for those who collect many.
+        self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
 
     def build(self, input_shape=None):
         """Does nothing: the model is built when it is made."""
@@ -196,7 +216,8 @@ class SimCLR(compat.TrainedByReplicas):
 
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
-        x = fitting.prepare(self, x, kwargs)
+        given, x = x, fitting.prepare(self, x, kwargs)
+        micro_batches.check_fit(self, given, kwargs)
         with fitting.supervised(self, kwargs):
             return super().fit(x, *args, **kwargs)
 
@@ -204,61 +225,19 @@ class SimCLR(compat.TrainedByReplicas):
         """One step on the images of a batch; returns the metrics."""
         batch = batches.unpack(data, with_probe=self.probe is not None)
         step = fitting.training_step(self.optimizer)
-        with tf.GradientTape() as tape:
-            loss, logs = self._forward(batch, step, first_view=0, training=True)
-            # The replicas' gradients are summed: the mean over replicas.
-            loss /= replicas.here()[0]
-        compat.minimize(self.optimizer, tape, loss, self.trainable_variables)
-        return self._update(logs, health=step % _HEALTH_EVERY == 0)
+        logs, views = steps.train(self, batch, step)
+        return self._update(logs, views, health=step % _HEALTH_EVERY == 0)
 
     def test_step(self, data):
         """Contrastive loss of a batch in inference mode, on other views."""
         batch = batches.unpack(data, with_probe=self.probe is not None)
         step = tf.convert_to_tensor(self._validation.step)
-        _, logs = self._forward(batch, step, first_view=2, training=False)
+        logs, views = steps.validate(self, batch, step)
         self._validation.step.assign_add(1)
-        return self._update(logs, health=True)
+        return self._update(logs, views, health=True)
 
-    def _forward(self, batch, step, first_view, training):
-        """Total loss and a dict of what is to be logged."""
-        positions = replicas.positions(tf.shape(batch.images)[0])
-        view_a, view_b = self.views(
-            batch.images, step, positions=positions, first_view=first_view
-        )
-        both = self(tf.concat([view_a, view_b], axis=0), training=training)
-        z_a, z_b = tf.split(both["z"], 2, axis=0)
-        candidates = cross_replica.candidates(z_a, z_b)
-        loss = self._contrast(z_a, z_b, candidates)
-        logs = {"loss": loss, "z": (z_a, z_b, candidates)}
-        if self.probe is not None:
-            logits, labels = self._probe_outputs(batch, both)
-            probe_loss, logs["probe_accuracy"] = _classification(logits, labels)
-            logs["probe_loss"] = probe_loss
-            loss += tf.cast(probe_loss, loss.dtype)
-        if self.l2:
-            penalty = l2_penalty(self, self.l2, self.l2_scope)
-            loss += tf.cast(penalty, loss.dtype)
-        return loss, logs
-
-    def _probe_outputs(self, batch, both):
-        if batch.probe_images is None:
-            return both["probe_logits"], tf.tile(batch.labels, [2])
-        images = batches.to_float(batch.probe_images)
-        if tuple(images.shape[1:3]) != tuple(self.views.size):
-            images = tf.image.resize(images, self.views.size, antialias=True)
-        h = self.embed(images, training=False)
-        return self.probe(tf.stop_gradient(h)), batch.labels
-
-    def _contrast(self, z_a, z_b, candidates):
-        """Contrastive loss of this replica's anchors, or of the batch."""
-        if candidates and not isinstance(self.loss, ContrastiveLoss):
-            # A loss of the user's knows two views only: all replicas compute
-            # the whole, and the mean over them is the same.
-            return self.loss(candidates["z_a_global"], candidates["z_b_global"])
-        return self.loss(z_a, z_b, **candidates)
-
-    def _update(self, logs, health):
-        z_a, z_b, candidates = logs.pop("z")
+    def _update(self, logs, views, health):
+        z_a, z_b, candidates = views
         contrast = contrastive_metrics(
             z_a,
             z_b,
@@ -296,6 +275,7 @@ class SimCLR(compat.TrainedByReplicas):
             "num_classes": self.num_classes,
             "l2": self.l2,
             "l2_scope": self.l2_scope,
+            "micro_batch_size": self.micro_batch_size,
         }
 
     @classmethod
@@ -309,9 +289,7 @@ class SimCLR(compat.TrainedByReplicas):
         return cls(**config)
 
 
-def _classification(logits, labels):
-    """Mean cross-entropy and accuracy of logits `[B, K]`, labels `[B]`."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    correct = tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64)
-    accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
-    return tf.reduce_mean(losses), accuracy
+def _row_spec(outputs):
+    """Shape and dtype of one row of a network's output, float32 at least."""
+    dtype = similarity.as_float(outputs).dtype
+    return tf.TensorSpec(outputs.shape[1:], dtype)

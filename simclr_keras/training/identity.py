@@ -24,6 +24,9 @@ def of(model):
         config = model.get_config()
         # Other encoders' configurations may hold numbers of layers.
         settings["model"] = {k: config[k] for k in config if k not in _PARTS}
+        batch = settings["global_batch_size"]
+        if not _is_cut(batch, config.get("micro_batch_size")):
+            settings["model"].pop("micro_batch_size", None)
     for part in _PARTS:
         value = getattr(model, part, None)
         if _is_ours(value) or part == "optimizer":
@@ -32,6 +35,11 @@ def of(model):
     flat = {}
     _flatten("", settings, flat)
     return flat
+
+
+def _is_cut(batch, micro_batch):
+    """Whether micro-batches make it another training."""
+    return micro_batch is not None and (batch is None or micro_batch < batch)
 
 
 def _is_ours(value):

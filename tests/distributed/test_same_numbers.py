@@ -69,6 +69,7 @@ VARIANTS = {
     "global_bn": SHORT,
     "nt_logistic": {"loss": "nt_logistic", **SHORT},
     "user": {"loss": "user", **SHORT},
+    "micro_batches": {"micro_batch": 12, **SHORT},
     "lamb": {"optimizer": "lamb", "learning_rate": 1e-3, **SHORT},
 }
 
@@ -94,7 +95,7 @@ def test_training_moves_the_weights(mirrored):
 
 @pytest.mark.parametrize(
     "variant",
-    ["plain", "global_bn", "nt_logistic", "user", "lamb"],
+    ["plain", "global_bn", "micro_batches", "nt_logistic", "user", "lamb"],
 )
 def test_two_replicas_in_float64(mirrored, variant):
     """Under every loss and optimizer; LAMB is Keras's or tensorflow-addons'."""
@@ -107,9 +108,10 @@ def test_four_replicas_in_float64(mirrored, four):
 
 def test_two_processes(mirrored, train):
     """In float64, and a fine-tuning in float32."""
-    variants = {name: VARIANTS[name] for name in ("plain", "fine_tuning")}
-    both = train(variants, workers=2)
-    _assert_equal(mirrored["plain-1"], both["plain-workers"])
+    names = ("plain", "micro_batches", "fine_tuning")
+    both = train({name: VARIANTS[name] for name in names}, workers=2)
+    for name in names[:2]:
+        _assert_equal(mirrored[f"{name}-1"], both[f"{name}-workers"])
     _assert_close(mirrored["fine_tuning-1"], both["fine_tuning-workers"])
 
 
@@ -135,3 +137,9 @@ def test_batch_norm_of_each_replica_is_another_training(mirrored):
     one, two = (mirrored[f"local_bn-{count}"]["losses"] for count in (1, 2))
     np.testing.assert_array_equal(one, mirrored["global_bn-1"]["losses"])
     assert np.abs(one - two).max() > 1e-2
+
+
+def test_micro_batches_are_another_training(mirrored):
+    """By their batch norm alone."""
+    plain, parts = (mirrored[f"{n}-1"] for n in ("global_bn", "micro_batches"))
+    assert 1e-4 < np.abs(plain["losses"][0] - parts["losses"][0]) < 0.5

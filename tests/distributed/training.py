@@ -33,6 +33,7 @@ DEFAULTS = {
     "checkpoint_steps": 0,
     "stop_at": 0,
     "model": "simclr",
+    "micro_batch": None,
 }
 IMAGES = 96
 
@@ -72,6 +73,7 @@ def _simclr(settings):
         sk.TwoViews(16, jit=False),
         num_classes=4 if settings["labelled"] else None,
         l2=1e-3,
+        micro_batch_size=settings["micro_batch"],
     )
 
 
