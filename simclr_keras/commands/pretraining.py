@@ -1,7 +1,5 @@
 """The stages of `simclr-pretrain`, from data to results."""
 
-import time
-
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -12,6 +10,7 @@ from simclr_keras import models
 from simclr_keras import networks
 from simclr_keras import views
 from simclr_keras.commands import build
+from simclr_keras.commands import timing
 from simclr_keras.models import fitting
 from simclr_keras.training import pictures
 
@@ -27,6 +26,7 @@ def run(settings):
         settings.train_batch_size = min(32, source.num_examples)
     else:
         place.check_batch(settings.train_batch_size)
+        build.check_steps(settings, source.num_examples)
     dataset = _training_data(settings, place, source, probe, size)
     two_views = _two_views(settings, size)
     run_directory, finished = build.run_directory(settings, place)
@@ -42,9 +42,8 @@ def run(settings):
     with place.scope():
         model = _model(settings, source, probe, size, two_views, total)
     print(build.start_line(settings, place, source, total))
-    started = time.perf_counter()
-    limit = build.StopAtStep(total)
     dataset, epochs, passes = build.in_epochs(dataset, total)
+    timer = timing.Timing(settings)
     callbacks, validation = [], {}
     if held_out is not None:
         callbacks, validation = _evaluations(
@@ -55,18 +54,12 @@ def run(settings):
         dataset,
         epochs=epochs,
         verbose=settings.verbose if place.devices.chief else 0,
-        callbacks=[limit, *callbacks],
+        callbacks=[timing.StopAtStep(total, dataset.steps), timer, *callbacks],
         **validation,
     )
-    seconds = time.perf_counter() - started
+    figures = timer.figures()
     results = _results(settings, source, held_out, size, model)
-    timing = {
-        "seconds": round(seconds, 1),
-        "images_per_second": round(
-            limit.steps_run * settings.train_batch_size / seconds, 1
-        ),
-    }
-    results = build.finish(place, run_directory, results, timing)
+    results = build.finish(place, run_directory, results, figures)
     _print_next(settings, run_directory, results)
     return results
 
@@ -187,7 +180,7 @@ def _model(settings, source, probe, size, two_views, total_steps):
         margin=settings.margin,
         semi_hard=settings.semi_hard,
     )
-    model.compile(optimizer, loss, jit_compile=settings.jit)
+    model.compile(optimizer, loss, **build.compile_arguments(settings))
     return model
 
 

@@ -1,5 +1,6 @@
 """Data sets and the input pipeline."""
 
+from simclr_keras.data.caching import cached
 from simclr_keras.data.epochs import from_step
 from simclr_keras.data.epochs import grouped
 from simclr_keras.data.epochs import with_probe
@@ -14,6 +15,7 @@ from simclr_keras.data.subsets import label_subset
 
 __all__ = [
     "Source",
+    "cached",
     "from_step",
     "grouped",
     "hold_out",

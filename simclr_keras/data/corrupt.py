@@ -53,14 +53,24 @@ def leave_out_corrupt(source):
     progress.update(count, finalize=True)
     if good.all():
         return source
-    names = source.ids
-    names = tuple(names[i] for i in np.flatnonzero(~good))
-    _report(names, count)
+    names = names_of(source, ~good)
+    report(names, count)
     source = source.take(np.flatnonzero(good))
     return dataclasses.replace(source, skipped=names)
 
 
-def _report(names, count):
+def names_of(source, bad):
+    """Names of the images for which a `bool` array is true."""
+    names = source.ids
+    return tuple(names[i] for i in np.flatnonzero(bad))
+
+
+def report(names, count):
+    """Warns of images that are left out.
+
+    Raises:
+        ValueError: these are all of the `count` images.
+    """
     listed = "\n  ".join(names[:_NAMED])
     more = f"\n  and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     text = (
