@@ -238,6 +238,12 @@ def asks_ahead(model):
     return KERAS_3 and steps_per_execution(model) > 1
 
 
+def of_size(dataset, steps):
+    """A `tf.data.Dataset` of which Keras 3 believes how many batches it has."""
+    dataset.cardinality = steps
+    return dataset
+
+
 def end_epoch():
     """Ends, in `on_train_batch_end`, an epoch that began at a later step.
 

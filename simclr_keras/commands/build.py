@@ -128,6 +128,25 @@ def open_source(settings, split, dataset=None):
     )
 
 
+def cached(settings, source, passes):
+    """The source decoded once, as `--cache` says, where that saves time.
+
+    Args:
+        settings: the command's.
+        source: images that are read `passes` times.
+        passes: number, perhaps a fraction.
+    """
+    if passes <= 1 and settings.cache == "auto":
+        return source
+    limit = int(settings.cache_gib * 2**30) or None
+    if limit is None and settings.cache != "disk":
+        # Each worker keeps its own, at the same time.
+        limit = data.free_memory() // 2 // strategy.workers_here()
+    return data.cached(
+        source, settings.cache, directory=settings.cache_dir, limit=limit
+    )
+
+
 def image_size(settings, source, checkpoint_size=None):
     """Side of the network's input in pixels."""
     if settings.image_size:
@@ -218,6 +237,12 @@ def total_steps(settings, num_examples):
     """Training steps of `--train_steps` or else `--train_epochs`."""
     per_epoch = num_examples // settings.train_batch_size
     return settings.train_steps or per_epoch * settings.train_epochs
+
+
+def passes(settings, num_examples):
+    """How often a training goes over its images, perhaps a fraction."""
+    steps = total_steps(settings, num_examples)
+    return steps * settings.train_batch_size / num_examples
 
 
 def _passes(total, steps):

@@ -155,6 +155,8 @@ def _classifier(settings, pretrained, source, size, freeze):
 def _train(settings, place, run_directory, model, source, held_out):
     size = model.image_size
     total = build.total_steps(settings, source.num_examples)
+    passes = build.passes(settings, source.num_examples)
+    source = build.cached(settings, source, passes)
     dataset = data.make_dataset(
         source,
         batch_size=settings.train_batch_size,
@@ -167,7 +169,7 @@ def _train(settings, place, run_directory, model, source, held_out):
         **build.host_crop_arguments(settings),
     )
     print(build.start_line(settings, place, source, total))
-    dataset, epochs, passes = build.in_epochs(dataset, total)
+    dataset, epochs, grouped = build.in_epochs(dataset, total)
     timer = timing.Timing(settings)
     model.fit(
         dataset,
@@ -176,7 +178,7 @@ def _train(settings, place, run_directory, model, source, held_out):
         callbacks=[
             timing.StopAtStep(total, dataset.steps),
             timer,
-            *build.run_callbacks(settings, run_directory, passes),
+            *build.run_callbacks(settings, run_directory, grouped),
         ],
     )
     figures = timer.figures()

@@ -39,6 +39,8 @@ def run(settings):
         return {"views": str(picture)}
 
     total = build.total_steps(settings, source.num_examples)
+    source, probe, held_out = _cached(settings, source, probe, held_out)
+    dataset = _training_data(settings, place, source, probe, size)
     with place.scope():
         model = _model(settings, source, probe, size, two_views, total)
     print(build.start_line(settings, place, source, total))
@@ -83,6 +85,20 @@ def _probe_source(settings, source):
         source = build.open_source(settings, "train", settings.probe_dataset)
         data.require_labels(source)
     return source if source.has_labels else None
+
+
+def _cached(settings, source, probe, held_out):
+    """The sources that are read more than once, decoded where they fit."""
+    passes = build.passes(settings, source.num_examples)
+    made = build.cached(settings, source, passes)
+    if probe is source:
+        probe = made
+    elif probe is not None:
+        probe = build.cached(settings, probe, passes)
+    if held_out is not None and settings.eval_every_epochs:
+        times = passes / settings.eval_every_epochs
+        held_out = build.cached(settings, held_out, times)
+    return made, probe, held_out
 
 
 def _training_data(settings, place, source, probe, size):

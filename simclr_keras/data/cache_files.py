@@ -33,6 +33,8 @@ def place(directory, source):
     key = [_LAYOUT, tf.__version__, source.origin, source.upright]
     if not whole:
         key.append(rows.tobytes())
+    if source.files is not None and not os.path.isabs(source.files[0]):
+        key.append(os.getcwd())
     name = re.sub(r"\W+", "-", source.origin).strip("-")[-60:]
     return pathlib.Path(directory) / f"{name}-{_digest(key)[:12]}"
 
@@ -106,10 +108,14 @@ def write(path, mark, length, fill):
     aside = path.with_name(f"{path.name}{_suffix(os.getpid())}")
     aside.mkdir(parents=True)
     try:
-        pixels = np.memmap(aside / _PIXELS, np.uint8, "w+", shape=(length,))
-        sizes = fill(pixels)
-        pixels.flush()
-        del pixels
+        with open(aside / _PIXELS, "wb") as file:
+            # A full disk says so now; later it would kill the process.
+            os.posix_fallocate(file.fileno(), 0, length)
+            pixels = np.memmap(aside / _PIXELS, np.uint8, "r+")
+            sizes = fill(pixels)
+            pixels.flush()
+            del pixels
+            os.fsync(file.fileno())
         with open(aside / _INDEX, "wb") as file:
             np.savez(file, fingerprint=mark, bytes=length, sizes=sizes)
             file.flush()

@@ -9,7 +9,6 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import warnings
 
 import numpy as np
 
@@ -24,7 +23,7 @@ _SAMPLE, _DOUBT = 512, 1.5
 _GIB = 2**30
 
 
-def cached(source, cache="auto", *, directory=None, limit=None, skip=False):
+def cached(source, cache="auto", *, directory=None, limit=None):
     """Decodes the images of a source once, for all epochs.
 
     Args:
@@ -37,7 +36,6 @@ def cached(source, cache="auto", *, directory=None, limit=None, skip=False):
             `XDG_CACHE_HOME`, else in `~/.cache`.
         limit: bytes that the images may take. Default: half of the memory, or
             of the room on the disk, that is free.
-        skip: leave out images that cannot be decoded, and name them.
 
     Returns:
         `Source` whose `decoded` holds the pixels, or the one given.
@@ -67,7 +65,13 @@ def cached(source, cache="auto", *, directory=None, limit=None, skip=False):
         made = _on_disk(source, pathlib.Path(directory), limit)
     else:
         made = _in_memory(source, directory, limit)
-    return source if made is None else _without_corrupt(made, skip)
+    if made is None:
+        return source
+    bad = made.decoded.sizes[:, 0] == 0
+    if bad.any():
+        names = corrupt.names_of(source, bad)
+        raise ValueError(f"{photographs.CORRUPT} {', '.join(names[:10])}")
+    return made
 
 
 def _in_memory(source, directory, limit):
@@ -122,17 +126,6 @@ def _with_pixels(source, array, sizes):
     buffer = decoded.Buffer(array)
     pixels = decoded.Decoded(buffer, starts, sizes)
     return dataclasses.replace(source, decoded=pixels, encoded=None)
-
-
-def _without_corrupt(source, skip):
-    good = source.decoded.sizes[:, 0] > 0
-    if good.all():
-        return source
-    names = corrupt.names_of(source, ~good)
-    if not skip:
-        raise ValueError(f"{photographs.CORRUPT} {', '.join(names[:10])}")
-    corrupt.report(names, source.num_examples)
-    return dataclasses.replace(source.take(np.flatnonzero(good)), skipped=names)
 
 
 def _sizes_that_fit(source, limit, free, kind, directory):

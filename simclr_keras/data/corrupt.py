@@ -54,7 +54,7 @@ def leave_out_corrupt(source):
     if good.all():
         return source
     names = names_of(source, ~good)
-    report(names, count)
+    _report(names, count)
     source = source.take(np.flatnonzero(good))
     return dataclasses.replace(source, skipped=names)
 
@@ -65,12 +65,7 @@ def names_of(source, bad):
     return tuple(names[i] for i in np.flatnonzero(bad))
 
 
-def report(names, count):
-    """Warns of images that are left out.
-
-    Raises:
-        ValueError: these are all of the `count` images.
-    """
+def _report(names, count):
     listed = "\n  ".join(names[:_NAMED])
     more = f"\n  and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     text = (

@@ -71,7 +71,7 @@ class Examples:
         return records.map(lambda number, found: (number, found[1]))
 
     def fetch(self, key):
-        """What `epoch` yields -> (what `size` and `decode` need, label or -1)."""
+        """`(image for size and decode, label or -1)` of what `epoch` yields."""
         source = self.source
         if source.records is not None:
             return source.records.parse(key)

@@ -118,6 +118,9 @@ def prepare(model, dataset, arguments):
     if ours and compat.spans_processes(strategy):
         arguments.setdefault("steps_per_epoch", dataset.steps)
         return _own_part(dataset, strategy, watch)
+    if ours and compat.asks_ahead(model):
+        # Of an epoch that begins within, it asks for more than there is.
+        return compat.of_size(dataset.unsized, int(dataset.cardinality()))
     return watch(dataset)
 
 
@@ -226,7 +229,7 @@ def check_step(replicas, **arguments):
     if replicas == 1:
         return
     for name, value in arguments.items():
-        if value not in (1, False):
+        if value is True or value > 1:
             raise ValueError(
                 f"{name} must be left at its default with several replicas:"
                 " their step is run by TensorFlow one at a time, and not"
