@@ -30,7 +30,7 @@ def place(directory, source):
     """Directory of a source's cache: one for each data set and part of it."""
     rows = source.positions
     whole = len(rows) == rows[-1] + 1
-    key = [_LAYOUT, tf.__version__, source.origin, source.upright]
+    key = [_LAYOUT, tf.__version__, source.origin, source.split, source.upright]
     if not whole:
         key.append(rows.tobytes())
     if source.files is not None and not os.path.isabs(source.files[0]):

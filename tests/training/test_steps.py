@@ -22,12 +22,12 @@ def _assert_same(arrays, others):
         np.testing.assert_array_equal(arrays[name], others[name], name)
 
 
-def _assert_same_from_anywhere(training, tmp_path, steps):
-    """A whole run, and runs cut off after each of its checkpoints."""
+def _assert_same_from_anywhere(training, tmp_path, steps, cut=(2, 6, 7)):
+    """A whole run, and runs cut off after some of its checkpoints."""
     whole = training.fit(tmp_path / "whole", checkpoint_steps=1, keep=0)
     assert _checkpoints(tmp_path / "whole") == steps
     metrics = (tmp_path / "whole" / "metrics.csv").read_bytes()
-    for step in steps[:-1]:
+    for step in cut:
         part = tmp_path / str(step)
         shutil.copytree(tmp_path / "whole", part)
         for later in range(step + 1, steps[-1] + 1):
@@ -43,7 +43,9 @@ def test_three_steps_at_a_time_are_the_same_training(make_training, tmp_path):
     Checkpoints lie between executions, and a run goes on from each.
     """
     training = make_training(steps_per_execution=3)
-    several = _assert_same_from_anywhere(training, tmp_path, [3, 4, 7, 8])
+    several = _assert_same_from_anywhere(
+        training, tmp_path, [3, 4, 7, 8], (3, 7)
+    )
     one = make_training().fit(tmp_path / "one")
     for name in (name for name in one if name.startswith("weights")):
         # A loop of TensorFlow's may round otherwise: eight steps of 2^-24.
@@ -56,9 +58,8 @@ def test_more_steps_at_a_time_than_there_are_are_an_epoch(
     training = make_training(steps_per_execution=9)
     training.fit(tmp_path, checkpoint_steps=1, keep=0)
     assert _checkpoints(tmp_path) == [4, 8]
-    out = capsys.readouterr().out
-    if hasattr(training.model, "projection_head") and "Loss" in out:
-        assert "Loss of the first 4 steps" in out
+    if isinstance(training.model, sk.SimCLR):
+        assert "Loss of the first 4 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_float16_goes_on_with_its_loss_scale(_float16, make_training, tmp_path):
     They count as steps: their images have been seen.
     """
     training = make_training()
-    scale = {"SimCLR": 2.0**12, "Classifier": 2.0**33}
+    scale = {"SimCLR": 2.0**12, "Classifier": 2.0**22}
     scale = scale[type(training.model).__name__]
     for name, value in training._fresh.items():
         if name.startswith("optimizer") and value.size == 1 and value > 2**14:
