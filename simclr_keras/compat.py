@@ -276,6 +276,29 @@ def distributed(strategy, dataset_of, steps):
     return dataset
 
 
+def steps_per_execution(model):
+    """Steps of the execution that a model runs or has just run.
+
+    On Keras 3 the last one of an epoch can have fewer.
+    """
+    value = getattr(model, "steps_per_execution", None)
+    return 1 if value is None else int(as_numpy(value))
+
+
+def asks_ahead(model):
+    """Whether batches are asked for while the step before is running.
+
+    Then the time that a batch takes is not what a step waits for it.
+    """
+    return KERAS_3 and steps_per_execution(model) > 1
+
+
+def of_size(dataset, steps):
+    """A `tf.data.Dataset` of which Keras 3 believes how many batches it has."""
+    dataset.cardinality = steps
+    return dataset
+
+
 def end_epoch():
     """Ends, in `on_train_batch_end`, an epoch that began at a later step.
 

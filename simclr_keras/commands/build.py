@@ -4,11 +4,11 @@ import dataclasses
 import json
 import math
 import pathlib
+import time
 
 import keras
 import tensorflow as tf
 
-from simclr_keras import compat
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import networks
@@ -59,6 +59,8 @@ def set_up(settings):
             "--model_dir must name the run directory, such as"
             " --model_dir=runs/first. Received: nothing"
         )
+    if not hasattr(settings, "started"):  # not by a command line
+        settings.started = time.monotonic()
     # First of all: TensorFlow's devices are fixed when it is first used.
     devices = strategy.choose(
         getattr(settings, "strategy", "single"),
@@ -71,9 +73,33 @@ def set_up(settings):
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _multiplies_bfloat16() else "float32"
+    _check_step(settings, devices)
     policy = precision if precision == "float32" else f"mixed_{precision}"
     keras.mixed_precision.set_global_policy(policy)
     return Place(devices, precision)
+
+
+def _check_step(settings, devices):
+    """Refuses what cannot work before anything is read."""
+    arguments = {"--jit": getattr(settings, "jit", "auto") == "on"}
+    if hasattr(settings, "steps_per_execution"):
+        arguments["--steps_per_execution"] = settings.steps_per_execution
+    fitting.check_step(devices.replicas, **arguments)
+
+
+def compile_arguments(settings):
+    """Arguments of `compile` that say how a step is run."""
+    jit = settings.jit == "on"
+    if settings.jit == "auto":
+        # Under several replicas XLA cannot compile the step, and a TPU's
+        # strategy compiles it by itself; on CPUs XLA slows convolutions.
+        strategy = tf.distribute.get_strategy()
+        one = strategy.num_replicas_in_sync == 1
+        jit = one and bool(tf.config.list_logical_devices("GPU"))
+    return {
+        "jit_compile": jit,
+        "steps_per_execution": settings.steps_per_execution,
+    }
 
 
 def _multiplies_bfloat16():
@@ -99,6 +125,25 @@ def open_source(settings, split, dataset=None):
         data_dir=settings.data_dir,
         download=settings.download,
         skip_corrupt=settings.skip_corrupt,
+    )
+
+
+def cached(settings, source, passes):
+    """The source decoded once, as `--cache` says, where that saves time.
+
+    Args:
+        settings: the command's.
+        source: images that are read `passes` times.
+        passes: number, perhaps a fraction.
+    """
+    if passes <= 1 and settings.cache == "auto":
+        return source
+    limit = int(settings.cache_gib * 2**30) or None
+    if limit is None and settings.cache != "disk":
+        # Each worker keeps its own, at the same time.
+        limit = data.free_memory() // 2 // strategy.workers_here()
+    return data.cached(
+        source, settings.cache, directory=settings.cache_dir, limit=limit
     )
 
 
@@ -194,16 +239,54 @@ def total_steps(settings, num_examples):
     return settings.train_steps or per_epoch * settings.train_epochs
 
 
+def passes(settings, num_examples):
+    """How often a training goes over its images, perhaps a fraction."""
+    steps = total_steps(settings, num_examples)
+    return steps * settings.train_batch_size / num_examples
+
+
+def _passes(total, steps):
+    """Epochs of the data that are one of `fit`."""
+    return -(-min(_LEAST_STEPS, total) // steps)
+
+
 def in_epochs(dataset, total):
     """(dataset, epochs, passes) for a `fit` of a number of steps.
 
     With few images an epoch of `fit` is several passes over them.
     """
-    passes = -(-min(_LEAST_STEPS, total) // dataset.steps)
+    passes = _passes(total, dataset.steps)
     if passes > 1:
         dataset = data.grouped(dataset, passes)
         print(f"An epoch of the progress bar is {passes} epochs of the data.")
     return dataset, math.ceil(total / dataset.steps), passes
+
+
+def check_steps(settings, num_examples):
+    """Refuses flags that do not suit the steps of the run.
+
+    Args:
+        settings: the command's.
+        num_examples: images that are trained on.
+    """
+    total = total_steps(settings, num_examples)
+    steps = num_examples // settings.train_batch_size
+    if not steps:
+        return  # the batch is too large, which is said where it is made
+    last = total % (steps * _passes(total, steps))
+    several = settings.steps_per_execution
+    if last % several:
+        raise ValueError(
+            f"--steps_per_execution must divide the {last} steps of the last"
+            f" epoch, where --train_steps={total} ends the run. Received:"
+            f" --steps_per_execution={several}"
+        )
+    profiled = settings.profile_steps
+    if profiled is not None and profiled[1] > total:
+        raise ValueError(
+            f"--profile_steps must lie within the run's {total} steps."
+            f" Received: --profile_steps={profiled[0]},{profiled[1]}"
+        )
 
 
 def every(epochs, passes):
@@ -252,21 +335,6 @@ def class_view(settings, size, source):
     if settings.use_blur is None:
         arguments["blur_probability"] = 0.0
     return views.View(crop=not cropped_on_host(source), **arguments)
-
-
-class StopAtStep(keras.callbacks.Callback):
-    """Ends `fit` after a number of steps, in the middle of an epoch too."""
-
-    def __init__(self, total):
-        super().__init__()
-        self._total = total
-        self.steps_run = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Stops when the optimizer has done that many steps."""
-        self.steps_run += 1
-        if int(compat.as_numpy(self.model.optimizer.iterations)) >= self._total:
-            self.model.stop_training = True
 
 
 def start_line(settings, place, source, total_steps):
@@ -329,4 +397,5 @@ def run_callbacks(settings, run, passes):
         checkpoint_minutes=settings.checkpoint_minutes,
         keep=settings.keep_checkpoint_max,
         log_every=settings.log_every,
+        profile_steps=settings.profile_steps,
     )

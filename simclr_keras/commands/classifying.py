@@ -11,6 +11,7 @@ from simclr_keras import evaluation
 from simclr_keras import models
 from simclr_keras import training
 from simclr_keras.commands import build
+from simclr_keras.commands import timing
 
 # In a classifier's run directory, one name a line; the export takes it over.
 CLASS_NAMES = "class_names.txt"
@@ -47,6 +48,7 @@ def _run(settings, freeze):
     settings.train_batch_size = batch
     if freeze is not None:
         place.check_batch(batch)
+        build.check_steps(settings, source.num_examples)
     pretrained = load_pretrained(settings)
     size = build.image_size(settings, source, pretrained_size(pretrained))
     run_directory, finished = build.run_directory(settings, place)
@@ -56,6 +58,7 @@ def _run(settings, freeze):
         names = "".join(f"{name}\n" for name in source.class_names)
         (run_directory.path / CLASS_NAMES).write_text(names, encoding="utf-8")
     started = time.perf_counter()
+    figures = {}
     results = {
         "dataset": source.name,
         "labelled_images": source.num_examples,
@@ -69,11 +72,12 @@ def _run(settings, freeze):
     else:
         with place.scope():
             model = _classifier(settings, pretrained, source, size, freeze)
-        results.update(
-            _train(settings, place, run_directory, model, source, held_out)
+        trained, figures = _train(
+            settings, place, run_directory, model, source, held_out
         )
-    timing = {"seconds": round(time.perf_counter() - started, 1)}
-    results = build.finish(place, run_directory, results, timing)
+        results.update(trained)
+    figures["seconds"] = round(time.perf_counter() - started, 1)
+    results = build.finish(place, run_directory, results, figures)
     print(f"\nRun directory: {run_directory.path}")
     return results
 
@@ -143,7 +147,7 @@ def _classifier(settings, pretrained, source, size, freeze):
         optimizer,
         "sparse_categorical_crossentropy",
         metrics=metrics,
-        jit_compile=settings.jit,
+        **build.compile_arguments(settings),
     )
     return model
 
@@ -151,6 +155,8 @@ def _classifier(settings, pretrained, source, size, freeze):
 def _train(settings, place, run_directory, model, source, held_out):
     size = model.image_size
     total = build.total_steps(settings, source.num_examples)
+    passes = build.passes(settings, source.num_examples)
+    source = build.cached(settings, source, passes)
     dataset = data.make_dataset(
         source,
         batch_size=settings.train_batch_size,
@@ -163,16 +169,19 @@ def _train(settings, place, run_directory, model, source, held_out):
         **build.host_crop_arguments(settings),
     )
     print(build.start_line(settings, place, source, total))
-    dataset, epochs, passes = build.in_epochs(dataset, total)
+    dataset, epochs, grouped = build.in_epochs(dataset, total)
+    timer = timing.Timing(settings)
     model.fit(
         dataset,
         epochs=epochs,
         verbose=settings.verbose if place.devices.chief else 0,
         callbacks=[
-            build.StopAtStep(total),
-            *build.run_callbacks(settings, run_directory, passes),
+            timing.StopAtStep(total, dataset.steps),
+            timer,
+            *build.run_callbacks(settings, run_directory, grouped),
         ],
     )
+    figures = timer.figures()
     # Not `evaluate`: its last batch need not divide by the replicas.
     probabilities, labels = evaluation.extract(
         lambda images: model(images, training=False),
@@ -187,7 +196,8 @@ def _train(settings, place, run_directory, model, source, held_out):
     if source.num_classes > 5:
         top5 = evaluation.top_k_accuracy(probabilities, labels, 5)
         results["top5"] = top5
-    return {name: round(value, 6) for name, value in results.items()}
+    results = {name: round(value, 6) for name, value in results.items()}
+    return results, figures
 
 
 def _on_features(settings, pretrained, source, held_out, size):

@@ -3,6 +3,7 @@
 import pathlib
 import sys
 import textwrap
+import time
 import types
 
 from absl import flags
@@ -71,6 +72,7 @@ def start(define, run, description):
         run: function of the settings.
         description: what the command does, for `--help`.
     """
+    started = time.monotonic()
     if {"--help", "-help", "-h"} & set(sys.argv[1:]):
         print(f"{description}\n\n{_help(define)}")
         return
@@ -79,6 +81,7 @@ def start(define, run, description):
     except (flags.Error, OSError) as error:
         program = pathlib.Path(sys.argv[0]).name
         sys.exit(f"{program}: {error}\n{program} --help lists the flags.")
+    settings.started = started
     try:
         run(settings)
     except (ValueError, RuntimeError, ImportError, OSError) as error:

@@ -11,6 +11,7 @@ def define_flags(values):
     shared_flags.define_run(values)
     shared_flags.define_strategy(values)
     shared_flags.define_logging(values)
+    shared_flags.define_speed(values)
     shared_flags.define_data(values)
     shared_flags.define_splits(values)
     shared_flags.define_label_fraction(values)

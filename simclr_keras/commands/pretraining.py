@@ -1,7 +1,5 @@
 """The stages of `simclr-pretrain`, from data to results."""
 
-import time
-
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -12,6 +10,7 @@ from simclr_keras import models
 from simclr_keras import networks
 from simclr_keras import views
 from simclr_keras.commands import build
+from simclr_keras.commands import timing
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
 from simclr_keras.training import pictures
@@ -34,6 +33,7 @@ def run(settings):
             place.devices.replicas,
             "--micro_batch_size",
         )
+        build.check_steps(settings, source.num_examples)
     dataset = _training_data(settings, place, source, probe, size)
     two_views = _two_views(settings, size)
     run_directory, finished = build.run_directory(settings, place)
@@ -46,12 +46,13 @@ def run(settings):
         return {"views": str(picture)}
 
     total = build.total_steps(settings, source.num_examples)
+    source, probe, held_out = _cached(settings, source, probe, held_out)
+    dataset = _training_data(settings, place, source, probe, size)
     with place.scope():
         model = _model(settings, source, probe, size, two_views, total)
     print(build.start_line(settings, place, source, total))
-    started = time.perf_counter()
-    limit = build.StopAtStep(total)
     dataset, epochs, passes = build.in_epochs(dataset, total)
+    timer = timing.Timing(settings)
     callbacks, validation = [], {}
     if held_out is not None:
         callbacks, validation = _evaluations(
@@ -62,18 +63,12 @@ def run(settings):
         dataset,
         epochs=epochs,
         verbose=settings.verbose if place.devices.chief else 0,
-        callbacks=[limit, *callbacks],
+        callbacks=[timing.StopAtStep(total, dataset.steps), timer, *callbacks],
         **validation,
     )
-    seconds = time.perf_counter() - started
+    figures = timer.figures()
     results = _results(settings, source, held_out, size, model)
-    timing = {
-        "seconds": round(seconds, 1),
-        "images_per_second": round(
-            limit.steps_run * settings.train_batch_size / seconds, 1
-        ),
-    }
-    results = build.finish(place, run_directory, results, timing)
+    results = build.finish(place, run_directory, results, figures)
     _print_next(settings, run_directory, results)
     return results
 
@@ -97,6 +92,20 @@ def _probe_source(settings, source):
         source = build.open_source(settings, "train", settings.probe_dataset)
         data.require_labels(source)
     return source if source.has_labels else None
+
+
+def _cached(settings, source, probe, held_out):
+    """The sources that are read more than once, decoded where they fit."""
+    passes = build.passes(settings, source.num_examples)
+    made = build.cached(settings, source, passes)
+    if probe is source:
+        probe = made
+    elif probe is not None:
+        probe = build.cached(settings, probe, passes)
+    if held_out is not None and settings.eval_every_epochs:
+        times = passes / settings.eval_every_epochs
+        held_out = build.cached(settings, held_out, times)
+    return made, probe, held_out
 
 
 def _training_data(settings, place, source, probe, size):
@@ -195,7 +204,7 @@ def _model(settings, source, probe, size, two_views, total_steps):
         margin=settings.margin,
         semi_hard=settings.semi_hard,
     )
-    model.compile(optimizer, loss, jit_compile=settings.jit)
+    model.compile(optimizer, loss, **build.compile_arguments(settings))
     return model
 
 

@@ -2,6 +2,8 @@
 
 from absl import flags
 
+from simclr_keras.commands import flag_kinds
+
 
 def define_run(values):
     """Where a run lives and how it runs."""
@@ -23,11 +25,13 @@ def define_run(values):
         " bfloat16 where the processor multiplies it, else float32.",
         flag_values=values,
     )
-    flags.DEFINE_boolean(
+    flag_kinds.define_switch(
         "jit",
-        False,
-        "Compile the training step with XLA. Slows convolutions on CPU.",
-        flag_values=values,
+        "auto",
+        "Compile the training step with XLA. auto: on one GPU; not on CPUs,"
+        " where it slows convolutions, nor over several replicas. A TPU"
+        " compiles in any case.",
+        values,
     )
     flags.DEFINE_integer(
         "verbose",
@@ -112,6 +116,49 @@ def define_logging(values):
         "Steps between rows of metrics.csv and TensorBoard points.",
         lower_bound=0,
         flag_values=values,
+    )
+
+
+def define_speed(values):
+    """How fast is trained, with the same numbers."""
+    flags.DEFINE_enum(
+        "cache",
+        "auto",
+        ["auto", "none", "memory", "disk"],
+        "Where training images are kept decoded, so that later epochs need not"
+        " decode them: memory, a file (disk), or nowhere. auto: in memory where"
+        " they fit. Small images of one size are in memory in any case.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "cache_dir",
+        None,
+        "Directory of the files of --cache=disk, which other runs use too."
+        " None: simclr_keras in XDG_CACHE_HOME, else in ~/.cache.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "cache_gib",
+        0.0,
+        "Most GiB that decoded images may take; 0: half of the memory, or of"
+        " the room on the disk, that is free.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "steps_per_execution",
+        1,
+        "Training steps that run without a word to Python in between: for steps"
+        " of a few milliseconds. Checkpoints, logs and signals wait for the end"
+        " of an execution. One process only.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flag_kinds.define_interval(
+        "profile_steps",
+        "First and last step, such as 10,15, of which a TensorBoard profile is"
+        " written. Steps count from 1. None: no profile.",
+        values,
     )
 
 

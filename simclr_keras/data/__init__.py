@@ -1,5 +1,7 @@
 """Data sets and the input pipeline."""
 
+from simclr_keras.data.caching import cached
+from simclr_keras.data.caching import free_memory
 from simclr_keras.data.epochs import from_step
 from simclr_keras.data.epochs import grouped
 from simclr_keras.data.epochs import with_probe
@@ -14,6 +16,8 @@ from simclr_keras.data.subsets import label_subset
 
 __all__ = [
     "Source",
+    "cached",
+    "free_memory",
     "from_step",
     "grouped",
     "hold_out",

@@ -53,11 +53,16 @@ def leave_out_corrupt(source):
     progress.update(count, finalize=True)
     if good.all():
         return source
-    names = source.ids
-    names = tuple(names[i] for i in np.flatnonzero(~good))
+    names = names_of(source, ~good)
     _report(names, count)
     source = source.take(np.flatnonzero(good))
     return dataclasses.replace(source, skipped=names)
+
+
+def names_of(source, bad):
+    """Names of the images for which a `bool` array is true."""
+    names = source.ids
+    return tuple(names[i] for i in np.flatnonzero(bad))
 
 
 def _report(names, count):

@@ -22,7 +22,9 @@ def by_epoch(one_epoch, steps):
         first batch of an iteration is drawn, and then advanced by one.
         `first_step`: the same for the step in that epoch to begin with, and
         then 0 again; the iteration ends with the epoch, after fewer batches.
-        `one_epoch` and `steps`: the arguments.
+        `one_epoch` and `steps`: the arguments. `unsized`: the same dataset
+        without a known cardinality, which may be asked for more batches than
+        are left of an epoch.
     """
     with tf.device("CPU:0"):
         epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
@@ -34,10 +36,11 @@ def _build(one_epoch, steps, epoch, first_step, skipped):
     def batches(number, step):
         return one_epoch(number, step + skipped, WHOLE)
 
-    dataset = _from_start(epoch, first_step, batches)
-    dataset = dataset.apply(
+    unsized = _from_start(epoch, first_step, batches)
+    dataset = unsized.apply(
         tf.data.experimental.assert_cardinality(steps - skipped)
     )
+    dataset.unsized = unsized
     dataset.epoch = epoch
     dataset.first_step = first_step
     dataset.one_epoch = one_epoch

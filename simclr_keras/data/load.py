@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from simclr_keras.data import arrays
+from simclr_keras.data import caching
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder
 from simclr_keras.data import subsets
@@ -102,6 +103,8 @@ def load(
     download=False,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    cache="none",
+    cache_dir=None,
     **pipeline,
 ):
     """Opens a data set and makes its batches, by default for pre-training.
@@ -126,6 +129,9 @@ def load(
         download: see `open_source`.
         num_examples: see `open_source`.
         memory_limit: see `open_source`.
+        cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
+            later epochs; see `cached`. Default `"none"`.
+        cache_dir: directory of the files of `cache="disk"`; see `cached`.
         **pipeline: further arguments of `make_dataset`.
 
     Returns:
@@ -146,6 +152,7 @@ def load(
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)
+    source = caching.cached(source, cache, directory=cache_dir)
     return make_dataset(
         source,
         batch_size=batch_size,

@@ -15,7 +15,7 @@ from simclr_keras.data import order
 from simclr_keras.views import center_crop
 from simclr_keras.views import geometry
 
-_CORRUPT = (
+CORRUPT = (
     "Corrupt image, it cannot be decoded (remove it, or open the data set with"
     " skip_corrupt=True):"
 )
@@ -43,11 +43,11 @@ class Examples:
             self._positions = tf.constant(source.positions, tf.int64)
             if source.labels is not None:
                 self._labels = tf.constant(source.labels, tf.int64)
-            if source.records is None:
-                stored = (
-                    source.encoded if source.files is None else source.files
-                )
-                self._stored = tf.constant(stored, tf.string)
+            names = source.encoded if source.files is None else source.files
+            if names is not None:
+                self._stored = tf.constant(names, tf.string)
+        if source.decoded is not None:
+            self._size_of, self._image_of = source.decoded.reader()
 
     def _order(self, epoch):
         count = self.source.num_examples
@@ -71,16 +71,30 @@ class Examples:
         return records.map(lambda number, found: (number, found[1]))
 
     def fetch(self, key):
-        """What `epoch` yields -> (encoded image, label or -1)."""
-        if self.source.records is not None:
-            return self.source.records.parse(key)
+        """`(image for size and decode, label or -1)` of what `epoch` yields."""
+        source = self.source
+        if source.records is not None:
+            return source.records.parse(key)
+        labelled = source.labels is not None
+        label = self._labels[key] if labelled else tf.constant(-1, tf.int64)
+        if source.decoded is not None:
+            return key, label
         encoded = self._stored[key]
-        if self.source.files is not None:
+        if source.files is not None:
             encoded = tf.io.read_file(encoded)
-        labelled = self.source.labels is not None
-        return encoded, self._labels[key] if labelled else tf.constant(
-            -1, tf.int64
-        )
+        return encoded, label
+
+    def size(self, fetched):
+        """Height and width `[2]` in pixels of what `decode` makes."""
+        if self.source.decoded is not None:
+            return self._size_of(fetched)
+        return decoding.image_size(fetched, self.source.upright)
+
+    def decode(self, fetched):
+        """The pixels, `uint8` `[H, W, 3]`."""
+        if self.source.decoded is not None:
+            return self._image_of(fetched)
+        return decoding.decode(fetched, self.source.upright)
 
     def name(self, epoch, number):
         """What to call an example in a message, a string tensor."""
@@ -183,7 +197,6 @@ class Batches:
 
     def __call__(self, epoch, first_step, part):
         """Dataset of (pixels, labels) from a step of an epoch on."""
-        upright = self.examples.source.upright
         found = self.examples.epoch(
             epoch, first_step * self.batch_size, self.total
         )
@@ -202,8 +215,8 @@ class Batches:
             found = found.map(lambda *x: self._add_boxes(epoch, *x))
             found = found.unbatch()
 
-        def make(number, label, encoded, *boxes):
-            image = decoding.decode(encoded, upright)
+        def make(number, label, fetched, *boxes):
+            image = self.examples.decode(fetched)
             pixels = self.cut(image, *boxes[1:])
             return number, label, tf.ensure_shape(pixels, self.shape)
 
@@ -218,17 +231,16 @@ class Batches:
         return batches.map(lambda *x: self._check(epoch, index, size, *x))
 
     def _read(self, number, key):
-        encoded, label = self.examples.fetch(key)
+        fetched, label = self.examples.fetch(key)
         if self.draw is None:
-            return number, label, encoded
-        upright = self.examples.source.upright
-        return number, label, encoded, decoding.image_size(encoded, upright)
+            return number, label, fetched
+        return number, label, fetched, self.examples.size(fetched)
 
-    def _add_boxes(self, epoch, numbers, labels, encoded, sizes):
+    def _add_boxes(self, epoch, numbers, labels, fetched, sizes):
         steps = epoch * self.steps + numbers // self.batch_size
         positions = numbers % self.batch_size
         boxes = self.draw(steps, positions, sizes[:, 0], sizes[:, 1])
-        return numbers, labels, encoded, sizes, boxes
+        return numbers, labels, fetched, sizes, boxes
 
     def _check(self, epoch, index, rows, step, batch):
         """Stops at a gap in the numbers; cuts off what is one too many."""
@@ -246,7 +258,7 @@ class Batches:
             lambda: tf.constant(""),
         )
         complete = tf.debugging.Assert(
-            tf.logical_not(tf.reduce_any(wrong)), [_CORRUPT, named]
+            tf.logical_not(tf.reduce_any(wrong)), [CORRUPT, named]
         )
         with tf.control_dependencies([complete]):
             pixels, labels = pixels[:size], labels[:size]

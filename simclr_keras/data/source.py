@@ -16,7 +16,7 @@ class Source:
     """One split of a data set, or a part of it.
 
     Exactly one of `images`, `files`, `encoded` and `records` holds the
-    pictures; which one is the pipeline's business.
+    pictures, or `decoded`; which one is the pipeline's business.
 
     Attributes:
         name: the data set, such as `"cifar10"`.
@@ -33,6 +33,8 @@ class Source:
         files: array of paths of image files.
         encoded: array of encoded images (bytes) in memory.
         records: record files to stream from (`records.Records`).
+        decoded: pixels of `files` or of what was `encoded`, beside them
+            (`decoded.Decoded`).
         upright: undo the EXIF orientation when decoding.
         skipped: `ids` of corrupt images that were left out.
     """
@@ -48,6 +50,7 @@ class Source:
     files: np.ndarray = dataclasses.field(default=None, repr=False)
     encoded: np.ndarray = dataclasses.field(default=None, repr=False)
     records: object = dataclasses.field(default=None, repr=False)
+    decoded: object = dataclasses.field(default=None, repr=False)
     upright: bool = False
     skipped: tuple = dataclasses.field(default=(), repr=False)
 
@@ -109,6 +112,7 @@ class Source:
             images=part(self.images),
             files=part(self.files),
             encoded=part(self.encoded),
+            decoded=self.decoded and self.decoded.take(indices),
         )
         return taken if self.records is None else load_if_small(taken)
 

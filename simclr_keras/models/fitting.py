@@ -8,6 +8,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import workers
 from simclr_keras.data import epochs
+from simclr_keras.models import input_wait
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -43,12 +44,26 @@ class EpochEnd(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Ends it after the steps that were left."""
-        self._left -= 1
+        self._left -= executed(self.model, self._left)
         if self._late and not self._left and not self.model.stop_training:
             compat.end_epoch()
 
 
-def _own_part(dataset, strategy):
+def executed(model, left):
+    """Training steps of the execution that has just ended.
+
+    Not by the optimizer, which does not count steps that float16 leaves out.
+
+    Args:
+        model: the model that is fitted.
+        left: steps that were left of the epoch before, or None where the
+            number of steps is not known.
+    """
+    steps = compat.steps_per_execution(model)
+    return steps if left is None else min(steps, left)
+
+
+def _own_part(dataset, strategy, watch):
     """What this process reads of a data set, for its replicas.
 
     Each process makes and decodes its own rows of every global batch, in the
@@ -60,7 +75,9 @@ def _own_part(dataset, strategy):
         parts = context.num_input_pipelines
         part = epochs.endless(dataset, (context.input_pipeline_id, parts))
         replicas = context.num_replicas_in_sync
-        return part if parts == replicas else part.rebatch(size // replicas)
+        if parts != replicas:
+            part = part.rebatch(size // replicas).prefetch(tf.data.AUTOTUNE)
+        return watch(part)
 
     return compat.distributed(strategy, part_of, dataset.steps)
 
@@ -84,27 +101,63 @@ def prepare(model, dataset, arguments):
     """
     strategy = model.distribute_strategy
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
-    model.start = None
+    model.start = model.input_wait = None
     ours = hasattr(dataset, "one_epoch")
     model.starts_within = ours
     check_replicas(model.global_batch_size, strategy.num_replicas_in_sync)
+    check_step(
+        model.distribute_strategy.num_replicas_in_sync,
+        steps_per_execution=compat.steps_per_execution(model),
+        jit_compile=getattr(model, "jit_compile", False) is True,
+    )
     model.build_state(_labels(dataset))
     if isinstance(dataset, tf.data.Dataset):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
-    callbacks = arguments.get("callbacks")
-    if ours and not isinstance(callbacks, keras.callbacks.CallbackList):
-        if isinstance(callbacks, keras.callbacks.Callback):
-            callbacks = [callbacks]
-        arguments["callbacks"] = [
-            EpochOrder(dataset),
-            *(callbacks or []),
-            EpochEnd(dataset.steps),
-        ]
+    watch = _add_callbacks(model, dataset, arguments)
     if ours and compat.spans_processes(strategy):
         arguments.setdefault("steps_per_epoch", dataset.steps)
-        dataset = _own_part(dataset, strategy)
-    return dataset
+        return _own_part(dataset, strategy, watch)
+    if ours and compat.asks_ahead(model):
+        # Of an epoch that begins within, it asks for more than there is.
+        return compat.of_size(dataset.unsized, int(dataset.cardinality()))
+    return watch(dataset)
+
+
+def _add_callbacks(model, dataset, arguments):
+    """Adds ours around the user's.
+
+    Returns:
+        Function of the data set that gives it timed, or as it is where what
+        it takes cannot be told.
+    """
+    callbacks = arguments.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return lambda dataset: dataset  # nothing can be added to it
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
+    callbacks = list(callbacks or [])
+    ours = hasattr(dataset, "one_epoch")
+
+    def watch(dataset):
+        return dataset
+
+    known = ours or arguments.get("steps_per_epoch") is None
+    if isinstance(dataset, tf.data.Dataset) and known:
+        if not compat.asks_ahead(model):
+            strategy = model.distribute_strategy
+            model.input_wait = input_wait.InputWait(strategy)
+            callbacks.insert(0, model.input_wait)
+
+            def watch(dataset):
+                if not ours:  # ours are made ahead
+                    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+                return model.input_wait.clock.watch(dataset)
+
+    if ours:
+        callbacks = [EpochOrder(dataset), *callbacks, EpochEnd(dataset.steps)]
+    arguments["callbacks"] = callbacks
+    return watch
 
 
 @contextlib.contextmanager
@@ -160,6 +213,29 @@ def check_replicas(batch, replicas, name="the global batch"):
         f"{name} must divide by the number of replicas, {replicas}:"
         f" {' or '.join(fitting)} would. Received: {batch} images"
     )
+
+
+def check_step(replicas, **arguments):
+    """Refuses what several replicas cannot do.
+
+    Args:
+        replicas: number of replicas.
+        **arguments: `steps_per_execution` and `jit_compile` under the names
+            that the user knows.
+
+    Raises:
+        ValueError: more than one step at a time, or XLA, over replicas.
+    """
+    if replicas == 1:
+        return
+    for name, value in arguments.items():
+        if value is True or value > 1:
+            raise ValueError(
+                f"{name} must be left at its default with several replicas:"
+                " their step is run by TensorFlow one at a time, and not"
+                f" compiled as a whole. Received: {name}={value}, {replicas}"
+                " replicas"
+            )
 
 
 def batch_size(dataset, default=None):

@@ -8,13 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.models import input_wait
 from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
+from simclr_keras.training.profile import Profile
 from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.saving import Place
 from simclr_keras.training.saving import Resume
 from simclr_keras.training.saving import Save
-from simclr_keras.training.saving import steps_done
 
 
 def callbacks(
@@ -25,6 +26,7 @@ def callbacks(
     checkpoint_minutes=0.0,
     keep=5,
     log_every=50,
+    profile_steps=None,
 ):
     """Callbacks that make `fit` keep a run directory and resume from it.
 
@@ -47,14 +49,16 @@ def callbacks(
         keep: how many checkpoints are kept; 0 keeps all. Defaults to 5.
         log_every: steps between rows of `metrics.csv` and TensorBoard points;
             0 logs at the end of an epoch only. Defaults to 50.
+        profile_steps: pair of the first and the last step, from 1, of which a
+            TensorBoard profile is written. Defaults to None.
 
     Returns:
         List of Keras callbacks, for `fit(callbacks=...)`; put others that add
         to the logs (such as a kNN evaluation) before them.
 
     Raises:
-        ValueError: a number that is negative; or, when training begins, the
-            directory holds a run of other settings.
+        ValueError: a number that is negative, or steps that are none; or, when
+            training begins, the directory holds a run of other settings.
     """
     for name, value in (
         ("checkpoint_epochs", checkpoint_epochs),
@@ -68,10 +72,14 @@ def callbacks(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
     run, place = RunDirectory(pathlib.Path(directory)), Place()
+    profile = []
+    if profile_steps is not None:
+        profile = [Profile(run.tensorboard, place, profile_steps)]
     return [
         Resume(run.checkpoints, place),
-        AbortOnNonFinite(),
-        FirstLoss(),
+        *profile,
+        AbortOnNonFinite(place),
+        FirstLoss(place),
         Log(run, place, log_every),
         Save(
             run.checkpoints,
@@ -87,12 +95,16 @@ def callbacks(
 class AbortOnNonFinite(keras.callbacks.Callback):
     """Stops the run when its loss is no number any more."""
 
+    def __init__(self, place):
+        super().__init__()
+        self._place = place
+
     def on_train_batch_end(self, batch, logs=None):
         """Raises a RuntimeError that says at which step."""
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             raise RuntimeError(
-                f"the loss is {float(loss)} at step {steps_done(self.model)}."
+                f"the loss is {float(loss)} at step {self._place.step}."
                 " Lower the learning rate or lengthen the warm-up; the last"
                 " checkpoint is intact."
             )
@@ -101,23 +113,30 @@ class AbortOnNonFinite(keras.callbacks.Callback):
 class FirstLoss(keras.callbacks.Callback):
     """Says the first loss beside that of random guessing."""
 
-    def __init__(self):
+    def __init__(self, place):
         super().__init__()
+        self._place = place
         self._waiting = True
 
+    def on_train_begin(self, logs=None):
+        """Notes whether it is resumed, when there is no first loss."""
+        self._waiting &= not self._place.step
+
     def on_train_batch_end(self, batch, logs=None):
-        """Prints once, after the first step."""
+        """Prints once, after the first step, or the first few in one."""
         if not self._waiting:
             return
         self._waiting = False
-        if steps_done(self.model) != 1:
-            return  # resumed
         images = getattr(self.model, "global_batch_size", None)
         guess = getattr(self.model.loss, "random_guess", lambda images: None)
         if images is None or guess(images) is None:
             return
+        steps = self._place.step
+        what = (
+            "First loss" if steps == 1 else f"Loss of the first {steps} steps"
+        )
         print(
-            f"\nFirst loss {float(logs['loss']):.4f}; random guessing among"
+            f"\n{what} {float(logs['loss']):.4f}; random guessing among"
             f" {images} images gives {guess(images):.4f}."
         )
 
@@ -141,6 +160,7 @@ class Log(keras.callbacks.Callback):
         """Opens the files; forgets rows that the restored run never saw."""
         self._step = self._place.step
         self._clock, self._clock_step = time.perf_counter(), self._step
+        self._waited = (0.0, 0.0)
         if self.model.distribute_strategy.extended.should_checkpoint:
             self._file = MetricsFile(self._run.metrics, keep_until=self._step)
             self._writer = tf.summary.create_file_writer(
@@ -150,6 +170,7 @@ class Log(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Notes which epoch it is."""
         self._epoch = epoch
+        self._waited_before = input_wait.so_far(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         """Logs the means over the last `every` steps."""
@@ -205,7 +226,13 @@ class Log(keras.callbacks.Callback):
         if scope == "steps" and images and steps:
             rate = images * steps / (now - self._clock)
             values = {**values, "images_per_second": rate}
+        waited = input_wait.so_far(self.model)
+        since = self._waited_before if scope == "epoch" else self._waited
+        share = input_wait.share(waited, since)
+        if share is not None:
+            values = {**values, "input_wait": share}
         self._clock, self._clock_step = now, self._step
+        self._waited = waited
         prefix = "epoch" if scope == "epoch" else "train"
         with self._writer.as_default(step=self._step):
             for name, value in values.items():

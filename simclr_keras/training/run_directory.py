@@ -8,16 +8,21 @@ from simclr_keras.training import identity
 
 # Flags that change what is shown, kept or where, not what is computed.
 _FREE = (
+    "cache",
+    "cache_dir",
+    "cache_gib",
     "checkpoint_epochs",
     "checkpoint_minutes",
     "checkpoint_steps",
     "data_dir",
     "download",
     "gcp_project",
+    "jit",  # rounds otherwise, as another number of devices does
     "keep_checkpoint_max",
     "logical_cpus",
     "model_dir",
     "preview_views",
+    "profile_steps",
     "strategy",
     "tpu_name",
     "tpu_zone",

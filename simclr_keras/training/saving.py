@@ -9,6 +9,7 @@ import numpy as np
 
 from simclr_keras import compat
 from simclr_keras import workers
+from simclr_keras.models import fitting
 from simclr_keras.training import checkpointing
 from simclr_keras.training import identity
 from simclr_keras.training import interruption
@@ -44,11 +45,6 @@ class Place:
     identity: dict = None
 
 
-def steps_done(model):
-    """Training steps that the optimizer has done."""
-    return int(compat.as_numpy(model.optimizer.iterations))
-
-
 class Resume(keras.callbacks.Callback):
     """Restores the newest intact checkpoint, and keeps count of the place.
 
@@ -69,6 +65,8 @@ class Resume(keras.callbacks.Callback):
         self._place.identity = identity.of(self.model)
         name, data = self._newest(strategy)
         if not data:
+            done = compat.as_numpy(self.model.optimizer.iterations)
+            self._place.step = int(done)
             return
         arrays, notes, _ = checkpointing.read(data)
         identity.refuse_other(
@@ -108,12 +106,15 @@ class Resume(keras.callbacks.Callback):
             self._place.log_sums = {}
         self._metrics = None
         self._place.epoch = epoch
-        self._place.step = steps_done(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts the steps."""
-        before, self._place.step = self._place.step, steps_done(self.model)
-        self._place.step_in_epoch += self._place.step - before
+        left = self.params.get("steps")
+        if left is not None:
+            left -= self._place.step_in_epoch
+        steps = fitting.executed(self.model, left)
+        self._place.step += steps
+        self._place.step_in_epoch += steps
 
     def on_epoch_end(self, epoch, logs=None):
         """Counts the epochs."""

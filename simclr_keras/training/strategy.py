@@ -201,6 +201,19 @@ def addresses():
     }
 
 
+def workers_here():
+    """Number of workers of `TF_CONFIG` on this machine; 1 without it."""
+    own = addresses().get("{type} {index}".format(**_task()))
+    if own is None:
+        return 1
+    host = own.rpartition(":")[0]
+    return sum(a.rpartition(":")[0] == host for a in addresses().values())
+
+
+def _task():
+    return {"type": None, "index": None, **_config().get("task", {})}
+
+
 def _check_cluster():
     cluster, task = _cluster(), _config().get("task", {})
     job, number = task.get("type"), task.get("index")

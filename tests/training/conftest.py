@@ -53,8 +53,11 @@ class Training:
         return {k: v.copy() for k, v in state.read(self.model).items()}
 
 
-def simclr(temperature=0.5, peak=0.05, channels=(4,), **views):
-    """A compiled `SimCLR` of 16 x 16 pixels."""
+def simclr(temperature=0.5, peak=0.05, channels=(4,), compiled=None, **views):
+    """A compiled `SimCLR` of 16 x 16 pixels.
+
+    `compiled` are further arguments of `compile`.
+    """
     keras.utils.set_random_seed(1)
     model = sk.SimCLR(
         sk.TinyResNet(channels=channels),
@@ -62,11 +65,12 @@ def simclr(temperature=0.5, peak=0.05, channels=(4,), **views):
         sk.TwoViews(16, jit=False, blur=False, **views),
     )
     optimizer = sk.optimizers.create_optimizer("lars", _schedule(peak))
-    model.compile(optimizer, sk.NTXent(temperature))
+    model.compile(optimizer, sk.NTXent(temperature), **(compiled or {}))
     return model
 
 
-def _classifier():
+def classifier(**compiled):
+    """A compiled `Classifier` of 16 x 16 pixels."""
     keras.utils.set_random_seed(1)
     model = sk.Classifier(
         sk.TinyResNet(channels=(4,)), 3, views=sk.View(16), image_size=16
@@ -75,6 +79,7 @@ def _classifier():
         keras.optimizers.SGD(_schedule(), momentum=0.9, nesterov=True),
         "sparse_categorical_crossentropy",
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        **compiled,
     )
     return model
 
@@ -94,7 +99,22 @@ def pretraining():
 @pytest.fixture(scope="session")
 def classification():
     """`Training` of a `Classifier`."""
-    return Training(_classifier(), labelled=True)
+    return Training(classifier(), labelled=True)
+
+
+@pytest.fixture(params=["pretraining", "classification"])
+def make_training(request):
+    """Function that makes a `Training` of each of the two models in turn.
+
+    Its arguments are further ones of `compile`.
+    """
+
+    def make(**compiled):
+        if request.param == "pretraining":
+            return Training(simclr(compiled=compiled), labelled=False)
+        return Training(classifier(**compiled), labelled=True)
+
+    return make
 
 
 @pytest.fixture(params=["pretraining", "classification"])

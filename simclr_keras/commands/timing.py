@@ -1,0 +1,88 @@
+"""When a command's training stops, and where its time goes."""
+
+import time
+
+import keras
+
+from simclr_keras.models import fitting
+from simclr_keras.models import input_wait
+
+
+class StopAtStep(keras.callbacks.Callback):
+    """Ends `fit` after a number of steps, in the middle of an epoch too.
+
+    Args:
+        total: training steps of the run.
+        steps: steps of an epoch.
+    """
+
+    def __init__(self, total, steps):
+        super().__init__()
+        self._total = total
+        self._steps = steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Counts from the place where the epoch begins."""
+        start_epoch, step = self.model.start or (epoch, 0)
+        self._step = step if epoch == start_epoch else 0
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops when that many steps are done."""
+        left = self._steps - self._step
+        self._step += fitting.executed(self.model, left)
+        if self._epoch * self._steps + self._step >= self._total:
+            self.model.stop_training = True
+
+
+class Timing(keras.callbacks.Callback):
+    """Where the time of a training goes; says when its first step is done.
+
+    Args:
+        settings: the command's; `started` is `time.monotonic()` when it began.
+    """
+
+    def __init__(self, settings):
+        super().__init__()
+        self._started = settings.started
+        self._batch = settings.train_batch_size
+        self._to_first_step = None
+        self._steps = 0
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock of the training itself."""
+        self._begin = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Learns how many steps are left of the epoch."""
+        start_epoch, step = self.model.start or (epoch, 0)
+        self._left = self.params["steps"] - (
+            step if epoch == start_epoch else 0
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts steps and times the first one."""
+        done = fitting.executed(self.model, self._left)
+        self._left -= done
+        self._steps += done
+        if self._to_first_step is None:
+            float((logs or {}).get("loss", 0.0))  # waits for the device
+            self._to_first_step = time.monotonic() - self._started
+            print(
+                f"\nFirst step done {self._to_first_step:.1f} s after the start"
+                " of the command."
+            )
+
+    def figures(self):
+        """Dict for `timing.json`, after the training."""
+        seconds = time.monotonic() - self._begin
+        figures = {
+            "seconds": round(seconds, 1),
+            "images_per_second": round(self._steps * self._batch / seconds, 1),
+        }
+        if self._to_first_step is not None:
+            figures["seconds_to_first_step"] = round(self._to_first_step, 2)
+        share = input_wait.share(input_wait.so_far(self.model))
+        if share is not None:
+            figures["input_wait"] = round(share, 4)
+        return figures

@@ -1,0 +1,151 @@
+"""Decoded images on the disk: written aside, renamed when they are whole.
+
+A cache is a directory with `pixels`, the bytes of all images, and
+`index.npz`, where they lie and what they were decoded from. One that a killed
+process left half made has another name and is removed by the next one.
+"""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import socket
+
+import numpy as np
+import tensorflow as tf
+
+_LAYOUT = 1
+_PIXELS, _INDEX = "pixels", "index.npz"
+
+
+def default_directory():
+    """Where caches lie where nothing else is said."""
+    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(root).expanduser() / "simclr_keras"
+
+
+def place(directory, source):
+    """Directory of a source's cache: one for each data set and part of it."""
+    rows = source.positions
+    whole = len(rows) == rows[-1] + 1
+    key = [_LAYOUT, tf.__version__, source.origin, source.split, source.upright]
+    if not whole:
+        key.append(rows.tobytes())
+    if source.files is not None and not os.path.isabs(source.files[0]):
+        key.append(os.getcwd())
+    name = re.sub(r"\W+", "-", source.origin).strip("-")[-60:]
+    return pathlib.Path(directory) / f"{name}-{_digest(key)[:12]}"
+
+
+def fingerprint(source):
+    """What tells the encoded images from others: changes when they do.
+
+    Args:
+        source: `Source` with `files`, of which names, sizes and times of the
+            last change are taken, or `encoded` images.
+    """
+    if source.files is None:
+        return _digest(source.encoded)
+    notes = []
+    for path in source.files:
+        try:
+            about = os.stat(path)
+        except OSError:
+            notes.append((path, None))
+            continue
+        notes.append((path, about.st_size, about.st_mtime_ns))
+    return _digest(notes)
+
+
+def _digest(parts):
+    sha = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part if isinstance(part, bytes) else repr(part).encode()
+        sha.update(len(data).to_bytes(8, "little"))
+        sha.update(data)
+    return sha.hexdigest()
+
+
+def read(path, mark):
+    """An existing cache.
+
+    Args:
+        path: its directory.
+        mark: `fingerprint` of the source.
+
+    Returns:
+        `(pixels, sizes)`: `uint8` array mapped from the file, and `int32`
+        `[n, 2]`; or a text that says why there is none.
+    """
+    if not path.exists():
+        return "is not made yet"
+    try:
+        with np.load(path / _INDEX, allow_pickle=False) as index:
+            if str(index["fingerprint"]) != mark:
+                return "is of images that have changed since"
+            sizes, length = index["sizes"], int(index["bytes"])
+        if (path / _PIXELS).stat().st_size != length:
+            return "is damaged"
+        # Private to this process: the file stays as it is.
+        pixels = np.memmap(path / _PIXELS, np.uint8, "c")
+    except Exception as error:  # a damaged file can raise anything
+        return f"is damaged ({error})"
+    return np.asarray(pixels), sizes
+
+
+def write(path, mark, length, fill):
+    """Makes a cache; what was there is replaced.
+
+    Args:
+        path: its directory.
+        mark: `fingerprint` of the source.
+        length: bytes of the pixels.
+        fill: function of the `uint8` array `[length]` that writes the pixels
+            and returns their sizes, `int32` `[n, 2]`.
+    """
+    aside = path.with_name(f"{path.name}{_suffix(os.getpid())}")
+    aside.mkdir(parents=True)
+    try:
+        with open(aside / _PIXELS, "wb") as file:
+            # A full disk says so now; later it would kill the process.
+            os.posix_fallocate(file.fileno(), 0, length)
+            pixels = np.memmap(aside / _PIXELS, np.uint8, "r+")
+            sizes = fill(pixels)
+            pixels.flush()
+            del pixels
+            os.fsync(file.fileno())
+        with open(aside / _INDEX, "wb") as file:
+            np.savez(file, fingerprint=mark, bytes=length, sizes=sizes)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.rmtree(path)
+        os.rename(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _suffix(process):
+    return f".partial-{socket.gethostname()}-{process}"
+
+
+@contextlib.contextmanager
+def alone(path):
+    """While one process makes a cache, others of this machine wait for it.
+
+    Removes what killed processes have left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f"{path.name}.lock"), "w") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass  # some file systems cannot: both make it, the last one stays
+        else:
+            for left in path.parent.glob(f"{path.name}{_suffix('*')}"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield

@@ -1,0 +1,207 @@
+"""A source -> the same one decoded once, in memory or on the disk, if it fits.
+
+Every epoch's batches are those of the source itself, bit for bit. Of several
+processes each caches the whole source: in a new order every epoch, every image
+comes to each of them sooner or later. On a disk they share one file.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+import numpy as np
+
+from simclr_keras.data import cache_files
+from simclr_keras.data import corrupt
+from simclr_keras.data import decoded
+from simclr_keras.data import photographs
+
+CACHES = ("auto", "none", "memory", "disk")
+# Images whose headers say about how much all will need, and how wrong it is.
+_SAMPLE, _DOUBT = 512, 1.5
+_GIB = 2**30
+
+
+def cached(source, cache="auto", *, directory=None, limit=None):
+    """Decodes the images of a source once, for all epochs.
+
+    Args:
+        source: `Source`. Of images that are in memory already, or that are
+            streamed from record files, it is returned as it is.
+        cache: `"memory"`; `"disk"`, a file that later runs find again;
+            `"none"`; or `"auto"` (default), which is memory. Where the images
+            do not fit, they are left encoded, and a line says so.
+        directory: where files are kept. Default: `simclr_keras` in
+            `XDG_CACHE_HOME`, else in `~/.cache`.
+        limit: bytes that the images may take. Default: half of the memory, or
+            of the room on the disk, that is free.
+
+    Returns:
+        `Source` whose `decoded` holds the pixels, or the one given.
+
+    Raises:
+        ValueError: another `cache`, or an image that cannot be decoded, by its
+            name.
+    """
+    if cache not in CACHES:
+        raise ValueError(
+            f"`cache` must be one of {', '.join(CACHES)}. Received:"
+            f" cache={cache!r}"
+        )
+    held = source.images is not None or source.decoded is not None
+    if cache == "none" or held:
+        return source
+    if source.records is not None:
+        if cache != "auto":
+            print(
+                f"No cache: {source.name} is larger than what is kept in"
+                " memory (memory_limit), and is streamed from its record files."
+            )
+        return source
+    if directory is None:
+        directory = cache_files.default_directory()
+    if cache == "disk":
+        made = _on_disk(source, pathlib.Path(directory), limit)
+    else:
+        made = _in_memory(source, directory, limit)
+    if made is None:
+        return source
+    bad = made.decoded.sizes[:, 0] == 0
+    if bad.any():
+        names = corrupt.names_of(source, bad)
+        raise ValueError(f"{photographs.CORRUPT} {', '.join(names[:10])}")
+    return made
+
+
+def _in_memory(source, directory, limit):
+    free = free_memory()
+    sizes = _sizes_that_fit(source, limit, free, "memory", directory)
+    if sizes is None:
+        return None
+    _, length = decoded.layout(sizes)
+    array = decoded.in_memory(length)
+    _say_begin(source, length, "memory")
+    sizes = _fill(source, sizes)(array)
+    return _with_pixels(source, array, sizes)
+
+
+def _on_disk(source, directory, limit):
+    path = cache_files.place(directory, source)
+    with cache_files.alone(path):
+        mark = cache_files.fingerprint(source)
+        found = cache_files.read(path, mark)
+        if isinstance(found, str):
+            if path.exists():
+                print(f"The cache {path} {found}: it is made anew.")
+                shutil.rmtree(path)
+            free = shutil.disk_usage(directory).free
+            sizes = _sizes_that_fit(source, limit, free, "disk", directory)
+            if sizes is None:
+                return None
+            _, length = decoded.layout(sizes)
+            _say_begin(source, length, str(path))
+            cache_files.write(path, mark, length, _fill(source, sizes))
+            found = cache_files.read(path, mark)
+            if isinstance(found, str):
+                raise OSError(f"the cache {path} {found}")
+        else:
+            print(f"Decoded images of {source.name} {source.split}: {path}")
+    return _with_pixels(source, *found)
+
+
+def _fetch(source):
+    return photographs.Examples(source).fetch
+
+
+def _fill(source, sizes):
+    def fill(array):
+        return decoded.fill(array, _fetch(source), source.upright, sizes)
+
+    return fill
+
+
+def _with_pixels(source, array, sizes):
+    starts, _ = decoded.layout(sizes)
+    buffer = decoded.Buffer(array)
+    pixels = decoded.Decoded(buffer, starts, sizes)
+    return dataclasses.replace(source, decoded=pixels, encoded=None)
+
+
+def _sizes_that_fit(source, limit, free, kind, directory):
+    """Sizes of all images, or None where they need too much; says so."""
+    allowed = free // 2 if limit is None else limit
+    count = source.num_examples
+    fetch = _fetch(source)
+    if count > 4 * _SAMPLE:
+        rows = np.linspace(0, count - 1, _SAMPLE).astype(np.int64)
+        some = decoded.read_sizes(fetch, source.upright, rows)
+        about = decoded.layout(some)[1] / _SAMPLE * count
+        if about > _DOUBT * allowed:
+            _say_too_large(source, about, "about ", allowed, kind, directory)
+            return None
+    rows = np.arange(count)
+    sizes = decoded.read_sizes(fetch, source.upright, rows)
+    _, length = decoded.layout(sizes)
+    if length > allowed:
+        _say_too_large(source, length, "", allowed, kind, directory)
+        return None
+    return sizes
+
+
+def _say_begin(source, length, where):
+    print(
+        f"Decoding {source.num_examples} images of {source.name}"
+        f" {source.split} once: {_gib(length)} in {where}."
+    )
+
+
+def _say_too_large(source, needed, about, allowed, kind, directory):
+    text = (
+        f"No cache: {source.num_examples} images of {source.name}"
+        f" {source.split} need {about}{_gib(needed)} decoded, and the {kind}"
+        f" has {_gib(allowed)} for them. They are decoded in every epoch"
+        " instead."
+    )
+    room = shutil.disk_usage(_existing(directory)).free // 2
+    if kind == "memory" and needed < room:
+        text += (
+            f" A cache on the disk would fit: cache=disk, {_gib(room)} in"
+            f" {directory}."
+        )
+    print(text)
+
+
+def _existing(directory):
+    path = pathlib.Path(directory)
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _gib(count):
+    return f"{count / _GIB:.1f} GiB" if count >= _GIB / 10 else _mib(count)
+
+
+def _mib(count):
+    return f"{count / 2**20:.1f} MiB"
+
+
+def free_memory():
+    """Bytes of memory that are free, also by the limit of a container."""
+    free = []
+    try:
+        lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+        numbers = dict(line.split(":") for line in lines)
+        free.append(int(numbers["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError):
+        pages = os.sysconf("SC_PHYS_PAGES") // 2
+        free.append(pages * os.sysconf("SC_PAGE_SIZE"))
+    group = pathlib.Path("/sys/fs/cgroup")
+    try:
+        most = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        free.append(max(0, most - used))
+    except (OSError, ValueError):
+        pass  # no container, or one without a limit
+    return min(free)

@@ -1,0 +1,149 @@
+"""Photographs of any size, decoded once, one behind the other in one buffer."""
+
+import mmap
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from simclr_keras.data import decoding
+
+# Images begin at multiples of this, so that none shares a cache line.
+_ALIGNMENT = 64
+
+
+class Buffer:
+    """Bytes that TensorFlow reads where they lie, without a copy.
+
+    Args:
+        array: `uint8` `[bytes]`, in memory or mapped from a file.
+    """
+
+    def __init__(self, array):
+        self.array = array
+        self._tensor = None
+
+    def tensor(self):
+        """The same bytes as a tensor."""
+        if self._tensor is None:
+            capsule = self.array.__dlpack__()
+            self._tensor = tf.experimental.dlpack.from_dlpack(capsule)
+        return self._tensor
+
+
+class Decoded:
+    """Decoded images of a source.
+
+    Attributes:
+        sizes: `int32` `[n, 2]`, height and width of each image in pixels; 0
+            where it cannot be decoded.
+        starts: `int64` `[n]`, where its pixels begin.
+
+    Args:
+        buffer: `Buffer`.
+        starts: see above.
+        sizes: see above.
+    """
+
+    def __init__(self, buffer, starts, sizes):
+        self._buffer = buffer
+        self.starts, self.sizes = starts, sizes
+
+    def take(self, indices):
+        """Some of the images, in the order given; the bytes are shared."""
+        return Decoded(self._buffer, self.starts[indices], self.sizes[indices])
+
+    def reader(self):
+        """Functions for `tf.data`, of an image's row: its size, its pixels."""
+        with tf.device("CPU:0"):
+            starts = tf.constant(self.starts, tf.int64)
+            sizes = tf.constant(self.sizes, tf.int32)
+        pixels = self._buffer.tensor()
+
+        def size_of(row):
+            return sizes[row]
+
+        def image_of(row):
+            height, width = tf.unstack(sizes[row])
+            start = starts[row]
+            stop = start + 3 * tf.cast(height * width, tf.int64)
+            return tf.reshape(pixels[start:stop], [height, width, 3])
+
+        return size_of, image_of
+
+
+def in_memory(count):
+    """`uint8` array of so many bytes, zeros, that TensorFlow can share."""
+    # Whole pages: what NumPy allocates need not begin where tensors must.
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    return np.frombuffer(mmap.mmap(-1, max(count, 1), flags=flags), np.uint8)
+
+
+def read_sizes(fetch, upright, rows):
+    """Sizes of encoded images, from their headers.
+
+    Args:
+        fetch: function of a row number, a tensor, that gives the encoded
+            image and its label.
+        upright: as for `decoding.decode`.
+        rows: `int64` `[n]`, which images.
+
+    Returns:
+        `int32` `[n, 2]`: height and width in pixels; 0 where the header cannot
+        be read.
+    """
+
+    def size(number, row):
+        return number, decoding.image_size(fetch(row)[0], upright)
+
+    sizes = np.zeros((len(rows), 2), np.int32)
+    for number, found in _decoded(size, rows):
+        sizes[number] = found
+    return sizes
+
+
+def layout(sizes):
+    """Where images of these sizes begin, and the bytes of all together."""
+    counts = 3 * np.prod(sizes, axis=1, dtype=np.int64)
+    counts = -(-counts // _ALIGNMENT) * _ALIGNMENT
+    stops = np.cumsum(counts)
+    return stops - counts, int(stops[-1])
+
+
+def fill(array, fetch, upright, sizes):
+    """Decodes all images into a buffer.
+
+    Args:
+        array: `uint8` array of the bytes that `layout` tells.
+        fetch: as for `read_sizes`.
+        upright: as for `decoding.decode`.
+        sizes: `int32` `[n, 2]` of `read_sizes`.
+
+    Returns:
+        `sizes`, with 0 where an image cannot be decoded.
+    """
+
+    def pixels(number, row):
+        return number, decoding.decode(fetch(row)[0], upright)
+
+    starts, _ = layout(sizes)
+    count = len(sizes)
+    filled = np.zeros_like(sizes)
+    progress = keras.utils.Progbar(count, unit_name="image")
+    for number, image in _decoded(pixels, np.arange(count)):
+        if image.shape[:2] != tuple(sizes[number]):
+            continue  # as if it could not be decoded: its header lies
+        start = starts[number]
+        array[start : start + image.size] = image.reshape(-1)
+        filled[number] = sizes[number]
+        if number % 100 == 0:
+            progress.update(number)
+    progress.update(count, finalize=True)
+    return filled
+
+
+def _decoded(function, rows):
+    """(number, array) of those images of which `function` does not fail."""
+    found = tf.data.Dataset.from_tensor_slices(rows.astype(np.int64))
+    found = found.enumerate().map(function, tf.data.AUTOTUNE)
+    return found.ignore_errors().as_numpy_iterator()

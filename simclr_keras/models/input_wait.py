@@ -1,0 +1,80 @@
+"""Which share of a training's time the steps wait for their input."""
+
+import time
+
+import keras
+import tensorflow as tf
+
+from simclr_keras import compat
+from simclr_keras.data import waiting
+
+
+class InputWait(keras.callbacks.Callback):
+    """Adds up the time of a `fit` and what of it was waited for input.
+
+    Without a distribution strategy a step asks the pipeline itself for its
+    batch, and the time until it is there is measured in the pipeline. Under
+    one, threads ask ahead: the step waits from its beginning in Python until
+    its batch has left the pipeline, not counting its way to the devices.
+
+    Attributes:
+        waited: seconds waited for input.
+        seconds: seconds from the beginning of each epoch to its last step.
+        clock: `data.waiting.Clock` that watches the pipeline.
+    """
+
+    def __init__(self, strategy):
+        super().__init__()
+        with strategy.scope():
+            self._ahead = tf.distribute.has_strategy()
+        # Keras 2.15 keeps one iteration through all epochs of a process among
+        # several.
+        several = compat.spans_processes(strategy)
+        self._endless = several and not compat.KERAS_3
+        self.clock = waiting.Clock()
+        self.waited = self.seconds = 0.0
+
+    def on_train_begin(self, logs=None):
+        """Begins to count batches."""
+        self._number = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock; what was between epochs does not count."""
+        self._since = time.perf_counter()
+        self._before = self.clock.waited()
+        if not self._endless:
+            self._number = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes when the step needs its batch."""
+        self._asked = waiting.now()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Adds what the step took and waited."""
+        if self._ahead:
+            self.waited += self.clock.waited_since(self._number, self._asked)
+        else:
+            before, self._before = self._before, self.clock.waited()
+            self.waited += self._before - before
+        self._number += 1
+        before, self._since = self._since, time.perf_counter()
+        self.seconds += self._since - before
+
+
+def share(later, earlier=(0.0, 0.0)):
+    """Share of the time between two moments that was waited, or None.
+
+    Args:
+        later: pair `(waited, seconds)` of an `InputWait`.
+        earlier: the same, of an earlier moment.
+    """
+    waited, seconds = (b - a for a, b in zip(earlier, later))
+    return min(1.0, max(0.0, waited / seconds)) if seconds > 0 else None
+
+
+def so_far(model):
+    """`(waited, seconds)` of the training of a model; zeros if unknown."""
+    measured = getattr(model, "input_wait", None)
+    if measured is None:
+        return 0.0, 0.0
+    return measured.waited, measured.seconds

@@ -1,0 +1,201 @@
+"""Flags that say how fast, and with which numbers, a training runs."""
+
+import json
+import types
+
+import keras
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from simclr_keras.commands import build
+from simclr_keras.commands import cli
+from simclr_keras.commands import finetune
+from simclr_keras.commands import linear_eval
+from simclr_keras.commands import pretrain
+from simclr_keras.training import RunDirectory
+from simclr_keras.training import strategy
+
+
+def _parse(*arguments, command=pretrain):
+    return cli.parse(command.define_flags, arguments)
+
+
+@pytest.mark.parametrize(
+    "argument, value",
+    [
+        ("--jit=auto", "auto"),
+        ("--jit=on", "on"),
+        ("--jit=off", "off"),
+        ("--jit", "on"),
+        ("--nojit", "off"),
+        ("--jit=true", "on"),
+        ("--jit=False", "off"),
+    ],
+)
+def test_jit_is_a_switch_and_takes_what_a_boolean_did(argument, value):
+    settings = _parse(argument)
+    assert settings.jit == value
+    assert f"--jit={value}\n" in settings.flags_text
+
+
+def test_steps_to_profile_come_back_from_the_flags_file(tmp_path):
+    assert _parse().profile_steps is None
+    settings = _parse("--profile_steps=10,15")
+    assert settings.profile_steps == (10, 15)
+    (tmp_path / "flags.txt").write_text(settings.flags_text)
+    assert _parse(f"--flagfile={tmp_path}/flags.txt") == settings
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--jit=fast", "jit=fast: must be auto, on or off"),
+        ("--profile_steps=5", "profile_steps=5: must be two steps from 1"),
+        ("--profile_steps=5,5", "first before the last"),
+        ("--profile_steps=0,5", "two steps from 1"),
+        ("--profile_steps=a,b", "two steps from 1"),
+        ("--steps_per_execution=0", "steps_per_execution"),
+        ("--cache=ram", "cache"),
+        ("--cache_gib=-1", "cache_gib"),
+    ],
+)
+def test_wrong_values_are_named(argument, message):
+    with pytest.raises(flags.Error, match=message):
+        _parse(argument)
+
+
+def test_xla_is_left_off_on_a_cpu_unless_asked_for(monkeypatch):
+    def jit(value):
+        settings = types.SimpleNamespace(jit=value, steps_per_execution=3)
+        arguments = build.compile_arguments(settings)
+        assert arguments["steps_per_execution"] == 3
+        return arguments["jit_compile"]
+
+    devices = []
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind=None: devices
+    )
+    assert [jit(x) for x in ("auto", "on", "off")] == [False, True, False]
+    devices.append("GPU:0")
+    assert [jit(x) for x in ("auto", "on", "off")] == [True, True, False]
+
+
+def test_speed_may_change_between_the_parts_of_a_run(tmp_path):
+    """But not the steps of an execution: rows of metrics.csv lie at its end."""
+    run = RunDirectory(tmp_path)
+    run.claim(_parse().flags_text)
+    run.checkpoints.mkdir()
+    for argument in (
+        "--jit=on",
+        "--cache=disk",
+        "--cache_dir=/elsewhere",
+        "--cache_gib=3",
+        "--profile_steps=10,15",
+    ):
+        run.claim(_parse(argument).flags_text)
+    with pytest.raises(ValueError, match="steps_per_execution: 1 there, 2 now"):
+        run.claim(_parse("--steps_per_execution=2").flags_text)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["--train_steps=4", "--profile_steps=3,5"],
+            "within the run's 4 steps",
+        ),
+        (
+            ["--train_steps=30", "--steps_per_execution=4"],
+            "the 2 steps of the last epoch.*Received: --steps_per_execution=4",
+        ),
+    ],
+)
+def test_steps_that_the_run_lacks_are_refused(arguments, message):
+    """Of 70 images in batches of 10: four epochs, 28 steps, are one of fit."""
+    settings = _parse("--train_batch_size=10", *arguments)
+    with pytest.raises(ValueError, match=message):
+        build.check_steps(settings, 70)
+    settings = _parse(
+        "--train_batch_size=10", "--train_steps=32", "--steps_per_execution=4"
+    )
+    build.check_steps(settings, 70)
+
+
+def test_workers_of_this_machine_share_its_memory(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert strategy.workers_here() == 1
+    config = {
+        "cluster": {"worker": ["a:1", "a:2", "b:1"]},
+        "task": {"type": "worker", "index": 1},
+    }
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert strategy.workers_here() == 2
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes of 16 images of many sizes, and as many to test on."""
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        height, width = (int(n) for n in rng.integers(20, 40, 2))
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        split = "test" if number >= 16 else "train"
+        path = tmp_path / "images" / split / f"class{number % 2}"
+        path.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(image).save(path / f"{number}.png")
+    return tmp_path / "images"
+
+
+def test_float16_from_pretraining_to_fine_tuning(folder, tmp_path, capsys):
+    """Two steps at a time, from a cache on the disk, and profiled."""
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    shared = (
+        f"--dataset=folder:{folder}",
+        "--precision=float16",
+        "--train_batch_size=8",
+        "--train_epochs=2",
+        "--cache=disk",
+        f"--cache_dir={cache}",
+        "--steps_per_execution=2",
+        "--profile_steps=2,4",
+        "--verbose=0",
+    )
+    try:
+        results = pretrain.run(
+            _parse(
+                *shared,
+                f"--model_dir={run}",
+                "--image_size=16",
+                "--encoder=tiny",
+                "--width_multiplier=0.25",
+            )
+        )
+        assert results["train_images"] == 16
+        out = capsys.readouterr().out
+        assert (
+            "First step done" in out and f"Profile up to step 4: {run}" in out
+        )
+        timing = json.loads((run / "timing.json").read_text())
+        assert 0 < timing["seconds_to_first_step"]
+        assert 0 < timing["images_per_second"]
+        assert 0 <= timing.get("input_wait", 0) <= 1
+        assert not set(timing) & set(results)
+        assert len(list(cache.glob("*/pixels"))) == 1
+        assert len(list(run.glob("tensorboard/plugins/profile/*/*"))) == 1
+        for command in (linear_eval, finetune):
+            name = command.__name__
+            results = command.run(
+                _parse(
+                    *shared,
+                    f"--checkpoint={run}",
+                    f"--model_dir={tmp_path / name}",
+                    command=command,
+                )
+            )
+            assert 0 <= results["accuracy"] <= 1
+            assert "Decoded images of" in capsys.readouterr().out
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
