@@ -180,13 +180,9 @@ def build_metrics(model, y_true, y_pred):
 
 def minimize(optimizer, tape, loss, variables):
     """Applies the gradient of `loss`; scales it where float16 needs that."""
-    if not KERAS_3:
-        optimizer.minimize(loss, variables, tape=tape)
-        return
     with tape:
-        loss = optimizer.scale_loss(loss)
-    gradients = tape.gradient(loss, variables)
-    optimizer.apply_gradients(zip(gradients, variables))
+        loss = scale_loss(optimizer, loss)
+    apply_scaled(optimizer, tape.gradient(loss, variables), variables)
 
 
 def scale_loss(optimizer, loss):

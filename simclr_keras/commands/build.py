@@ -72,7 +72,7 @@ def set_up(settings):
     keras.utils.set_random_seed(settings.seed)
     precision = settings.precision
     if precision == "auto":
-        precision = "bfloat16" if _multiplies_bfloat16() else "float32"
+        precision = "bfloat16" if multiplies_bfloat16() else "float32"
     _check_step(settings, devices)
     policy = precision if precision == "float32" else f"mixed_{precision}"
     keras.mixed_precision.set_global_policy(policy)
@@ -102,7 +102,7 @@ def compile_arguments(settings):
     }
 
 
-def _multiplies_bfloat16():
+def multiplies_bfloat16():
     """Whether this machine has bfloat16 matrix instructions."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

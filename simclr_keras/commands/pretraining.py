@@ -46,8 +46,10 @@ def run(settings):
         return {"views": str(picture)}
 
     total = build.total_steps(settings, source.num_examples)
+    given = source, probe
     source, probe, held_out = _cached(settings, source, probe, held_out)
-    dataset = _training_data(settings, place, source, probe, size)
+    if (source, probe) != given:
+        dataset = _training_data(settings, place, source, probe, size)
     with place.scope():
         model = _model(settings, source, probe, size, two_views, total)
     print(build.start_line(settings, place, source, total))

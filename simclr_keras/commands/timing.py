@@ -23,8 +23,7 @@ class StopAtStep(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Counts from the place where the epoch begins."""
-        start_epoch, step = self.model.start or (epoch, 0)
-        self._step = step if epoch == start_epoch else 0
+        self._step = fitting.first_step(self.model, epoch)
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
@@ -55,10 +54,8 @@ class Timing(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Learns how many steps are left of the epoch."""
-        start_epoch, step = self.model.start or (epoch, 0)
-        self._left = self.params["steps"] - (
-            step if epoch == start_epoch else 0
-        )
+        done = fitting.first_step(self.model, epoch)
+        self._left = self.params["steps"] - done
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts steps and times the first one."""

@@ -24,9 +24,8 @@ class EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the place before the first batch of it is drawn."""
-        start_epoch, step = self.model.start or (epoch, 0)
         self._dataset.epoch.assign(epoch)
-        self._dataset.first_step.assign(step if epoch == start_epoch else 0)
+        self._dataset.first_step.assign(first_step(self.model, epoch))
 
 
 class EpochEnd(keras.callbacks.Callback):
@@ -38,8 +37,8 @@ class EpochEnd(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Learns where the epoch begins."""
-        start_epoch, step = self.model.start or (epoch, 0)
-        self._late = step > 0 and epoch == start_epoch
+        step = first_step(self.model, epoch)
+        self._late = step > 0
         self._left = self._steps - step
 
     def on_train_batch_end(self, batch, logs=None):
@@ -47,6 +46,12 @@ class EpochEnd(keras.callbacks.Callback):
         self._left -= executed(self.model, self._left)
         if self._late and not self._left and not self.model.stop_training:
             compat.end_epoch()
+
+
+def first_step(model, epoch):
+    """Step of an epoch with which a `fit` begins it: 0 but where it resumes."""
+    start_epoch, step = model.start or (epoch, 0)
+    return step if epoch == start_epoch else 0
 
 
 def executed(model, left):
@@ -106,7 +111,7 @@ def prepare(model, dataset, arguments):
     model.starts_within = ours
     check_replicas(model.global_batch_size, strategy.num_replicas_in_sync)
     check_step(
-        model.distribute_strategy.num_replicas_in_sync,
+        strategy.num_replicas_in_sync,
         steps_per_execution=compat.steps_per_execution(model),
         jit_compile=getattr(model, "jit_compile", False) is True,
     )
@@ -145,8 +150,7 @@ def _add_callbacks(model, dataset, arguments):
     known = ours or arguments.get("steps_per_epoch") is None
     if isinstance(dataset, tf.data.Dataset) and known:
         if not compat.asks_ahead(model):
-            strategy = model.distribute_strategy
-            model.input_wait = input_wait.InputWait(strategy)
+            model.input_wait = input_wait.InputWait(model.distribute_strategy)
             callbacks.insert(0, model.input_wait)
 
             def watch(dataset):

@@ -8,9 +8,9 @@ from simclr_keras import randomness
 def materialise(x):
     """Returns `x` `[B, K]` unchanged, but as numbers that XLA has stored.
 
-    XLA fuses the making of a number into every pixel that uses it: the whole
-    random generator would run once per pixel, and compiling takes minutes.
-    A loop ends a fusion; this one turns the columns around twice.
+    XLA fuses the making of a number into every pixel that uses it, and would
+    make it once per pixel. A loop ends a fusion; this one turns the columns
+    around twice.
     """
     return tf.while_loop(
         lambda _: True,

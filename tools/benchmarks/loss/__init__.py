@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from benchmarks import Failure
+from benchmarks import measure
 from benchmarks import options as flags
 from benchmarks.loss import losses
 from benchmarks.loss import tables
@@ -66,21 +67,17 @@ def _measure(images, kinds, repeats):
     warm_up = True
     if images > _LARGE:
         kinds, repeats, warm_up = ("tiles",), 1, False
-    _say(f"N = {images}: tracing")
+    measure.say(f"N = {images}: tracing")
     runs = {kind: losses.make(kind, images) for kind in kinds}
     if warm_up:
         for one in runs.values():
             one()
-    seconds = {kind: {"clock": [], "core": []} for kind in kinds}
-    for number in range(repeats):
-        _say(f"N = {images}: repeat {number + 1} of {repeats}")
-        for kind, one in runs.items():
-            for unit, value in losses.seconds(one).items():
-                seconds[kind][unit].append(value)
-    del runs
+    subjects = {kind: _timed(one) for kind, one in runs.items()}
+    seconds = measure.alternate(subjects, repeats, f"N = {images}")
+    del runs, subjects
     peaks = {}
     for kind in kinds:
-        _say(f"N = {images}: memory of {kind}")
+        measure.say(f"N = {images}: memory of {kind}")
         peaks[kind] = _peak(kind, images)
     return {
         "images": images,
@@ -89,6 +86,18 @@ def _measure(images, kinds, repeats):
         "seconds": seconds,
         "peak_bytes": peaks,
     }
+
+
+def _timed(one):
+    """A subject of `measure.alternate`: one run."""
+
+    def run(timer):
+        timer.start()
+        one()
+        timer.stop()
+        return 1
+
+    return run
 
 
 def _peak(kind, images):
@@ -101,7 +110,3 @@ def _peak(kind, images):
             f" {child.returncode}: {child.stderr[-1000:]}"
         )
     return json.loads(child.stdout.splitlines()[-1])
-
-
-def _say(message):
-    print(f"benchmark: {message}", file=sys.stderr, flush=True)

@@ -1,7 +1,6 @@
 """What is measured: losses with their gradients, and what is logged of z."""
 
 import importlib.util
-import time
 import unittest.mock
 
 import numpy as np
@@ -54,16 +53,6 @@ def make(kind, images):
     whole = kind == "whole"
     with unittest.mock.patch.object(blocks, "fits", lambda *_: whole):
         return _traced(step, views)
-
-
-def seconds(run):
-    """Of one run, by the clock and on all cores together."""
-    clock, core = time.perf_counter(), time.process_time()
-    run()
-    return {
-        "clock": time.perf_counter() - clock,
-        "core": time.process_time() - core,
-    }
 
 
 def _with_gradient(loss):

@@ -1,7 +1,6 @@
 """What the suite measured as Markdown."""
 
-import textwrap
-
+from benchmarks import words
 from benchmarks.loss import losses
 from benchmarks.spread import Spread
 from benchmarks.spread import ratio
@@ -20,14 +19,13 @@ _KINDS = {
 
 def report(results):
     """All tables, of what `run` returns."""
-    about = f"""
+    about = words.paragraph(f"""
         NT-Xent and its gradient for two views of N images, float32, z of
         {losses.DIMENSIONS}, random; the two lines of what is logged have no
         gradient, and of these the health is logged at every tenth step. Median
         (lowest-highest) of repeats in turn, ratios within a repeat; more than 1
         is less than the whole matrix takes. Memory is what one run adds to a
-        process of its own."""
-    about = textwrap.fill(" ".join(about.split()), 80, break_on_hyphens=False)
+        process of its own.""")
     return "\n\n".join([about, *map(_batch, results["batches"])])
 
 
@@ -41,11 +39,11 @@ def _batch(batch):
         smaller = None
         if whole and peaks[kind]:
             smaller = f"{peaks['whole'] / peaks[kind]:.1f}"
-        words = _KINDS[kind]
+        name = _KINDS[kind]
         if kind == "chosen":
-            words += f": {batch['chosen']}"
+            name += f": {batch['chosen']}"
         return (
-            words,
+            name,
             Spread.of(clock).text(1, 1e3),
             Spread.of(core).text(1, 1e3),
             faster,

@@ -67,7 +67,7 @@ def report(results):
 def _precisions():
     from simclr_keras.commands import build
 
-    fast = build._multiplies_bfloat16()
+    fast = build.multiplies_bfloat16()
     return PRECISIONS if fast else PRECISIONS[:1]
 
 
