@@ -9,6 +9,7 @@ SUITES = (
     "views",
     "input",
     "loss",
+    "memory",
     "startup",
     "scaling",
 )
