@@ -13,9 +13,7 @@ def test_padding_is_that_of_padded_images(size, side):
     """Value and gradients in float64, for odd and even sizes."""
     draw = np.random.default_rng(0).normal
     x = tf.constant(draw(size=(2, side, side + 1, 3)))
-    layer = blocks.Conv2D(
-        4, size, strides=2, use_bias=False, dtype="float64"
-    )
+    layer = blocks.Conv2D(4, size, strides=2, use_bias=False, dtype="float64")
     y = layer(x)
     weights = tf.constant(draw(size=y.shape))
     kernel = tf.convert_to_tensor(layer.kernel)

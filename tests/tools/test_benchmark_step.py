@@ -19,6 +19,7 @@ from benchmarks.plain import model as plain_model
 from benchmarks.plain import views as plain_views
 from benchmarks.spread import Spread
 from benchmarks.step import networks
+from benchmarks.step import operations
 from benchmarks.step import tables
 
 import simclr_keras as sk
@@ -50,6 +51,7 @@ def _results(busy=0.97, peak=None):
         "flops": 0.8e9,
         "precisions": {"float32": kinds},
         "peak_bytes": {"float32": dict.fromkeys(KINDS, peak)},
+        "operations": {},
     }
     return {"products": {"float32": facts}, "networks": [network]}
 
@@ -244,6 +246,41 @@ def test_report_of_a_gpu_and_of_noise():
     assert "Noisy" in report
 
 
+def test_report_of_operations():
+    """A quarter of the time of ours is that of the rest."""
+    results = _results()
+    results["networks"][0]["operations"] = {
+        "float32": {
+            "ours, given views": {"ReLU": 0.3, operations.REST: 0.1},
+            "plain, given views": {"ReLU": 0.2},
+        }
+    }
+    report = step.report(results)
+    assert _cells(report, "ReLU") == [["ReLU", "300 (75%)", "200 (100%)"]]
+    assert _cells(report, operations.REST)[0][1:] == ["100 (25%)", "0 (0%)"]
+
+
+@pytest.mark.parametrize(
+    "operation, kind",
+    [
+        ("Conv2D", "convolution, forward"),
+        ("_MklNativePadWithConv2D", "convolution, forward"),
+        ("Conv2DBackpropInput", "convolution, gradient of the input"),
+        (
+            "_MklConv2DBackpropFilter",
+            "convolution, gradient of the kernel",
+        ),
+        ("_MklMatMul", "products of matrices"),
+        ("FusedBatchNormGradV3", "fused batch norm, with a ReLU or not"),
+        ("ReluGrad", "ReLU"),
+        ("Cast", "casts"),
+        ("Mul", operations.REST),
+    ],
+)
+def test_kind_of_operation(operation, kind):
+    assert operations.kind_of(operation) == kind
+
+
 @pytest.mark.slow
 def test_smallest_run():
     parser = argparse.ArgumentParser()
@@ -257,5 +294,8 @@ def test_smallest_run():
         assert len(times["clock"]) == 1
         assert times["clock"][0] > 0
     assert keras.mixed_precision.global_policy().name == "float32"
+    for spent in network["operations"]["bfloat16"].values():
+        assert spent["convolution, gradient of the kernel"] > 0
+        assert sum(spent.values()) < 10  # seconds of a step of milliseconds
     report = step.report(results)
     assert len(_cells(report, "bfloat16")) == len(KINDS) - 1

@@ -41,7 +41,7 @@ def define_flags(parser):
     flags.define_counts(
         parser,
         micro=(256, "images in a micro-batch, and in the plain step"),
-        timed_batch=(4096, "images in the large batch that is timed"),
+        timed_batch=(1024, "images in the large batch that is timed"),
         steps=(1, "in each process of which memory is measured"),
         repeats=(3, "of the timing"),
     )

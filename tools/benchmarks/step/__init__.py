@@ -14,6 +14,7 @@ from benchmarks.step import tables
 PRECISIONS = ("float32", "bfloat16")
 _ENCODERS = ("resnet18", "resnet50", "tiny", "smallest")
 _DEFAULT = _ENCODERS[:3]
+_PROFILED = ("ours, given views", "plain, given views")
 
 
 def define_flags(parser):
@@ -83,6 +84,7 @@ def _measure(name, precisions, products, options):
     import tensorflow as tf
 
     from benchmarks.step import networks
+    from benchmarks.step import operations
     from benchmarks.step import trainings
 
     network = networks.NETWORKS[name]
@@ -109,6 +111,14 @@ def _measure(name, precisions, products, options):
     for precision in precisions:
         subjects["products", precision] = products[precision][0].run
     measured = measure.alternate(subjects, options.repeats, name)
+    spent = {}
+    if not tf.config.list_physical_devices("GPU"):
+        measure.say(f"{name}: where the time goes")
+        for precision in precisions:
+            spent[precision] = {
+                kind: operations.seconds(made[kind, precision])
+                for kind in _PROFILED
+            }
     return {
         "name": name,
         "title": network.title,
@@ -123,6 +133,7 @@ def _measure(name, precisions, products, options):
             }
             for precision in precisions
         },
+        "operations": spent,
         "peak_bytes": {
             precision: {
                 kind: made[kind, precision].peak_bytes for kind in kinds

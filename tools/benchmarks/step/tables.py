@@ -124,6 +124,7 @@ def _network(network):
         words.paragraph(about),
         _steps(network),
         _comparisons(network),
+        *_operations(network["operations"]),
     ]
     if not _quiet(network):
         parts.append(words.NOISY)
@@ -174,3 +175,32 @@ def _comparisons(network):
         ]
         rows.append([name, *texts])
     return markdown_table(rows, ["time", *precisions])
+
+
+def _operations(spent):
+    """Where the time of a step goes; nothing where no step was profiled."""
+    if not spent:
+        return []
+    columns = [(p, k) for p, kinds in spent.items() for k in kinds]
+    totals = {(p, k): sum(spent[p][k].values()) for p, k in columns}
+    names = sorted(
+        {name for p, k in columns for name in spent[p][k]},
+        key=lambda name: -max(spent[p][k].get(name, 0.0) for p, k in columns),
+    )
+    rows = [
+        [
+            name,
+            *(
+                f"{1e3 * (part := spent[p][k].get(name, 0.0)):,.0f}"
+                f" ({part / totals[p, k]:.0%})"
+                for p, k in columns
+            ),
+        ]
+        for name in names
+    ]
+    about = """
+        Where a step's time goes, by TensorFlow's profiler: ms per step, and
+        the part of their sum. Operations may run side by side, so the sum can
+        be more than the step took; views are given."""
+    header = [f"{p}, {_KINDS[k].split(',')[0]}" for p, k in columns]
+    return [words.paragraph(about), markdown_table(rows, ["kind", *header])]
