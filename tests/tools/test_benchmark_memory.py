@@ -24,8 +24,15 @@ def test_report_from_made_up_numbers():
         "plain": {"clock": [0.01, 0.02], "core": [0.02, 0.04]},
         "cached": {"clock": [0.015, 0.024], "core": [0.026, 0.052]},
     }
-    results = {"encoder": "resnet18", "micro": 256, "steps": 1}
-    text = memory.report({**results, "peaks": peaks, "times": times})
+    results = {
+        "encoder": "resnet18",
+        "precision": "float32",
+        "micro": 256,
+        "steps": 1,
+        "peaks": peaks,
+        "times": times,
+    }
+    text = memory.report(results)
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()

@@ -20,6 +20,7 @@ from benchmarks.spread import ratio
 
 _TOOLS = pathlib.Path(__file__).resolve().parents[1]
 _ENCODERS = ("resnet18", "tiny", "smallest")
+_PRECISIONS = ("float32", "bfloat16")
 _GIB = 2**30
 
 
@@ -30,6 +31,12 @@ def define_flags(parser):
         choices=_ENCODERS,
         default="resnet18",
         help="network of 32-pixel images; default: resnet18",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=_PRECISIONS,
+        default="float32",
+        help="of the networks; default: float32",
     )
     parser.add_argument(
         "--batch",
@@ -56,7 +63,10 @@ def run(options):
                 f"batches must divide by --micro, {options.micro}. Received:"
                 f" {batch}"
             )
-    common = {"encoder": options.encoder, "micro": options.micro}
+    common = {
+        name: getattr(options, name)
+        for name in ("encoder", "precision", "micro")
+    }
     peaks = []
     for batch in [options.micro, *batches]:
         measure.say(f"memory of {options.encoder} at batch {batch}")
@@ -86,7 +96,7 @@ def report(results):
         )
     header = ["batch", "step", "peak GiB", "before training", "its images"]
     parts = [
-        f"## {results['encoder']}, 32 pixels",
+        f"## {results['encoder']}, 32 pixels, {results['precision']}",
         "Peak of resident memory, each in a process of its own of"
         f" {results['steps']} step(s):",
         markdown_table(rows, header),
@@ -139,7 +149,7 @@ def _ask(task, **arguments):
 class _Training:
     """A model and one batch in memory."""
 
-    def __init__(self, encoder, batch, micro):
+    def __init__(self, encoder, precision, batch, micro):
         import keras
         import numpy as np
         import tensorflow as tf
@@ -148,6 +158,8 @@ class _Training:
         from benchmarks.scaling import networks
 
         keras.utils.set_random_seed(0)
+        if precision != "float32":
+            keras.mixed_precision.set_global_policy(f"mixed_{precision}")
         network, size = networks.NETWORKS[encoder], networks.IMAGE_SIZE
         self._model = sk.SimCLR(
             network.encoder(True),
@@ -180,9 +192,9 @@ def _peak_bytes():
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _peak(encoder, micro, batch, steps):
+def _peak(encoder, precision, micro, batch, steps):
     """Of a process that trains at one batch."""
-    training = _Training(encoder, batch, micro)
+    training = _Training(encoder, precision, batch, micro)
     training.run(steps)
     return {
         "batch": batch,
@@ -192,10 +204,13 @@ def _peak(encoder, micro, batch, steps):
     }
 
 
-def _measured_times(encoder, micro, batch, repeats):
+def _measured_times(encoder, precision, micro, batch, repeats):
     """Seconds per image, as many images by plain steps as by a cached one."""
     batches = {"plain": micro, "cached": batch}
-    trainings = {k: _Training(encoder, b, micro) for k, b in batches.items()}
+    trainings = {
+        kind: _Training(encoder, precision, images, micro)
+        for kind, images in batches.items()
+    }
 
     def subject(kind):
         def train(timer):
