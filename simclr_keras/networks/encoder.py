@@ -114,13 +114,11 @@ class StagedEncoder(keras.Model):
             )
         return keras.Model(self.input, [layers[n].output for n in names])
 
-    def variables_in_forward_order(self):
-        """All variables in the order in which the images meet them.
+    def layers_in_forward_order(self):
+        """The layers in the order in which the images meet them.
 
         Stem, then stage by stage, block by block; in each block the shortcut
-        first. A layer's kernel, bias; or gamma, beta, moving mean, moving
-        variance. It is the order of the official checkpoints, whatever the
-        order of `weights` is in one version of Keras.
+        first.
         """
 
         def place(layer):
@@ -130,7 +128,16 @@ class StagedEncoder(keras.Model):
             return (int(match[1]), int(match[2] or 0), match[3] is None)
 
         # Stable: along a path, Keras's own order is the forward order.
-        layers = sorted(self.layers, key=place)
+        return sorted(self.layers, key=place)
+
+    def variables_in_forward_order(self):
+        """All variables in the order of the official checkpoints.
+
+        Layer by layer, see `layers_in_forward_order`: kernel, bias; or gamma,
+        beta, moving mean, moving variance. It does not depend on the version
+        of Keras, as the order of `weights` does.
+        """
+        layers = self.layers_in_forward_order()
         return [weight for layer in layers for weight in layer.weights]
 
     def get_config(self):

@@ -15,6 +15,7 @@ _BLOCKS = {
     152: (3, 8, 36, 3),
     200: (3, 24, 36, 3),
 }
+DEPTHS = tuple(_BLOCKS)
 
 
 @compat.register
@@ -126,6 +127,14 @@ class ResNet(StagedEncoder):
             "se_ratio": self.se_ratio,
             "small_images": self.small_images,
         }
+
+
+def depth_of(blocks_of_stages, bottleneck):
+    """Depth with so many blocks in the four stages, or None."""
+    for depth, counts in _BLOCKS.items():
+        if (depth >= 50) == bottleneck and counts == tuple(blocks_of_stages):
+            return depth
+    return None
 
 
 def scaled(filters, width):

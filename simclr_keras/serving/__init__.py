@@ -1,3 +1,5 @@
 from simclr_keras.serving.export import export
+from simclr_keras.serving.official import Official
+from simclr_keras.serving.official import load_official
 
-__all__ = ["export"]
+__all__ = ["Official", "export", "load_official"]

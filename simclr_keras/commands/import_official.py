@@ -1,0 +1,100 @@
+"""Turns a checkpoint of the official SimCLR into a .keras file of ours."""
+
+import pathlib
+
+from absl import flags
+
+from simclr_keras.commands import cli
+
+
+def define_flags(values):
+    """Defines the flags of `tools/import_official_checkpoint`."""
+    flags.DEFINE_string(
+        "checkpoint",
+        None,
+        "Official checkpoint, version 1 or 2: its prefix, its .index file, a"
+        " directory of checkpoints, of which the newest is taken, or a"
+        " SavedModel.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output", None, "New .keras file to write.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "image_size",
+        0,
+        "Side in pixels that the model is for. 0: 32 for a stem for small"
+        " images, else 224.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "sk_ratio",
+        None,
+        "Selective kernels of a ResNet-18 or -34 for small images, whose shapes"
+        " do not show them.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+        flag_values=values,
+    )
+
+
+def run(settings):
+    """Imports as the settings say; returns the path of the file."""
+    for name in ("checkpoint", "output"):
+        if not getattr(settings, name):
+            raise ValueError(f"--{name} must be given.")
+    output = pathlib.Path(settings.output)
+    if output.suffix != ".keras":
+        raise ValueError(
+            f"--output must end in .keras. Received: --output={output}"
+        )
+    if output.exists():
+        raise ValueError(
+            "--output must be a new file; nothing is overwritten. Received:"
+            f" --output={output}"
+        )
+    # TensorFlow is not loaded for the flags.
+    from simclr_keras import models
+    from simclr_keras import serving
+    from simclr_keras import views
+    from simclr_keras.evaluation import markdown_table
+
+    official = serving.load_official(settings.checkpoint, settings.sk_ratio)
+    size = settings.image_size or (32 if official.encoder.small_images else 224)
+    supervised = official.supervised_head
+    model = models.SimCLR(
+        official.encoder,
+        official.projection_head,
+        views.TwoViews(size),
+        num_classes=supervised.units if supervised else None,
+    )
+    if supervised:
+        model.probe.set_weights(supervised.get_weights())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    model.save(output)
+    print(markdown_table(official.variables, ["variable", "shape", "becomes"]))
+    print(f"\n{_summary(official, size)}\n{output}")
+    return output
+
+
+def _summary(official, size):
+    encoder, head = official.encoder, official.projection_head
+    supervised = official.supervised_head
+    left = sum("left out" in fate for *_, fate in official.variables)
+    return (
+        f"ResNet-{encoder.depth}, width {encoder.width}, sk_ratio"
+        f" {encoder.sk_ratio:g}, se_ratio {encoder.se_ratio:g}, images of"
+        f" {size} pixels; projection head of {head.depth} layers;"
+        f" {supervised.units if supervised else 'no'} classes. {len(official.variables) - left} variables taken over,"
+        f" {left} left out."
+    )
+
+
+def main():
+    """Entry point of `tools/import_official_checkpoint`."""
+    cli.start(define_flags, run, __doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""An official SimCLR checkpoint -> our networks, and what became of it."""
+
+import dataclasses
+from typing import Optional
+
+import keras
+import tensorflow as tf
+
+from simclr_keras import compat
+from simclr_keras.networks import ProjectionHead
+from simclr_keras.networks import ResNet
+from simclr_keras.serving.official import names
+from simclr_keras.serving.official import shapes
+from simclr_keras.serving.official.stored import Checkpoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Official:
+    """What `load_official` found in a file.
+
+    Attributes:
+        encoder: `ResNet` with the weights of the file.
+        projection_head: `ProjectionHead` with the weights of the file; of mode
+            "none" where the file has none.
+        supervised_head: linear `keras.layers.Dense` from h to logits, or None.
+        variables: list of `(name, shape, what became of it)`, one for each
+            variable of the file.
+    """
+
+    encoder: ResNet
+    projection_head: ProjectionHead
+    supervised_head: Optional[keras.layers.Dense]
+    variables: list
+
+
+def load_official(path, sk_ratio=None):
+    """Reads a checkpoint of the official SimCLR, version 1 or 2.
+
+    Of TensorFlow 1 (variables by name), of TensorFlow 2 (objects), or in a
+    SavedModel, of which the variables alone are read: no graph and no code of
+    the file is executed. Depth, width, selective kernels,
+    squeeze-and-excitation, stem and heads follow from the shapes.
+
+    Args:
+        path: prefix of the checkpoint (`.../model.ckpt-250228`), its `.index`
+            file, a directory of checkpoints, of which the newest is taken, or
+            a SavedModel's directory.
+        sk_ratio: of the encoder. Default None: what the shapes say, which is 0
+            for a ResNet-18 or -34 for small images, as its shapes are the same
+            with and without selective kernels.
+
+    Returns:
+        `Official`.
+
+    Raises:
+        ValueError: there is no checkpoint at `path`, it is damaged, or it is
+            not that of a SimCLR model; a variable is not known.
+
+    Example:
+
+        official = sk.serving.load_official("downloads/r50_1x_sk0")
+        h = official.encoder(images)  # float, in [0, 1]
+
+    References:
+        Chen et al. 2020, arXiv 2002.05709 and 2006.10029.
+    """
+    checkpoint = Checkpoint(path)
+    fates = {v.key: names.leftover(v) for v in checkpoint.variables}
+    unknown = [v for v in checkpoint.variables if fates[v.key] == names.UNKNOWN]
+    weights = [v for v in checkpoint.variables if fates[v.key] is None]
+    if unknown or not weights:
+        found = [v.name for v in unknown or checkpoint.variables]
+        raise ValueError(
+            "checkpoint must be one of the official SimCLR. Received:"
+            f" {checkpoint.prefix!r} with {len(found)} variables that have no"
+            f" place in it, such as {', '.join(found[:3])}"
+        )
+    places = names.sort(weights)
+    values = {}  # key -> array; read before anything is built
+    for stored in weights:
+        values[stored.key] = checkpoint.read(stored)
+        _check_dtype(stored, values[stored.key])
+    encoder = _encoder(places, sk_ratio)
+    targets = list(_encoder_targets(encoder))
+    head, supervised = _heads(places, encoder.output_shape[-1])
+    targets += _head_targets(head, supervised)
+    for place, what, layer in targets:
+        _fill(layer, places.pop(place, {}), values, what, fates)
+    if places:
+        rest = sorted(v.name for part in places.values() for v in part.values())
+        raise ValueError(
+            "checkpoint must hold what our network has and nothing else."
+            f" Received: {len(rest)} more variables, such as {rest[0]}"
+        )
+    variables = [(v.name, v.shape, fates[v.key]) for v in checkpoint.variables]
+    return Official(encoder, head, supervised, variables)
+
+
+def _check_dtype(stored, value):
+    if value.dtype.kind != "f" and value.dtype != tf.bfloat16.as_numpy_dtype:
+        raise ValueError(
+            "checkpoint must hold weights of a floating type. Received:"
+            f" {stored.name} of {value.dtype}"
+        )
+
+
+def _in_order(places, kind):
+    """The parameters of all layers of a kind, in their order."""
+    count = sum(place[0] == kind for place in places)
+    missing = [n for n in range(count) if (kind, n) not in places]
+    if missing:
+        raise ValueError(
+            f"checkpoint must hold all layers of the projection head. Received:"
+            f" none for its layer {missing[0]}"
+        )
+    return [places[kind, n] for n in range(count)]
+
+
+def _encoder(places, sk_ratio):
+    convs = _in_order(places, "conv")
+    kernels = [conv["kernel"].shape for conv in convs if "kernel" in conv]
+    biased = ["bias" in conv for conv in convs if "kernel" in conv]
+    arguments = shapes.resnet_arguments(kernels, biased)
+    if sk_ratio is not None:
+        arguments["sk_ratio"] = sk_ratio
+    return ResNet(**arguments)
+
+
+def _encoder_targets(encoder):
+    """Triples of place in the file, name and layer."""
+    count = {"conv": 0, "norm": 0}
+    for layer in encoder.layers_in_forward_order():
+        if layer.weights:
+            kind = "conv" if hasattr(layer, "kernel") else "norm"
+            yield (kind, count[kind]), f"encoder/{layer.name}", layer
+            count[kind] += 1
+
+
+def _heads(places, features):
+    """The projection head and the supervised one or None, built."""
+    dense = _in_order(places, "dense")
+    norms = _in_order(places, "head norm")
+    head = ProjectionHead(
+        **shapes.head_arguments(
+            [layer["kernel"].shape for layer in dense if "kernel" in layer],
+            ["beta" in norm for norm in norms],
+        ),
+        name="projection_head",
+    )
+    head.build((None, features))
+    supervised = None
+    if ("supervised",) in places:
+        kernel = places["supervised",].get("kernel")
+        classes = kernel.shape[-1] if kernel else 0
+        supervised = keras.layers.Dense(classes, name="supervised_head")
+        supervised.build((None, features))
+    return head, supervised
+
+
+def _head_targets(head, supervised):
+    targets = []
+    for n, pair in enumerate(zip(head.dense_layers, head.norm_layers)):
+        for kind, layer in zip(("dense", "head norm"), pair):
+            targets.append(((kind, n), f"projection_head/{layer.name}", layer))
+    if supervised is not None:
+        targets.append((("supervised",), supervised.name, supervised))
+    return targets
+
+
+def _fill(layer, stored, values, what, fates):
+    """Puts a layer's parameters in their place, and notes it in `fates`."""
+    variables = {
+        compat.variable_path(v).split("/")[-1]: v for v in layer.weights
+    }
+    if set(variables) != set(stored) or any(
+        tuple(variables[p].shape) != tuple(s.shape) for p, s in stored.items()
+    ):
+        ours = {p: list(v.shape) for p, v in variables.items()}
+        theirs = {p: list(s.shape) for p, s in stored.items()}
+        raise ValueError(
+            f"checkpoint must fit the network that its shapes tell of: {what}"
+            f" has {ours}. Received: {theirs}"
+        )
+    for parameter, variable in variables.items():
+        key = stored[parameter].key
+        variable.assign(tf.cast(values[key], variable.dtype))
+        fates[key] = f"{what}/{parameter}"
