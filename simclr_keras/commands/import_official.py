@@ -81,12 +81,13 @@ def run(settings):
 def _summary(official, size):
     encoder, head = official.encoder, official.projection_head
     supervised = official.supervised_head
+    classes = supervised.units if supervised else "no"
     left = sum("left out" in fate for *_, fate in official.variables)
     return (
         f"ResNet-{encoder.depth}, width {encoder.width}, sk_ratio"
         f" {encoder.sk_ratio:g}, se_ratio {encoder.se_ratio:g}, images of"
-        f" {size} pixels; projection head of {head.depth} layers;"
-        f" {supervised.units if supervised else 'no'} classes. {len(official.variables) - left} variables taken over,"
+        f" {size} pixels; projection head of {head.depth} layers; {classes}"
+        f" classes. {len(official.variables) - left} variables taken over,"
         f" {left} left out."
     )
 
