@@ -42,9 +42,8 @@ def resnet_arguments(kernels, biased):
     selective = bottleneck and any(k[3] == 2 * k[2] for k in main)
     sk_ratio = 0.0625 if deep_stem else 0.0
     if selective:
-        at = next(
-            n for n, k in enumerate(body) if list(k[2:]) == [last, 2 * last]
-        )
+        wide = [3, 3, last, 2 * last]
+        at = next(n for n, k in enumerate(body) if list(k) == wide)
         sk_ratio = body[at + 1][3] / last
     gates = [k for k, bias in zip(kernels, biased) if bias]
     return {
