@@ -37,13 +37,6 @@ class _Counter:
         )
 
 
-class _SampledMean(compat.ReplicatedMean):
-    """Mean over the steps that were measured; no number where none was."""
-
-    def result(self):
-        return tf.convert_to_tensor(self.total) / self.count
-
-
 @compat.register
 class SimCLR(compat.TrainedByReplicas):
     """Contrastive pre-training of an image encoder.
@@ -156,8 +149,8 @@ class SimCLR(compat.TrainedByReplicas):
         names = ["loss", *_CONTRASTIVE]
         if self.probe is not None:
             names += ["probe_loss", "probe_accuracy"]
+        names += _HEALTH
         self._means = [compat.ReplicatedMean(name=name) for name in names]
-        self._means += [_SampledMean(name=name) for name in _HEALTH]
         self._validation = _Counter()
         outputs = self(tf.zeros((1, *fitting.build_size(encoder), 3)))
         # What one image gives, for those who collect many.
@@ -226,7 +219,10 @@ class SimCLR(compat.TrainedByReplicas):
         batch = batches.unpack(data, with_probe=self.probe is not None)
         step = fitting.training_step(self.optimizer)
         logs, views = steps.train(self, batch, step)
-        return self._update(logs, views, health=step % _HEALTH_EVERY == 0)
+        # At the first step of an epoch too, whose means are else no numbers.
+        begun = tf.convert_to_tensor(self._means[-1].count) > 0
+        health = (step % _HEALTH_EVERY == 0) | ~begun
+        return self._update(logs, views, health=health)
 
     def test_step(self, data):
         """Contrastive loss of a batch in inference mode, on other views."""

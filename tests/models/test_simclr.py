@@ -90,6 +90,26 @@ def test_logs_what_it_promises():
     assert 1 <= logs["effective_rank"][0] <= 8
 
 
+def test_logs_are_numbers_from_the_first_step_of_an_epoch():
+    """Also of the second, which does not begin at a tenth step."""
+    model = _model()
+    model.compile("adam")
+    seen = []
+    model.fit(
+        _batches(_images()),
+        epochs=2,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: seen.append(dict(logs))
+            )
+        ],
+    )
+    assert len(seen) > 2
+    for logs in seen:
+        assert np.isfinite([np.ravel(v)[0] for v in logs.values()]).all(), logs
+
+
 def test_probe_never_moves_the_encoder():
     images, labels = _images(8), np.arange(8) % 4
     with_probe, without = _model(num_classes=4), _model()
