@@ -1,4 +1,4 @@
-"""Exports a model as a SavedModel that takes uint8 images of any size."""
+"""Exports a model as a SavedModel: arrays or encoded images in, h out."""
 
 from absl import flags
 
@@ -16,8 +16,21 @@ def define_flags(values):
     flags.DEFINE_string(
         "export_dir",
         None,
-        "New directory of the SavedModel. Default: export in the run directory"
-        " of --checkpoint.",
+        "Directory of numbered versions, as TensorFlow Serving reads them."
+        " Default: export in the run directory of --checkpoint.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "version",
+        0,
+        "Number of the version, a new one. 0: one more than the highest there.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "license",
+        None,
+        "Under which the model may be used, for its card.",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -37,7 +50,7 @@ def define_flags(values):
 
 
 def run(settings):
-    """Exports as the settings say; returns the directory."""
+    """Exports as the settings say; returns the version's folder."""
     from simclr_keras.commands import serving_stages
 
     return serving_stages.export(settings)

@@ -1,7 +1,6 @@
 """The stages of `simclr-embed` and `simclr-export`."""
 
 import csv
-import pathlib
 
 import numpy as np
 
@@ -12,6 +11,11 @@ from simclr_keras import serving
 from simclr_keras import training
 from simclr_keras.commands import build
 from simclr_keras.commands import classifying
+
+# Results that tell of the images, not of the model.
+_OF_DATA = ("dataset", "train_images", "labelled_images", "test_images")
+# Flags that tell where things lay on the machine of the training.
+_PLACES = ("model_dir", "data_dir", "cache_dir", "checkpoint")
 
 
 def embed(settings):
@@ -45,36 +49,50 @@ def embed(settings):
 
 
 def export(settings):
-    """Writes the SavedModel; returns its directory."""
+    """Writes a version of the SavedModel; returns its folder."""
     model = classifying.load_pretrained(settings)
-    target = settings.export_dir
-    if not target:
-        directory = pathlib.Path(settings.checkpoint)
-        if not (directory / "checkpoints").is_dir():
-            raise ValueError(
-                "--export_dir must name a directory where --checkpoint is not a"
-                f" run directory. Received: --checkpoint={settings.checkpoint}"
-            )
-        target = training.RunDirectory(directory).export
+    run = training.RunDirectory(settings.checkpoint)
+    if not settings.export_dir and not run.checkpoints.is_dir():
+        raise ValueError(
+            "--export_dir must name a directory where --checkpoint is not a"
+            f" run directory. Received: --checkpoint={settings.checkpoint}"
+        )
     size = settings.image_size or classifying.pretrained_size(model)
     if not size:
         raise ValueError(
             "--image_size must be given: the model does not say on which size"
             " it was trained. Received: --image_size=0"
         )
-    serving.export(
+    names = settings.class_names or None
+    if names is None and isinstance(model, models.Classifier):
+        names = _class_names(run)
+    path = serving.export(
         model,
-        target,
-        class_names=settings.class_names or _class_names(settings, model),
+        settings.export_dir or run.export,
+        version=settings.version or None,
+        class_names=names,
         image_size=size,
+        about={"license": settings.license, **_about(run)},
     )
-    print(f"SavedModel: {target}")
-    return pathlib.Path(target)
+    print(f"SavedModel: {path}")
+    return path
 
 
-def _class_names(settings, model):
+def _class_names(run):
     """The names that the training left in its run directory, or None."""
-    path = pathlib.Path(settings.checkpoint) / classifying.CLASS_NAMES
-    if not isinstance(model, models.Classifier) or not path.exists():
+    path = run.path / classifying.CLASS_NAMES
+    if not path.exists():
         return None
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def _about(run):
+    """What a run directory says of the training, for the model's card."""
+    results = run.finished()
+    if results is None:
+        return {}
+    data = {k: results.pop(k) for k in list(results) if k in _OF_DATA}
+    settings = run.settings()
+    for name in _PLACES:
+        settings.pop(name, None)
+    return {"data": data, "metrics": results, "run": settings}

@@ -198,6 +198,26 @@ def decode(encoded, upright=False):
     return tf.ensure_shape(image, [None, None, 3])
 
 
+def decode_in_graph(encoded):
+    """`decode` of JPEG and PNG by TensorFlow's operations alone.
+
+    For a graph that is to run where Python is not.
+
+    Args:
+        encoded: string scalar, the content of a JPEG or PNG file.
+
+    Returns:
+        `uint8` tensor `[H, W, 3]`. The op fails if the image is of another
+        format, corrupt or cut short.
+    """
+    image = tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: _decode_jpeg(encoded, upright=False),
+        lambda: _decode_png(encoded),
+    )
+    return tf.ensure_shape(image, [None, None, 3])
+
+
 def image_size(encoded, upright=False):
     """Height and width of what `decode` makes, read from the header only.
 

@@ -1,132 +1,100 @@
 """Trained model -> SavedModel that plain TensorFlow loads and serves."""
 
-import json
-import pathlib
-
 import tensorflow as tf
 
-from simclr_keras.models import fitting
-from simclr_keras.serving.directory import replaced_directory
+from simclr_keras.serving import card
+from simclr_keras.serving import signatures
+from simclr_keras.serving import warmup
+from simclr_keras.serving.versions import new_version
 from simclr_keras.views import CenterCrop
-
-_IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 
 
 def export(
     model,
     directory,
     *,
+    version=None,
     class_names=None,
     image_size=None,
     crop_proportion="auto",
-    overwrite=False,
+    about=None,
 ):
     """Writes a model as a SavedModel that needs neither us nor Keras.
 
-    Its signature `serving_default` takes `images`, uint8 `[B, H, W, 3]`, RGB,
-    of any number and size, and returns a dict of float32 tensors: `embedding`
-    `[B, C]`, which is h, and of a classifier `logits` and `probabilities`
-    `[B, K]`. Evaluation's preprocessing is inside: division by 255, central
-    crop, bicubic resize. No augmentation is.
+    `directory` holds versions in numbered folders, as TensorFlow Serving reads
+    them (`--model_base_path`); this writes a new one. Its signatures:
 
-    Beside the graph the directory holds `signature.json`, which says the
-    above with its numbers, and `class_names.txt`, a name a line, where given.
+    * `serving_default`: `images`, uint8 `[B, H, W, 3]`, RGB, of any number and
+      size;
+    * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG and PNG files,
+      each of its own size;
+    * `classify`, of a classifier: `encoded` as above.
+
+    The first two return float32 tensors: `embedding` `[B, C]`, which is h, and
+    of a classifier `logits` and `probabilities` `[B, K]`. `classify` returns
+    `class_names` and `probabilities` `[B, K]`, the most probable first.
+    Evaluation's preprocessing is inside: division by 255, central crop, bicubic
+    resize. No augmentation is. A request with an image that cannot be decoded
+    fails alone.
+
+    Beside the graph lie `model_card.json` and `README.md`, which say the above
+    with its numbers and what `about` says, and requests by which TensorFlow
+    Serving warms up.
 
     Args:
         model: `Classifier`, `SimCLR`, or any `keras.Model` that maps float
             images in [0, 1] to features `[B, C]` or to a feature map.
-        directory: local path to write to; parents are made.
+        directory: local path that holds the versions; made where missing. Its
+            name is the model's name on the card.
+        version: positive integer. Defaults to None: one more than the highest
+            there, 1 in a new directory.
         class_names: K names in the order of the labels, for a classifier.
-            Defaults to None.
+            Defaults to None: "0", "1", ...
         image_size: pixels that images are resized to: an integer, or a pair
             `(height, width)`. Defaults to None: what the model knows, from its
             `image_size`, its views, or the encoder's input.
         crop_proportion: see `views.CenterCrop`. Defaults to "auto", as in
             evaluation.
-        overwrite: whether an earlier export in `directory` is replaced, which
-            happens only after the new one is written. Defaults to False.
+        about: dict for the card with some of `license`, `data`, `metrics` and
+            `run`, each a string or a dict of what JSON knows. Defaults to
+            None: the card says that these were not said.
 
     Returns:
-        `pathlib.Path` of the directory.
+        `pathlib.Path` of the version's folder.
 
     Raises:
-        ValueError: the directory is not empty and `overwrite` is false, or it
-            holds something else than an export; the image size is unknown or
-            does not fit; class names do not fit the model.
+        ValueError: the version exists already, or is no positive integer; the
+            directory is a file; the image size is unknown or does not fit;
+            class names do not fit the model; `about` has other entries.
 
     Example:
 
-        export(probe, "runs/photos/export", class_names=["cat", "dog"])
-        serve = tf.saved_model.load("runs/photos/export").signatures[
-            "serving_default"
-        ]
-        serve(images=tf.constant(batch))["probabilities"]
+        path = export(probe, "runs/photos/export", class_names=["cat", "dog"])
+        serve = tf.saved_model.load(str(path)).signatures["serve_encoded"]
+        serve(encoded=tf.constant([jpeg_bytes]))["probabilities"]
     """
-    class_count = _class_count(model)
-    if class_names is not None:
-        class_names = _checked_names(class_names, class_count)
+    class_names = _checked_names(class_names, _class_count(model))
+    about = _checked_about(about)
     size = _image_size(model, image_size)
     crop = CenterCrop(size, crop_proportion=crop_proportion)
-    with replaced_directory(directory, overwrite) as target:
-        module, signature = _module(model, crop)
-        tf.saved_model.save(
-            module, str(target), signatures={"serving_default": signature}
+    with new_version(directory, version) as (target, final):
+        module, functions = signatures.make(model, crop, class_names)
+        tf.saved_model.save(module, str(target), signatures=functions)
+        name = final.parent.resolve().name
+        warmup.write(target, name, size, functions)
+        card.write(
+            target,
+            card.make(
+                name,
+                int(final.name),
+                model,
+                crop,
+                class_names,
+                functions,
+                about,
+            ),
         )
-        notes = {
-            "image_size": list(size),
-            "crop_proportion": crop.crop_proportion,
-            "class_names": class_names,
-            "inputs": _described({"images": _IMAGES}),
-            "outputs": _described(signature.structured_outputs),
-        }
-        text = json.dumps(notes, indent=2, ensure_ascii=False) + "\n"
-        (target / "signature.json").write_text(text, encoding="utf-8")
-        if class_names is not None:
-            lines = "".join(f"{name}\n" for name in class_names)
-            (target / "class_names.txt").write_text(lines, encoding="utf-8")
-    return pathlib.Path(directory)
-
-
-def _module(model, crop):
-    """`(tf.Module, signature)` that hold the graph and its variables alone.
-
-    Keras objects stay outside: saving them would trace every layer, and make
-    loading look for their classes.
-    """
-
-    def serve(images):
-        return _outputs(model, crop(images))
-
-    module = tf.Module(name="simclr_keras_export")
-    module.serve = tf.function(
-        serve,
-        input_signature=[_IMAGES],
-        jit_compile=False,
-    )
-    signature = module.serve.get_concrete_function()
-    module.model_variables = list(signature.graph.variables)
-    return module, signature
-
-
-def _outputs(model, images):
-    """Dict of float32 outputs for float images of the model's size."""
-    if hasattr(model, "embed"):
-        h = model.embed(images, training=False)
-    else:
-        h = fitting.pooled(model(images, training=False))
-    outputs = {"embedding": h}
-    if hasattr(model, "logits_of"):
-        logits = tf.cast(model.logits_of(h, training=False), tf.float32)
-        outputs["logits"] = logits
-        outputs["probabilities"] = tf.nn.softmax(logits)
-    return {name: tf.cast(x, tf.float32) for name, x in outputs.items()}
-
-
-def _described(specs):
-    return {
-        name: {"shape": list(spec.shape), "dtype": spec.dtype.name}
-        for name, spec in sorted(specs.items())
-    }
+    return final
 
 
 def _class_count(model):
@@ -134,7 +102,22 @@ def _class_count(model):
     return model.num_classes if hasattr(model, "logits_of") else None
 
 
+def _checked_about(about):
+    about = dict(about or {})
+    other = sorted(set(about) - set(card.SECTIONS))
+    if other:
+        raise ValueError(
+            f"about may have {', '.join(card.SECTIONS)}. Received:"
+            f" {', '.join(map(str, other))}"
+        )
+    return about
+
+
 def _checked_names(class_names, class_count):
+    if class_names is None:
+        return (
+            None if class_count is None else list(map(str, range(class_count)))
+        )
     names = [str(name) for name in class_names]
     if class_count is None:
         raise ValueError(

@@ -94,6 +94,11 @@ class RunDirectory:
             return None
         return json.loads(self.results.read_text())
 
+    def settings(self):
+        """Dict of flag -> its value, a string; empty where no run began."""
+        text = self.flags.read_text() if self.flags.exists() else ""
+        return {name[2:]: value for name, value in _pairs(text)}
+
     def write_results(self, results, timing):
         """Writes `results.json` and `timing.json`; it ends the run."""
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
@@ -108,9 +113,12 @@ def write_whole(path, text):
 
 
 def _parsed(flags):
-    lines = (line.strip().partition("=") for line in flags.splitlines())
-    return {
-        name: value
-        for name, _, value in lines
-        if name[:2] == "--" and name[2:] not in _FREE
-    }
+    return {k: v for k, v in _pairs(flags) if k[2:] not in _FREE}
+
+
+def _pairs(flags):
+    """Pairs of `--name` and value, line by line."""
+    for line in flags.splitlines():
+        name, _, value = line.strip().partition("=")
+        if name[:2] == "--":
+            yield name, value

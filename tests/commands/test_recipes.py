@@ -13,6 +13,7 @@ from simclr_keras.commands import cli
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
+from simclr_keras.commands import import_official
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
@@ -32,6 +33,13 @@ def _command_of(recipe):
         if recipe.name.startswith(name.replace("-", "_")):
             return command
     raise ValueError(recipe)
+
+
+def test_import_of_the_readme_parses():
+    text = (ROOT / "README.md").read_text()
+    (line,) = re.findall(r"^tools/import_official_checkpoint (.*)$", text, re.M)
+    settings = cli.parse(import_official.define_flags, shlex.split(line))
+    assert settings.checkpoint and settings.output.endswith(".keras")
 
 
 def _readme_commands():

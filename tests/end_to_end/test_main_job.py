@@ -140,8 +140,14 @@ def test_fine_tuning_then_export_and_serving(pretrained, tmp_path, extra):
     )
     assert 0 <= results["accuracy"] <= 1 and "top5" in results
     target = _run(export, f"--checkpoint={run}")
-    names = (target / "class_names.txt").read_text().split()
+    assert target == run / "export" / "1"
+    card = json.loads((target / "model_card.json").read_text())
+    names = card["class_names"]
     assert names[:2] == ["disc", "ring"] and len(names) == 10
+    assert card["data"]["dataset"] == "shapes"
+    assert card["metrics"]["accuracy"] == results["accuracy"]
+    assert card["run"]["train_epochs"] == "2"
+    assert "model_dir" not in card["run"]
     images = data.open_source("shapes", "test[:5]").images
     np.save(tmp_path / "images.npy", images)
     code = """

@@ -1,5 +1,6 @@
 """The exported SavedModel, in this process and in one without the package."""
 
+import io
 import json
 import os
 import pathlib
@@ -8,13 +9,20 @@ import sys
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
+from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf import message_factory
+from tensorflow.core.framework import tensor_pb2
 
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras import views
-from simclr_keras.serving.directory import replaced_directory
+from simclr_keras.serving import warmup
+from simclr_keras.serving.versions import latest_version
+from simclr_keras.serving.versions import new_version
 
 SIZE = 48
 NAMES = ["cat", "dog", "Ärger"]
@@ -71,9 +79,15 @@ def classifier():
 @pytest.fixture(scope="module")
 def exported(classifier, tmp_path_factory):
     directory = tmp_path_factory.mktemp("run") / "deep" / "export"
-    return serving.export(
-        classifier, directory, class_names=NAMES, image_size=SIZE
+    path = serving.export(
+        classifier,
+        directory,
+        class_names=NAMES,
+        image_size=SIZE,
+        about={"metrics": {"accuracy": 0.5}},
     )
+    assert path == directory / "1"
+    return path
 
 
 def _images(*shape, seed=0):
@@ -132,7 +146,11 @@ def test_serves_in_a_process_without_the_package(
 
 def test_signature_is_as_documented(exported):
     loaded = tf.saved_model.load(str(exported))
-    assert list(loaded.signatures) == ["serving_default"]
+    assert set(loaded.signatures) == {
+        "serving_default",
+        "serve_encoded",
+        "classify",
+    }
     serve = loaded.signatures["serving_default"]
     (images,) = serve.structured_input_signature[1].values()
     assert images == tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
@@ -160,20 +178,172 @@ def test_other_than_uint8_rgb_is_refused(exported, images):
         serve(images=tf.constant(images))
 
 
-def test_notes_stand_beside_the_graph(exported):
-    names = (exported / "class_names.txt").read_text(encoding="utf-8")
-    assert names.splitlines() == NAMES
-    notes = json.loads((exported / "signature.json").read_text("utf-8"))
-    assert notes["class_names"] == NAMES
-    assert notes["image_size"] == [SIZE, SIZE]
-    assert notes["crop_proportion"] == 0.875
-    assert notes["inputs"] == {
+def test_card_stands_beside_the_graph(exported):
+    card = json.loads((exported / "model_card.json").read_text("utf-8"))
+    assert (card["name"], card["version"]) == ("export", 1)
+    assert card["class_names"] == NAMES
+    assert card["image_size"] == [SIZE, SIZE]
+    assert card["crop_proportion"] == 0.875
+    assert card["embedding_size"] == 6
+    assert card["license"] is None and card["metrics"] == {"accuracy": 0.5}
+    assert set(card["signatures"]) == {
+        "serving_default",
+        "serve_encoded",
+        "classify",
+    }
+    assert card["signatures"]["serving_default"]["inputs"] == {
         "images": {"shape": [None, None, None, 3], "dtype": "uint8"}
     }
-    assert notes["outputs"]["probabilities"] == {
-        "shape": [None, 3],
-        "dtype": "float32",
+    outputs = card["signatures"]["serve_encoded"]["outputs"]
+    assert outputs["probabilities"] == {"shape": [None, 3], "dtype": "float32"}
+    text = (exported / "README.md").read_text("utf-8")
+    for words in ("Ärger", "48 x 48 pixels", "87.5%", "accuracy: 0.5"):
+        assert words in text
+    assert text.index("## License") < text.index("Not said.")
+
+
+def _encoded(image, kind="jpeg"):
+    encode = {"jpeg": tf.io.encode_jpeg, "png": tf.io.encode_png}[kind]
+    return encode(image).numpy()
+
+
+def test_encoded_images_of_mixed_sizes(exported):
+    """As the arrays that a decoder makes of them, one by one."""
+    signatures = tf.saved_model.load(str(exported)).signatures
+    shapes = [(60, 91, 3), (SIZE, SIZE, 3), (20, 17, 3), (64, 64, 1)]
+    kinds = ["jpeg", "png", "jpeg", "png"]
+    encoded = [
+        _encoded(_images(*shape, seed=i), kind)
+        for i, (shape, kind) in enumerate(zip(shapes, kinds))
+    ]
+    outputs = signatures["serve_encoded"](encoded=tf.constant(encoded))
+    for row, content in enumerate(encoded):
+        with PIL.Image.open(io.BytesIO(content)) as image:
+            array = np.array(image.convert("RGB"))
+        alone = signatures["serving_default"](images=tf.constant(array[None]))
+        for name, value in alone.items():
+            np.testing.assert_allclose(outputs[name][row], value[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda jpeg: b"",
+        lambda jpeg: b"no image",
+        lambda jpeg: jpeg[: len(jpeg) // 2],
+        lambda jpeg: b"\x89PNG\r\n\x1a\n" + jpeg,
+        lambda jpeg: b"RIFF\x00\x00\x00\x00WEBP" + jpeg,
+    ],
+    ids=["nothing", "text", "cut", "png", "webp"],
+)
+def test_bytes_that_are_no_image_fail_alone(exported, spoil):
+    serve = tf.saved_model.load(str(exported)).signatures["serve_encoded"]
+    good = _encoded(_images(60, 91, 3))
+    before = serve(encoded=tf.constant([good]))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        serve(encoded=tf.constant([good, spoil(good)]))
+    after = serve(encoded=tf.constant([good]))
+    np.testing.assert_array_equal(before["embedding"], after["embedding"])
+
+
+def test_classes_by_name(exported):
+    """The likeliest first, with the probabilities of the other signature."""
+    signatures = tf.saved_model.load(str(exported)).signatures
+    encoded = tf.constant(
+        [_encoded(_images(50, 60, 3, seed=s)) for s in (1, 2)]
+    )
+    named = signatures["classify"](encoded=encoded)
+    plain = signatures["serve_encoded"](encoded=encoded)["probabilities"]
+    for row in range(2):
+        names = [n.decode() for n in named["class_names"][row].numpy()]
+        assert sorted(names) == sorted(NAMES)
+        p = named["probabilities"][row].numpy()
+        assert (np.diff(p) <= 0).all()
+        for name, value in zip(names, p):
+            assert value == plain[row][NAMES.index(name)]
+
+
+def _prediction_log():
+    """TensorFlow Serving's message that a warm-up record is.
+
+    Names and numbers of the fields are those of its apis/prediction_log.proto,
+    predict.proto and model.proto, as tensorflow-serving-api 2.21 has them.
+    """
+    kinds = descriptor_pb2.FieldDescriptorProto
+    one, many = kinds.LABEL_OPTIONAL, kinds.LABEL_REPEATED
+    messages = {
+        "ModelSpec": [("name", 1, one, str), ("signature_name", 3, one, str)],
+        # A map is written as a list of such entries.
+        "Entry": [("key", 1, one, str), ("value", 2, one, bytes)],
+        "PredictRequest": [
+            ("model_spec", 1, one, ".ModelSpec"),
+            ("inputs", 2, many, ".Entry"),
+        ],
+        "PredictLog": [("request", 1, one, ".PredictRequest")],
+        "PredictionLog": [("predict_log", 6, one, ".PredictLog")],
     }
+    types = {str: kinds.TYPE_STRING, bytes: kinds.TYPE_BYTES}
+    file = descriptor_pb2.FileDescriptorProto(name="log.proto", syntax="proto3")
+    for message, fields in messages.items():
+        made = file.message_type.add(name=message)
+        for name, number, label, of in fields:
+            made.field.add(
+                name=name,
+                number=number,
+                label=label,
+                type=types.get(of, kinds.TYPE_MESSAGE),
+                type_name=None if of in types else of,
+            )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    found = pool.FindMessageTypeByName("PredictionLog")
+    return message_factory.GetMessageClass(found)
+
+
+def test_warm_up_requests_are_answered(exported):
+    signatures = tf.saved_model.load(str(exported)).signatures
+    records = tf.data.TFRecordDataset(str(exported / warmup.FILE))
+    asked, message = [], _prediction_log()
+    for record in records.as_numpy_iterator():
+        log = message.FromString(record)
+        assert log.SerializeToString() == record  # no other field
+        request = log.predict_log.request
+        assert request.model_spec.name == "export"
+        (entry,) = request.inputs
+        tensor = tf.make_ndarray(tensor_pb2.TensorProto.FromString(entry.value))
+        name = request.model_spec.signature_name
+        outputs = signatures[name](**{entry.key: tf.constant(tensor)})
+        assert outputs["probabilities"].shape == (1, 3)
+        asked.append(name)
+    assert sorted(asked) == sorted(signatures)
+
+
+def test_saved_model_cli_gives_the_same(exported, classifier, tmp_path):
+    images = _images(2, 60, 91, 3)
+    np.save(tmp_path / "images.npy", images)
+    program = "from tensorflow.python.tools.saved_model_cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", f"--dir={exported}"]
+        + ["--tag_set=serve", "--signature_def=serving_default"]
+        + [f"--inputs=images={tmp_path}/images.npy", f"--outdir={tmp_path}"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name, value in _expected(classifier, images).items():
+        served = np.load(tmp_path / f"{name}.npy")
+        np.testing.assert_allclose(served, value, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    not hasattr(keras.layers, "TFSMLayer"), reason="Keras 3 has this layer"
+)
+def test_layer_of_keras_gives_the_same(exported, classifier):
+    layer = keras.layers.TFSMLayer(
+        str(exported), call_endpoint="serving_default"
+    )
+    images = _images(2, 60, 91, 3)
+    _check(layer(images), _expected(classifier, images))
 
 
 def test_a_bare_encoder_gives_pooled_embeddings(tmp_path):
@@ -188,7 +358,10 @@ def test_a_bare_encoder_gives_pooled_embeddings(tmp_path):
     np.testing.assert_allclose(
         outputs["embedding"], np.mean(expected, axis=(1, 2)), atol=1e-5
     )
-    assert not (path / "class_names.txt").exists()
+    assert set(tf.saved_model.load(str(path)).signatures) == {
+        "serving_default",
+        "serve_encoded",
+    }
 
 
 def test_no_augmentation_is_inside(tmp_path):
@@ -220,38 +393,36 @@ def test_outputs_are_float32_under_mixed_precision(tmp_path):
     )
 
 
-def test_nothing_that_exists_is_overwritten_unasked(tmp_path):
-    encoder, path = _encoder(32), tmp_path / "export"
-    path.mkdir()  # empty: may be used
-    serving.export(encoder, path)
-    before = (path / "signature.json").read_text()
-    with pytest.raises(ValueError, match="overwrite=True"):
-        serving.export(encoder, path)
-    serving.export(encoder, path, crop_proportion=0.5, overwrite=True)
-    assert (path / "signature.json").read_text() != before
-    assert tf.saved_model.contains_saved_model(str(path))
-    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+def test_versions_are_counted_and_never_replaced(tmp_path):
+    encoder, directory = _encoder(32), tmp_path / "export"
+    (directory / "notes").mkdir(parents=True)
+    first = serving.export(encoder, directory)
+    assert first == directory / "1"
+    before = (first / "model_card.json").read_text()
+    with pytest.raises(ValueError, match="1 exists, and is not replaced"):
+        serving.export(encoder, directory, version=1, crop_proportion=0.5)
+    assert (first / "model_card.json").read_text() == before
+    assert serving.export(encoder, directory, version=9) == directory / "9"
+    assert serving.export(encoder, directory) == directory / "10"
+    assert latest_version(directory) == directory / "10"
+    names = {path.name for path in directory.iterdir()}
+    assert names == {"notes", "1", "9", "10"}
+    with pytest.raises(ValueError, match="versions of an exported model"):
+        latest_version(tmp_path)
 
 
-def test_overwrite_spares_what_is_no_export(tmp_path):
-    (tmp_path / "photo.jpg").write_text("precious")
-    with pytest.raises(ValueError, match="no saved_model.pb"):
-        serving.export(_encoder(32), tmp_path, overwrite=True)
-    with pytest.raises(ValueError, match="not be a file"):
-        serving.export(_encoder(32), tmp_path / "photo.jpg", overwrite=True)
-    assert (tmp_path / "photo.jpg").read_text() == "precious"
-
-
-def test_a_failure_leaves_what_was_there(tmp_path):
-    final = tmp_path / "export"
-    with replaced_directory(final) as fresh:
-        (fresh / "saved_model.pb").write_text("old")
+def test_a_failure_leaves_nothing_half_done(tmp_path):
+    directory = tmp_path / "export"
     with pytest.raises(RuntimeError, match="on the way"):
-        with replaced_directory(final, overwrite=True) as fresh:
-            (fresh / "saved_model.pb").write_text("new")
+        with new_version(directory) as (fresh, _):
+            (fresh / "saved_model.pb").write_text("half")
             raise RuntimeError("on the way")
-    assert (final / "saved_model.pb").read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+    assert not list(directory.iterdir())
+    with pytest.raises(ValueError, match="exists"):
+        with new_version(directory) as (fresh, final):
+            (final / "precious").mkdir(parents=True)  # by someone else
+    assert [path.name for path in directory.iterdir()] == ["1"]
+    assert (directory / "1" / "precious").exists()
 
 
 @pytest.mark.parametrize(
@@ -263,6 +434,8 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         ({"image_size": SIZE, "class_names": ["a", "b"]}, "3 different names"),
         ({"image_size": SIZE, "class_names": ["a", "a", "b"]}, "different"),
         ({"image_size": SIZE, "class_names": ["a", "b\nc", "d"]}, "line"),
+        ({"image_size": SIZE, "version": 0}, "positive integer"),
+        ({"image_size": SIZE, "about": {"licence": "MIT"}}, "about may have"),
     ],
 )
 def test_wrong_arguments_are_named(classifier, tmp_path, arguments, text):
@@ -278,4 +451,7 @@ def test_wrong_arguments_of_an_encoder_are_named(tmp_path):
         serving.export(_encoder(32), tmp_path / "x", image_size=64)
     with pytest.raises(ValueError, match="local path"):
         serving.export(_encoder(32), "gs://bucket/export")
+    (tmp_path / "photo.jpg").write_text("precious")
+    with pytest.raises(ValueError, match="not be a file"):
+        serving.export(_encoder(32), tmp_path / "photo.jpg")
     assert not pathlib.Path("gs:").exists()

@@ -1,0 +1,125 @@
+"""The model card beside an exported model: `model_card.json`, `README.md`."""
+
+import json
+
+import keras
+import tensorflow as tf
+
+from simclr_keras.serving.signatures import inputs_of
+
+JSON, TEXT = "model_card.json", "README.md"
+# What whoever exports may say of the training, in the order of the card.
+SECTIONS = ("license", "data", "metrics", "run")
+
+
+def make(name, version, model, crop, class_names, signatures, about):
+    """The card as a dict of what JSON knows.
+
+    Args:
+        name: of the model.
+        version: its number.
+        model: that is exported.
+        crop: `views.CenterCrop` inside it.
+        class_names: K names, or None.
+        signatures: dict of name -> concrete function.
+        about: dict with some of `SECTIONS`.
+    """
+    import simclr_keras
+
+    encoder = getattr(model, "encoder", model)
+    outputs = signatures["serving_default"].structured_outputs
+    return {
+        "name": name,
+        "version": version,
+        "model": type(model).__name__,
+        "encoder": encoder.name,
+        "encoder_parameters": encoder.count_params(),
+        "embedding_size": outputs["embedding"].shape[-1],
+        "class_names": class_names,
+        "image_size": list(crop.size),
+        "crop_proportion": crop.crop_proportion,
+        "signatures": {
+            name: {
+                "inputs": _described(inputs_of(function)),
+                "outputs": _described(function.structured_outputs),
+            }
+            for name, function in signatures.items()
+        },
+        **{section: about.get(section) for section in SECTIONS},
+        "made_with": {
+            "simclr_keras": simclr_keras.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+    }
+
+
+def write(directory, card):
+    """Writes both files into a `pathlib.Path`."""
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    (directory / JSON).write_text(text, encoding="utf-8")
+    (directory / TEXT).write_text(_text(card), encoding="utf-8")
+
+
+def _described(specs):
+    return {
+        name: {"shape": list(spec.shape), "dtype": spec.dtype.name}
+        for name, spec in sorted(specs.items())
+    }
+
+
+def _text(card):
+    height, width = card["image_size"]
+    crop = "resized without a crop"
+    if card["crop_proportion"] is not None:
+        crop = (
+            f"cut to the central {card['crop_proportion']:.1%} of the largest"
+            " box of that shape and resized"
+        )
+    names = card["class_names"]
+    parts = [
+        f"# {card['name']}, version {card['version']}",
+        f"A {card['model']} on the encoder {card['encoder']}"
+        f" ({card['encoder_parameters']:,} parameters), as a TensorFlow"
+        " SavedModel.",
+        "## Input and output",
+        f"Images are RGB in [0, 255], of any size. Inside they are {crop} to"
+        f" {height} x {width} pixels; batch normalisation uses its moving"
+        " statistics, and nothing is random. An embedding has"
+        f" {card['embedding_size']} numbers.",
+        "\n".join(_signatures(card["signatures"])),
+    ]
+    if names is not None:
+        parts += [f"## {len(names)} classes", ", ".join(names)]
+    for section in SECTIONS:
+        parts += [f"## {section.capitalize()}", _said(card[section])]
+    made = ", ".join(f"{k} {v}" for k, v in card["made_with"].items())
+    return "\n\n".join([*parts, f"Made with {made}."]) + "\n"
+
+
+def _signatures(signatures):
+    yield "| signature | inputs | outputs |"
+    yield "| --- | --- | --- |"
+    for name, each in signatures.items():
+        cells = [
+            ", ".join(
+                f"`{key}` {spec['dtype']} {_shape(spec['shape'])}"
+                for key, spec in each[side].items()
+            )
+            for side in ("inputs", "outputs")
+        ]
+        yield f"| `{name}` | {cells[0]} | {cells[1]} |"
+
+
+def _shape(sides):
+    return str(["any" if side is None else side for side in sides]).replace(
+        "'", ""
+    )
+
+
+def _said(section):
+    if section is None:
+        return "Not said."
+    if not isinstance(section, dict):
+        return str(section)
+    return "\n".join(f"- {key}: {value}" for key, value in section.items())

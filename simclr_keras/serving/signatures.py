@@ -1,0 +1,84 @@
+"""A model -> the functions that its SavedModel serves."""
+
+import tensorflow as tf
+
+from simclr_keras.data import decoding
+from simclr_keras.models import fitting
+
+IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
+ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
+
+
+def make(model, crop, class_names):
+    """`(tf.Module, dict of signatures)`: the graphs and their variables alone.
+
+    Keras objects stay outside: saving them would trace every layer, and make
+    loading look for their classes.
+
+    Args:
+        model: see `export`.
+        crop: `views.CenterCrop` that makes the model's images.
+        class_names: K names, or None for a model without classes.
+    """
+
+    def serve(images):
+        return _outputs(model, crop(images))
+
+    def serve_encoded(encoded):
+        return _outputs(model, _decoded(encoded, crop))
+
+    def classify(encoded):
+        p = _outputs(model, _decoded(encoded, crop))["probabilities"]
+        p, order = tf.math.top_k(p, len(class_names))
+        return {
+            "class_names": tf.gather(tf.constant(class_names), order),
+            "probabilities": p,
+        }
+
+    functions = {
+        "serving_default": (serve, IMAGES),
+        "serve_encoded": (serve_encoded, ENCODED),
+    }
+    if class_names is not None:
+        functions["classify"] = (classify, ENCODED)
+    module = tf.Module(name="simclr_keras_export")
+    signatures, variables = {}, {}
+    for name, (function, spec) in functions.items():
+        traced = tf.function(
+            function, input_signature=[spec], jit_compile=False
+        )
+        setattr(module, name, traced)
+        signatures[name] = traced.get_concrete_function()
+        for variable in signatures[name].graph.variables:
+            variables[id(variable)] = variable
+    module.model_variables = list(variables.values())
+    return module, signatures
+
+
+def inputs_of(signature):
+    """Dict of name -> `tf.TensorSpec` of what a signature takes."""
+    specs = tf.nest.flatten(signature.structured_input_signature)
+    return {spec.name: spec for spec in specs}
+
+
+def _decoded(encoded, crop):
+    """Encoded images of any sizes -> one batch of the model's size."""
+    return tf.map_fn(
+        lambda content: crop(decoding.decode_in_graph(content)[tf.newaxis])[0],
+        encoded,
+        fn_output_signature=tf.TensorSpec((*crop.size, 3), tf.float32),
+    )
+
+
+def _outputs(model, images):
+    """Dict of float32 outputs for float images of the model's size."""
+    if hasattr(model, "embed"):
+        h = model.embed(images, training=False)
+    else:
+        h = fitting.pooled(model(images, training=False))
+    outputs = {"embedding": h}
+    if hasattr(model, "logits_of"):
+        logits = tf.cast(model.logits_of(h, training=False), tf.float32)
+        outputs["logits"] = logits
+        outputs["probabilities"] = tf.nn.softmax(logits)
+    return {name: tf.cast(x, tf.float32) for name, x in outputs.items()}

@@ -1,0 +1,89 @@
+"""Numbered folders of exported models, as TensorFlow Serving reads them."""
+
+import contextlib
+import pathlib
+import shutil
+import tempfile
+
+
+@contextlib.contextmanager
+def new_version(directory, version=None):
+    """Context in which a version is written aside, then put in its place.
+
+    Args:
+        directory: local path that holds the versions; made where missing.
+        version: positive integer. Default: one more than the highest there,
+            which is 1 in a new directory.
+
+    Yields:
+        Pair of an empty `pathlib.Path` to write to, and the final one,
+        `directory/version`. When the block ends the first is renamed to the
+        second; when it fails it is removed. Nothing that exists is replaced.
+
+    Raises:
+        ValueError: the directory is not local or a file, the version is no
+            positive integer, or exists.
+    """
+    if "://" in str(directory):
+        raise ValueError(
+            "directory must be a local path; export there and copy. Received:"
+            f" {directory!r}"
+        )
+    base = pathlib.Path(directory)
+    if base.exists() and not base.is_dir():
+        raise ValueError(
+            f"directory must not be a file. Received: directory={str(base)!r}"
+        )
+    whole = isinstance(version, int) and not isinstance(version, bool)
+    if version is not None and not (whole and version > 0):
+        raise ValueError(
+            "version must be a positive integer, or None for the next one."
+            f" Received: version={version!r}"
+        )
+    final = base / str(version or _last(base) + 1)
+    _check_new(final)
+    base.mkdir(parents=True, exist_ok=True)
+    # Serving looks at folders whose names are numbers, at no others.
+    work = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=base))
+    try:
+        fresh = work / "version"
+        fresh.mkdir()
+        yield fresh, final
+        _check_new(final)  # it may have come meanwhile
+        fresh.rename(final)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def latest_version(directory):
+    """`pathlib.Path` of the highest version in a directory.
+
+    Raises:
+        ValueError: there is none.
+    """
+    base = pathlib.Path(directory)
+    last = _last(base)
+    if not last:
+        raise ValueError(
+            "directory must hold versions of an exported model, in folders"
+            f" named 1, 2, ... Received: directory={str(base)!r}, which has"
+            " none"
+        )
+    return base / str(last)
+
+
+def _last(base):
+    numbers = [
+        int(path.name)
+        for path in (base.iterdir() if base.is_dir() else ())
+        if path.name.isdigit()
+    ]
+    return max(numbers, default=0)
+
+
+def _check_new(final):
+    if final.exists():
+        raise ValueError(
+            f"version must be a new one: {final} exists, and is not replaced."
+            " Leave version out for the next one."
+        )
