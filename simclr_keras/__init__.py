@@ -16,6 +16,7 @@ _HOMES = {
     "View": "views",
     "WarmupCosine": "optimizers",
     "export": "serving",
+    "load": "serving",
     "scale_learning_rate": "optimizers",
 }
 _ROOMS = (

@@ -9,7 +9,7 @@ from simclr_keras import compat
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import models
-from simclr_keras import training
+from simclr_keras import serving
 from simclr_keras.commands import build
 from simclr_keras.commands import timing
 
@@ -97,9 +97,9 @@ def load_pretrained(settings):
     if not settings.checkpoint:
         raise ValueError(
             "--checkpoint must name a pre-training's run directory, a"
-            " checkpoint in it or a .keras file. Received: nothing"
+            " checkpoint in it, a .keras file or an export. Received: nothing"
         )
-    model = training.load_model(settings.checkpoint)
+    model = serving.load(settings.checkpoint).model
     if not isinstance(model, models.SimCLR):
         return model
     # Made anew: in the precision of this command, not of the pre-training.

@@ -10,13 +10,7 @@ def define_flags(values):
     """Defines the flags of `simclr-embed`."""
     shared_flags.define_run(values)
     shared_flags.define_data(values)
-    flags.DEFINE_string(
-        "checkpoint",
-        None,
-        "Pretrained model: a run directory, a checkpoint in it, or a .keras"
-        " file.",
-        flag_values=values,
-    )
+    shared_flags.define_checkpoint(values)
     flags.DEFINE_string(
         "split", "train", "Split that is embedded.", flag_values=values
     )

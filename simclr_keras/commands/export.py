@@ -3,16 +3,12 @@
 from absl import flags
 
 from simclr_keras.commands import cli
+from simclr_keras.commands import shared_flags
 
 
 def define_flags(values):
     """Defines the flags of `simclr-export`."""
-    flags.DEFINE_string(
-        "checkpoint",
-        None,
-        "Trained model: a run directory, a checkpoint in it, or a .keras file.",
-        flag_values=values,
-    )
+    shared_flags.define_checkpoint(values)
     flags.DEFINE_string(
         "export_dir",
         None,

@@ -26,13 +26,7 @@ def define_flags(values):
     )
     values.set_default("nesterov", True)
     shared_flags.define_views(values, color_strength=0.0)
-    flags.DEFINE_string(
-        "checkpoint",
-        None,
-        "Pretrained model: a run directory, a checkpoint in it, or a .keras"
-        " file.",
-        flag_values=values,
-    )
+    shared_flags.define_checkpoint(values)
     flags.DEFINE_boolean(
         "from_scratch",
         False,

@@ -5,6 +5,17 @@ from absl import flags
 from simclr_keras.commands import flag_kinds
 
 
+def define_checkpoint(values):
+    """Defines the flag of the commands that begin with a trained model."""
+    flags.DEFINE_string(
+        "checkpoint",
+        None,
+        "Trained model: a run directory, a checkpoint in it, a .keras file, or"
+        " an export.",
+        flag_values=values,
+    )
+
+
 def define_run(values):
     """Where a run lives and how it runs."""
     flags.DEFINE_string(

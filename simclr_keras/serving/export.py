@@ -38,8 +38,8 @@ def export(
     fails alone.
 
     Beside the graph lie `model_card.json` and `README.md`, which say the above
-    with its numbers and what `about` says, and requests by which TensorFlow
-    Serving warms up.
+    with its numbers and what `about` says, requests by which TensorFlow
+    Serving warms up, and what `load` needs to have the Keras model again.
 
     Args:
         model: `Classifier`, `SimCLR`, or any `keras.Model` that maps float
@@ -81,6 +81,7 @@ def export(
         module, functions = signatures.make(model, crop, class_names)
         tf.saved_model.save(module, str(target), signatures=functions)
         name = final.parent.resolve().name
+        signatures.write_config(target, model)
         warmup.write(target, name, size, functions)
         card.write(
             target,

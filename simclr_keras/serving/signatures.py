@@ -1,10 +1,18 @@
 """A model -> the functions that its SavedModel serves."""
 
+import json
+
+import keras
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras.data import decoding
 from simclr_keras.models import fitting
 
+# Where the configuration of the Keras model lies in the SavedModel, and what
+# its variables are called there: enough to have the Keras model again.
+CONFIG = "assets.extra/model.json"
+WEIGHTS = "model_weights"
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
@@ -42,17 +50,24 @@ def make(model, crop, class_names):
     if class_names is not None:
         functions["classify"] = (classify, ENCODED)
     module = tf.Module(name="simclr_keras_export")
-    signatures, variables = {}, {}
+    signatures = {}
     for name, (function, spec) in functions.items():
         traced = tf.function(
             function, input_signature=[spec], jit_compile=False
         )
         setattr(module, name, traced)
         signatures[name] = traced.get_concrete_function()
-        for variable in signatures[name].graph.variables:
-            variables[id(variable)] = variable
-    module.model_variables = list(variables.values())
+    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
+    setattr(module, WEIGHTS, weights)
     return module, signatures
+
+
+def write_config(directory, model):
+    """Writes the configuration of a model into its SavedModel."""
+    path = directory / CONFIG
+    path.parent.mkdir(exist_ok=True)
+    config = keras.saving.serialize_keras_object(model)
+    path.write_text(json.dumps(config) + "\n", encoding="utf-8")
 
 
 def inputs_of(signature):

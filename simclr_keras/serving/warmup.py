@@ -34,7 +34,7 @@ def write(directory, name, size, signatures):
         "encoded": tf.io.encode_jpeg(image)[tf.newaxis],
     }
     path = directory / FILE
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, function in signatures.items():
             inputs = {name: values[name] for name in inputs_of(function)}

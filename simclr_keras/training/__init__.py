@@ -2,7 +2,14 @@
 
 from simclr_keras.training.callbacks import callbacks
 from simclr_keras.training.checkpointing import load_model
+from simclr_keras.training.checkpointing import register_classes
 from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.strategy import choose as choose_strategy
 
-__all__ = ["RunDirectory", "callbacks", "choose_strategy", "load_model"]
+__all__ = [
+    "RunDirectory",
+    "callbacks",
+    "choose_strategy",
+    "load_model",
+    "register_classes",
+]

@@ -226,6 +226,12 @@ def read(data):
     return arrays, *texts
 
 
+def register_classes():
+    """Makes all classes of ours known to Keras, which can then load them."""
+    for room in _ROOMS:
+        importlib.import_module(f"simclr_keras.{room}")
+
+
 def load_model(path):
     """Loads the model of a run, a checkpoint or a `.keras` file.
 
@@ -240,8 +246,7 @@ def load_model(path):
     Raises:
         ValueError: there is no model at `path`.
     """
-    for room in _ROOMS:  # whose classes Keras can load once they are known
-        importlib.import_module(f"simclr_keras.{room}")
+    register_classes()
     path = pathlib.Path(path)
     if path.is_file() and path.suffix == ".keras":
         return keras.saving.load_model(path)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.commands import cli
 from simclr_keras.commands import embed
@@ -148,6 +149,8 @@ def test_fine_tuning_then_export_and_serving(pretrained, tmp_path, extra):
     assert card["metrics"]["accuracy"] == results["accuracy"]
     assert card["run"]["train_epochs"] == "2"
     assert "model_dir" not in card["run"]
+    assert sk.load(run).settings["model_dir"] == str(run)
+    assert sk.load(target).settings == card["run"]
     images = data.open_source("shapes", "test[:5]").images
     np.save(tmp_path / "images.npy", images)
     code = """

@@ -1,0 +1,121 @@
+"""What was trained or exported -> its parts, to go on with."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from simclr_keras import compat
+from simclr_keras import training
+from simclr_keras.serving import card
+from simclr_keras.serving import signatures
+from simclr_keras.serving.versions import latest_version
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """What `load` gives back.
+
+    Attributes:
+        model: the whole `keras.Model`: a `SimCLR`, a `Classifier`, or the
+            encoder that was exported alone.
+        encoder: `keras.Model` from images to h.
+        projection_head: from h to z; None where the model has none.
+        settings: dict of the flags that it was trained with, name -> string;
+            empty where they are not known.
+    """
+
+    model: keras.Model
+    encoder: keras.Model
+    projection_head: Any
+    settings: dict
+
+
+def load(path):
+    """Loads a model that was trained or exported, to go on with it.
+
+    Call it in the scope of a strategy to have it there.
+
+    Args:
+        path: a run directory, of which the newest intact checkpoint is taken;
+            a checkpoint in it; a `.keras` file; or an export: the folder of a
+            version, or the directory of the versions, of which the highest is
+            taken.
+
+    Returns:
+        `Loaded`. A model is compiled as it was saved, that of an export not.
+
+    Raises:
+        ValueError: there is nothing of these at `path`; the export does not
+            hold its configuration.
+
+    Example:
+
+        parts = sk.load("runs/cifar10")
+        model = sk.Classifier(parts.encoder, num_classes=3)
+    """
+    training.register_classes()
+    path = pathlib.Path(path)
+    folder = _export(path)
+    if folder is not None:
+        model = _read(folder)
+        settings = json.loads((folder / card.JSON).read_text("utf-8"))["run"]
+    else:
+        model = training.load_model(path)
+        settings = _settings(path)
+    return Loaded(
+        model,
+        getattr(model, "encoder", model),
+        getattr(model, "projection_head", None),
+        dict(settings or {}),
+    )
+
+
+def _export(path):
+    """Folder of an export's version, or None."""
+    if (path / "saved_model.pb").is_file():
+        return path
+    versions = path.is_dir() and any(
+        (each / "saved_model.pb").is_file() for each in path.glob("[0-9]*")
+    )
+    return latest_version(path) if versions else None
+
+
+def _settings(path):
+    """Flags of the run that a path belongs to, where it does."""
+    for folder in (path, path.parent, path.parent.parent):
+        run = training.RunDirectory(folder)
+        if run.checkpoints.is_dir():
+            return run.settings()
+    return {}
+
+
+def _read(folder):
+    """The Keras model of an export: its configuration and its variables.
+
+    The graph of the SavedModel is not read.
+    """
+    config = folder / signatures.CONFIG
+    if not config.is_file():
+        raise ValueError(
+            "path must be an export with the configuration of its model; load"
+            " the run directory that it was made from. Received:"
+            f" {str(folder)!r}, which has no {signatures.CONFIG}"
+        )
+    model = keras.saving.deserialize_keras_object(
+        json.loads(config.read_text("utf-8"))
+    )
+    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
+    checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
+    status = checkpoint.restore(str(folder / "variables" / "variables"))
+    try:
+        status.assert_existing_objects_matched().expect_partial()
+    except AssertionError as error:
+        raise ValueError(
+            "path must be an export whose variables are those of its model."
+            f" Received: {str(folder)!r}, where {str(error).splitlines()[0]}"
+        ) from error
+    return model
