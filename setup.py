@@ -32,11 +32,14 @@ setuptools.setup(
     ],
     extras_require={
         "keras-cv": ["keras-cv>=0.9"],
+        "onnx": ["tf2onnx>=1.16"],
         "test": [
             "keras-cv>=0.9",
+            "onnxruntime>=1.19",
             "pytest>=8",
             "pytest-xdist>=3.7",
             "ruff==0.17.6",
+            "tf2onnx>=1.16",
         ],
         # The last TensorFlow on which tensorflow-addons imports.
         "tf215": [
@@ -45,6 +48,7 @@ setuptools.setup(
             "keras==2.15.0",
             "keras-cv==0.9.0",
             "numpy==1.26.4",
+            "onnx<1.17",  # later ones want a newer ml_dtypes
             "pillow==10.1.0",
             "scikit-learn==1.3.2",
             "tensorboard==2.15.2",

@@ -13,7 +13,15 @@ def define_flags(values):
         "export_dir",
         None,
         "Directory of numbered versions, as TensorFlow Serving reads them."
-        " Default: export in the run directory of --checkpoint.",
+        " Default: export in the run directory of --checkpoint, export_onnx"
+        " for --format=onnx.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "format",
+        "saved_model",
+        ("saved_model", "onnx"),
+        "saved_model: for TensorFlow. onnx: for ONNX runtimes; needs tf2onnx.",
         flag_values=values,
     )
     flags.DEFINE_integer(

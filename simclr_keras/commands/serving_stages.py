@@ -63,18 +63,20 @@ def export(settings):
             "--image_size must be given: the model does not say on which size"
             " it was trained. Received: --image_size=0"
         )
+    onnx = settings.format == "onnx"
     names = settings.class_names or None
     if names is None and isinstance(model, models.Classifier):
         names = _class_names(run)
     path = serving.export(
         model,
-        settings.export_dir or run.export,
+        settings.export_dir or (run.export_onnx if onnx else run.export),
+        format=settings.format,
         version=settings.version or None,
         class_names=names,
         image_size=size,
         about={"license": settings.license, **_about(run)},
     )
-    print(f"SavedModel: {path}")
+    print(f"Exported: {path}")
     return path
 
 

@@ -1,18 +1,20 @@
 """Trained model -> SavedModel that plain TensorFlow loads and serves."""
 
-import tensorflow as tf
-
 from simclr_keras.serving import card
+from simclr_keras.serving import onnx_file
 from simclr_keras.serving import signatures
 from simclr_keras.serving import warmup
 from simclr_keras.serving.versions import new_version
 from simclr_keras.views import CenterCrop
+
+FORMATS = ("saved_model", "onnx")
 
 
 def export(
     model,
     directory,
     *,
+    format="saved_model",
     version=None,
     class_names=None,
     image_size=None,
@@ -46,6 +48,8 @@ def export(
             images in [0, 1] to features `[B, C]` or to a feature map.
         directory: local path that holds the versions; made where missing. Its
             name is the model's name on the card.
+        format: "saved_model"; or "onnx", which writes `model.onnx` with the
+            signature `serving_default` and needs tf2onnx.
         version: positive integer. Defaults to None: one more than the highest
             there, 1 in a new directory.
         class_names: K names in the order of the labels, for a classifier.
@@ -63,6 +67,7 @@ def export(
         `pathlib.Path` of the version's folder.
 
     Raises:
+        ImportError: tf2onnx is needed and not installed.
         ValueError: the version exists already, or is no positive integer; the
             directory is a file; the image size is unknown or does not fit;
             class names do not fit the model; `about` has other entries.
@@ -75,24 +80,28 @@ def export(
     """
     class_names = _checked_names(class_names, _class_count(model))
     about = _checked_about(about)
+    if format not in FORMATS:
+        raise ValueError(
+            f"format must be one of {', '.join(FORMATS)}. Received: {format!r}"
+        )
+    if format == "onnx":
+        onnx_file.check()
     size = _image_size(model, image_size)
     crop = CenterCrop(size, crop_proportion=crop_proportion)
+    functions = signatures.make(model, crop, class_names)
     with new_version(directory, version) as (target, final):
-        module, functions = signatures.make(model, crop, class_names)
-        tf.saved_model.save(module, str(target), signatures=functions)
         name = final.parent.resolve().name
-        signatures.write_config(target, model)
-        warmup.write(target, name, size, functions)
+        if format == "onnx":
+            function = functions[signatures.DEFAULT]
+            onnx_file.write(target, function)
+            traced = {signatures.DEFAULT: function.get_concrete_function()}
+        else:
+            traced = signatures.save(target, model, functions)
+            warmup.write(target, name, size, traced)
         card.write(
             target,
             card.make(
-                name,
-                int(final.name),
-                model,
-                crop,
-                class_names,
-                functions,
-                about,
+                name, int(final.name), model, crop, class_names, traced, about
             ),
         )
     return final

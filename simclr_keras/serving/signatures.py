@@ -13,15 +13,13 @@ from simclr_keras.models import fitting
 # its variables are called there: enough to have the Keras model again.
 CONFIG = "assets.extra/model.json"
 WEIGHTS = "model_weights"
+DEFAULT = "serving_default"
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
 
 def make(model, crop, class_names):
-    """`(tf.Module, dict of signatures)`: the graphs and their variables alone.
-
-    Keras objects stay outside: saving them would trace every layer, and make
-    loading look for their classes.
+    """The functions by name, each a `tf.function` of its one signature.
 
     Args:
         model: see `export`.
@@ -44,30 +42,35 @@ def make(model, crop, class_names):
         }
 
     functions = {
-        "serving_default": (serve, IMAGES),
+        DEFAULT: (serve, IMAGES),
         "serve_encoded": (serve_encoded, ENCODED),
     }
     if class_names is not None:
         functions["classify"] = (classify, ENCODED)
+    return {
+        name: tf.function(function, input_signature=[spec], jit_compile=False)
+        for name, (function, spec) in functions.items()
+    }
+
+
+def save(directory, model, functions):
+    """Writes the SavedModel; returns its signatures, concrete functions.
+
+    Keras objects stay outside: saving them would trace every layer, and make
+    loading look for their classes. Their configuration lies beside.
+    """
+    signatures = {k: f.get_concrete_function() for k, f in functions.items()}
     module = tf.Module(name="simclr_keras_export")
-    signatures = {}
-    for name, (function, spec) in functions.items():
-        traced = tf.function(
-            function, input_signature=[spec], jit_compile=False
-        )
-        setattr(module, name, traced)
-        signatures[name] = traced.get_concrete_function()
+    for name, function in functions.items():
+        setattr(module, name, function)
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     setattr(module, WEIGHTS, weights)
-    return module, signatures
-
-
-def write_config(directory, model):
-    """Writes the configuration of a model into its SavedModel."""
+    tf.saved_model.save(module, str(directory), signatures=signatures)
     path = directory / CONFIG
     path.parent.mkdir(exist_ok=True)
     config = keras.saving.serialize_keras_object(model)
     path.write_text(json.dumps(config) + "\n", encoding="utf-8")
+    return signatures
 
 
 def inputs_of(signature):

@@ -41,7 +41,8 @@ class RunDirectory:
         metrics: `metrics.csv`, one row per logged interval and epoch.
         results: `results.json`, the final figures.
         timing: `timing.json`, seconds and images per second.
-        export: directory of the SavedModel.
+        export: versions of the SavedModel.
+        export_onnx: versions of the ONNX file.
 
     Args:
         path: directory, made by `claim` where it is missing.
@@ -56,6 +57,7 @@ class RunDirectory:
         self.results = self.path / "results.json"
         self.timing = self.path / "timing.json"
         self.export = self.path / "export"
+        self.export_onnx = self.path / "export_onnx"
 
     def claim(self, flags):
         """Takes the directory for a run, or finds that it is this run's.

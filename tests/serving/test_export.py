@@ -9,6 +9,7 @@ import sys
 
 import keras
 import numpy as np
+import onnxruntime
 import PIL.Image
 import pytest
 import tensorflow as tf
@@ -335,6 +336,41 @@ def test_saved_model_cli_gives_the_same(exported, classifier, tmp_path):
         np.testing.assert_allclose(served, value, atol=1e-5)
 
 
+def test_onnx_gives_the_same(classifier, tmp_path):
+    """In ONNX's own runtime, with images of several sizes and batches."""
+    path = serving.export(
+        classifier,
+        tmp_path / "export",
+        format="onnx",
+        class_names=NAMES,
+        image_size=SIZE,
+    )
+    assert {file.name for file in path.iterdir()} == {
+        "README.md",
+        "model.onnx",
+        "model_card.json",
+    }
+    session = onnxruntime.InferenceSession(
+        str(path / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    for shape in ((2, 60, 91, 3), (1, SIZE, SIZE, 3), (3, 20, 17, 3)):
+        images = _images(*shape)
+        served = session.run(names, {"images": images})
+        _check(dict(zip(names, served)), _expected(classifier, images))
+
+
+def test_onnx_says_what_is_missing(classifier, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(
+        ImportError, match=r"pip install 'simclr_keras\[onnx\]'"
+    ):
+        serving.export(
+            classifier, tmp_path / "x", format="onnx", image_size=SIZE
+        )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(
     not hasattr(keras.layers, "TFSMLayer"), reason="Keras 3 has this layer"
 )
@@ -435,6 +471,7 @@ def test_a_failure_leaves_nothing_half_done(tmp_path):
         ({"image_size": SIZE, "class_names": ["a", "a", "b"]}, "different"),
         ({"image_size": SIZE, "class_names": ["a", "b\nc", "d"]}, "line"),
         ({"image_size": SIZE, "version": 0}, "positive integer"),
+        ({"image_size": SIZE, "format": "h5"}, "saved_model, onnx"),
         ({"image_size": SIZE, "about": {"licence": "MIT"}}, "about may have"),
     ],
 )
