@@ -110,10 +110,11 @@ def _read(folder):
     )
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
-    status = checkpoint.restore(str(folder / "variables" / "variables"))
+    prefix = str(folder / "variables" / "variables")
     try:
+        status = checkpoint.read(prefix)
         status.assert_existing_objects_matched().expect_partial()
-    except AssertionError as error:
+    except (AssertionError, ValueError) as error:
         raise ValueError(
             "path must be an export whose variables are those of its model."
             f" Received: {str(folder)!r}, where {str(error).splitlines()[0]}"

@@ -28,9 +28,11 @@ with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     model.compile(
         keras.optimizers.SGD(0.5), loss="sparse_categorical_crossentropy"
     )
-model.fit(data.batch(8), epochs=3, verbose=0)
+start = model(images)
+model.fit(data.batch(8, drop_remainder=True), epochs=3, verbose=0)
 sk.export(model, "export")
 h, p = tf.cast(model.embed(images), tf.float32), model(images)
+assert np.abs(p - start).max() > 0.01  # it has learned on both
 np.savez("expected.npz", images=images, embedding=h, probabilities=p)
 """
 
@@ -64,7 +66,7 @@ with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     model.compile("sgd", loss="sparse_categorical_crossentropy")
 images = expected["images"].repeat(2, axis=1).repeat(2, axis=2)
 data = tf.data.Dataset.from_tensor_slices((images, np.arange(16) % 5))
-loss = model.fit(data.batch(8), verbose=0).history["loss"]
+loss = model.fit(data.batch(8, drop_remainder=True), verbose=0).history["loss"]
 assert np.isfinite(loss).all()
 """
 
@@ -95,8 +97,6 @@ def test_trained_on_two_replicas_and_served_by_tensorflow_alone(
         if policy != "float32":
             tolerance = 2**-8 * np.abs(expected[name]).max()
         np.testing.assert_allclose(served[name], expected[name], atol=tolerance)
-    # It has learned: the replicas' weights, not those of the start.
-    assert np.ptp(served["probabilities"], axis=0).max() > 0.05
     if policy == "float32":
         # Taken up again on replicas, with other classes and larger images.
         _run(tmp_path, GO_ON)

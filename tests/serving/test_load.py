@@ -8,7 +8,7 @@ import pytest
 
 import simclr_keras as sk
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def simclr():
     model = sk.SimCLR(
         sk.TinyResNet((4, 8)),
         sk.ProjectionHead(num_layers=2, out_dim=6),
-        sk.TwoViews(16, blur=True, jit=False),
+        sk.TwoViews(24, blur=True, jit=False),
     )
     model.compile(sk.LARS(0.1))
     model.fit(IMAGES, batch_size=4, epochs=2, verbose=0)  # statistics move
@@ -49,7 +49,7 @@ def test_an_export_gives_back_its_parts(simclr, exported):
     parts = sk.load(exported.parent)
     _check(parts, simclr)
     assert parts.settings == {"train_epochs": "2"}
-    assert parts.model.views.size == (16, 16)
+    assert parts.model.views.size == (24, 24)
 
 
 def test_a_keras_file_gives_the_same_parts(simclr, tmp_path):
@@ -60,7 +60,7 @@ def test_a_keras_file_gives_the_same_parts(simclr, tmp_path):
 
 
 def test_a_bare_encoder_is_its_own(tmp_path):
-    images = keras.Input((16, 16, 3))
+    images = keras.Input((24, 24, 3))
     x = keras.layers.Conv2D(4, 3, strides=2)(images)
     encoder = keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
     parts = sk.load(sk.export(encoder, tmp_path))
