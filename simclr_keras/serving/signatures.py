@@ -68,7 +68,10 @@ def save(directory, model, functions):
     tf.saved_model.save(module, str(directory), signatures=signatures)
     path = directory / CONFIG
     path.parent.mkdir(exist_ok=True)
-    config = keras.saving.serialize_keras_object(model)
+    try:
+        config = keras.saving.serialize_keras_object(model)
+    except (NotImplementedError, TypeError):
+        return signatures  # a class without `get_config`: to serve is enough
     path.write_text(json.dumps(config) + "\n", encoding="utf-8")
     return signatures
 
