@@ -48,7 +48,6 @@ setuptools.setup(
             "keras==2.15.0",
             "keras-cv==0.9.0",
             "numpy==1.26.4",
-            "onnx<1.17",  # later ones want a newer ml_dtypes
             "pillow==10.1.0",
             "scikit-learn==1.3.2",
             "tensorboard==2.15.2",
