@@ -48,6 +48,7 @@ setuptools.setup(
             "keras==2.15.0",
             "keras-cv==0.9.0",
             "numpy==1.26.4",
+            "onnx<1.17",  # later ones need a newer ml_dtypes and do not say so
             "pillow==10.1.0",
             "scikit-learn==1.3.2",
             "tensorboard==2.15.2",
