@@ -14,13 +14,47 @@ def define_flags(values):
     flags.DEFINE_string(
         "split", "train", "Split that is embedded.", flag_values=values
     )
+    flags.DEFINE_string(
+        "layer",
+        "h",
+        "What is written: h, z of a pre-training, or the output of a layer of"
+        " the encoder, such as block_group3, averaged over space.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "neighbors",
+        None,
+        "Draws neighbors.png: the images most similar to those of random:N"
+        " embedded ones, or to an image file.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "neighbors_k",
+        8,
+        "Neighbours of each query of --neighbors.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "map",
+        False,
+        "Draws map.png: up to 5,000 images in a plane by UMAP where it is"
+        " installed, else t-SNE, coloured by label.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "projector",
+        False,
+        "Writes up to 10,000 images for TensorBoard's embedding projector.",
+        flag_values=values,
+    )
 
 
 def run(settings):
-    """Embeds as the settings say; returns the path of the embeddings."""
-    from simclr_keras.commands import serving_stages
+    """Embeds as the settings say; returns the run directory's path."""
+    from simclr_keras.commands import embedding
 
-    return serving_stages.embed(settings)
+    return embedding.embed(settings)
 
 
 def main():

@@ -55,9 +55,9 @@ def define_flags(values):
 
 def run(settings):
     """Exports as the settings say; returns the version's folder."""
-    from simclr_keras.commands import serving_stages
+    from simclr_keras.commands import exporting
 
-    return serving_stages.export(settings)
+    return exporting.export(settings)
 
 
 def main():

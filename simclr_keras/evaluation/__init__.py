@@ -13,10 +13,13 @@ from simclr_keras.evaluation.logistic_regression import L2_VALUES
 from simclr_keras.evaluation.logistic_regression import L2Score
 from simclr_keras.evaluation.logistic_regression import LogisticRegressionResult
 from simclr_keras.evaluation.logistic_regression import logistic_regression
+from simclr_keras.evaluation.neighbors import nearest
+from simclr_keras.evaluation.plane import to_plane
 from simclr_keras.evaluation.report import markdown_table
 from simclr_keras.evaluation.report import percent
 from simclr_keras.evaluation.representation import RepresentationQuality
 from simclr_keras.evaluation.representation import representation_quality
+from simclr_keras.evaluation.rows_file import RowsFile
 
 __all__ = [
     "L2_VALUES",
@@ -26,6 +29,7 @@ __all__ = [
     "LinearAccuracy",
     "LogisticRegressionResult",
     "RepresentationQuality",
+    "RowsFile",
     "extract",
     "knn_accuracy",
     "knn_predict",
@@ -33,9 +37,11 @@ __all__ = [
     "logistic_regression",
     "markdown_table",
     "mean_per_class_accuracy",
+    "nearest",
     "percent",
     "pixel_features",
     "representation_quality",
     "standardize",
+    "to_plane",
     "top_k_accuracy",
 ]

@@ -40,18 +40,11 @@ class Extractor:
 
     def __call__(self, dataset, verbose=False):
         """Runs over a data set; see `extract`."""
-        image_spec, labelled = _check_dataset(dataset)
-        # An open batch dimension: the last, smaller batch is no new trace.
-        run = self._run.get_concrete_function(
-            tf.TensorSpec([None, *image_spec.shape[1:]], image_spec.dtype)
-        )
         features, labels = [], []
         bar = _progress_bar(dataset) if verbose else None
-        for batch in dataset:
-            images = batch[0] if isinstance(batch, tuple) else batch
-            features.append(tf.nest.map_structure(_numpy, run(images)))
-            if labelled:
-                labels.append(np.asarray(batch[1], dtype=np.int64))
+        for batch, y in self.batches(dataset):
+            features.append(batch)
+            labels.append(y)
             if bar is not None:
                 bar.add(1)
         if not features:
@@ -61,7 +54,26 @@ class Extractor:
         if bar is not None and bar.target is None:
             bar.update(len(features), finalize=True)
         joined = tf.nest.map_structure(lambda *x: np.concatenate(x), *features)
+        labelled = labels[0] is not None
         return joined, np.concatenate(labels) if labelled else None
+
+    def batches(self, dataset):
+        """Yields features and labels batch by batch, as `extract` joins them.
+
+        Args:
+            dataset: see `extract`.
+        """
+        image_spec, labelled = _check_dataset(dataset)
+        # An open batch dimension: the last, smaller batch is no new trace.
+        run = self._run.get_concrete_function(
+            tf.TensorSpec([None, *image_spec.shape[1:]], image_spec.dtype)
+        )
+        for batch in dataset:
+            images = batch[0] if isinstance(batch, tuple) else batch
+            labels = None
+            if labelled:
+                labels = np.asarray(batch[1], dtype=np.int64)
+            yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
         images = batches.to_float(images)

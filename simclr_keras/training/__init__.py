@@ -3,6 +3,7 @@
 from simclr_keras.training.callbacks import callbacks
 from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.checkpointing import register_classes
+from simclr_keras.training.pictures import write_png
 from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.strategy import choose as choose_strategy
 
@@ -12,4 +13,5 @@ __all__ = [
     "choose_strategy",
     "load_model",
     "register_classes",
+    "write_png",
 ]

@@ -20,9 +20,13 @@ _FREE = (
     "jit",  # rounds otherwise, as another number of devices does
     "keep_checkpoint_max",
     "logical_cpus",
+    "map",
     "model_dir",
+    "neighbors",
+    "neighbors_k",
     "preview_views",
     "profile_steps",
+    "projector",
     "strategy",
     "tpu_name",
     "tpu_zone",
@@ -87,7 +91,8 @@ class RunDirectory:
 
     def _begun(self):
         """Whether there is anything that other settings would spoil."""
-        made = (self.results, self.metrics, self.path / "embeddings.npy")
+        rows = self.path / "embeddings.npy.rows"
+        made = (self.results, self.metrics, rows)
         return self.checkpoints.exists() or any(p.exists() for p in made)
 
     def finished(self):

@@ -1,51 +1,14 @@
-"""The stages of `simclr-embed` and `simclr-export`."""
+"""The stage of `simclr-export`."""
 
-import csv
-
-import numpy as np
-
-from simclr_keras import data
-from simclr_keras import evaluation
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras import training
-from simclr_keras.commands import build
 from simclr_keras.commands import classifying
 
 # Results that tell of the images, not of the model.
 _OF_DATA = ("dataset", "train_images", "labelled_images", "test_images")
 # Flags that tell where things lay on the machine of the training.
 _PLACES = ("model_dir", "data_dir", "cache_dir", "checkpoint")
-
-
-def embed(settings):
-    """Writes `embeddings.npy` and `index.csv`; returns their directory."""
-    place = build.set_up(settings)
-    source = build.open_source(settings, settings.split)
-    model = classifying.load_pretrained(settings)
-    size = build.image_size(
-        settings, source, classifying.pretrained_size(model)
-    )
-    run, _ = build.run_directory(settings, place)
-    if (run.path / "index.csv").exists():
-        print(f"Finished already: {run.path}")
-        return run.path
-    h, _ = evaluation.extract(
-        getattr(model, "encoder", model),
-        build.evaluation_data(
-            source, size, settings.eval_batch_size, labelled=False
-        ),
-        verbose=settings.verbose,
-    )
-    np.save(run.path / "embeddings.npy", h)
-    with open(run.path / "index.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "id", "label"])
-        labels = data.read_labels(source) if source.has_labels else None
-        for row, name in enumerate(source.ids):
-            writer.writerow([row, name, "" if labels is None else labels[row]])
-    print(f"{h.shape[0]} embeddings of {h.shape[1]} numbers: {run.path}")
-    return run.path
 
 
 def export(settings):

@@ -1,0 +1,55 @@
+"""Many features -> points of a plane that keep their neighbours."""
+
+import importlib.util
+
+import numpy as np
+
+from simclr_keras.evaluation.features import check_features
+
+_COLUMNS = 50  # that are left of wide features
+
+
+def to_plane(h, *, method="auto", seed=0):
+    """Maps features to two dimensions.
+
+    Args:
+        h: float `[n, C]`, n at least 4.
+        method: "umap", which must be installed; "tsne"; or "auto" (default):
+            UMAP where it is installed, else t-SNE.
+        seed: of what is random in it. Default 0.
+
+    Returns:
+        Pair of float32 `[n, 2]` and the name of the method that was used.
+
+    Raises:
+        ValueError: an argument is out of its range.
+        ImportError: UMAP is asked for and not installed.
+
+    References:
+        van der Maaten and Hinton 2008, "Visualizing Data using t-SNE"; McInnes
+        et al. 2018, arXiv 1802.03426.
+    """
+    h, _ = check_features("h", h)
+    if len(h) < 4:
+        raise ValueError(f"h must have at least 4 rows. Received: {len(h)}")
+    if method not in ("auto", "umap", "tsne"):
+        raise ValueError(
+            f"method must be auto, umap or tsne. Received: {method!r}"
+        )
+    if method == "auto":
+        there = importlib.util.find_spec("umap") is not None
+        method = "umap" if there else "tsne"
+    if method == "umap":
+        import umap
+
+        reducer = umap.UMAP(metric="cosine", random_state=seed)
+        return np.asarray(reducer.fit_transform(h), np.float32), method
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    columns = min(_COLUMNS, *h.shape)
+    reduced = PCA(columns, random_state=seed).fit_transform(h)
+    tsne = TSNE(
+        perplexity=min(30.0, (len(h) - 1) / 3), init="pca", random_state=seed
+    )
+    return tsne.fit_transform(reduced).astype(np.float32), method
