@@ -1,6 +1,7 @@
 """The stage of `simclr-embed`: images to rows on the disk."""
 
 import csv
+import re
 import time
 
 import keras
@@ -89,10 +90,10 @@ def layer_of(model, layer):
         part = keras.Model(encoder.input, encoder.get_layer(layer).output)
     except (AttributeError, ValueError) as error:
         names = [each.name for each in getattr(encoder, "layers", ())]
-        groups = [name for name in names if name.startswith("block_group")]
+        groups = [n for n in names if re.fullmatch(r"block_group\d+", n)]
         raise ValueError(
             "--layer must be h, z or a layer of the encoder, such as"
-            f" {', '.join(groups[-2:]) or 'one that summary() lists'}."
+            f" {', '.join(groups) or 'one that summary() lists'}."
             f" Received: --layer={layer}"
         ) from error
     return lambda images: fitting.pooled(part(images, training=False))

@@ -11,6 +11,7 @@ from simclr_keras import evaluation
 from simclr_keras import training
 from simclr_keras import views
 from simclr_keras.commands import build
+from simclr_keras.data import decoding
 from simclr_keras.evaluation import pictures
 
 _RANDOM = "random:"
@@ -75,7 +76,7 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         chosen = np.sort(rng.choice(len(bank), count, replace=False))
         queries = np.asarray(bank[chosen])
     else:
-        image = data.decode(tf.io.read_file(asked))[tf.newaxis]
+        image = decoding.decode(tf.io.read_file(asked))[tf.newaxis]
         queries = np.asarray(function(views.CenterCrop(size)(image)))
     # A query that is in the bank finds itself: one more, and without it.
     rows, _ = evaluation.nearest(queries, bank, min(k + own, len(bank)))

@@ -1,0 +1,176 @@
+"""simclr-embed: killed and resumed, of several layers, and what it draws."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import simclr_keras as sk
+from simclr_keras import data
+from simclr_keras.commands import cli
+from simclr_keras.commands import embed
+
+SPLIT = "test[:300]"
+
+
+@pytest.fixture(autouse=True)
+def _default_policy():
+    yield
+    keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A small model, untrained; what it knows does not matter here."""
+    keras.utils.set_random_seed(0)
+    model = sk.SimCLR(
+        sk.TinyResNet((8, 16)),
+        sk.ProjectionHead(num_layers=2, out_dim=6),
+        sk.TwoViews(32),
+    )
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
+
+
+def _arguments(checkpoint, directory, *more):
+    return [
+        f"--checkpoint={checkpoint}",
+        f"--model_dir={directory}",
+        f"--split={SPLIT}",
+        "--eval_batch_size=8",
+        "--precision=float32",
+        "--verbose=0",
+        *more,
+    ]
+
+
+def _run(*arguments):
+    return embed.run(cli.parse(embed.define_flags, _arguments(*arguments)))
+
+
+def test_layers(checkpoint, tmp_path):
+    """Each as the model itself gives it."""
+    images = data.open_source("shapes", SPLIT).images
+    model = sk.load(checkpoint).model
+    outputs = model(images, training=False)
+    encoder = model.encoder
+    group = encoder.outputs_of(["block_group1"])
+    found = {
+        name: np.load(
+            _run(checkpoint, tmp_path / name, f"--layer={name}")
+            / "embeddings.npy"
+        )
+        for name in ("h", "z", "block_group1")
+    }
+    np.testing.assert_allclose(found["h"], outputs["h"], atol=1e-5)
+    np.testing.assert_allclose(found["z"], outputs["z"], atol=1e-5)
+    features = group(images / np.float32(255), training=False)
+    features = features[0] if isinstance(features, list) else features
+    np.testing.assert_allclose(
+        found["block_group1"], tf.reduce_mean(features, (1, 2)), atol=1e-5
+    )
+    with pytest.raises(ValueError, match="block_group1, block_group2"):
+        _run(checkpoint, tmp_path / "no", "--layer=block_group7")
+    assert not (tmp_path / "no").exists()
+
+
+SLOWLY = """
+import sys, time
+from simclr_keras.commands import cli, embed, embedding
+from simclr_keras.evaluation import RowsFile
+
+embedding._SAVE_SECONDS = 0.0
+append = RowsFile.append
+
+def slowly(self, rows):
+    append(self, rows)
+    time.sleep(0.1)
+
+RowsFile.append = slowly
+embed.run(cli.parse(embed.define_flags, sys.argv[1:]))
+"""
+
+
+def test_killed_and_resumed(checkpoint, tmp_path, capsys):
+    """Ends with the same bits, in the order of its index."""
+    whole = _run(checkpoint, tmp_path / "whole")
+    cut = tmp_path / "cut"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, *_arguments(checkpoint, cut)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    notes = cut / "embeddings.npy.rows"
+    end = time.monotonic() + 120
+    while not notes.exists() or int(notes.read_text() or 0) < 24:
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (cut / "embeddings.npy").exists()
+    capsys.readouterr()
+    _run(checkpoint, cut)
+    begun = int(capsys.readouterr().out.split("behind ")[1].split()[0])
+    assert 24 <= begun < 300
+    for name in ("embeddings.npy", "index.csv", "results.json"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    rows = list(csv.DictReader((cut / "index.csv").open()))
+    source = data.open_source("shapes", SPLIT)
+    assert [int(row["label"]) for row in rows] == source.labels.tolist()
+    assert [row["id"] for row in rows] == source.ids
+
+
+def test_what_is_drawn(checkpoint, tmp_path, capsys):
+    """Of a run that has ended, without embedding anew."""
+    path = _run(checkpoint, tmp_path / "run")
+    written = (path / "embeddings.npy").stat().st_mtime_ns
+    source = data.open_source("shapes", SPLIT)
+    query = tmp_path / "query.png"
+    Image.fromarray(source.images[17]).save(query)
+    _run(checkpoint, path, f"--neighbors={query}", "--neighbors_k=3")
+    with Image.open(path / "neighbors.png") as picture:
+        grid = np.asarray(picture)
+    # 32 pixels, twice; 3 of frame, 4 white: the query is its own neighbour.
+    cells = [grid[7:71, left : left + 64] for left in (7, 78 + 12 + 7)]
+    assert np.abs(cells[0].astype(int) - cells[1].astype(int)).max() <= 1
+    _run(checkpoint, path, "--neighbors=random:5", "--map", "--projector")
+    said = capsys.readouterr().out
+    assert "Of the class of their query" in said
+    with Image.open(path / "neighbors.png") as picture:
+        assert picture.size == (9 * 78 + 12, 5 * 78)
+    with Image.open(path / "map.png") as picture:
+        assert picture.size == (1120, 900)
+    assert len(list(csv.reader((path / "map.csv").open()))) == 301
+    folder = path / "tensorboard" / "projector"
+    tensors = np.loadtxt(folder / "tensors.tsv", delimiter="\t")
+    h = np.load(path / "embeddings.npy")
+    np.testing.assert_allclose(tensors, h, rtol=1e-5, atol=1e-6)
+    lines = (folder / "metadata.tsv").read_text().splitlines()
+    assert lines[0] == "id\tlabel" and len(lines) == 301
+    assert lines[1].split("\t")[1] == source.class_names[source.labels[0]]
+    with Image.open(folder / "sprite.png") as sprite:
+        pixels = sprite.size[0] // 18
+    assert sprite.size == (18 * pixels,) * 2
+    assert (
+        f"single_image_dim: {pixels}"
+        in (folder / "projector_config.pbtxt").read_text()
+    )
+    assert (path / "embeddings.npy").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    "flag", ["--neighbors=nothing.jpg", "--neighbors=random:0"]
+)
+def test_wrong_queries_are_refused_first(checkpoint, tmp_path, flag):
+    with pytest.raises(ValueError, match="--neighbors"):
+        _run(checkpoint, tmp_path / "run", flag)
+    assert not (tmp_path / "run").exists()
