@@ -109,9 +109,9 @@ def test_map_of_two_clusters():
     h[30:] += 20
     points, method = evaluation.to_plane(h, method="tsne")
     assert method == "tsne" and points.shape == (60, 2)
-    centres = points[:30].mean(axis=0), points[30:].mean(axis=0)
-    spread = max(points[:30].std(), points[30:].std())
-    assert np.linalg.norm(centres[0] - centres[1]) > 3 * spread
+    centres = np.stack([points[:30].mean(axis=0), points[30:].mean(axis=0)])
+    distances = np.linalg.norm(points[:, np.newaxis] - centres, axis=2)
+    np.testing.assert_array_equal(distances.argmin(axis=1), [0] * 30 + [1] * 30)
     picture = pictures.map_picture(points, [0] * 30 + [1] * 30, ["a", "b"])
     assert picture.shape == (900, 1120, 3)
     colors = {tuple(c) for c in picture[:, :900].reshape(-1, 3)}
