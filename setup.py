@@ -5,7 +5,14 @@ import pathlib
 import setuptools
 
 HERE = pathlib.Path(__file__).parent
-COMMANDS = ("pretrain", "linear_eval", "finetune", "embed", "export")
+COMMANDS = (
+    "pretrain",
+    "linear_eval",
+    "finetune",
+    "embed",
+    "export",
+    "report",
+)
 
 setuptools.setup(
     name="simclr_keras",

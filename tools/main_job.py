@@ -8,10 +8,12 @@ import time
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras.commands import cli
+from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands import report
 
 RECIPES = pathlib.Path("flags/shapes")
 
@@ -44,8 +46,18 @@ def main(arguments):
                 extra,
             )["accuracy"]
     best = directory / _slug("10pct fine-tuned")
-    if not (best / "export").exists():
-        export.run(cli.parse(export.define_flags, [f"--checkpoint={best}"]))
+    if not list((best / "export").glob("[0-9]*")):
+        _run(export, f"--checkpoint={best}")
+    print("\n=== embeddings", flush=True)
+    _run(
+        embed,
+        f"--checkpoint={directory / 'pretrain'}",
+        f"--model_dir={directory / 'embeddings'}",
+        "--split=test",
+        "--neighbors=random:8",
+        "--map",
+    )
+    _run(report, f"--model_dir={directory / 'pretrain'}")
     _report(directory, run, linear, few, time.perf_counter() - started)
 
 
@@ -55,11 +67,16 @@ def _slug(name):
 
 def _stage(command, recipe, directory, extra):
     print(f"\n=== {directory.name}", flush=True)
-    flags = [f"--flagfile={RECIPES / recipe}.flags", *extra]
-    settings = cli.parse(
-        command.define_flags, [*flags, f"--model_dir={directory}"]
+    return _run(
+        command,
+        f"--flagfile={RECIPES / recipe}.flags",
+        *extra,
+        f"--model_dir={directory}",
     )
-    return command.run(settings)
+
+
+def _run(command, *arguments):
+    return command.run(cli.parse(command.define_flags, arguments))
 
 
 def _evaluate(command, recipe, directory, name, extra):
@@ -106,9 +123,10 @@ def _report(directory, run, linear, few, seconds):
 Both columns train with the same augmentations. {seconds / 60:.1f} minutes.
 
 Run directory   {directory}
+Report          {directory}/pretrain/report.html
 View pairs      {directory}/pretrain/views.png
 TensorBoard     .venv/bin/tensorboard --logdir {directory}
-SavedModel      {directory}/{_slug("10pct fine-tuned")}/export
+SavedModel      {directory}/{_slug("10pct fine-tuned")}/export/1
 
 What colour distortion does: tools/quickstart --color_jitter_strength=0
 Your own photographs:        .venv/bin/simclr-pretrain \\

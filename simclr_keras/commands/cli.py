@@ -9,12 +9,13 @@ import types
 from absl import flags
 
 
-def parse(define, argv):
+def parse(define, argv, positional=None):
     """Settings of a command line.
 
     Args:
         define: function that defines the command's flags on a `FlagValues`.
         argv: the command line without the program's name.
+        positional: name of a flag that may be given without its name.
 
     Returns:
         Namespace of the flags' values, with `flags_text`: one
@@ -25,6 +26,8 @@ def parse(define, argv):
     """
     values = _flag_values(define)
     rest = values(["simclr", *argv])[1:]
+    if positional and len(rest) == 1 and values[positional].value is None:
+        values[positional].value = rest.pop()
     if rest:
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
     settings = types.SimpleNamespace(**values.flag_values_dict())
@@ -64,20 +67,21 @@ def _text(value):
     return str(value)
 
 
-def start(define, run, description):
+def start(define, run, description, positional=None):
     """Runs a command with the arguments of the process.
 
     Args:
         define: function that defines its flags on a `FlagValues`.
         run: function of the settings.
         description: what the command does, for `--help`.
+        positional: see `parse`.
     """
     started = time.monotonic()
     if {"--help", "-help", "-h"} & set(sys.argv[1:]):
         print(f"{description}\n\n{_help(define)}")
         return
     try:
-        settings = parse(define, sys.argv[1:])
+        settings = parse(define, sys.argv[1:], positional)
     except (flags.Error, OSError) as error:
         program = pathlib.Path(sys.argv[0]).name
         sys.exit(f"{program}: {error}\n{program} --help lists the flags.")

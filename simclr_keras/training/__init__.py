@@ -5,6 +5,7 @@ from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.checkpointing import register_classes
 from simclr_keras.training.pictures import write_png
 from simclr_keras.training.run_directory import RunDirectory
+from simclr_keras.training.run_directory import write_whole
 from simclr_keras.training.strategy import choose as choose_strategy
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "load_model",
     "register_classes",
     "write_png",
+    "write_whole",
 ]
