@@ -115,14 +115,16 @@ def _evaluations(run, related):
         settings = each.settings()
         figures = {k: v for k, v in results.items() if k not in _SETTINGS}
         for name, value in figures.items():
-            shown = f"{value:.2%}" if isinstance(value, float) else value
+            if isinstance(value, float):
+                part = "accuracy" in name or name == "top5"
+                value = f"{value:.2%}" if part else f"{value:.4g}"
             rows.append(
                 [
                     each.path.name,
                     results.get("labelled_images"),
                     "scratch" if settings.get("from_scratch") == "true" else "",
                     name,
-                    shown,
+                    value,
                 ]
             )
     pixels = run.path.resolve().parent / _PIXELS

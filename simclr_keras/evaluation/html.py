@@ -130,7 +130,7 @@ def chart(title, series, x_name, width=480, height=260):
             f'<line x1="{left}" x2="{width - right}" y1="{up:.1f}"'
             f' y2="{up:.1f}" stroke="#ddd"/>'
             f'<text x="{left - 6}" y="{up + 4:.1f}" text-anchor="end">'
-            f"{y:.4g}</text>"
+            f"{y:.3g}</text>"
             f'<text x="{across:.1f}" y="{height - bottom + 16}"'
             f' text-anchor="middle">{x:.4g}</text>'
         )

@@ -70,7 +70,7 @@ def runs(tmp_path):
     )
     run.metrics.write_text(ROWS)
     (run.path / "views.png").write_bytes(PNG)
-    results = {"labelled_images": 100, "accuracy": 0.625}
+    results = {"labelled_images": 100, "accuracy": 0.625, "loss": 1.3177}
     _run(tmp_path / "linear", {"checkpoint": run.path}, results)
     scratch = {"checkpoint": "pre", "from_scratch": "true"}
     _run(tmp_path / "scratch", scratch, {**results, "accuracy": 0.375})
@@ -93,6 +93,7 @@ def test_page_says_what_the_files_say(runs):
     assert ["knn_accuracy", "0.5"] in rows
     assert ["pre", "", "", "knn_accuracy", "50.00%"] in rows
     assert ["linear", "100", "", "accuracy", "62.50%"] in rows
+    assert ["linear", "100", "", "loss", "1.318"] in rows
     assert ["scratch", "100", "scratch", "accuracy", "37.50%"] in rows
     assert ["raw_pixels", "", "", "accuracy", "20.00%"] in rows
     assert ["seconds", "12.5"] in rows
