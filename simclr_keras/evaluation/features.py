@@ -46,6 +46,13 @@ def check_features(name, features, labels=None, width=None):
     return features, labels.astype(np.int64)
 
 
+def unit_rows(features):
+    """Rows scaled to length 1, float32; zeros stay."""
+    features = np.asarray(features, np.float32)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(lengths, 1e-12)
+
+
 def check_train_and_test(train_h, train_y, test_h, test_y):
     """`check_features` of a training and a test set that belong together.
 

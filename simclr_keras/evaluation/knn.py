@@ -11,6 +11,7 @@ from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.features import check_features
 from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import columns_of
+from simclr_keras.evaluation.features import unit_rows
 
 # Similarities that are held at a time: 256 MB of float32.
 _BLOCK_CELLS = 2**26
@@ -195,11 +196,11 @@ def _votes(train_h, train_y, test_h, k, temperature, block_size):
             f" block_size={block_size!r}"
         )
     classes, columns = np.unique(train_y, return_inverse=True)
-    bank = tf.constant(_unit_rows(train_h))  # [n, C]
+    bank = tf.constant(unit_rows(train_h))  # [n, C]
     columns = tf.constant(columns, tf.int32)
     votes = []
     for start in range(0, len(test_h), block_size):
-        rows = _unit_rows(test_h[start : start + block_size])
+        rows = unit_rows(test_h[start : start + block_size])
         block = _block_votes(
             bank, columns, tf.constant(rows), k, temperature, len(classes)
         )
@@ -223,11 +224,6 @@ def _block_votes(bank, columns, rows, k, temperature, class_count):
         class_count * tf.shape(rows)[0],
     )
     return tf.reshape(votes, [-1, class_count])
-
-
-def _unit_rows(features):
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(norms, 1e-12)
 
 
 def _check_vote(k, temperature):

@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 
 from simclr_keras.evaluation.features import check_features
+from simclr_keras.evaluation.features import unit_rows
 
 # Similarities that are held at a time: 64 MB of float32.
 _BLOCK_CELLS = 2**24
@@ -48,7 +49,7 @@ def nearest(queries, bank, k, *, library="auto"):
         raise ValueError(
             f"library must be auto, numpy or faiss. Received: {library!r}"
         )
-    queries = unit(queries)
+    queries = unit_rows(queries)
     if library == "auto":
         there = importlib.util.find_spec("faiss") is not None
         mapped = isinstance(bank, np.memmap)
@@ -57,18 +58,11 @@ def nearest(queries, bank, k, *, library="auto"):
     return search(queries, bank, int(k))
 
 
-def unit(rows):
-    """Rows scaled to length 1, float32; zeros stay."""
-    rows = np.asarray(rows, np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(lengths, 1e-12)
-
-
 def _by_faiss(queries, bank, k):
     import faiss
 
     index = faiss.IndexFlatIP(bank.shape[1])
-    index.add(unit(bank))
+    index.add(unit_rows(bank))
     similarities, rows = index.search(queries, k)
     return rows, similarities
 
@@ -78,7 +72,7 @@ def _by_blocks(queries, bank, k):
     best = np.zeros((len(queries), 0), np.float32)
     size = max(k, _BLOCK_CELLS // max(len(queries), bank.shape[1]))
     for start in range(0, len(bank), size):
-        found = queries @ unit(bank[start : start + size]).T
+        found = queries @ unit_rows(bank[start : start + size]).T
         places = np.arange(start, start + found.shape[1])
         best = np.concatenate([best, found], axis=1)
         rows = np.concatenate(

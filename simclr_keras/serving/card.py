@@ -5,6 +5,7 @@ import json
 import keras
 import tensorflow as tf
 
+from simclr_keras.evaluation import markdown_table
 from simclr_keras.serving.signatures import inputs_of
 
 JSON, TEXT = "model_card.json", "README.md"
@@ -87,7 +88,7 @@ def _text(card):
         f" {height} x {width} pixels; batch normalisation uses its moving"
         " statistics, and nothing is random. An embedding has"
         f" {card['embedding_size']} numbers.",
-        "\n".join(_signatures(card["signatures"])),
+        _signatures(card["signatures"]),
     ]
     if names is not None:
         parts += [f"## {len(names)} classes", ", ".join(names)]
@@ -98,17 +99,20 @@ def _text(card):
 
 
 def _signatures(signatures):
-    yield "| signature | inputs | outputs |"
-    yield "| --- | --- | --- |"
-    for name, each in signatures.items():
-        cells = [
-            ", ".join(
-                f"`{key}` {spec['dtype']} {_shape(spec['shape'])}"
-                for key, spec in each[side].items()
-            )
-            for side in ("inputs", "outputs")
+    rows = [
+        [
+            f"`{name}`",
+            *(
+                ", ".join(
+                    f"`{key}` {spec['dtype']} {_shape(spec['shape'])}"
+                    for key, spec in each[side].items()
+                )
+                for side in ("inputs", "outputs")
+            ),
         ]
-        yield f"| `{name}` | {cells[0]} | {cells[1]} |"
+        for name, each in signatures.items()
+    ]
+    return markdown_table(rows, ["signature", "inputs", "outputs"])
 
 
 def _shape(sides):

@@ -91,9 +91,9 @@ class RunDirectory:
 
     def _begun(self):
         """Whether there is anything that other settings would spoil."""
-        rows = self.path / "embeddings.npy.rows"
-        made = (self.results, self.metrics, rows)
-        return self.checkpoints.exists() or any(p.exists() for p in made)
+        rows = self.path / "embeddings.npy"
+        made = (self.results, self.metrics, rows, f"{rows}.rows")
+        return self.checkpoints.exists() or any(map(os.path.exists, made))
 
     def finished(self):
         """The results of the run where it has ended, else None."""
