@@ -27,6 +27,7 @@ setuptools.setup(
     # The lower bounds are the versions that the tf215 lane is tested with.
     install_requires=[
         "absl-py>=1.4",
+        "h5py>=3.10",
         "importlib_resources>=6.1",  # tensorflow-datasets uses it undeclared
         "keras>=2.15",
         "numpy>=1.26",
@@ -40,7 +41,9 @@ setuptools.setup(
     extras_require={
         "keras-cv": ["keras-cv>=0.9"],
         "onnx": ["tf2onnx>=1.16"],
+        "search": ["faiss-cpu>=1.8", "umap-learn>=0.5.5"],
         "test": [
+            "faiss-cpu>=1.8",
             "keras-cv>=0.9",
             "onnxruntime>=1.19",
             "pytest>=8",

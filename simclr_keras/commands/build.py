@@ -147,12 +147,17 @@ def cached(settings, source, passes):
     )
 
 
-def image_size(settings, source, checkpoint_size=None):
+def image_size(settings, source=None, checkpoint_size=None):
     """Side of the network's input in pixels."""
     if settings.image_size:
         return settings.image_size
     if checkpoint_size:
         return checkpoint_size
+    if source is None:
+        raise ValueError(
+            "--image_size must be given: the model does not say on which size"
+            " it was trained. Received: --image_size=0"
+        )
     shape = source.image_shape
     if shape is not None and shape[0] == shape[1] <= 64:
         return shape[0]

@@ -9,8 +9,8 @@ from simclr_keras import compat
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import models
-from simclr_keras import serving
 from simclr_keras.commands import build
+from simclr_keras.commands import loading
 from simclr_keras.commands import timing
 
 # In a classifier's run directory, one name a line; the export takes it over.
@@ -49,8 +49,9 @@ def _run(settings, freeze):
     if freeze is not None:
         place.check_batch(batch)
         build.check_steps(settings, source.num_examples)
-    pretrained = load_pretrained(settings)
-    size = build.image_size(settings, source, pretrained_size(pretrained))
+    pretrained = loading.pretrained(settings, source)
+    size = loading.trained_size(pretrained)
+    size = build.image_size(settings, source, size)
     run_directory, finished = build.run_directory(settings, place)
     if finished is not None:
         return finished
@@ -90,36 +91,6 @@ def _labelled(source):
             " each class."
         )
     return source
-
-
-def load_pretrained(settings):
-    """The model of `--checkpoint`, with fresh weights for `--from_scratch`."""
-    if not settings.checkpoint:
-        raise ValueError(
-            "--checkpoint must name a pre-training's run directory, a"
-            " checkpoint in it, a .keras file or an export. Received: nothing"
-        )
-    model = serving.load(settings.checkpoint).model
-    if not isinstance(model, models.SimCLR):
-        return model
-    # Made anew: in the precision of this command, not of the pre-training.
-    keras.utils.set_random_seed(getattr(settings, "seed", 0))
-    config = model.get_config()
-    for part in ("encoder", "projection_head"):
-        arguments = config[part]["config"]
-        if "dtype" in arguments:
-            arguments["dtype"] = compat.dtype_policy_name()
-    made = models.SimCLR.from_config(config)
-    if not getattr(settings, "from_scratch", False):
-        made.set_weights(model.get_weights())
-    return made
-
-
-def pretrained_size(model):
-    """Image size (pixels) that a loaded model was trained on, or None."""
-    if isinstance(model, models.SimCLR):
-        return getattr(model.views, "size", (None,))[0]
-    return getattr(model, "image_size", None)
 
 
 def _classifier(settings, pretrained, source, size, freeze):

@@ -3,14 +3,16 @@
 from absl import flags
 
 from simclr_keras.commands import cli
-from simclr_keras.commands import shared_flags
+from simclr_keras.commands import data_flags
+from simclr_keras.commands import model_flags
+from simclr_keras.commands import run_flags
 
 
 def define_flags(values):
     """Defines the flags of `simclr-embed`."""
-    shared_flags.define_run(values)
-    shared_flags.define_data(values)
-    shared_flags.define_checkpoint(values)
+    run_flags.define_run(values)
+    data_flags.define_data(values)
+    model_flags.define_checkpoint(values)
     flags.DEFINE_string(
         "split", "train", "Split that is embedded.", flag_values=values
     )

@@ -10,7 +10,7 @@ import numpy as np
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras.commands import build
-from simclr_keras.commands import classifying
+from simclr_keras.commands import loading
 from simclr_keras.commands import showing
 from simclr_keras.models import fitting
 
@@ -22,10 +22,8 @@ def embed(settings):
     showing.check(settings)
     place = build.set_up(settings)
     source = build.open_source(settings, settings.split)
-    model = classifying.load_pretrained(settings)
-    size = build.image_size(
-        settings, source, classifying.pretrained_size(model)
-    )
+    model = loading.pretrained(settings, source)
+    size = build.image_size(settings, source, loading.trained_size(model))
     function = layer_of(model, settings.layer)
     run, results = build.run_directory(settings, place)
     if results is None:

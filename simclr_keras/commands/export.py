@@ -3,12 +3,12 @@
 from absl import flags
 
 from simclr_keras.commands import cli
-from simclr_keras.commands import shared_flags
+from simclr_keras.commands import model_flags
 
 
 def define_flags(values):
     """Defines the flags of `simclr-export`."""
-    shared_flags.define_checkpoint(values)
+    model_flags.define_checkpoint(values)
     flags.DEFINE_string(
         "export_dir",
         None,

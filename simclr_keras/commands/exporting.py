@@ -3,7 +3,9 @@
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras import training
+from simclr_keras.commands import build
 from simclr_keras.commands import classifying
+from simclr_keras.commands import loading
 
 # Results that tell of the images, not of the model.
 _OF_DATA = ("dataset", "train_images", "labelled_images", "test_images")
@@ -13,19 +15,14 @@ _PLACES = ("model_dir", "data_dir", "cache_dir", "checkpoint")
 
 def export(settings):
     """Writes a version of the SavedModel; returns its folder."""
-    model = classifying.load_pretrained(settings)
+    model = loading.pretrained(settings)
     run = training.RunDirectory(settings.checkpoint)
     if not settings.export_dir and not run.checkpoints.is_dir():
         raise ValueError(
             "--export_dir must name a directory where --checkpoint is not a"
             f" run directory. Received: --checkpoint={settings.checkpoint}"
         )
-    size = settings.image_size or classifying.pretrained_size(model)
-    if not size:
-        raise ValueError(
-            "--image_size must be given: the model does not say on which size"
-            " it was trained. Received: --image_size=0"
-        )
+    size = build.image_size(settings, None, loading.trained_size(model))
     onnx = settings.format == "onnx"
     names = settings.class_names or None
     if names is None and isinstance(model, models.Classifier):

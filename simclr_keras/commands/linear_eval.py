@@ -3,19 +3,21 @@
 from absl import flags
 
 from simclr_keras.commands import cli
-from simclr_keras.commands import shared_flags
+from simclr_keras.commands import data_flags
+from simclr_keras.commands import model_flags
+from simclr_keras.commands import run_flags
 
 
 def define_flags(values):
     """Defines the flags of `simclr-linear-eval`."""
-    shared_flags.define_run(values)
-    shared_flags.define_strategy(values)
-    shared_flags.define_logging(values)
-    shared_flags.define_speed(values)
-    shared_flags.define_data(values)
-    shared_flags.define_splits(values)
-    shared_flags.define_label_fraction(values)
-    shared_flags.define_optimization(
+    run_flags.define_run(values)
+    run_flags.define_strategy(values)
+    run_flags.define_logging(values)
+    run_flags.define_speed(values)
+    data_flags.define_data(values)
+    data_flags.define_splits(values)
+    data_flags.define_label_fraction(values)
+    model_flags.define_optimization(
         values,
         batch=256,
         epochs=90,
@@ -25,8 +27,8 @@ def define_flags(values):
         warmup=0.0,
     )
     values.set_default("nesterov", True)
-    shared_flags.define_views(values, color_strength=0.0)
-    shared_flags.define_checkpoint(values)
+    data_flags.define_views(values, color_strength=0.0)
+    model_flags.define_checkpoint(values)
     flags.DEFINE_boolean(
         "from_scratch",
         False,

@@ -3,19 +3,21 @@
 from absl import flags
 
 from simclr_keras.commands import cli
-from simclr_keras.commands import shared_flags
+from simclr_keras.commands import data_flags
+from simclr_keras.commands import model_flags
+from simclr_keras.commands import run_flags
 
 
 def define_flags(values):
     """Defines the flags of `simclr-pretrain`."""
-    shared_flags.define_run(values)
-    shared_flags.define_strategy(values)
-    shared_flags.define_logging(values)
-    shared_flags.define_speed(values)
-    shared_flags.define_data(values)
-    shared_flags.define_splits(values, eval_split=None)
-    shared_flags.define_network(values)
-    shared_flags.define_optimization(
+    run_flags.define_run(values)
+    run_flags.define_strategy(values)
+    run_flags.define_logging(values)
+    run_flags.define_speed(values)
+    data_flags.define_data(values)
+    data_flags.define_splits(values, eval_split=None)
+    model_flags.define_network(values)
+    model_flags.define_optimization(
         values,
         batch=512,
         epochs=100,
@@ -34,7 +36,7 @@ def define_flags(values):
         lower_bound=0,
         flag_values=values,
     )
-    shared_flags.define_views(values, color_strength=1.0)
+    data_flags.define_views(values, color_strength=1.0)
     _define_contrast(values)
     flags.DEFINE_boolean(
         "lineareval_while_pretraining",

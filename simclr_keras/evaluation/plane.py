@@ -42,7 +42,10 @@ def to_plane(h, *, method="auto", seed=0):
     if method == "umap":
         import umap
 
-        reducer = umap.UMAP(metric="cosine", random_state=seed)
+        # One thread, as a seed asks for: said, it warns of nothing.
+        reducer = umap.UMAP(
+            min(15, len(h) - 1), metric="cosine", random_state=seed, n_jobs=1
+        )
         return np.asarray(reducer.fit_transform(h), np.float32), method
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE

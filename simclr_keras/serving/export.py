@@ -1,5 +1,6 @@
 """Trained model -> SavedModel that plain TensorFlow loads and serves."""
 
+from simclr_keras import compat
 from simclr_keras.serving import card
 from simclr_keras.serving import onnx_file
 from simclr_keras.serving import signatures
@@ -49,7 +50,8 @@ def export(
         directory: local path that holds the versions; made where missing. Its
             name is the model's name on the card.
         format: "saved_model"; or "onnx", which writes `model.onnx` with the
-            signature `serving_default` and needs tf2onnx.
+            signature `serving_default`, needs tf2onnx, and takes models with
+            less than 2 GiB of weights.
         version: positive integer. Defaults to None: one more than the highest
             there, 1 in a new directory.
         class_names: K names in the order of the labels, for a classifier.
@@ -70,6 +72,7 @@ def export(
         ImportError: tf2onnx is needed and not installed.
         ValueError: the version exists already, or is no positive integer; the
             directory is a file; the image size is unknown or does not fit;
+            the model is too large for ONNX;
             class names do not fit the model; `about` has other entries.
 
     Example:
@@ -85,7 +88,7 @@ def export(
             f"format must be one of {', '.join(FORMATS)}. Received: {format!r}"
         )
     if format == "onnx":
-        onnx_file.check()
+        onnx_file.check(compat.weights_of(model))
     size = _image_size(model, image_size)
     crop = CenterCrop(size, crop_proportion=crop_proportion)
     functions = signatures.make(model, crop, class_names)

@@ -12,6 +12,7 @@ from simclr_keras import compat
 from simclr_keras import training
 from simclr_keras.serving import card
 from simclr_keras.serving import signatures
+from simclr_keras.serving import weights_file
 from simclr_keras.serving.versions import latest_version
 
 
@@ -20,8 +21,8 @@ class Loaded:
     """What `load` gives back.
 
     Attributes:
-        model: the whole `keras.Model`: a `SimCLR`, a `Classifier`, or the
-            encoder that was exported alone.
+        model: the whole `keras.Model`: a `SimCLR`, a `Classifier`, or an
+            encoder alone.
         encoder: `keras.Model` from images to h.
         projection_head: from h to z; None where the model has none.
         settings: dict of the flags that it was trained with, name -> string;
@@ -34,29 +35,42 @@ class Loaded:
     settings: dict
 
 
-def load(path):
+def load(path, encoder=None):
     """Loads a model that was trained or exported, to go on with it.
 
     Call it in the scope of a strategy to have it there.
 
     Args:
         path: a run directory, of which the newest intact checkpoint is taken;
-            a checkpoint in it; a `.keras` file; or an export: the folder of a
+            a checkpoint in it; a `.keras` file; an export: the folder of a
             version, or the directory of the versions, of which the highest is
-            taken.
+            taken; or a file of weights, `.weights.h5`, of an encoder or of a
+            model around one.
+        encoder: for a file of weights, which does not say of what they are:
+            `keras.Model` of that architecture. It is given its weights and
+            given back. Defaults to None, for all else.
 
     Returns:
         `Loaded`. A model is compiled as it was saved, that of an export not.
 
     Raises:
         ValueError: there is nothing of these at `path`; the export does not
-            hold its configuration.
+            hold its configuration; the weights are not those of `encoder`.
 
     Example:
 
         parts = sk.load("runs/cifar10")
         model = sk.Classifier(parts.encoder, num_classes=3)
+        parts = sk.load("r18.weights.h5", encoder=sk.ResNet(18))
     """
+    if weights_file.is_weights_file(path) != (encoder is not None):
+        raise ValueError(
+            "encoder must be given for a file of weights (.weights.h5), and for"
+            f" nothing else. Received: path={str(path)!r}, encoder={encoder}"
+        )
+    if encoder is not None:
+        weights_file.read(path, encoder)
+        return Loaded(encoder, encoder, None, {})
     training.register_classes()
     path = pathlib.Path(path)
     folder = _export(path)

@@ -47,7 +47,6 @@ def test_a_bank_on_the_disk(tmp_path):
 
 
 def test_faiss_finds_the_same():
-    pytest.importorskip("faiss")
     queries, bank = _rows(7, 0), _rows(90, 1)
     found = [
         evaluation.nearest(queries, bank, 6, library=library)

@@ -13,17 +13,11 @@ import onnxruntime
 import PIL.Image
 import pytest
 import tensorflow as tf
-from google.protobuf import descriptor_pb2
-from google.protobuf import descriptor_pool
-from google.protobuf import message_factory
-from tensorflow.core.framework import tensor_pb2
 
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras import views
-from simclr_keras.serving import warmup
-from simclr_keras.serving.versions import latest_version
-from simclr_keras.serving.versions import new_version
+from simclr_keras.serving import onnx_file
 
 SIZE = 48
 NAMES = ["cat", "dog", "Ärger"]
@@ -265,61 +259,6 @@ def test_classes_by_name(exported):
             assert value == plain[row][NAMES.index(name)]
 
 
-def _prediction_log():
-    """TensorFlow Serving's message that a warm-up record is.
-
-    Names and numbers of the fields are those of its apis/prediction_log.proto,
-    predict.proto and model.proto, as tensorflow-serving-api 2.21 has them.
-    """
-    kinds = descriptor_pb2.FieldDescriptorProto
-    one, many = kinds.LABEL_OPTIONAL, kinds.LABEL_REPEATED
-    messages = {
-        "ModelSpec": [("name", 1, one, str), ("signature_name", 3, one, str)],
-        # A map is written as a list of such entries.
-        "Entry": [("key", 1, one, str), ("value", 2, one, bytes)],
-        "PredictRequest": [
-            ("model_spec", 1, one, ".ModelSpec"),
-            ("inputs", 2, many, ".Entry"),
-        ],
-        "PredictLog": [("request", 1, one, ".PredictRequest")],
-        "PredictionLog": [("predict_log", 6, one, ".PredictLog")],
-    }
-    types = {str: kinds.TYPE_STRING, bytes: kinds.TYPE_BYTES}
-    file = descriptor_pb2.FileDescriptorProto(name="log.proto", syntax="proto3")
-    for message, fields in messages.items():
-        made = file.message_type.add(name=message)
-        for name, number, label, of in fields:
-            made.field.add(
-                name=name,
-                number=number,
-                label=label,
-                type=types.get(of, kinds.TYPE_MESSAGE),
-                type_name=None if of in types else of,
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    found = pool.FindMessageTypeByName("PredictionLog")
-    return message_factory.GetMessageClass(found)
-
-
-def test_warm_up_requests_are_answered(exported):
-    signatures = tf.saved_model.load(str(exported)).signatures
-    records = tf.data.TFRecordDataset(str(exported / warmup.FILE))
-    asked, message = [], _prediction_log()
-    for record in records.as_numpy_iterator():
-        log = message.FromString(record)
-        assert log.SerializeToString() == record  # no other field
-        request = log.predict_log.request
-        assert request.model_spec.name == "export"
-        (entry,) = request.inputs
-        tensor = tf.make_ndarray(tensor_pb2.TensorProto.FromString(entry.value))
-        name = request.model_spec.signature_name
-        outputs = signatures[name](**{entry.key: tf.constant(tensor)})
-        assert outputs["probabilities"].shape == (1, 3)
-        asked.append(name)
-    assert sorted(asked) == sorted(signatures)
-
-
 def test_saved_model_cli_gives_the_same(exported, classifier, tmp_path):
     images = _images(2, 60, 91, 3)
     np.save(tmp_path / "images.npy", images)
@@ -359,6 +298,15 @@ def test_onnx_gives_the_same(classifier, tmp_path):
         images = _images(*shape)
         served = session.run(names, {"images": images})
         _check(dict(zip(names, served)), _expected(classifier, images))
+
+
+def test_onnx_holds_only_so_much(classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_file, "_LIMIT", 1000)
+    with pytest.raises(ValueError, match="less than 1000 bytes .* bytes;"):
+        serving.export(
+            classifier, tmp_path / "x", format="onnx", image_size=SIZE
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_onnx_says_what_is_missing(classifier, tmp_path, monkeypatch):
@@ -428,38 +376,6 @@ def test_outputs_are_float32_under_mixed_precision(tmp_path):
     np.testing.assert_allclose(
         np.sum(outputs["probabilities"], axis=1), 1.0, atol=1e-6
     )
-
-
-def test_versions_are_counted_and_never_replaced(tmp_path):
-    encoder, directory = _encoder(32), tmp_path / "export"
-    (directory / "notes").mkdir(parents=True)
-    first = serving.export(encoder, directory)
-    assert first == directory / "1"
-    before = (first / "model_card.json").read_text()
-    with pytest.raises(ValueError, match="1 exists, and is not replaced"):
-        serving.export(encoder, directory, version=1, crop_proportion=0.5)
-    assert (first / "model_card.json").read_text() == before
-    assert serving.export(encoder, directory, version=9) == directory / "9"
-    assert serving.export(encoder, directory) == directory / "10"
-    assert latest_version(directory) == directory / "10"
-    names = {path.name for path in directory.iterdir()}
-    assert names == {"notes", "1", "9", "10"}
-    with pytest.raises(ValueError, match="versions of an exported model"):
-        latest_version(tmp_path)
-
-
-def test_a_failure_leaves_nothing_half_done(tmp_path):
-    directory = tmp_path / "export"
-    with pytest.raises(RuntimeError, match="on the way"):
-        with new_version(directory) as (fresh, _):
-            (fresh / "saved_model.pb").write_text("half")
-            raise RuntimeError("on the way")
-    assert not list(directory.iterdir())
-    with pytest.raises(ValueError, match="exists"):
-        with new_version(directory) as (fresh, final):
-            (final / "precious").mkdir(parents=True)  # by someone else
-    assert [path.name for path in directory.iterdir()] == ["1"]
-    assert (directory / "1" / "precious").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""A file of weights -> an encoder that has them."""
+
+import collections
+import pathlib
+import tempfile
+
+import h5py
+
+SUFFIX = ".weights.h5"
+
+
+def is_weights_file(path):
+    """Whether a path names a file of weights, there or not."""
+    return str(path).endswith(SUFFIX)
+
+
+def read(path, encoder):
+    """Puts the weights of a file into an encoder of the same architecture.
+
+    Args:
+        path: what `save_weights` of an encoder wrote, or of a model that has
+            one as its `encoder`, such as `SimCLR` and `Classifier`.
+        encoder: `keras.Model`, built. Nothing is changed where this fails.
+
+    Raises:
+        ValueError: there is no file of weights at `path`, or it holds those of
+            another network.
+    """
+    path = pathlib.Path(path)
+    with _open(path) as file:
+        group = file["encoder"] if "encoder" in file else file
+        _check(path, group, encoder)
+        if group is file:
+            encoder.load_weights(path)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            part = pathlib.Path(folder) / f"encoder{SUFFIX}"
+            with h5py.File(part, "w") as copy:
+                for name in group:
+                    group.copy(name, copy)
+            encoder.load_weights(part)
+
+
+def _open(path):
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        problem = "is not intact" if path.is_file() else "does not exist"
+        raise ValueError(
+            f"checkpoint must be a file of weights as save_weights writes it."
+            f" Received: {str(path)!r}, which {problem} ({error})"
+        ) from error
+
+
+def _check(path, group, encoder):
+    """Refuses arrays of other shapes than the encoder's variables have."""
+    found = []
+    group.visititems(
+        lambda name, item: (
+            found.append(item.shape) if isinstance(item, h5py.Dataset) else None
+        )
+    )
+    theirs = collections.Counter(map(tuple, found))
+    ours = collections.Counter(tuple(v.shape) for v in encoder.weights)
+    if theirs != ours:
+        lacks = [list(shape) for shape in ours - theirs]
+        more = [list(shape) for shape in theirs - ours]
+        raise ValueError(
+            "checkpoint must hold the weights of the same architecture as the"
+            f" encoder, {encoder.name} with {len(encoder.weights)} variables."
+            f" Received: {str(path)!r} with {len(found)}; shapes that only the"
+            f" encoder has: {lacks[:3]}, only the file: {more[:3]}"
+        )

@@ -1,0 +1,42 @@
+"""Numbered folders of exports: counted, whole or not there, never replaced."""
+
+import functools
+
+import pytest
+
+import simclr_keras as sk
+from simclr_keras.serving.versions import latest_version
+from simclr_keras.serving.versions import new_version
+
+
+def test_versions_are_counted_and_never_replaced(tmp_path):
+    directory = tmp_path / "export"
+    export = functools.partial(sk.export, sk.TinyResNet((4,)), image_size=16)
+    (directory / "notes").mkdir(parents=True)
+    first = export(directory)
+    assert first == directory / "1"
+    before = (first / "model_card.json").read_text()
+    with pytest.raises(ValueError, match="1 exists, and is not replaced"):
+        export(directory, version=1, crop_proportion=0.5)
+    assert (first / "model_card.json").read_text() == before
+    assert export(directory, version=9) == directory / "9"
+    assert export(directory) == directory / "10"
+    assert latest_version(directory) == directory / "10"
+    names = {path.name for path in directory.iterdir()}
+    assert names == {"notes", "1", "9", "10"}
+    with pytest.raises(ValueError, match="versions of an exported model"):
+        latest_version(tmp_path)
+
+
+def test_a_failure_leaves_nothing_half_done(tmp_path):
+    directory = tmp_path / "export"
+    with pytest.raises(RuntimeError, match="on the way"):
+        with new_version(directory) as (fresh, _):
+            (fresh / "saved_model.pb").write_text("half")
+            raise RuntimeError("on the way")
+    assert not list(directory.iterdir())
+    with pytest.raises(ValueError, match="exists"):
+        with new_version(directory) as (fresh, final):
+            (final / "precious").mkdir(parents=True)  # by someone else
+    assert [path.name for path in directory.iterdir()] == ["1"]
+    assert (directory / "1" / "precious").exists()
