@@ -54,6 +54,7 @@ setuptools.setup(
         # The last TensorFlow on which tensorflow-addons imports.
         "tf215": [
             "absl-py==1.4.0",
+            "h5py==3.10.0",
             "importlib_resources==6.1.3",
             "keras==2.15.0",
             "keras-cv==0.9.0",

@@ -9,7 +9,8 @@ def define_data(values):
         "dataset",
         "shapes",
         "shapes (generated), a TensorFlow Datasets name such as cifar10 or"
-        " imagenet2012_subset/1pct, or folder:/path of images.",
+        " imagenet2012_subset/1pct, folder:/path of images, or arrays:/path of"
+        " an .npy or .npz file.",
         flag_values=values,
     )
     flags.DEFINE_string(

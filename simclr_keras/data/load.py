@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from simclr_keras.data import array_files
 from simclr_keras.data import arrays
 from simclr_keras.data import caching
 from simclr_keras.data import corrupt
@@ -12,7 +13,7 @@ from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data.pipeline import make_dataset
 
-_FOLDER = "folder:"
+_FOLDER, _ARRAYS = "folder:", "arrays:"
 MEMORY_LIMIT = 4 * 2**30
 
 
@@ -32,7 +33,8 @@ def open_source(
 
     Args:
         spec: `"shapes"`, the embedded data set; `"folder:/path"`, see
-            `folder.open_folder`; the name of a TFDS data set, such as
+            `folder.open_folder`; `"arrays:/path.npz"`, see
+            `array_files.open_array_file`; the name of a TFDS data set, such as
             `"cifar10"`; an array of images; or a pair (images, labels).
         split: name of a split, or a slice of it in TFDS's syntax, such as
             `"train[:90%]"`. Default `"train"`.
@@ -61,6 +63,8 @@ def open_source(
         return arrays.open_arrays(spec, split)
     if spec == "shapes":
         return arrays.open_shapes(split, seed, image_size, num_examples)
+    if spec.startswith(_ARRAYS):
+        return array_files.open_array_file(spec[len(_ARRAYS) :], split)
     if spec.startswith(_FOLDER):
         source = folder.open_folder(spec[len(_FOLDER) :], split)
     else:

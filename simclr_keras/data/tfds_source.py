@@ -66,9 +66,9 @@ def _prepared_builder(name, data_dir, download):
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as e:
         raise ValueError(
-            "The data set must be 'shapes', 'folder:/path', arrays, or a name"
-            f" that tensorflow-datasets knows. Received: {name!r}. Prepared"
-            f" under {data_dir}: {_prepared(data_dir)}."
+            "The data set must be 'shapes', 'folder:/path', 'arrays:/path', or"
+            f" a name that tensorflow-datasets knows. Received: {name!r}."
+            f" Prepared under {data_dir}: {_prepared(data_dir)}."
             f" {str(e).splitlines()[0]}"
         ) from e
     if not builder.is_prepared():

@@ -112,18 +112,20 @@ def test_fine_tuning_from_weights(files, tmp_path):
 
 
 def test_embedding_and_export_of_weights(files, tmp_path):
+    """Of images in an array, which the command finds in a file."""
     folder, encoder = files
+    images = data.open_source("shapes", "test[:5]").images
+    np.save(tmp_path / "images.npy", images)
     weights = f"--checkpoint={folder / 'encoder.weights.h5'}"
     embed.run(
         _settings(
             embed,
             weights,
             *TINY,
-            "--split=test[:5]",
+            f"--dataset=arrays:{tmp_path / 'images.npy'}",
             f"--model_dir={tmp_path / 'rows'}",
         )
     )
-    images = data.open_source("shapes", "test[:5]").images
     expected = encoder(images / np.float32(255), training=False)
     rows = np.load(tmp_path / "rows" / "embeddings.npy")
     np.testing.assert_allclose(rows, expected, atol=1e-5)

@@ -1,0 +1,88 @@
+"""Files that NumPy writes, `.npy` and `.npz` -> a source in memory."""
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import zipfile
+import zlib
+
+import numpy as np
+
+from simclr_keras.data import arrays
+from simclr_keras.data import slices
+
+# Names of the images of a split, and of its labels: as Keras and others have
+# them, and without a split's name.
+_IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
+_LABELS = ("y_{}", "{}_labels", "labels")
+
+
+def open_array_file(path, split="train"):
+    """Opens images that lie in a file as an array, with or without labels.
+
+    Args:
+        path: a `.npy` file of images, see `arrays.from_arrays`, which are the
+            split `"train"`; or an `.npz` file of `images` and perhaps `labels`,
+            which are that, too, or of such arrays for each split: of the
+            split `train`, say, `x_train` and `y_train`, or `train_images` and
+            `train_labels`.
+        split: name of a split, or a slice of it such as `"train[:90%]"`.
+
+    Raises:
+        ValueError: there is no such file or split, it is damaged, or what is
+            in it are no images.
+    """
+    path = pathlib.Path(path).expanduser()
+    name, _, _ = slices.parse_split(split)
+    source_name = f"arrays:{path}"
+    with _arrays_of(path) as file:
+        splits = _splits(file)
+        if not splits:
+            raise ValueError(
+                "it must hold `images`, or such as `x_train` or `train_images`,"
+                f" and has {', '.join(file) or 'nothing'}"
+            )
+        slices.check_split(source_name, name, splits)
+        images, labels = splits[name]
+        images, class_names = file[images], None
+        if labels is not None:
+            labels = file[labels]
+            # The classes of all splits together.
+            every = [file[each] for _, each in splits.values() if each]
+            count = 1 + max(int(each.max()) for each in every)
+            class_names = list(map(str, range(count)))
+        source = arrays.from_arrays(images, labels, class_names, source_name)
+    source = dataclasses.replace(source, origin=f"{source_name}:{name}")
+    return slices.open_slice(source, split, splits)
+
+
+@contextlib.contextmanager
+def _arrays_of(path):
+    """Name -> array of a file; what is wrong with it is said with its path."""
+    if path.suffix not in (".npy", ".npz") or not path.is_file():
+        raise ValueError(
+            "`arrays:` must be followed by an existing .npy or .npz file."
+            f" Received: {str(path)!r}"
+        )
+    try:
+        # Without what is pickled, which could be any program.
+        file = np.load(path, allow_pickle=False)
+        yield {"images": file} if isinstance(file, np.ndarray) else file
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        raise ValueError(
+            "`arrays:` must be followed by a file of images. Received:"
+            f" {str(path)!r}: {e}"
+        ) from e
+
+
+def _splits(file):
+    """Split name -> names of its images and of its labels or None."""
+    found = {}
+    for name in file:
+        match = _IMAGES.fullmatch(name)
+        if match:
+            split = match[1] or match[2] or "train"
+            labels = [each.format(split) for each in _LABELS]
+            found[split] = name, next((x for x in labels if x in file), None)
+    return found
