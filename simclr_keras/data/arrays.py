@@ -93,25 +93,26 @@ def open_arrays(arrays, split):
 
 
 def open_shapes(split, seed=0, image_size=None, num_examples=None):
-    """Draws a split of the embedded data set, see `shapes`."""
-    name, _, _ = slices.parse_split(split)
-    slices.check_split("shapes", name, shapes.SPLITS)
-    number = list(shapes.SPLITS).index(name)
+    """Draws a split of the embedded data set or a slice of it, see `shapes`."""
+    sizes = {name: num_examples or n for name, n in shapes.SPLITS.items()}
+    name, rows = slices.rows_of(split, "shapes", sizes)
     images, labels = _drawn_shapes(
-        num_examples or shapes.SPLITS[name],
+        len(rows),
         # No picture of the training split comes back in the test split.
-        (seed, number),
+        (seed, list(shapes.SPLITS).index(name)),
         image_size or shapes.DEFAULT_SIZE,
+        int(rows[0]),
     )
     source = from_arrays(images, labels, shapes.CLASS_NAMES, name="shapes")
-    source = dataclasses.replace(source, origin=f"shapes:{name}")
-    return slices.open_slice(source, split, shapes.SPLITS)
+    return dataclasses.replace(
+        source, split=split, origin=f"shapes:{name}", positions=rows
+    )
 
 
 @functools.lru_cache(maxsize=2)
-def _drawn_shapes(count, seed, size):
+def _drawn_shapes(count, seed, size, first):
     """Pictures and classes, kept for the next stage of one process."""
-    images, labels = shapes.draw_shapes(count, seed, size)
+    images, labels = shapes.draw_shapes(count, seed, size, first)
     for array in (images, labels):
         array.flags.writeable = False
     return images, labels

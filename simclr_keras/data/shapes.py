@@ -165,7 +165,7 @@ def _draw_chunk(rng, labels, size):
     return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def draw_shapes(count, seed, size=DEFAULT_SIZE):
+def draw_shapes(count, seed, size=DEFAULT_SIZE, first=0):
     """Draws pictures and their classes.
 
     Args:
@@ -173,6 +173,7 @@ def draw_shapes(count, seed, size=DEFAULT_SIZE):
             random order, and a smaller count gives the first of a larger one.
         seed: integer, or sequence of integers; which pictures.
         size: height and width in pixels. Default 32.
+        first: number of the first one, counted from 0. Default 0.
 
     Returns:
         images: `uint8` `[count, size, size, 3]`.
@@ -182,11 +183,15 @@ def draw_shapes(count, seed, size=DEFAULT_SIZE):
     seed = list(np.atleast_1d(seed))
     images = np.empty((count, size, size, 3), np.uint8)
     labels = np.empty(count, np.int64)
-    for start in range(0, count, _CHUNK):
-        rng = np.random.default_rng([*seed, start // _CHUNK])
+    for chunk in range(first // _CHUNK, -(-(first + count) // _CHUNK)):
+        rng = np.random.default_rng([*seed, chunk])
         rows = np.tile(np.arange(classes), (_CHUNK // classes, 1))
         drawn = rng.permuted(rows, axis=1).ravel()
-        kept = min(_CHUNK, count - start)
-        images[start : start + kept] = _draw_chunk(rng, drawn, size)[:kept]
-        labels[start : start + kept] = drawn[:kept]
+        # Rows of this chunk that are wanted, and where they go.
+        low = max(first - chunk * _CHUNK, 0)
+        high = min(first + count - chunk * _CHUNK, _CHUNK)
+        at = chunk * _CHUNK + low - first
+        pictures = _draw_chunk(rng, drawn, size)
+        images[at : at + high - low] = pictures[low:high]
+        labels[at : at + high - low] = drawn[low:high]
     return images, labels

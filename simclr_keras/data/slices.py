@@ -64,20 +64,39 @@ def check_split(source_name, split_name, existing):
         )
 
 
+def rows_of(split, source_name, sizes):
+    """Rows of a split that a slice of it means.
+
+    Args:
+        split: its name or a slice of it.
+        source_name: name of the data set, for messages.
+        sizes: split name -> number of examples.
+
+    Returns:
+        Pair of the split's name, and increasing row numbers, `int64`.
+
+    Raises:
+        ValueError: there is no such split, or the slice is empty.
+    """
+    name, low, high = parse_split(split)
+    check_split(source_name, name, sizes)
+    rows = slice_rows(sizes[name], low, high)
+    if len(rows) == 0:
+        raise ValueError(
+            f"`split` must leave at least one of the {sizes[name]} examples of"
+            f" {source_name}. Received: split={split!r}"
+        )
+    return name, rows
+
+
 def open_slice(source, split, existing):
     """Reduces a whole split to what `split` asks for, and names it so.
 
     Raises:
         ValueError: there is no such split, or the slice is empty.
     """
-    name, low, high = parse_split(split)
-    check_split(source.name, name, existing)
-    rows = slice_rows(source.num_examples, low, high)
-    if len(rows) == 0:
-        raise ValueError(
-            f"`split` must leave at least one of the {source.num_examples}"
-            f" examples of {source.name}. Received: split={split!r}"
-        )
+    sizes = dict.fromkeys(existing, source.num_examples)
+    _, rows = rows_of(split, source.name, sizes)
     if len(rows) < source.num_examples:
         source = source.take(rows)
     return dataclasses.replace(source, split=split)

@@ -18,6 +18,24 @@ def test_same_seed_same_pictures(drawn):
     np.testing.assert_array_equal(labels, drawn[1][:150])
 
 
+@pytest.mark.parametrize(
+    "split, rows",
+    [
+        ("train[:7]", slice(0, 7)),
+        ("train[95:103]", slice(95, 103)),
+        ("train[110:190]", slice(110, 190)),
+        ("train[250:1150]", slice(250, 1150)),
+        ("train[-10%:]", slice(1080, 1200)),
+    ],
+)
+def test_a_slice_is_drawn_alone(drawn, split, rows):
+    source = open_source("shapes", split, num_examples=1200)
+    np.testing.assert_array_equal(source.images, drawn[0][rows])
+    np.testing.assert_array_equal(source.labels, drawn[1][rows])
+    assert source.ids[0] == f"shapes:train#{rows.start}"
+    assert source.split == split and source.num_classes == 10
+
+
 def test_other_seed_other_pictures(drawn):
     images, _ = shapes.draw_shapes(100, seed=[0, 1])
     same = (images == drawn[0][:100]).mean()
@@ -102,3 +120,5 @@ def test_size_and_seed_by_argument():
 def test_unknown_split():
     with pytest.raises(ValueError, match="test, train; .*Received: 'val'"):
         open_source("shapes", "val")
+    with pytest.raises(ValueError, match="at least one of the 2000 examples"):
+        open_source("shapes", "test[5:5]")
