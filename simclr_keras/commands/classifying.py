@@ -10,7 +10,10 @@ from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import models
 from simclr_keras.commands import build
+from simclr_keras.commands import hardware
+from simclr_keras.commands import input_data
 from simclr_keras.commands import loading
+from simclr_keras.commands import runs
 from simclr_keras.commands import timing
 
 # In a classifier's run directory, one name a line; the export takes it over.
@@ -32,14 +35,14 @@ def finetune(settings):
 
 def _run(settings, freeze):
     """Trains a classifier, or with `freeze=None` evaluates cached features."""
-    place = build.set_up(settings)
+    place = hardware.set_up(settings)
     if not settings.eval_split:
         raise ValueError(
             "--eval_split must name the split that the accuracy is measured"
             " on. Received: ''"
         )
-    source = _labelled(build.open_source(settings, settings.train_split))
-    held_out = _labelled(build.open_source(settings, settings.eval_split))
+    source = _labelled(input_data.open_source(settings, settings.train_split))
+    held_out = _labelled(input_data.open_source(settings, settings.eval_split))
     if settings.label_fraction < 1:
         source = data.label_subset(
             source, settings.label_fraction, seed=settings.seed
@@ -51,8 +54,8 @@ def _run(settings, freeze):
         build.check_steps(settings, source.num_examples)
     pretrained = loading.pretrained(settings, source)
     size = loading.trained_size(pretrained)
-    size = build.image_size(settings, source, size)
-    run_directory, finished = build.run_directory(settings, place)
+    size = input_data.image_size(settings, source, size)
+    run_directory, finished = runs.run_directory(settings, place)
     if finished is not None:
         return finished
     if place.devices.chief:
@@ -78,7 +81,7 @@ def _run(settings, freeze):
         )
         results.update(trained)
     figures["seconds"] = round(time.perf_counter() - started, 1)
-    results = build.finish(place, run_directory, results, figures)
+    results = runs.finish(place, run_directory, results, figures)
     print(f"\nRun directory: {run_directory.path}")
     return results
 
@@ -118,7 +121,7 @@ def _classifier(settings, pretrained, source, size, freeze):
         optimizer,
         "sparse_categorical_crossentropy",
         metrics=metrics,
-        **build.compile_arguments(settings),
+        **hardware.compile_arguments(settings),
     )
     return model
 
@@ -127,7 +130,7 @@ def _train(settings, place, run_directory, model, source, held_out):
     size = model.image_size
     total = build.total_steps(settings, source.num_examples)
     passes = build.passes(settings, source.num_examples)
-    source = build.cached(settings, source, passes)
+    source = input_data.cached(settings, source, passes)
     dataset = data.make_dataset(
         source,
         batch_size=settings.train_batch_size,
@@ -137,9 +140,9 @@ def _train(settings, place, run_directory, model, source, held_out):
         views=1,
         seed=settings.seed,
         antialias=settings.antialias,
-        **build.host_crop_arguments(settings),
+        **input_data.host_crop_arguments(settings),
     )
-    print(build.start_line(settings, place, source, total))
+    print(runs.start_line(settings, place, source, total))
     dataset, epochs, grouped = build.in_epochs(dataset, total)
     timer = timing.Timing(settings)
     model.fit(
@@ -149,14 +152,14 @@ def _train(settings, place, run_directory, model, source, held_out):
         callbacks=[
             timing.StopAtStep(total, dataset.steps),
             timer,
-            *build.run_callbacks(settings, run_directory, grouped),
+            *runs.run_callbacks(settings, run_directory, grouped),
         ],
     )
     figures = timer.figures()
     # Not `evaluate`: its last batch need not divide by the replicas.
     probabilities, labels = evaluation.extract(
         lambda images: model(images, training=False),
-        build.evaluation_data(held_out, size, settings.eval_batch_size),
+        input_data.evaluation_data(held_out, size, settings.eval_batch_size),
     )
     own = probabilities[np.arange(len(labels)), labels]
     results = {
@@ -176,10 +179,10 @@ def _on_features(settings, pretrained, source, held_out, size):
     encoder = _feature_model(settings, pretrained)
     batch = settings.eval_batch_size
     train_h, train_y = evaluation.extract(
-        encoder, build.evaluation_data(source, size, batch)
+        encoder, input_data.evaluation_data(source, size, batch)
     )
     test_h, test_y = evaluation.extract(
-        encoder, build.evaluation_data(held_out, size, batch)
+        encoder, input_data.evaluation_data(held_out, size, batch)
     )
     features = (train_h, train_y, test_h, test_y)
     if settings.protocol == "knn":

@@ -9,8 +9,10 @@ import numpy as np
 
 from simclr_keras import data
 from simclr_keras import evaluation
-from simclr_keras.commands import build
+from simclr_keras.commands import hardware
+from simclr_keras.commands import input_data
 from simclr_keras.commands import loading
+from simclr_keras.commands import runs
 from simclr_keras.commands import showing
 from simclr_keras.models import fitting
 
@@ -20,12 +22,12 @@ _SAVE_SECONDS = 10.0
 def embed(settings):
     """Writes `embeddings.npy` and `index.csv`; returns their directory."""
     showing.check(settings)
-    place = build.set_up(settings)
-    source = build.open_source(settings, settings.split)
+    place = hardware.set_up(settings)
+    source = input_data.open_source(settings, settings.split)
     model = loading.pretrained(settings, source)
-    size = build.image_size(settings, source, loading.trained_size(model))
+    size = input_data.image_size(settings, source, loading.trained_size(model))
     function = layer_of(model, settings.layer)
-    run, results = build.run_directory(settings, place)
+    run, results = runs.run_directory(settings, place)
     if results is None:
         _embed(settings, place, run, source, function, size)
     showing.show(settings, run, source, function, size)
@@ -58,7 +60,7 @@ def _embed(settings, place, run, source, function, size):
         "seconds": round(seconds, 1),
         "images_per_second": round(rate, 1),
     }
-    build.finish(place, run, results, figures)
+    runs.finish(place, run, results, figures)
 
 
 def layer_of(model, layer):
@@ -104,7 +106,7 @@ def _fill(rows, function, source, size, settings):
         return
     if rows.done:
         source = source.take(np.arange(rows.done, count))
-    dataset = build.evaluation_data(
+    dataset = input_data.evaluation_data(
         source, size, settings.eval_batch_size, labelled=False
     )
     bar = keras.utils.Progbar(count) if settings.verbose else None

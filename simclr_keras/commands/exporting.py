@@ -3,8 +3,8 @@
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras import training
-from simclr_keras.commands import build
 from simclr_keras.commands import classifying
+from simclr_keras.commands import input_data
 from simclr_keras.commands import loading
 
 # Results that tell of the images, not of the model.
@@ -22,7 +22,7 @@ def export(settings):
             "--export_dir must name a directory where --checkpoint is not a"
             f" run directory. Received: --checkpoint={settings.checkpoint}"
         )
-    size = build.image_size(settings, None, loading.trained_size(model))
+    size = input_data.image_size(settings, None, loading.trained_size(model))
     onnx = settings.format == "onnx"
     names = settings.class_names or None
     if names is None and isinstance(model, models.Classifier):

@@ -8,6 +8,7 @@ from simclr_keras import compat
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras.commands import build
+from simclr_keras.commands import input_data
 from simclr_keras.commands import model_flags
 
 
@@ -65,7 +66,7 @@ def _network(settings, source):
             f" with. Received: --checkpoint={settings.checkpoint} alone"
         )
     network = types.SimpleNamespace(**{**model_flags.NETWORK, **given})
-    return build.encoder(network, build.image_size(settings, source))
+    return build.encoder(network, input_data.image_size(settings, source))
 
 
 def _anew(model):

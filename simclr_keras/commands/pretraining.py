@@ -10,6 +10,9 @@ from simclr_keras import models
 from simclr_keras import networks
 from simclr_keras import views
 from simclr_keras.commands import build
+from simclr_keras.commands import hardware
+from simclr_keras.commands import input_data
+from simclr_keras.commands import runs
 from simclr_keras.commands import timing
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
@@ -18,11 +21,11 @@ from simclr_keras.training import pictures
 
 def run(settings):
     """Pretrains; returns the dict written to `results.json`."""
-    place = build.set_up(settings)
-    source = build.open_source(settings, settings.train_split)
+    place = hardware.set_up(settings)
+    source = input_data.open_source(settings, settings.train_split)
     probe = _probe_source(settings, source)
     held_out = _evaluation_source(settings)
-    size = build.image_size(settings, source)
+    size = input_data.image_size(settings, source)
     if settings.preview_views:
         settings.train_batch_size = min(32, source.num_examples)
     else:
@@ -36,7 +39,7 @@ def run(settings):
         build.check_steps(settings, source.num_examples)
     dataset = _training_data(settings, place, source, probe, size)
     two_views = _two_views(settings, size)
-    run_directory, finished = build.run_directory(settings, place)
+    run_directory, finished = runs.run_directory(settings, place)
     if finished is not None and not settings.preview_views:
         return finished
     if place.devices.chief:
@@ -52,7 +55,7 @@ def run(settings):
         dataset = _training_data(settings, place, source, probe, size)
     with place.scope():
         model = _model(settings, source, probe, size, two_views, total)
-    print(build.start_line(settings, place, source, total))
+    print(runs.start_line(settings, place, source, total))
     dataset, epochs, passes = build.in_epochs(dataset, total)
     timer = timing.Timing(settings)
     callbacks, validation = [], {}
@@ -60,7 +63,7 @@ def run(settings):
         callbacks, validation = _evaluations(
             settings, place, source, probe, held_out, size, passes
         )
-    callbacks += build.run_callbacks(settings, run_directory, passes)
+    callbacks += runs.run_callbacks(settings, run_directory, passes)
     model.fit(
         dataset,
         epochs=epochs,
@@ -70,7 +73,7 @@ def run(settings):
     )
     figures = timer.figures()
     results = _results(settings, source, held_out, size, model)
-    results = build.finish(place, run_directory, results, figures)
+    results = runs.finish(place, run_directory, results, figures)
     _print_next(settings, run_directory, results)
     return results
 
@@ -78,9 +81,9 @@ def run(settings):
 def _evaluation_source(settings):
     if settings.eval_split is not None:
         split = settings.eval_split
-        return build.open_source(settings, split) if split else None
+        return input_data.open_source(settings, split) if split else None
     try:
-        return build.open_source(settings, "test")
+        return input_data.open_source(settings, "test")
     except ValueError as error:
         print(f"No evaluation, --eval_split is not given: {error}")
         return None
@@ -91,7 +94,9 @@ def _probe_source(settings, source):
     if not settings.lineareval_while_pretraining:
         return None
     if settings.probe_dataset is not None:
-        source = build.open_source(settings, "train", settings.probe_dataset)
+        source = input_data.open_source(
+            settings, "train", settings.probe_dataset
+        )
         data.require_labels(source)
     return source if source.has_labels else None
 
@@ -99,14 +104,14 @@ def _probe_source(settings, source):
 def _cached(settings, source, probe, held_out):
     """The sources that are read more than once, decoded where they fit."""
     passes = build.passes(settings, source.num_examples)
-    made = build.cached(settings, source, passes)
+    made = input_data.cached(settings, source, passes)
     if probe is source:
         probe = made
     elif probe is not None:
-        probe = build.cached(settings, probe, passes)
+        probe = input_data.cached(settings, probe, passes)
     if held_out is not None and settings.eval_every_epochs:
         times = passes / settings.eval_every_epochs
-        held_out = build.cached(settings, held_out, times)
+        held_out = input_data.cached(settings, held_out, times)
     return made, probe, held_out
 
 
@@ -124,7 +129,7 @@ def _training_data(settings, place, source, probe, size):
         views=2,
         seed=settings.seed,
         antialias=settings.antialias,
-        **build.host_crop_arguments(settings),
+        **input_data.host_crop_arguments(settings),
     )
     if probe is None or probe is source:
         return dataset
@@ -141,7 +146,7 @@ def _training_data(settings, place, source, probe, size):
             views=1,
             seed=settings.seed + 1,
             antialias=settings.antialias,
-            **build.host_crop_arguments(settings),
+            **input_data.host_crop_arguments(settings),
         ),
     )
 
@@ -206,7 +211,7 @@ def _model(settings, source, probe, size, two_views, total_steps):
         margin=settings.margin,
         semi_hard=settings.semi_hard,
     )
-    model.compile(optimizer, loss, **build.compile_arguments(settings))
+    model.compile(optimizer, loss, **hardware.compile_arguments(settings))
     return model
 
 
@@ -220,7 +225,7 @@ def _evaluations(settings, place, source, probe, held_out, size, passes):
     if probe is not None and not (probe is source and labelled):
         # Its step wants labels that these images do not have.
         return _knn(settings, source, held_out, size, every), {}
-    validation = build.evaluation_data(
+    validation = input_data.evaluation_data(
         held_out,
         size,
         _part_of_batch(settings, place, held_out, "the validation batch"),
@@ -241,8 +246,8 @@ def _knn(settings, source, held_out, size, every):
         return []
     bank, k = _neighbours(settings, source)
     knn = evaluation.KNNCallback(
-        build.evaluation_data(bank, size, settings.eval_batch_size),
-        build.evaluation_data(held_out, size, settings.eval_batch_size),
+        input_data.evaluation_data(bank, size, settings.eval_batch_size),
+        input_data.evaluation_data(held_out, size, settings.eval_batch_size),
         every=every,
         k=k,
     )
@@ -272,11 +277,13 @@ def _results(settings, source, held_out, size, model):
         bank, k = _neighbours(settings, source)
         train_h, train_y = evaluation.extract(
             model.encoder,
-            build.evaluation_data(bank, size, settings.eval_batch_size),
+            input_data.evaluation_data(bank, size, settings.eval_batch_size),
         )
         test_h, test_y = evaluation.extract(
             model.encoder,
-            build.evaluation_data(held_out, size, settings.eval_batch_size),
+            input_data.evaluation_data(
+                held_out, size, settings.eval_batch_size
+            ),
         )
         results["knn_accuracy"] = round(
             float(evaluation.knn_accuracy(train_h, train_y, test_h, test_y, k)),

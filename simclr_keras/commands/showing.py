@@ -10,7 +10,7 @@ from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import training
 from simclr_keras import views
-from simclr_keras.commands import build
+from simclr_keras.commands import input_data
 from simclr_keras.data import decoding
 from simclr_keras.evaluation import pictures
 
@@ -108,7 +108,7 @@ def _images(settings, source, rows, pixels=None):
         if source.image_shape is not None:
             pixels = min(pixels, max(source.image_shape[:2]))
     wanted, back = np.unique(rows, return_inverse=True)
-    dataset = build.evaluation_data(
+    dataset = input_data.evaluation_data(
         source.take(wanted), pixels, settings.eval_batch_size, labelled=False
     )
     images = np.concatenate([np.asarray(batch) for batch in dataset])

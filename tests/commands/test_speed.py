@@ -13,6 +13,7 @@ from absl import flags
 from simclr_keras.commands import build
 from simclr_keras.commands import cli
 from simclr_keras.commands import finetune
+from simclr_keras.commands import hardware
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.training import RunDirectory
@@ -70,7 +71,7 @@ def test_wrong_values_are_named(argument, message):
 def test_xla_is_left_off_on_a_cpu_unless_asked_for(monkeypatch):
     def jit(value):
         settings = types.SimpleNamespace(jit=value, steps_per_execution=3)
-        arguments = build.compile_arguments(settings)
+        arguments = hardware.compile_arguments(settings)
         assert arguments["steps_per_execution"] == 3
         return arguments["jit_compile"]
 

@@ -66,9 +66,9 @@ def report(results):
 
 
 def _precisions():
-    from simclr_keras.commands import build
+    from simclr_keras.commands import hardware
 
-    fast = build.multiplies_bfloat16()
+    fast = hardware.multiplies_bfloat16()
     return PRECISIONS if fast else PRECISIONS[:1]
 
 
