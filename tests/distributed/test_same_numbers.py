@@ -80,12 +80,6 @@ def mirrored(train):
     return train(VARIANTS, replicas=[1, 2])
 
 
-@pytest.fixture(scope="module")
-def four(train):
-    """Some of them on four."""
-    return train({"plain": PLAIN, "float32": FLOAT32}, replicas=[4])
-
-
 def test_training_moves_the_weights(mirrored):
     """Else all that follows would compare nothing."""
     losses = mirrored["plain-1"]["losses"]
@@ -102,7 +96,8 @@ def test_two_replicas_in_float64(mirrored, variant):
     _assert_equal(mirrored[f"{variant}-1"], mirrored[f"{variant}-2"])
 
 
-def test_four_replicas_in_float64(mirrored, four):
+def test_four_replicas_in_float64(mirrored, train):
+    four = train({"plain": PLAIN}, replicas=[4])
     _assert_equal(mirrored["plain-1"], four["plain-4"])
 
 
@@ -122,10 +117,6 @@ def test_three_processes(mirrored, train):
 
 def test_two_replicas_in_float32(mirrored):
     _assert_close(mirrored["float32-1"], mirrored["float32-2"])
-
-
-def test_four_replicas_in_float32(mirrored, four):
-    _assert_close(mirrored["float32-1"], four["float32-4"])
 
 
 def test_fine_tuning_on_two_replicas(mirrored):
