@@ -2,39 +2,14 @@
 
 from absl import flags
 
+from simclr_keras.commands import classifier_flags
 from simclr_keras.commands import cli
-from simclr_keras.commands import data_flags
-from simclr_keras.commands import model_flags
-from simclr_keras.commands import run_flags
 
 
 def define_flags(values):
     """Defines the flags of `simclr-linear-eval`."""
-    run_flags.define_run(values)
-    run_flags.define_strategy(values)
-    run_flags.define_logging(values)
-    run_flags.define_speed(values)
-    data_flags.define_data(values)
-    data_flags.define_splits(values)
-    data_flags.define_label_fraction(values)
-    model_flags.define_optimization(
-        values,
-        batch=256,
-        epochs=90,
-        rate=0.1,
-        optimizer="momentum",
-        decay=0.0,
-        warmup=0.0,
-    )
-    values.set_default("nesterov", True)
-    data_flags.define_views(values, color_strength=0.0)
-    model_flags.define_checkpoint(values)
-    flags.DEFINE_boolean(
-        "from_scratch",
-        False,
-        "Forget the checkpoint's weights and keep its architecture: the"
-        " randomly initialised baseline.",
-        flag_values=values,
+    classifier_flags.define_classifier(
+        values, epochs=90, rate=0.1, baseline="randomly initialised"
     )
     flags.DEFINE_enum(
         "protocol",
@@ -44,12 +19,6 @@ def define_flags(values):
         " without augmentation, and without the flags of the optimizer: cached"
         " (gradient descent on standardised features), lbfgs (45 L2 values,"
         " chosen on held-out training images), knn (no training).",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "ft_proj_selector",
-        0,
-        "Output of the projection head that is classified: 0 is h, -1 is z.",
         flag_values=values,
     )
     flags.DEFINE_integer(
