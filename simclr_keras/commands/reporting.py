@@ -86,7 +86,10 @@ def _related(run):
     found = []
     for folder in sorted(run.path.resolve().parent.iterdir()):
         other = training.RunDirectory(folder)
-        checkpoint = other.settings().get("checkpoint")
+        try:
+            checkpoint = other.settings().get("checkpoint")
+        except (OSError, UnicodeDecodeError):  # not one of ours
+            continue
         if checkpoint and _same(checkpoint, run.path, folder):
             found.append(other)
     return found

@@ -73,7 +73,7 @@ class RunDirectory:
             ValueError: the directory holds another run, or something else.
         """
         if self.flags.exists() and self._begun():
-            there = _parsed(self.flags.read_text())
+            there = _parsed(self.flags.read_text(encoding="utf-8"))
             identity.refuse_other(self.path, there, _parsed(flags))
             return
         if (
@@ -99,11 +99,13 @@ class RunDirectory:
         """The results of the run where it has ended, else None."""
         if not self.results.exists():
             return None
-        return json.loads(self.results.read_text())
+        return json.loads(self.results.read_text(encoding="utf-8"))
 
     def settings(self):
         """Dict of flag -> its value, a string; empty where no run began."""
-        text = self.flags.read_text() if self.flags.exists() else ""
+        if not self.flags.exists():
+            return {}
+        text = self.flags.read_text(encoding="utf-8")
         return {name[2:]: value for name, value in _pairs(text)}
 
     def write_results(self, results, timing):

@@ -76,6 +76,9 @@ def runs(tmp_path):
     _run(tmp_path / "scratch", scratch, {**results, "accuracy": 0.375})
     other = {"checkpoint": tmp_path / "elsewhere"}
     _run(tmp_path / "other", other, {"accuracy": 0.99})
+    # What else may lie there: a folder of another program, and a file.
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "flags.txt").write_bytes(b"\xff\xfe--checkpoint=")
     (tmp_path / "raw_pixels.json").write_text(json.dumps({"accuracy": 0.2}))
     return run
 
