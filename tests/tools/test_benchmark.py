@@ -295,6 +295,7 @@ def test_output_that_cannot_be_written(tmp_path):
     assert "in a folder that exists" in run.stderr
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 @LINUX
 def test_smallest_run(tmp_path):

@@ -109,6 +109,7 @@ def _count_calls(monkeypatch, name, used):
     monkeypatch.setattr(module, name, counted)
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 def test_smallest_run(tmp_path):
     output = tmp_path / "loss.json"

@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
 
 from benchmarks import memory
@@ -59,6 +61,7 @@ def test_batches_that_do_not_divide():
     assert "must divide by --micro, 8. Received: 20" in done.stderr
 
 
+@pytest.mark.newest
 def test_smallest_run(tmp_path):
     output = tmp_path / "memory.json"
     done = _benchmark(

@@ -281,6 +281,7 @@ def test_kind_of_operation(operation, kind):
     assert operations.kind_of(operation) == kind
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 def test_smallest_run():
     parser = argparse.ArgumentParser()

@@ -138,6 +138,7 @@ def test_every_suite_keeps_the_convention(name):
     assert callable(suite.run) and callable(suite.report)
 
 
+@pytest.mark.newest
 def test_views():
     arguments = ["--size=32", "--batch=3", "--steps=1", "--repeats=1"]
     results = views.run(_options(views, *arguments))
@@ -178,6 +179,7 @@ def test_views_by_hand():
     assert "Lightly was left out: not installed: torch." in report
 
 
+@pytest.mark.newest
 def test_input(monkeypatch, tmp_path):
     """Small crops: those of 224 pixels take seconds to compile."""
     for number in range(3):
@@ -212,6 +214,7 @@ def test_input_without_photographs():
     )
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 def test_startup():
     """A training takes longer than Python, and its second step than one."""
