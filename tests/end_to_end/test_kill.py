@@ -369,6 +369,7 @@ def pretrained(tmp_path_factory):
     return command.directory
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 def test_the_pretraining_command_ends_the_same_after_two_kills_and_a_signal(
     pretrained, tmp_path
@@ -388,6 +389,7 @@ def test_the_pretraining_command_ends_the_same_after_two_kills_and_a_signal(
     assert len(_digests(pretrained)) == 4
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, arguments",
