@@ -32,6 +32,4 @@ sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
   fi
   export PATH="$PWD/$directory/bin:$PATH"
   export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
-  # Where commands turn it on by themselves, see simclr_keras/commands/cli.py.
-  export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
 }

@@ -1,6 +1,5 @@
 """How every command starts: flags in, plain settings out, errors in words."""
 
-import os
 import pathlib
 import sys
 import textwrap
@@ -87,9 +86,6 @@ def start(define, run, description, positional=None):
         program = pathlib.Path(sys.argv[0]).name
         sys.exit(f"{program}: {error}\n{program} --help lists the flags.")
     settings.started = started
-    # TensorFlow, which is not loaded yet, takes oneDNN by itself on the newest
-    # processors only; with AVX2 alone a training step is twice as fast by it.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         run(settings)
     except (ValueError, RuntimeError, ImportError, OSError) as error:
