@@ -28,8 +28,7 @@ def read(path, encoder):
     """
     path = pathlib.Path(path)
     with _open(path) as file:
-        group = file["encoder"] if "encoder" in file else file
-        _check(path, group, encoder)
+        group = _part(path, file, encoder)
         if group is file:
             encoder.load_weights(path)
             return
@@ -52,22 +51,38 @@ def _open(path):
         ) from error
 
 
-def _check(path, group, encoder):
-    """Refuses arrays of other shapes than the encoder's variables have."""
-    found = []
-    group.visititems(
+def _part(path, file, encoder):
+    """The file, or the model in it that has arrays of the encoder's shapes."""
+    models = [file]
+    file.visititems(
         lambda name, item: (
-            found.append(item.shape) if isinstance(item, h5py.Dataset) else None
+            models.append(item)
+            if isinstance(item, h5py.Group) and "layers" in item
+            else None
         )
     )
-    theirs = collections.Counter(map(tuple, found))
     ours = collections.Counter(tuple(v.shape) for v in encoder.weights)
-    if theirs != ours:
-        lacks = [list(shape) for shape in ours - theirs]
-        more = [list(shape) for shape in theirs - ours]
-        raise ValueError(
-            "checkpoint must hold the weights of the same architecture as the"
-            f" encoder, {encoder.name} with {len(encoder.weights)} variables."
-            f" Received: {str(path)!r} with {len(found)}; shapes that only the"
-            f" encoder has: {lacks[:3]}, only the file: {more[:3]}"
+    found = [_shapes(model) for model in models]
+    if ours in found:
+        return models[found.index(ours)]
+    lacks = [list(shape) for shape in ours - found[0]]
+    more = [list(shape) for shape in found[0] - ours]
+    raise ValueError(
+        "checkpoint must hold the weights of the same architecture as the"
+        f" encoder, {encoder.name} with {len(encoder.weights)} variables."
+        f" Received: {str(path)!r} with {sum(found[0].values())}; shapes that"
+        f" only the encoder has: {lacks[:3]}, only the file: {more[:3]}"
+    )
+
+
+def _shapes(group):
+    """How often each shape of an array occurs in a group."""
+    found = collections.Counter()
+    group.visititems(
+        lambda name, item: (
+            found.update([tuple(item.shape)])
+            if isinstance(item, h5py.Dataset)
+            else None
         )
+    )
+    return found
