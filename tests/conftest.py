@@ -16,10 +16,11 @@ SHARED = pathlib.Path(
 
 def pytest_runtest_setup(item):
     """Skips what would say little more on the older stack."""
-    from simclr_keras import compat
+    if item.get_closest_marker("newest"):
+        from simclr_keras import compat
 
-    if item.get_closest_marker("newest") and not compat.KERAS_3:
-        pytest.skip("run on the newest stack")
+        if not compat.KERAS_3:
+            pytest.skip("run on the newest stack")
 
 
 def _needed(path):

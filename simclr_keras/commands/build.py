@@ -8,8 +8,6 @@ from simclr_keras import optimizers
 from simclr_keras import views
 from simclr_keras.commands import input_data
 
-# Images of at most this size in pixels get the stem for small ones.
-_SMALL = 32
 # Starting an epoch of `fit` costs as much as some steps.
 _LEAST_STEPS = 25
 
@@ -22,7 +20,7 @@ def encoder(settings, size):
             [round(c * width) for c in (32, 64, 128)],
             global_bn=settings.global_bn,
         )
-    small = size <= _SMALL
+    small = size <= input_data.SMALL
     if settings.stem != "auto":
         small = settings.stem == "small"
     return networks.ResNet(

@@ -4,8 +4,9 @@ from simclr_keras import data
 from simclr_keras import views
 from simclr_keras.training import strategy
 
-# Images of at most this size in pixels are not cropped in evaluation.
-_SMALL = 32
+# Images of at most this size in pixels are not cropped in evaluation, and get
+# the stem for small ones.
+SMALL = 32
 
 
 def open_source(settings, split, dataset=None):
@@ -71,10 +72,10 @@ def evaluation_data(
         image_size=size,
         training=False,
         labelled=labelled,
-        crop_proportion=0.875 if size > _SMALL else 1.0,
+        crop_proportion=0.875 if size > SMALL else 1.0,
         drop_remainder=drop_remainder,
     )
-    fits = source.image_shape == (size, size, 3) and size <= _SMALL
+    fits = source.image_shape == (size, size, 3) and size <= SMALL
     if cropped_on_host(source) or fits:
         return dataset
     crop = views.CenterCrop(size)

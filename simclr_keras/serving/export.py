@@ -72,8 +72,8 @@ def export(
         ImportError: tf2onnx is needed and not installed.
         ValueError: the version exists already, or is no positive integer; the
             directory is a file; the image size is unknown or does not fit;
-            the model is too large for ONNX;
-            class names do not fit the model; `about` has other entries.
+            class names do not fit the model; `about` has other entries; the
+            model is too large for ONNX.
 
     Example:
 

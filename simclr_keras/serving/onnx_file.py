@@ -26,7 +26,7 @@ def check(weights):
     if size >= _LIMIT:
         raise ValueError(
             f"format='onnx' must be of a model with less than {_LIMIT} bytes of"
-            f" weights, which is all that one ONNX file can hold. Received:"
+            " weights, which is all that one ONNX file can hold. Received:"
             f" {size} bytes; format='saved_model' has no such limit"
         )
     try:

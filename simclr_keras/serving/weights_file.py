@@ -46,7 +46,7 @@ def _open(path):
     except OSError as error:
         problem = "is not intact" if path.is_file() else "does not exist"
         raise ValueError(
-            f"checkpoint must be a file of weights as save_weights writes it."
+            "checkpoint must be a file of weights as save_weights writes it."
             f" Received: {str(path)!r}, which {problem} ({error})"
         ) from error
 
