@@ -15,7 +15,7 @@ from simclr_keras.data import slices
 # Names of the images of a split, and of its labels: as Keras and others have
 # them, and without a split's name.
 _IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
-_LABELS = ("y_{}", "{}_labels", "labels")
+_LABELS = ("y_{}", "{}_labels")
 
 
 def open_array_file(path, split="train"):
@@ -82,7 +82,12 @@ def _splits(file):
     for name in file:
         match = _IMAGES.fullmatch(name)
         if match:
-            split = match[1] or match[2] or "train"
-            labels = [each.format(split) for each in _LABELS]
-            found[split] = name, next((x for x in labels if x in file), None)
+            split = match[1] or match[2]
+            labels = ["labels"]
+            if split:
+                labels = [each.format(split) for each in _LABELS]
+            found[split or "train"] = (
+                name,
+                next((x for x in labels if x in file), None),
+            )
     return found

@@ -55,6 +55,13 @@ def test_one_split_without_a_name(tmp_path):
     assert source.image_shape == (8, 8, 3) and not source.has_labels
 
 
+def test_labels_are_those_of_their_own_images(tmp_path):
+    arrays = {"images": TRAIN[:4], "labels": np.arange(4), "test_images": TEST}
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert _open(tmp_path / "a.npz").has_labels
+    assert not _open(tmp_path / "a.npz", "test").has_labels
+
+
 @pytest.mark.parametrize(
     "content, split, message",
     [
