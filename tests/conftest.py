@@ -1,7 +1,8 @@
-"""What all tests share: where the optional material lies."""
+"""What all tests share: the material, the stages of a run, what is left out."""
 
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -12,15 +13,100 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHARED = pathlib.Path(
     os.environ.get("SIMCLR_KERAS_SHARED", ROOT.parent / "shared")
 )
+# For `forked`, which the processes that it starts import too.
+sys.path.insert(0, str(ROOT / "tests"))
+# Most of the time first, so that no worker of pytest-xdist begins a long file
+# when the others have ended. Files that are not named follow.
+LONGEST_FIRST = (
+    "distributed/test_same_numbers",
+    "end_to_end/test_kill",
+    "end_to_end/test_main_job",
+    "distributed/test_workers",
+)
 
 
-def pytest_runtest_setup(item):
-    """Skips what would say little more on the older stack."""
-    if item.get_closest_marker("newest"):
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="run the long tests too, and on the older stack those that are"
+        " marked `newest`",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what the short run does without; sorts the files."""
+    if not config.getoption("--all"):
         from simclr_keras import compat
 
-        if not compat.KERAS_3:
-            pytest.skip("run on the newest stack")
+        left_out = {"long"} if compat.KERAS_3 else {"long", "newest"}
+        kept, gone = [], []
+        for item in items:
+            marks = {mark.name for mark in item.iter_markers()}
+            (gone if marks & left_out else kept).append(item)
+        config.hook.pytest_deselected(items=gone)
+        items[:] = kept
+    items.sort(key=lambda item: _rank(item.path))
+
+
+def _rank(path):
+    name = path.relative_to(ROOT / "tests").with_suffix("").as_posix()
+    if name in LONGEST_FIRST:
+        return LONGEST_FIRST.index(name)
+    return len(LONGEST_FIRST)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _views_are_not_compiled():
+    """XLA takes six seconds for each shape of views, and is not the subject.
+
+    The fixture `compiled_views` brings it back, and so does `jit=True`.
+    """
+    import tensorflow as tf
+
+    original = tf.test.is_built_with_xla
+    tf.test.is_built_with_xla = lambda: False
+    yield
+    tf.test.is_built_with_xla = original
+
+
+@pytest.fixture
+def compiled_views(monkeypatch):
+    """Lets XLA compile the views, as it does outside of tests."""
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.test, "is_built_with_xla", lambda: True)
+
+
+@pytest.fixture(autouse=True)
+def _default_policy(request):
+    """Takes back the precision that a command has set for all of Keras."""
+    yield
+    if "keras" in sys.modules:
+        import keras
+
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def run_command(command, *arguments):
+    """Runs a command of the package in this process.
+
+    Args:
+        command: its module, such as `simclr_keras.commands.pretrain`.
+        *arguments: its command line.
+
+    Returns:
+        What its `run` returns: mostly the dict of `results.json`.
+    """
+    from simclr_keras.commands import cli
+
+    return command.run(cli.parse(command.define_flags, arguments))
+
+
+@pytest.fixture(scope="session")
+def run():
+    """`run_command`."""
+    return run_command
 
 
 def _needed(path):

@@ -239,7 +239,7 @@ def _digests(directory):
     return digests
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_is_killed_at_random_ends_with_the_same_bits(
     server, tmp_path
 ):
@@ -370,7 +370,7 @@ def pretrained(tmp_path_factory):
 
 
 @pytest.mark.newest
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_pretraining_command_ends_the_same_after_two_kills_and_a_signal(
     pretrained, tmp_path
 ):
@@ -390,7 +390,7 @@ def test_the_pretraining_command_ends_the_same_after_two_kills_and_a_signal(
 
 
 @pytest.mark.newest
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name, arguments",
     [

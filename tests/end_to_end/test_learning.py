@@ -52,7 +52,7 @@ def _pretrained(source, loss):
     return model, history
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pretraining_lifts_linear_accuracy_on_cifar10(cifar10):
     """And a loss that pairs different images does not, though it trains.
 

@@ -21,7 +21,7 @@ def _shortened(code):
     return code.replace("TRAIN", 'split="train[:1280]"')
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}

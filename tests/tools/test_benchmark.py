@@ -296,7 +296,7 @@ def test_output_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.newest
-@pytest.mark.slow
+@pytest.mark.long
 @LINUX
 def test_smallest_run(tmp_path):
     output = tmp_path / "scaling.json"

@@ -110,7 +110,7 @@ def _count_calls(monkeypatch, name, used):
 
 
 @pytest.mark.newest
-@pytest.mark.slow
+@pytest.mark.long
 def test_smallest_run(tmp_path):
     output = tmp_path / "loss.json"
     run = subprocess.run(

@@ -282,7 +282,7 @@ def test_kind_of_operation(operation, kind):
 
 
 @pytest.mark.newest
-@pytest.mark.slow
+@pytest.mark.long
 def test_smallest_run():
     parser = argparse.ArgumentParser()
     step.define_flags(parser)

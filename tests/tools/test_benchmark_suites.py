@@ -215,7 +215,7 @@ def test_input_without_photographs():
 
 
 @pytest.mark.newest
-@pytest.mark.slow
+@pytest.mark.long
 def test_startup():
     """A training takes longer than Python, and its second step than one."""
     arguments = ["--part=nothing", "--part=training", "--repeats=1"]
