@@ -7,11 +7,13 @@ TensorFlow starts) is as real in a fork.
 """
 
 import importlib
+import json
 import multiprocessing
 import os
 import pathlib
 import runpy
 import signal
+import socket
 import sys
 import time
 from multiprocessing import forkserver
@@ -86,6 +88,23 @@ class Process:
             assert time.monotonic() < end, self.text()[-3000:]
             time.sleep(0.005)
 
+    def lines(self, seconds=SECONDS):
+        """Yields the lines that it prints, as they come, until it has ended."""
+        end = time.monotonic() + seconds
+        with open(self.log, encoding="utf-8") as file:
+            line = ""
+            while True:
+                ended = self.poll() is not None
+                line += file.readline()
+                if line.endswith("\n"):
+                    yield line[:-1]
+                    line = ""
+                elif ended:
+                    return
+                else:
+                    assert time.monotonic() < end, self.text()[-3000:]
+                    time.sleep(0.002)
+
     def send_signal(self, number):
         """Sends it a signal; nothing where it has ended."""
         try:
@@ -101,6 +120,29 @@ class Process:
             except ProcessLookupError:  # it has not become a leader yet
                 self._process.kill()
             self._process.join()
+
+
+def workers(count, path, arguments, directory):
+    """Processes that train together, as `TF_CONFIG` tells each of them.
+
+    Args:
+        count: how many; they are on this machine.
+        path: see `Process`.
+        arguments: see `Process`.
+        directory: where their logs lie, which exists.
+    """
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    started = []
+    for index in range(count):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": cluster, "task": task})
+        log = pathlib.Path(directory) / f"worker-{index}.log"
+        started.append(Process(path, arguments, log, TF_CONFIG=config))
+    return started
 
 
 def _run(path, arguments, log, environment):

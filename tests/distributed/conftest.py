@@ -9,15 +9,14 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
+import forked
 import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAINING = pathlib.Path(__file__).with_name("training.py")
-LAUNCHER = ROOT / "tools" / "launch_local"
 SECONDS = 600
 
 
@@ -82,25 +81,42 @@ def start(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def train(start, tmp_path_factory):
+def fork(tmp_path_factory):
+    """Function of (path, arguments, workers) that starts processes.
+
+    It returns a list of `forked.Process`; all are ended with the tests.
+    """
+    processes = []
+
+    def begin(path, arguments, workers=1):
+        logs = tmp_path_factory.mktemp("logs")
+        if workers == 1:
+            started = [forked.Process(path, arguments, logs / "log")]
+        else:
+            started = forked.workers(workers, path, arguments, logs)
+        processes.extend(started)
+        return started
+
+    yield begin
+    for process in processes:
+        process.end()
+
+
+@pytest.fixture(scope="module")
+def train(fork, tmp_path_factory):
     """Function that runs `training.py`; returns the arrays of its files.
 
     Args of the function:
         variants: name -> settings that differ from `training.DEFAULTS`.
         replicas: numbers of replicas that each variant is trained on.
         workers: instead, the number of processes that train it together.
-        code: exit code that is expected.
     """
 
-    def run(variants, replicas=(), workers=0, code=0):
+    def run(variants, replicas=(), workers=1):
         output = tmp_path_factory.mktemp("training")
         order = {"variants": variants, "replicas": list(replicas)}
-        command = [sys.executable, TRAINING, output, json.dumps(order)]
-        if workers:
-            launch = [LAUNCHER, f"--workers={workers}", "--grace=20", "--"]
-            command = [*launch, *command]
-        ended = start(command)
-        assert ended.wait() == code, ended.text()[-3000:]
+        for process in fork(TRAINING, [output, json.dumps(order)], workers):
+            assert process.wait() == 0, process.text()[-3000:]
         return {path.stem: _load(path) for path in output.glob("*.npz")}
 
     return run
