@@ -11,7 +11,6 @@ import signal
 import subprocess
 import time
 
-import forked
 import numpy as np
 import pytest
 
@@ -81,29 +80,7 @@ def start(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fork(tmp_path_factory):
-    """Function of (path, arguments, workers) that starts processes.
-
-    It returns a list of `forked.Process`; all are ended with the tests.
-    """
-    processes = []
-
-    def begin(path, arguments, workers=1):
-        logs = tmp_path_factory.mktemp("logs")
-        if workers == 1:
-            started = [forked.Process(path, arguments, logs / "log")]
-        else:
-            started = forked.workers(workers, path, arguments, logs)
-        processes.extend(started)
-        return started
-
-    yield begin
-    for process in processes:
-        process.end()
-
-
-@pytest.fixture(scope="module")
-def train(fork, tmp_path_factory):
+def train(fork_workers, tmp_path_factory):
     """Function that runs `training.py`; returns the arrays of its files.
 
     Args of the function:
@@ -115,7 +92,8 @@ def train(fork, tmp_path_factory):
     def run(variants, replicas=(), workers=1):
         output = tmp_path_factory.mktemp("training")
         order = {"variants": variants, "replicas": list(replicas)}
-        for process in fork(TRAINING, [output, json.dumps(order)], workers):
+        arguments = [output, json.dumps(order)]
+        for process in fork_workers(workers, TRAINING, arguments):
             assert process.wait() == 0, process.text()[-3000:]
         return {path.stem: _load(path) for path in output.glob("*.npz")}
 
