@@ -1,5 +1,6 @@
 """What all tests share: the material, the stages of a run, what is left out."""
 
+import fcntl
 import os
 import pathlib
 import sys
@@ -138,6 +139,42 @@ def fork_workers(tmp_path_factory):
 def fork(fork_workers):
     """Function of (path, arguments) that starts a `forked.Process`."""
     return lambda path, arguments: fork_workers(1, path, arguments)[0]
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory, run):
+    """A finished run of the quick start's recipe: (directory, command line).
+
+    Shortened to 70 steps, three short epochs; the views are compiled. It is
+    made once, also for several workers of pytest-xdist; copy it to change it.
+    """
+    import tensorflow as tf
+
+    from simclr_keras.commands import pretrain
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    directory = folder / "pretrained"
+    recipe = ROOT / "flags" / "shapes" / "pretrain.flags"
+    arguments = [
+        f"--flagfile={recipe}",
+        f"--model_dir={directory}",
+        "--train_split=train[:512]",
+        "--eval_split=test[:128]",
+        "--train_batch_size=16",
+        "--train_steps=70",
+        "--checkpoint_epochs=1",
+        "--eval_every_epochs=2",
+        "--log_every=10",
+        "--verbose=0",
+    ]
+    with open(folder / "pretrained.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tf.test, "is_built_with_xla", lambda: True)
+            run(pretrain, *arguments)  # which returns at once where it ended
+    return directory, arguments
 
 
 def _needed(path):

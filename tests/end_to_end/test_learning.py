@@ -72,9 +72,9 @@ def test_pretraining_lifts_linear_accuracy_on_shapes():
     random, broken, learned = _accuracies(
         sources,
         epochs=20,
-        rate=6e-3,
-        batch=64,
-        steps=300,
+        rate=8e-3,
+        batch=48,
+        steps=250,
         color_strength=1.0,
         crop_sampler="torchvision",
     )
