@@ -1,11 +1,8 @@
 """simclr-embed: killed and resumed, of several layers, and what it draws."""
 
 import csv
-import os
+import pathlib
 import signal
-import subprocess
-import sys
-import time
 
 import keras
 import numpy as np
@@ -19,12 +16,7 @@ from simclr_keras.commands import cli
 from simclr_keras.commands import embed
 
 SPLIT = "test[:300]"
-
-
-@pytest.fixture(autouse=True)
-def _default_policy():
-    yield
-    keras.mixed_precision.set_global_policy("float32")
+SLOWLY = pathlib.Path(__file__).with_name("slow_embedding.py")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +46,8 @@ def _arguments(checkpoint, directory, *more):
 
 
 def _run(*arguments):
-    return embed.run(cli.parse(embed.define_flags, _arguments(*arguments)))
+    settings = cli.parse(embed.define_flags, _arguments(*arguments))
+    return embed.run(settings)
 
 
 def test_layers(checkpoint, tmp_path):
@@ -83,38 +76,16 @@ def test_layers(checkpoint, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
-SLOWLY = """
-import sys, time
-from simclr_keras.commands import cli, embed, embedding
-from simclr_keras.evaluation import RowsFile
-
-embedding._SAVE_SECONDS = 0.0
-append = RowsFile.append
-
-def slowly(self, rows):
-    append(self, rows)
-    time.sleep(0.1)
-
-RowsFile.append = slowly
-embed.run(cli.parse(embed.define_flags, sys.argv[1:]))
-"""
-
-
-def test_killed_and_resumed(checkpoint, tmp_path, capsys):
+def test_killed_and_resumed(checkpoint, fork, tmp_path, capsys):
     """Ends with the same bits, in the order of its index."""
     whole = _run(checkpoint, tmp_path / "whole")
     cut = tmp_path / "cut"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOWLY, *_arguments(checkpoint, cut)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = fork(SLOWLY, _arguments(checkpoint, cut))
     notes = cut / "embeddings.npy.rows"
-    end = time.monotonic() + 120
-    while not notes.exists() or int(notes.read_text() or 0) < 24:
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
+    process.wait_for(
+        lambda: notes.exists() and int(notes.read_text() or 0) >= 24, 120
+    )
+    process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (cut / "embeddings.npy").exists()
     capsys.readouterr()
