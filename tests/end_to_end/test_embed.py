@@ -76,6 +76,7 @@ def test_layers(checkpoint, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.newest
 def test_killed_and_resumed(checkpoint, fork, tmp_path, capsys):
     """Ends with the same bits, in the order of its index."""
     whole = _run(checkpoint, tmp_path / "whole")
@@ -100,6 +101,7 @@ def test_killed_and_resumed(checkpoint, fork, tmp_path, capsys):
     assert [row["id"] for row in rows] == source.ids
 
 
+@pytest.mark.newest
 def test_what_is_drawn(checkpoint, tmp_path, capsys):
     """Of a run that has ended, without embedding anew."""
     path = _run(checkpoint, tmp_path / "run")

@@ -8,6 +8,7 @@ import tensorflow as tf
 import simclr_keras as sk
 from simclr_keras import evaluation
 
+pytestmark = pytest.mark.newest
 CHANNELS = (16, 32, 64)
 
 

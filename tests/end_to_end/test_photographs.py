@@ -11,6 +11,7 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
+pytestmark = pytest.mark.newest
 SMALL = (
     "--image_size=40",
     "--encoder=tiny",

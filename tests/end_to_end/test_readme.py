@@ -3,6 +3,9 @@
 import pathlib
 import re
 
+import pytest
+
+pytestmark = pytest.mark.newest
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 
 
