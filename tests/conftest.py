@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import sys
+import types
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -17,7 +18,6 @@ SHARED = pathlib.Path(
 # For `forked`, which the processes that it starts import too.
 sys.path.insert(0, str(ROOT / "tests"))
 
-import forked
 
 # Most of the time first, so that no worker of pytest-xdist begins a long file
 # when the others have ended. Files that are not named follow.
@@ -92,6 +92,15 @@ def _default_policy(request):
         keras.mixed_precision.set_global_policy("float32")
 
 
+class Settings(types.SimpleNamespace):
+    """Settings of a command that note which of them are read."""
+
+    def __getattribute__(self, name):
+        if not name.startswith("_"):
+            super().__getattribute__("_read").add(name)
+        return super().__getattribute__(name)
+
+
 def run_command(command, *arguments):
     """Runs a command of the package in this process.
 
@@ -102,9 +111,17 @@ def run_command(command, *arguments):
     Returns:
         What its `run` returns: mostly the dict of `results.json`.
     """
+    return run_and_note(command, *arguments)[0]
+
+
+def run_and_note(command, *arguments):
+    """As `run_command`; returns the flags that nothing has read, too."""
     from simclr_keras.commands import cli
 
-    return command.run(cli.parse(command.define_flags, arguments))
+    settings = vars(cli.parse(command.define_flags, arguments))
+    noting = Settings(_read=set(), **settings)
+    results = command.run(noting)
+    return results, set(settings) - noting._read - {"help", "flags_text"}
 
 
 @pytest.fixture(scope="session")
@@ -113,32 +130,10 @@ def run():
     return run_command
 
 
-@pytest.fixture(scope="module")
-def fork_workers(tmp_path_factory):
-    """Function of (count, path, arguments) that starts `forked.workers`.
-
-    All are ended with the module's tests; one alone has no `TF_CONFIG`.
-    """
-    processes = []
-
-    def begin(count, path, arguments):
-        logs = tmp_path_factory.mktemp("logs")
-        if count == 1:
-            started = [forked.Process(path, arguments, logs / "log")]
-        else:
-            started = forked.workers(count, path, arguments, logs)
-        processes.extend(started)
-        return started
-
-    yield begin
-    for process in processes:
-        process.end()
-
-
-@pytest.fixture(scope="module")
-def fork(fork_workers):
-    """Function of (path, arguments) that starts a `forked.Process`."""
-    return lambda path, arguments: fork_workers(1, path, arguments)[0]
+@pytest.fixture(scope="session")
+def noted_run():
+    """`run_and_note`."""
+    return run_and_note
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,11 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
 SERVE = pathlib.Path(__file__).with_name("served.py")
+# Flags of what the tests of all flags do not use: caches of decoded files, other
+# encoders, other protocols.
+ELSEWHERE = {"cache_dir", "cache_gib"}
+RESNET = {"resnet_depth", "se_ratio", "sk_ratio", "stem"}
+NEIGHBOURS = {"knn_k", "knn_temperature"}
 SMALL = ["--train_split=train[:512]", "--eval_split=test[:128]", "--verbose=0"]
 
 
@@ -225,6 +230,30 @@ def test_embeddings_stand_in_the_order_of_their_index(
     assert [int(row["label"]) for row in rows] == list(source.labels)
     expected = sk.load(pretrained[0]).model.embed(source.images[:4])
     np.testing.assert_allclose(h[:4], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "command, elsewhere",
+    [(pretrain, RESNET), (linear_eval, NEIGHBOURS), (finetune, set())],
+)
+def test_no_flag_is_left_unread(
+    pretrained, noted_run, tmp_path, command, elsewhere
+):
+    """A flag that is defined and not handed on is read by nothing."""
+    more = [f"--checkpoint={pretrained[0]}"]
+    if command is pretrain:
+        more = ["--encoder=tiny", "--width_multiplier=0.25", "--knn_k=5"]
+    _, unread = noted_run(
+        command,
+        f"--model_dir={tmp_path / 'run'}",
+        "--train_split=train[:32]",
+        "--eval_split=test[:32]",
+        "--train_batch_size=8",
+        "--train_epochs=1",
+        "--verbose=0",
+        *more,
+    )
+    assert unread == ELSEWHERE | elsewhere
 
 
 def test_preview_writes_a_picture_and_stops(run, tmp_path):
