@@ -18,8 +18,8 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
 SERVE = pathlib.Path(__file__).with_name("served.py")
-# Flags of what the tests of all flags do not use: caches of decoded files, other
-# encoders, other protocols.
+# Flags of what the test of all flags does not use: caches of decoded files,
+# other encoders, other protocols.
 ELSEWHERE = {"cache_dir", "cache_gib"}
 RESNET = {"resnet_depth", "se_ratio", "sk_ratio", "stem"}
 NEIGHBOURS = {"knn_k", "knn_temperature"}
