@@ -293,6 +293,7 @@ def test_arguments_follow_from_shapes(arguments):
         ("extra", "no place in it, such as extra/weights"),
     ],
 )
+@pytest.mark.newest
 @pytest.mark.usefixtures("known_encoder")
 def test_foreign_variable(version_1, new, message, tmp_path):
     path = _write(tmp_path / "a", {**version_1, **dict([NEW[new]])})
@@ -311,6 +312,7 @@ def test_foreign_variable(version_1, new, message, tmp_path):
         ),
     ],
 )
+@pytest.mark.newest
 @pytest.mark.usefixtures("known_encoder")
 def test_missing_variable(version_1, name, message, tmp_path):
     arrays = dict(version_1)
@@ -326,6 +328,7 @@ def test_another_program(tmp_path):
         sk.serving.load_official(path)
 
 
+@pytest.mark.newest
 @pytest.mark.usefixtures("known_encoder")
 def test_damaged_files(version_1, tmp_path):
     whole = _write(tmp_path / "a", version_1)

@@ -49,10 +49,18 @@ def _handlers():
     return [signal.getsignal(number) for number in SIGNALS]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "name, number",
+    [
+        ("pretraining", signal.SIGTERM),
+        ("pretraining", signal.SIGINT),
+        pytest.param("classification", signal.SIGTERM, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_saves_after_the_step_that_is_running(
-    training, tmp_path, number, capfd
+    request, tmp_path, name, number, capfd
 ):
+    training = request.getfixturevalue(name)
     whole = training.fit(tmp_path / "whole", epochs=2)
     part = tmp_path / "part"
     _interrupted(training, part, Sends(number, step=3))
@@ -131,7 +139,8 @@ class Fails(keras.callbacks.Callback):
 def test_signals_act_as_before_when_a_fit_has_ended(
     pretraining, make_simclr, tmp_path, end
 ):
-    pretraining.fit(tmp_path / "other", epochs=1)
+    if end == "refused":
+        pretraining.fit(tmp_path / "other", epochs=1)
     known = _handlers()
     own = [lambda number, frame: None, signal.SIG_IGN]
     for number, handler in zip(SIGNALS, own):

@@ -76,15 +76,20 @@ def test_going_on_says_where(pretraining, tmp_path, capsys):
     [
         ({}, [4, 8]),
         ({"checkpoint_epochs": 2}, [8]),
-        ({"checkpoint_epochs": 0}, [8]),
         ({"checkpoint_epochs": 0, "checkpoint_steps": 3}, [3, 6, 8]),
-        ({"checkpoint_epochs": 0, "checkpoint_steps": 4}, [4, 8]),
-        ({"checkpoint_epochs": 0, "checkpoint_minutes": 60.0}, [8]),
         (
             {"checkpoint_epochs": 0, "checkpoint_minutes": 1e-9},
             list(range(1, 9)),
         ),
         ({"checkpoint_steps": 1, "keep": 3}, [6, 7, 8]),
+        *(
+            pytest.param(options, steps, marks=pytest.mark.long)
+            for options, steps in (
+                ({"checkpoint_epochs": 0}, [8]),
+                ({"checkpoint_epochs": 0, "checkpoint_steps": 4}, [4, 8]),
+                ({"checkpoint_epochs": 0, "checkpoint_minutes": 60.0}, [8]),
+            )
+        ),
     ],
 )
 def test_checkpoints_are_written_when_they_are_due(
@@ -219,6 +224,12 @@ def test_a_full_disk_ends_the_run_and_the_one_before_goes_on(
     _assert_same(whole, pretraining.fit(tmp_path, 3))
 
 
+@pytest.fixture(scope="module")
+def whole(pretraining, tmp_path_factory):
+    """The variables after two epochs that nothing disturbed."""
+    return pretraining.fit(tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize(
     "owner, name, error",
     [
@@ -234,10 +245,9 @@ def test_a_full_disk_ends_the_run_and_the_one_before_goes_on(
     ids=["Python", "TensorFlow"],
 )
 def test_logs_on_a_full_disk_end_the_run_and_it_goes_on(
-    pretraining, tmp_path, monkeypatch, owner, name, error
+    pretraining, whole, tmp_path, monkeypatch, owner, name, error
 ):
     """As either of them says it."""
-    whole = pretraining.fit(tmp_path / "whole")
     known, calls = getattr(owner, name), []
 
     def full(*arguments, **named):
