@@ -157,8 +157,22 @@ def _run(path, arguments, log, environment):
     sys.stdout = open(1, "w", buffering=1, closefd=False)
     sys.stderr = open(2, "w", buffering=1, closefd=False)
     sys.argv = [path, *arguments]
-    if path.endswith(".py"):
-        sys.path.insert(0, str(pathlib.Path(path).parent))
-        runpy.run_path(path, run_name="__main__")
-    else:
-        importlib.import_module(f"simclr_keras.commands.{path}").main()
+    try:
+        if path.endswith(".py"):
+            sys.path.insert(0, str(pathlib.Path(path).parent))
+            runpy.run_path(path, run_name="__main__")
+        else:
+            importlib.import_module(f"simclr_keras.commands.{path}").main()
+    except KeyboardInterrupt:  # ends a Python that nobody forked so too
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def forget_package():
+    """Makes a forked process one that has not imported the package yet."""
+    import keras
+
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "simclr_keras":
+            del sys.modules[name]
+    keras.saving.get_custom_objects().clear()

@@ -29,7 +29,7 @@ def _compiled(model, rate=0.1):
 
 def test_linear_evaluation_leaves_the_encoder_bit_for_bit():
     """Batch-norm statistics included, which the official TF 2 code moves."""
-    encoder = sk.TinyResNet(channels=(8, 16))
+    encoder = sk.TinyResNet(channels=(4, 8))
     model = _compiled(sk.Classifier(encoder, 3, freeze="all"))
     before = model.encoder.get_weights()
     head = model.head.get_weights()[0]
@@ -41,7 +41,7 @@ def test_linear_evaluation_leaves_the_encoder_bit_for_bit():
 
 
 def test_training_leaves_the_given_encoder_as_it_is():
-    encoder = sk.TinyResNet(channels=(8, 16))
+    encoder = sk.TinyResNet(channels=(4, 8))
     before = encoder.get_weights()
     _compiled(sk.Classifier(encoder, 3)).fit(_data(), verbose=0)
     for a, b in zip(before, encoder.get_weights()):
@@ -50,22 +50,30 @@ def test_training_leaves_the_given_encoder_as_it_is():
 
 
 def test_none_thaws_an_encoder_that_came_frozen():
-    frozen = sk.Classifier(sk.TinyResNet(channels=(8,)), 3, freeze="all")
+    frozen = sk.Classifier(sk.TinyResNet(channels=(4,)), 3, freeze="all")
     thawed = sk.Classifier(frozen.encoder, 3, freeze="none")
     assert len(frozen.trainable_variables) == 2
     assert len(thawed.trainable_variables) > 8
 
 
 def test_views_of_photographs_are_refused_with_the_remedy():
-    model = _compiled(sk.Classifier(sk.TinyResNet(channels=(8,)), 3))
+    model = _compiled(sk.Classifier(sk.TinyResNet(channels=(4,)), 3))
     pairs = tf.zeros((4, 2, 16, 16, 3)), tf.zeros((4,), tf.int64)
     with pytest.raises(ValueError, match="views=1"):
         model.fit(tf.data.Dataset.from_tensors(pairs), verbose=0)
 
 
-@pytest.mark.parametrize("block", [-1, 0, 1, 2])
+@pytest.mark.parametrize(
+    "block",
+    [
+        -1,
+        pytest.param(0, marks=pytest.mark.long),
+        1,
+        pytest.param(2, marks=pytest.mark.long),
+    ],
+)
 def test_fine_tuning_moves_only_what_stands_behind_the_block(block):
-    encoder = sk.TinyResNet(channels=(8, 16))
+    encoder = sk.TinyResNet(channels=(4, 8))
     model = _compiled(sk.Classifier(encoder, 3, freeze=block))
     before = {v.name: v.get_weights() for v in model.encoder.layers}
     model.fit(_data(), epochs=2, verbose=0)
@@ -75,11 +83,11 @@ def test_fine_tuning_moves_only_what_stands_behind_the_block(block):
             assert frozen == np.array_equal(a, b), layer.name
 
 
-@pytest.mark.parametrize("selector, width", [(0, 16), (1, 16), (-1, 8)])
+@pytest.mark.parametrize("selector, width", [(0, 8), (1, 8), (-1, 6)])
 def test_starts_from_a_layer_of_the_projection_head(selector, width):
     simclr = sk.SimCLR(
-        sk.TinyResNet(channels=(8, 16)),
-        sk.ProjectionHead("nonlinear", num_layers=2, out_dim=8),
+        sk.TinyResNet(channels=(4, 8)),
+        sk.ProjectionHead("nonlinear", num_layers=2, out_dim=6),
         sk.TwoViews(16, jit=False),
     )
     model = sk.Classifier(
@@ -95,7 +103,8 @@ def test_starts_from_a_layer_of_the_projection_head(selector, width):
     np.testing.assert_allclose(
         model.logits_of(h), model.head(hs[selector]), atol=1e-6
     )
-    _compiled(model).fit(_data(), verbose=0)
+    if selector == 1:
+        _compiled(model).fit(_data(), verbose=0)
 
 
 def test_returns_probabilities_and_learns():
@@ -109,7 +118,7 @@ def test_returns_probabilities_and_learns():
 
 
 def test_loss_is_the_cross_entropy_of_the_logits():
-    model = _compiled(sk.Classifier(sk.TinyResNet(channels=(8,)), 3))
+    model = _compiled(sk.Classifier(sk.TinyResNet(channels=(4,)), 3))
     images, labels = next(iter(_data()))
     expected = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels, model.logits_of(model.embed(images))
@@ -121,7 +130,7 @@ def test_loss_is_the_cross_entropy_of_the_logits():
 def test_augments_in_training_only():
     view = sk.View(16, jitter_probability=0.0, grayscale_probability=0.0)
     model = _compiled(
-        sk.Classifier(sk.TinyResNet(channels=(8,)), 3, views=view), rate=0.0
+        sk.Classifier(sk.TinyResNet(channels=(4,)), 3, views=view), rate=0.0
     )
     plain = _compiled(sk.Classifier(model.encoder, 3), rate=0.0)
     plain.set_weights(model.get_weights())
@@ -135,7 +144,7 @@ def test_augments_in_training_only():
 def test_saves_and_loads(tmp_path):
     model = _compiled(
         sk.Classifier(
-            sk.TinyResNet(channels=(8, 16)),
+            sk.TinyResNet(channels=(4, 8)),
             3,
             freeze=1,
             views=sk.View(16, color_strength=0.5),
@@ -154,7 +163,7 @@ def test_saves_and_loads(tmp_path):
 
 
 def test_fit_notes_the_image_size_for_the_export(tmp_path):
-    model = _compiled(sk.Classifier(sk.TinyResNet(channels=(8,)), 3))
+    model = _compiled(sk.Classifier(sk.TinyResNet(channels=(4,)), 3))
     model.fit(_data(), verbose=0)
     assert model.image_size == 16
     path = sk.export(model, tmp_path / "export", class_names=["a", "b", "c"])
@@ -167,7 +176,8 @@ def test_keras_application_as_encoder():
     encoder = keras.applications.MobileNet(
         (32, 32, 3), alpha=0.25, include_top=False, weights=None
     )
-    model = sk.SimCLR(encoder, views=sk.TwoViews(32, jit=False))
+    views = sk.TwoViews(32, jit=False, blur=False, color_strength=0.0)
+    model = sk.SimCLR(encoder, views=views)
     model.compile("adam")
     images = np.zeros((4, 32, 32, 3), np.uint8)
     model.fit(tf.data.Dataset.from_tensors(images), verbose=0)
@@ -177,6 +187,7 @@ def test_keras_application_as_encoder():
     assert model.embed(images).shape == (4, 256)
 
 
+@pytest.mark.long
 def test_keras_cv_backbone_as_encoder():
     keras_cv = pytest.importorskip("keras_cv")
     encoder = keras_cv.models.ResNetBackbone(
@@ -207,7 +218,7 @@ def test_keras_cv_backbone_as_encoder():
 def test_errors(arguments, message):
     arguments = {"num_classes": 3, **arguments}
     with pytest.raises(ValueError, match=message):
-        sk.Classifier(sk.TinyResNet(channels=(8,)), **arguments)
+        sk.Classifier(sk.TinyResNet(channels=(4,)), **arguments)
 
 
 def test_stage_needs_an_encoder_of_ours():
@@ -218,7 +229,7 @@ def test_stage_needs_an_encoder_of_ours():
 
 
 def test_copy_has_the_same_weights_and_is_another():
-    encoder = sk.TinyResNet(channels=(8,))
+    encoder = sk.TinyResNet(channels=(4,))
     copy = compat.copy_model(encoder)
     for a, b in zip(encoder.get_weights(), copy.get_weights()):
         np.testing.assert_array_equal(a, b)

@@ -42,12 +42,23 @@ def _norm(stock=False):
     return sk.networks.BatchNormalization(momentum=0.8, dtype="float64")
 
 
+def _flips():
+    """Views that are exact in any order of operations, and soon traced."""
+    return sk.TwoViews(
+        SIZE,
+        jit=False,
+        crop=False,
+        color_strength=0.0,
+        grayscale_probability=0.0,
+    )
+
+
 def _model(micro, *between, loss=None, views=None, rate=0.1, **options):
     keras.utils.set_random_seed(0)
     model = sk.SimCLR(
         _encoder(*between),
         keras.layers.Dense(4, dtype="float64"),
-        views or sk.TwoViews(SIZE, jit=False),
+        views or _flips(),
         micro_batch_size=micro,
         **options,
     )
@@ -129,7 +140,9 @@ def _train(model, steps=3, labels=None):
 
 @pytest.mark.parametrize("micro", [8, 4])
 def test_without_batch_norm_it_is_the_plain_step(micro):
-    model, plain = _model(micro), _model(None)
+    """With all that views draw, which each image has to have of its own."""
+    views = sk.TwoViews(SIZE, jit=False)
+    model, plain = _model(micro, views=views), _model(None, views=views)
     start = plain.get_weights()
     losses = _train(model), _train(plain)
     np.testing.assert_allclose(*losses, rtol=1e-6)
@@ -166,20 +179,9 @@ def test_with_batch_norm_it_is_one_tape_with_the_same_groups(
     assert np.abs(model.encoder.get_weights()[-1] - 1).max() > 1e-2
 
 
-def _flips():
-    """Views that are exact in any order of operations, and soon traced."""
-    return sk.TwoViews(
-        SIZE,
-        jit=False,
-        crop=False,
-        color_strength=0.0,
-        grayscale_probability=0.0,
-    )
-
-
 def test_in_a_graph_it_is_the_same():
     """`fit`, traced once for all steps and epochs."""
-    model, twin = (_model(4, _norm(), views=_flips()) for _ in range(2))
+    model, twin = (_model(4, _norm()) for _ in range(2))
     images = _images() / 255
     traces, step = [], model.train_step
     model.train_step = lambda data: (traces.append(1), step(data))[1]
@@ -312,7 +314,7 @@ def test_mixed_precision(policy):
             model = sk.SimCLR(
                 _encoder(dtype=None),
                 keras.layers.Dense(4),
-                sk.TwoViews(SIZE, jit=False),
+                _flips(),
                 micro_batch_size=micro,
             )
             model.compile(keras.optimizers.SGD(0.1), sk.NTXent(0.5))
@@ -333,7 +335,7 @@ def test_mixed_precision(policy):
 
 
 def test_step_compiles_with_xla():
-    model, twin = (_model(4, views=_flips()) for _ in range(2))
+    model, twin = (_model(4) for _ in range(2))
     model.compile(model.optimizer, model.loss, jit_compile=True)
     data = tf.data.Dataset.from_tensors(_images()).repeat(2)
     loss = model.fit(data, verbose=0).history["loss"]
@@ -382,6 +384,6 @@ def test_fit_checks_sizes_first():
 
 def test_arrays_of_whole_batches():
     """Their batches do not say how large they are."""
-    model = _model(4, views=_flips())
+    model = _model(4)
     model.fit(_images(16).numpy(), batch_size=8, shuffle=False, verbose=0)
     assert int(compat.as_numpy(model.optimizer.iterations)) == 2

@@ -16,14 +16,13 @@ IMAGES = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
 
 
 def small_resnet(**options):
-    """All kinds of layers, few channels: a narrow ResNet-50 with all extras."""
-    arguments = {"width": 0.0625, "sk_ratio": 0.0625, "se_ratio": 0.25}
-    return ResNet(50, small_images=True, **{**arguments, **options})
+    """All kinds of layers, few channels: a narrow ResNet-18 with all extras."""
+    return ResNet(18, width=0.125, sk_ratio=0.1, se_ratio=0.25, **options)
 
 
 @pytest.fixture(scope="module")
 def shared_resnet():
-    """One for the tests that leave it as it is: its 400 layers take time."""
+    """One for the tests that leave it as it is: its 200 layers take time."""
     return small_resnet()
 
 
@@ -42,13 +41,14 @@ def trainable_parameters(depth, width=1):
         (18, 11_689_512 - 513_000 + 64 * 64 + 2 * 64),
         (34, 21_797_672 - 513_000 + 64 * 64 + 2 * 64),
         (50, 25_557_032 - 2_049_000),
-        (101, 44_549_160 - 2_049_000),
+        pytest.param(101, 44_549_160 - 2_049_000, marks=pytest.mark.long),
     ],
 )
 def test_parameter_counts_of_torchvision(depth, published):
     assert trainable_parameters(depth) == published
 
 
+@pytest.mark.long
 def test_parameter_counts_of_the_papers():
     """Millions: arXiv 2002.05709, figure 1 and table 6: 24, 94, 375.
 
@@ -66,6 +66,7 @@ def test_parameter_counts_of_the_papers():
     assert millions == [24, 94, 375]
 
 
+@pytest.mark.long
 def test_depth_200_has_its_blocks():
     """3 + 24 + 36 + 3 bottlenecks of 3 convolutions, 4 shortcuts, the stem."""
     encoder = ResNet(200, width=0.01)
@@ -169,22 +170,18 @@ def test_spatial_means_of_bfloat16_are_summed_in_float32():
 
 
 def test_xla_agrees(shared_resnet):
-    """Stem, four bottlenecks, one of them strided, and all their extras."""
+    """Stem, three blocks, one of them strided, and all their extras."""
     encoder = shared_resnet.outputs_of("block_group2_block1_relu")
     compiled = tf.function(encoder, jit_compile=True)
     for mine, expected in zip(
         compiled(IMAGES, training=True), encoder(IMAGES, training=True)
     ):
-        # Float32 through five normalisations of values of order 1.
+        # Float32 through a dozen normalisations of values of order 1.
         np.testing.assert_allclose(mine, expected, atol=1e-3)
 
 
-def small_resnet_18(**options):
-    return ResNet(18, width=0.125, sk_ratio=0.1, se_ratio=0.25, **options)
-
-
 @pytest.mark.parametrize(
-    "make", [small_resnet_18, lambda **options: TinyResNet((4, 8), **options)]
+    "make", [small_resnet, lambda **options: TinyResNet((4, 8), **options)]
 )
 def test_save_and_load(make, tmp_path):
     encoder = make(name="mine", dtype="mixed_bfloat16")

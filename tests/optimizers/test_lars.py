@@ -1,9 +1,9 @@
 """LARS against the official steps, and as a Keras optimizer."""
 
 import json
-import subprocess
-import sys
+import pathlib
 
+import forked
 import keras
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ from simclr_keras.optimizers import WarmupCosine
 from simclr_keras.optimizers import scale_learning_rate
 from simclr_keras.optimizers import total_steps
 from simclr_keras.optimizers import warmup_steps
+
+TWO_REPLICAS = pathlib.Path(__file__).with_name("two_replicas.py")
 
 
 @pytest.fixture
@@ -301,63 +303,9 @@ def test_refuses_senseless_arguments(arguments, word):
         LARS(0.1, **arguments)
 
 
-TWO_REPLICAS = """
-import numpy as np
-import tensorflow as tf
-
-devices = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(
-    devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-from simclr_keras.optimizers import LARS
-from simclr_keras.optimizers import WarmupCosine
-import keras
-
-rows = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
-
-
-def train(strategy):
-    with strategy.scope():
-        layer = keras.layers.Dense(2, kernel_initializer="ones")
-        layer.build([None, 3])
-        optimizer = LARS(WarmupCosine(9.0, 1, 9), weight_decay=0.1)
-        optimizer.build(layer.trainable_variables)
-
-    @tf.function
-    def step(x):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(layer(x) ** 2) / 8
-        variables = layer.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        optimizer.apply_gradients(zip(gradients, variables))
-
-    replicas = strategy.num_replicas_in_sync
-    parts = tf.split(tf.reshape(rows, [8, 3]), replicas)
-    for _ in range(4):
-        values = strategy.experimental_distribute_values_from_function(
-            lambda context: parts[context.replica_id_in_sync_group]
-        )
-        strategy.run(step, args=(values,))
-    state = layer.trainable_variables + list(optimizer._momenta)
-    return [np.array(v) for v in state]
-
-
-one = train(tf.distribute.OneDeviceStrategy("/cpu:0"))
-two = train(tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]))
-assert np.abs(one[0] - 1).max() > 0.01, one[0]
-for a, b in zip(one, two):
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-print("agree")
-"""
-
-
-def test_two_replicas_step_like_one():
+def test_two_replicas_step_like_one(tmp_path):
     """Own process, for its two logical CPUs. Sums of 8 rows split in two
     round differently, some 1e-7."""
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == "agree", done.stderr[-3000:]
+    process = forked.Process(TWO_REPLICAS, [], tmp_path / "log")
+    assert process.wait() == 0, process.text()[-3000:]
+    assert process.text().strip().endswith("agree")

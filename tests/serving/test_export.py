@@ -21,29 +21,7 @@ from simclr_keras.serving import onnx_file
 
 SIZE = 48
 NAMES = ["cat", "dog", "Ärger"]
-
-# Serves without the package: importing it fails, and the working directory
-# does not hold it.
-PLAIN = """
-import sys
-
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "simclr_keras":
-            raise ImportError(name + " must not be needed")
-
-sys.meta_path.insert(0, Forbidden())
-import numpy as np
-import tensorflow as tf
-
-images = np.load("images.npz")
-serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-outputs = {}
-for key in images.files:
-    for name, value in serve(images=tf.constant(images[key])).items():
-        outputs[key + "_" + name] = value.numpy()
-np.savez("outputs.npz", **outputs)
-"""
+PLAIN = pathlib.Path(__file__).with_name("serve_plainly.py")
 
 
 def _encoder(size=None):
@@ -85,6 +63,11 @@ def exported(classifier, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def signatures(exported):
+    return tf.saved_model.load(str(exported)).signatures
+
+
 def _images(*shape, seed=0):
     return np.random.RandomState(seed).randint(0, 256, shape, np.uint8)
 
@@ -120,10 +103,10 @@ def test_serves_in_a_process_without_the_package(
         "small": _images(2, 20, 17, 3),
     }
     np.savez(tmp_path / "images.npz", **images)
-    (tmp_path / "serve.py").write_text(PLAIN)
+    # A new Python: a forked one has imported the package.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "serve.py", str(exported)],
+        [sys.executable, str(PLAIN), str(exported)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -140,14 +123,13 @@ def test_serves_in_a_process_without_the_package(
             _check(outputs, _expected(classifier, batch))
 
 
-def test_signature_is_as_documented(exported):
-    loaded = tf.saved_model.load(str(exported))
-    assert set(loaded.signatures) == {
+def test_signature_is_as_documented(signatures):
+    assert set(signatures) == {
         "serving_default",
         "serve_encoded",
         "classify",
     }
-    serve = loaded.signatures["serving_default"]
+    serve = signatures["serving_default"]
     (images,) = serve.structured_input_signature[1].values()
     assert images == tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
     shapes = {k: v.shape.as_list() for k, v in serve.structured_outputs.items()}
@@ -166,8 +148,8 @@ def test_signature_is_as_documented(exported):
     ],
     ids=["float", "grey"],
 )
-def test_other_than_uint8_rgb_is_refused(exported, images):
-    serve = tf.saved_model.load(str(exported)).signatures["serving_default"]
+def test_other_than_uint8_rgb_is_refused(signatures, images):
+    serve = signatures["serving_default"]
     with pytest.raises(
         Exception, match=r"uint8|\[1,48,48,1\]|\(1, 48, 48, 1\)"
     ):
@@ -203,9 +185,8 @@ def _encoded(image, kind="jpeg"):
     return encode(image).numpy()
 
 
-def test_encoded_images_of_mixed_sizes(exported):
+def test_encoded_images_of_mixed_sizes(signatures):
     """As the arrays that a decoder makes of them, one by one."""
-    signatures = tf.saved_model.load(str(exported)).signatures
     shapes = [(60, 91, 3), (SIZE, SIZE, 3), (20, 17, 3), (64, 64, 1)]
     kinds = ["jpeg", "png", "jpeg", "png"]
     encoded = [
@@ -232,8 +213,8 @@ def test_encoded_images_of_mixed_sizes(exported):
     ],
     ids=["nothing", "text", "cut", "png", "webp"],
 )
-def test_bytes_that_are_no_image_fail_alone(exported, spoil):
-    serve = tf.saved_model.load(str(exported)).signatures["serve_encoded"]
+def test_bytes_that_are_no_image_fail_alone(signatures, spoil):
+    serve = signatures["serve_encoded"]
     good = _encoded(_images(60, 91, 3))
     before = serve(encoded=tf.constant([good]))
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -242,9 +223,8 @@ def test_bytes_that_are_no_image_fail_alone(exported, spoil):
     np.testing.assert_array_equal(before["embedding"], after["embedding"])
 
 
-def test_classes_by_name(exported):
+def test_classes_by_name(signatures):
     """The likeliest first, with the probabilities of the other signature."""
-    signatures = tf.saved_model.load(str(exported)).signatures
     encoded = tf.constant(
         [_encoded(_images(50, 60, 3, seed=s)) for s in (1, 2)]
     )
@@ -259,6 +239,7 @@ def test_classes_by_name(exported):
             assert value == plain[row][NAMES.index(name)]
 
 
+@pytest.mark.long
 def test_saved_model_cli_gives_the_same(exported, classifier, tmp_path):
     images = _images(2, 60, 91, 3)
     np.save(tmp_path / "images.npy", images)

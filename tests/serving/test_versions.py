@@ -19,7 +19,8 @@ def test_versions_are_counted_and_never_replaced(tmp_path):
     with pytest.raises(ValueError, match="1 exists, and is not replaced"):
         export(directory, version=1, crop_proportion=0.5)
     assert (first / "model_card.json").read_text() == before
-    assert export(directory, version=9) == directory / "9"
+    with new_version(directory, version=9) as (_, final):
+        assert final == directory / "9"
     assert export(directory) == directory / "10"
     assert latest_version(directory) == directory / "10"
     names = {path.name for path in directory.iterdir()}

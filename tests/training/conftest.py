@@ -53,7 +53,14 @@ class Training:
         return {k: v.copy() for k, v in state.read(self.model).items()}
 
 
-def simclr(temperature=0.5, peak=0.05, channels=(4,), compiled=None, **views):
+def simclr(
+    temperature=0.5,
+    peak=0.05,
+    channels=(4,),
+    optimizer="lars",
+    compiled=None,
+    **views,
+):
     """A compiled `SimCLR` of 16 x 16 pixels.
 
     `compiled` are further arguments of `compile`.
@@ -64,7 +71,7 @@ def simclr(temperature=0.5, peak=0.05, channels=(4,), compiled=None, **views):
         sk.ProjectionHead("nonlinear", num_layers=2, out_dim=8),
         sk.TwoViews(16, jit=False, blur=False, **views),
     )
-    optimizer = sk.optimizers.create_optimizer("lars", _schedule(peak))
+    optimizer = sk.optimizers.create_optimizer(optimizer, _schedule(peak))
     model.compile(optimizer, sk.NTXent(temperature), **(compiled or {}))
     return model
 
@@ -102,7 +109,18 @@ def classification():
     return Training(classifier(), labelled=True)
 
 
-@pytest.fixture(params=["pretraining", "classification"])
+@pytest.fixture(scope="session")
+def make_pretraining():
+    """Function of the arguments of `simclr` that makes a `Training` of it."""
+    return lambda **arguments: Training(simclr(**arguments), labelled=False)
+
+
+@pytest.fixture(
+    params=[
+        "pretraining",
+        pytest.param("classification", marks=pytest.mark.long),
+    ]
+)
 def make_training(request):
     """Function that makes a `Training` of each of the two models in turn.
 

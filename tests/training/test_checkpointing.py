@@ -139,6 +139,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
         assert checkpointing.newest_intact(tmp_path) is None
 
 
+@pytest.mark.newest
 def test_no_bit_flips_unnoticed(tmp_path):
     """The file is called damaged, or what is read is what was written."""
     data = checkpointing.write(tmp_path, _packed(4, size=1)).read_bytes()
@@ -155,6 +156,7 @@ def test_no_bit_flips_unnoticed(tmp_path):
     assert detected > 4 * len(data)
 
 
+@pytest.mark.newest
 def test_no_missing_end_goes_unnoticed(tmp_path):
     data = checkpointing.write(tmp_path, _packed(4, size=1)).read_bytes()
     for length in range(len(data)):
@@ -200,6 +202,7 @@ class _Killed(BaseException):
     pass
 
 
+@pytest.mark.newest
 def test_a_kill_at_any_moment_leaves_the_best_that_the_notes_name(
     tmp_path, monkeypatch
 ):
@@ -256,6 +259,7 @@ def _raises(number, after=0):
     return call
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("after", range(3))
 def test_a_disk_that_is_full_leaves_the_checkpoint_before(
     tmp_path, monkeypatch, after

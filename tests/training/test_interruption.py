@@ -1,13 +1,11 @@
 """SIGTERM and SIGINT: one saves and ends the process, a second one ends it."""
 
-import contextlib
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import threading
 
+import forked
 import keras
 import numpy as np
 import pytest
@@ -17,39 +15,7 @@ import simclr_keras as sk
 from simclr_keras.training import checkpointing
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LIMIT = 120  # seconds; a process needs ten
-# Three epochs of eight steps that say how far they are, one of which waits for
-# a line of stdin; at the end, all bits.
-SCRIPT = """
-import hashlib, sys
-import keras
-import numpy as np
-import simclr_keras as sk
-from simclr_keras.training import state
-
-class Tells(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        step = int(self.model.optimizer.iterations)
-        print("step", step, flush=True)
-        if step == int(sys.argv[2]):
-            sys.stdin.readline()
-
-keras.utils.set_random_seed(1)
-model = sk.SimCLR(
-    sk.TinyResNet(channels=(4,)),
-    sk.ProjectionHead("nonlinear", num_layers=2, out_dim=8),
-    sk.TwoViews(16, jit=False, blur=False),
-)
-model.compile(keras.optimizers.SGD(0.1, momentum=0.9), sk.NTXent(0.5))
-images = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3))
-data = sk.data.load(images.astype(np.uint8), image_size=16, batch_size=8)
-callbacks = [Tells(), *sk.training.callbacks(sys.argv[1], log_every=2)]
-model.fit(data, epochs=3, callbacks=callbacks, verbose=0)
-digest = hashlib.sha256()
-for name, value in state.read(model).items():
-    digest.update(name.encode() + value.tobytes())
-print("digest", digest.hexdigest())
-"""
+SCRIPT = pathlib.Path(__file__).with_name("stoppable.py")
 
 
 class Sends(keras.callbacks.Callback):
@@ -83,10 +49,18 @@ def _handlers():
     return [signal.getsignal(number) for number in SIGNALS]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "name, number",
+    [
+        ("pretraining", signal.SIGTERM),
+        ("pretraining", signal.SIGINT),
+        pytest.param("classification", signal.SIGTERM, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_saves_after_the_step_that_is_running(
-    training, tmp_path, number, capfd
+    request, tmp_path, name, number, capfd
 ):
+    training = request.getfixturevalue(name)
     whole = training.fit(tmp_path / "whole", epochs=2)
     part = tmp_path / "part"
     _interrupted(training, part, Sends(number, step=3))
@@ -165,7 +139,8 @@ class Fails(keras.callbacks.Callback):
 def test_signals_act_as_before_when_a_fit_has_ended(
     pretraining, make_simclr, tmp_path, end
 ):
-    pretraining.fit(tmp_path / "other", epochs=1)
+    if end == "refused":
+        pretraining.fit(tmp_path / "other", epochs=1)
     known = _handlers()
     own = [lambda number, frame: None, signal.SIG_IGN]
     for number, handler in zip(SIGNALS, own):
@@ -215,81 +190,69 @@ def test_outside_the_main_thread_a_fit_watches_no_signals(
 
 
 @pytest.fixture(scope="module")
-def start():
+def start(tmp_path_factory):
     """Starts the script; none of the processes outlives this module."""
     processes = []
 
-    def run(directory, waits_in=0):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(directory), str(waits_in)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=pathlib.Path(__file__).parents[2],
-        )
-        processes.append(process)
-        return process
+    def run(directory, *waits_in):
+        log = tmp_path_factory.mktemp("log") / "log"
+        processes.append(forked.Process(SCRIPT, [directory, *waits_in], log))
+        return processes[-1]
 
     yield run
     for process in processes:
-        with process:
-            process.kill()
+        process.end()
 
 
 def _signal_in_step_11(process, number):
     """Sends a signal in the third step of the second epoch."""
-    _wait_for(process.stdout, "step 11\n")
+    process.wait_for(lambda: "step 11\n" in process.text())
     process.send_signal(number)
-    said = "saving after this step; a second one stops."
-    _wait_for(process.stderr, f"{number.name}: {said}\n")
-
-
-def _wait_for(stream, expected):
-    for line in stream:
-        if line == expected:
-            return
-    raise AssertionError(f"the process ended without {expected!r}")
+    said = f"{number.name}: saving after this step; a second one stops.\n"
+    process.wait_for(lambda: said in process.text())
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(start, tmp_path_factory):
     """`metrics.csv` and the last line of a run of the script."""
     directory = tmp_path_factory.mktemp("uninterrupted")
-    out, err = start(directory).communicate(timeout=LIMIT)
-    assert out.splitlines()[-1].startswith("digest "), err
-    return (directory / "metrics.csv").read_bytes(), out.splitlines()[-1]
+    process = start(directory)
+    assert process.wait() == 0, process.text()
+    last = process.text().splitlines()[-1]
+    assert last.startswith("digest ")
+    return (directory / "metrics.csv").read_bytes(), last
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)],
+)
 def test_a_process_that_was_stopped_goes_on_with_the_same_bits(
     start, uninterrupted, tmp_path, number
 ):
-    process = start(tmp_path, waits_in=11)
+    directory = tmp_path / "run"
+    process = start(directory, 11)
     _signal_in_step_11(process, number)
-    _, err = process.communicate("and on\n", timeout=LIMIT)
-    assert process.returncode == 75, err
-    assert f"{number.name}: saved step 11 in" in err
-    assert _newest(tmp_path)["step"] == 11
-    out, _ = start(tmp_path).communicate(timeout=LIMIT)
-    assert "step-00000011.npz (step 11, 3 steps into epoch 1)." in out
-    metrics = (tmp_path / "metrics.csv").read_bytes()
-    assert (metrics, out.splitlines()[-1]) == uninterrupted
+    (tmp_path / "go_on").touch()
+    assert process.wait() == 75, process.text()
+    assert f"{number.name}: saved step 11 in" in process.text()
+    assert _newest(directory)["step"] == 11
+    process = start(directory)
+    assert process.wait() == 0, process.text()
+    said = process.text()
+    assert "step-00000011.npz (step 11, 3 steps into epoch 1)." in said
+    metrics = (directory / "metrics.csv").read_bytes()
+    assert (metrics, said.splitlines()[-1]) == uninterrupted
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGINT],
+)
 def test_a_second_signal_stops_at_once(start, tmp_path, number):
-    """Where the step that was to be saved does not end.
-
-    Sent until it is seen: Python misses to wake from a read for a signal that
-    comes while it still handles the one before.
-    """
-    process = start(tmp_path, waits_in=11)
+    """Where the step that was to be saved does not end."""
+    process = start(tmp_path / "run", 11)
     _signal_in_step_11(process, number)
-    for _ in range(LIMIT):
-        process.send_signal(number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-            break
-    assert process.returncode == -number
-    assert _newest(tmp_path)["step"] == 8
+    process.send_signal(number)
+    assert process.wait(60) == -number
+    assert _newest(tmp_path / "run")["step"] == 8

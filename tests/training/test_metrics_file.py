@@ -2,8 +2,11 @@
 
 import csv
 
+import pytest
+
 from simclr_keras.training.metrics_file import MetricsFile
 
+pytestmark = pytest.mark.newest
 STEPS = (4, 8, 12, 16)
 
 

@@ -7,6 +7,7 @@ import pytest
 from simclr_keras.training import RunDirectory
 from simclr_keras.training.metrics_file import MetricsFile
 
+pytestmark = pytest.mark.newest
 FLAGS = "--dataset=shapes\n--learning_rate=0.1\n--model_dir=a\n"
 
 

@@ -50,7 +50,7 @@ def test_a_run_ends_with_the_same_bits_wherever_it_was_cut_off(
     whole = training.fit(tmp_path / "whole", checkpoint_steps=1, keep=0)
     assert _checkpoints(tmp_path / "whole") == [1, 2, 3, 4, 5, 6, 7, 8]
     metrics = (tmp_path / "whole" / "metrics.csv").read_bytes()
-    for step in (1, 3, 4, 6):
+    for step in (1, 4, 6):
         part = tmp_path / str(step)
         shutil.copytree(tmp_path / "whole", part)
         for later in range(step + 1, 9):
@@ -76,15 +76,20 @@ def test_going_on_says_where(pretraining, tmp_path, capsys):
     [
         ({}, [4, 8]),
         ({"checkpoint_epochs": 2}, [8]),
-        ({"checkpoint_epochs": 0}, [8]),
         ({"checkpoint_epochs": 0, "checkpoint_steps": 3}, [3, 6, 8]),
-        ({"checkpoint_epochs": 0, "checkpoint_steps": 4}, [4, 8]),
-        ({"checkpoint_epochs": 0, "checkpoint_minutes": 60.0}, [8]),
         (
             {"checkpoint_epochs": 0, "checkpoint_minutes": 1e-9},
             list(range(1, 9)),
         ),
         ({"checkpoint_steps": 1, "keep": 3}, [6, 7, 8]),
+        *(
+            pytest.param(options, steps, marks=pytest.mark.long)
+            for options, steps in (
+                ({"checkpoint_epochs": 0}, [8]),
+                ({"checkpoint_epochs": 0, "checkpoint_steps": 4}, [4, 8]),
+                ({"checkpoint_epochs": 0, "checkpoint_minutes": 60.0}, [8]),
+            )
+        ),
     ],
 )
 def test_checkpoints_are_written_when_they_are_due(
@@ -123,6 +128,14 @@ def test_the_best_one_is_saved_where_no_checkpoint_is_due(
     assert _checkpoints(tmp_path) == [4, 8]
 
 
+@pytest.fixture(scope="module")
+def begun(pretraining, tmp_path_factory):
+    """Directory of a run of one epoch, which nobody may change."""
+    directory = tmp_path_factory.mktemp("begun")
+    pretraining.fit(directory, epochs=1)
+    return directory
+
+
 @pytest.mark.parametrize(
     "changed, difference",
     [
@@ -134,33 +147,29 @@ def test_the_best_one_is_saved_where_no_checkpoint_is_due(
     ],
 )
 def test_a_directory_of_other_settings_is_refused(
-    pretraining, make_simclr, tmp_path, changed, difference
+    pretraining, make_simclr, begun, changed, difference
 ):
-    pretraining.fit(tmp_path, epochs=1)
-    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    files = {p: p.read_bytes() for p in begun.rglob("*") if p.is_file()}
     changed = dict(changed)
     data = pretraining.data(changed.pop("batch_size", 8))
     model = make_simclr(**changed)
     with pytest.raises(ValueError, match="run of other settings") as caught:
-        model.fit(data, callbacks=sk.training.callbacks(tmp_path), verbose=0)
+        model.fit(data, callbacks=sk.training.callbacks(begun), verbose=0)
     lines = str(caught.value).splitlines()
     assert any(difference in line for line in lines[1:])
     assert lines[-1].startswith("Name another directory")
-    assert files == {
-        p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()
-    }
+    assert files == {p: p.read_bytes() for p in begun.rglob("*") if p.is_file()}
 
 
-def test_another_precision_is_refused(pretraining, make_simclr, tmp_path):
+def test_another_precision_is_refused(pretraining, make_simclr, begun):
     """Of the projection head too, whose encoder may not be one of ours."""
-    pretraining.fit(tmp_path, epochs=1)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         model = make_simclr()
         with pytest.raises(ValueError) as caught:
             model.fit(
                 pretraining.data(),
-                callbacks=sk.training.callbacks(tmp_path),
+                callbacks=sk.training.callbacks(begun),
                 verbose=0,
             )
     finally:
@@ -215,6 +224,12 @@ def test_a_full_disk_ends_the_run_and_the_one_before_goes_on(
     _assert_same(whole, pretraining.fit(tmp_path, 3))
 
 
+@pytest.fixture(scope="module")
+def whole(pretraining, tmp_path_factory):
+    """The variables after two epochs that nothing disturbed."""
+    return pretraining.fit(tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize(
     "owner, name, error",
     [
@@ -230,10 +245,9 @@ def test_a_full_disk_ends_the_run_and_the_one_before_goes_on(
     ids=["Python", "TensorFlow"],
 )
 def test_logs_on_a_full_disk_end_the_run_and_it_goes_on(
-    pretraining, tmp_path, monkeypatch, owner, name, error
+    pretraining, whole, tmp_path, monkeypatch, owner, name, error
 ):
     """As either of them says it."""
-    whole = pretraining.fit(tmp_path / "whole")
     known, calls = getattr(owner, name), []
 
     def full(*arguments, **named):

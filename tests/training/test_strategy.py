@@ -1,13 +1,14 @@
 """Which strategy a name stands for, and what is refused."""
 
 import json
-import subprocess
-import sys
+import pathlib
 
+import forked
 import pytest
 
 from simclr_keras.training import strategy
 
+SPLIT_CPU = pathlib.Path(__file__).with_name("split_cpu.py")
 CLUSTER = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
 
 
@@ -80,20 +81,10 @@ def test_a_config_that_is_no_json(monkeypatch):
         strategy.choose()
 
 
-def test_logical_cpus_split_the_cpu():
+def test_logical_cpus_split_the_cpu(tmp_path):
     """In a process of its own; too late once TensorFlow has begun."""
-    code = (
-        "from simclr_keras.training import strategy\n"
-        "choice = strategy.choose(logical_cpus=3)\n"
-        "print(choice, choice.strategy.num_replicas_in_sync)\n"
-        "try:\n"
-        "    strategy.choose(logical_cpus=2)\n"
-        "except ValueError as error:\n"
-        "    print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=90
-    )
-    first, second = done.stdout.strip().splitlines()
+    process = forked.Process(SPLIT_CPU, [], tmp_path / "log")
+    assert process.wait() == 0, process.text()[-3000:]
+    first, second = process.text().strip().splitlines()
     assert first == "3 CPU replicas (mirrored: 3 logical CPUs) 3"
     assert second.startswith("logical_cpus must be set before TensorFlow")
