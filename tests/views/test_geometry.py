@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from simclr_keras.views import geometry
 
-KEYS = "area", "aspect", "height_frac", "width_frac"
+pytestmark = pytest.mark.newest
 
 
 def _statistics(boxes, height, width):
@@ -53,8 +53,8 @@ def test_crops_have_the_official_distribution(preprocess, seeds, close_to):
 @pytest.mark.parametrize(
     "height, width, target, area",
     [
-        (40, 60, 1.0, (0.3, 1.0)),
-        (64, 48, 1.0, (0.2, 0.5)),
+        pytest.param(40, 60, 1.0, (0.3, 1.0), marks=pytest.mark.long),
+        pytest.param(64, 48, 1.0, (0.2, 0.5), marks=pytest.mark.long),
         (50, 50, 1.5, (0.02, 1.0)),
     ],
 )
@@ -153,7 +153,9 @@ def test_sizes_may_differ_from_image_to_image(seeds):
     np.testing.assert_array_equal(both, expected)
 
 
+@pytest.mark.long
 def test_compiled_crops_are_the_same(seeds):
+    """Bit for bit; that of the short run is of compiled views."""
     compiled = tf.function(geometry.sample_crops, jit_compile=True)
     np.testing.assert_array_equal(
         compiled(seeds(200), 90, 61), geometry.sample_crops(seeds(200), 90, 61)
