@@ -53,8 +53,8 @@ def test_crops_have_the_official_distribution(preprocess, seeds, close_to):
 @pytest.mark.parametrize(
     "height, width, target, area",
     [
-        pytest.param(40, 60, 1.0, (0.3, 1.0), marks=pytest.mark.long),
-        pytest.param(64, 48, 1.0, (0.2, 0.5), marks=pytest.mark.long),
+        (40, 60, 1.0, (0.3, 1.0)),
+        (64, 48, 1.0, (0.2, 0.5)),
         (50, 50, 1.5, (0.02, 1.0)),
     ],
 )
@@ -67,7 +67,6 @@ def test_other_arguments_follow_tensorflows_sampler(
     distance, at a level of 1e-4: sqrt(-log(5e-5) / 2) * sqrt(2 / 4000).
     """
 
-    @tf.function
     def official(i):
         begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
             [height, width, 3],
@@ -81,7 +80,9 @@ def test_other_arguments_follow_tensorflows_sampler(
         )
         return tf.concat([begin[:2], extent[:2]], axis=0)
 
-    peer = tf.map_fn(official, tf.range(4000))
+    # A tenth of the time of `tf.map_fn`.
+    peer = tf.data.Dataset.range(4000).map(official).batch(4000)
+    peer = peer.get_single_element()
     ours = geometry.sample_crops(seeds(4000), height, width, target, area)
     peer = _statistics(peer, height, width)
     ours = _statistics(ours, height, width)
