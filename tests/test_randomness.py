@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from simclr_keras import randomness
 
+pytestmark = pytest.mark.newest
+
 
 def _u32(*words):
     return tuple(tf.constant(word, tf.uint32) for word in words)

@@ -1,9 +1,6 @@
 """`--checkpoint`: in whatever form, in this command's precision, or anew."""
 
-import pathlib
-import subprocess
-import sys
-
+import forked
 import keras
 import numpy as np
 import pytest
@@ -17,7 +14,6 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import loading
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ("--encoder=tiny", "--width_multiplier=0.125")
 
 
@@ -87,23 +83,23 @@ def test_networks_compute_in_the_precision_of_the_command(files, name):
 
 
 def test_fine_tuning_from_weights(files, tmp_path):
-    """Of another image size, on two replicas."""
-    command = [
-        sys.executable,
-        "-m",
-        "simclr_keras.commands.finetune",
-        f"--checkpoint={files[0] / 'encoder.weights.h5'}",
-        *TINY,
-        "--image_size=16",
-        "--logical_cpus=2",
-        "--train_split=train[:40]",
-        "--eval_split=test[:20]",
-        "--train_batch_size=20",
-        "--train_epochs=1",
-        f"--model_dir={tmp_path / 'run'}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
+    """Of another image size; two replicas take a process of their own."""
+    process = forked.Process(
+        "finetune",
+        [
+            f"--checkpoint={files[0] / 'encoder.weights.h5'}",
+            *TINY,
+            "--image_size=16",
+            "--logical_cpus=2",
+            "--train_split=train[:40]",
+            "--eval_split=test[:20]",
+            "--train_batch_size=20",
+            "--train_epochs=1",
+            f"--model_dir={tmp_path / 'run'}",
+        ],
+        tmp_path / "log",
+    )
+    assert process.wait() == 0, process.text()
     # The run knows its network from now on.
     parts = sk.load(tmp_path / "run")
     assert parts.encoder.channels == (4, 8, 16)

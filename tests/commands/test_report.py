@@ -12,6 +12,7 @@ from simclr_keras.commands import cli
 from simclr_keras.commands import report
 from simclr_keras.evaluation import html as pieces
 
+pytestmark = pytest.mark.newest
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c4944415408d763f8cfc000000301010018dd8db00000000049454e44ae426082"

@@ -3,7 +3,6 @@
 import json
 import types
 
-import keras
 import numpy as np
 import PIL.Image
 import pytest
@@ -24,6 +23,7 @@ def _parse(*arguments, command=pretrain):
     return cli.parse(command.define_flags, arguments)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     "argument, value",
     [
@@ -42,6 +42,7 @@ def test_jit_is_a_switch_and_takes_what_a_boolean_did(argument, value):
     assert f"--jit={value}\n" in settings.flags_text
 
 
+@pytest.mark.newest
 def test_steps_to_profile_come_back_from_the_flags_file(tmp_path):
     assert _parse().profile_steps is None
     settings = _parse("--profile_steps=10,15")
@@ -50,6 +51,7 @@ def test_steps_to_profile_come_back_from_the_flags_file(tmp_path):
     assert _parse(f"--flagfile={tmp_path}/flags.txt") == settings
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     "argument, message",
     [
@@ -84,6 +86,7 @@ def test_xla_is_left_off_on_a_cpu_unless_asked_for(monkeypatch):
     assert [jit(x) for x in ("auto", "on", "off")] == [True, True, False]
 
 
+@pytest.mark.newest
 def test_speed_may_change_between_the_parts_of_a_run(tmp_path):
     """But not the steps of an execution: rows of metrics.csv lie at its end."""
     run = RunDirectory(tmp_path)
@@ -101,6 +104,7 @@ def test_speed_may_change_between_the_parts_of_a_run(tmp_path):
         run.claim(_parse("--steps_per_execution=2").flags_text)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -125,6 +129,7 @@ def test_steps_that_the_run_lacks_are_refused(arguments, message):
     build.check_steps(settings, 70)
 
 
+@pytest.mark.newest
 def test_workers_of_this_machine_share_its_memory(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert strategy.workers_here() == 1
@@ -150,53 +155,48 @@ def folder(tmp_path):
     return tmp_path / "images"
 
 
-def test_float16_from_pretraining_to_fine_tuning(folder, tmp_path, capsys):
-    """Two steps at a time, from a cache on the disk, and profiled."""
-    run, cache = tmp_path / "run", tmp_path / "cache"
+def test_float16_from_pretraining_to_fine_tuning(folder, tmp_path, capsys, run):
+    """Two steps at a time, from a cache on the disk; pre-training profiled."""
+    first, cache = tmp_path / "run", tmp_path / "cache"
     shared = (
         f"--dataset=folder:{folder}",
         "--precision=float16",
         "--train_batch_size=8",
-        "--train_epochs=2",
+        "--train_epochs=6",
         "--cache=disk",
         f"--cache_dir={cache}",
         "--steps_per_execution=2",
-        "--profile_steps=2,4",
         "--verbose=0",
     )
-    try:
-        results = pretrain.run(
-            _parse(
-                *shared,
-                f"--model_dir={run}",
-                "--image_size=16",
-                "--encoder=tiny",
-                "--width_multiplier=0.25",
-            )
+    results = run(
+        pretrain,
+        *shared,
+        "--profile_steps=2,4",
+        f"--model_dir={first}",
+        "--image_size=16",
+        "--encoder=tiny",
+        "--width_multiplier=0.25",
+    )
+    assert results["train_images"] == 16
+    # Of twelve steps; the first ones only lower the scale of the loss.
+    assert results["steps"] > 0
+    out = capsys.readouterr().out
+    assert "First step done" in out and f"Profile up to step 4: {first}" in out
+    timing = json.loads((first / "timing.json").read_text())
+    assert 0 < timing["seconds_to_first_step"]
+    assert 0 < timing["images_per_second"]
+    assert 0 <= timing.get("input_wait", 0) <= 1
+    assert not set(timing) & set(results)
+    assert len(list(cache.glob("*/pixels"))) == 1
+    assert len(list(first.glob("tensorboard/plugins/profile/*/*"))) == 1
+    for command in (linear_eval, finetune):
+        results = run(
+            command,
+            *shared,
+            f"--checkpoint={first}",
+            f"--model_dir={tmp_path / command.__name__}",
         )
-        assert results["train_images"] == 16
-        out = capsys.readouterr().out
-        assert (
-            "First step done" in out and f"Profile up to step 4: {run}" in out
-        )
-        timing = json.loads((run / "timing.json").read_text())
-        assert 0 < timing["seconds_to_first_step"]
-        assert 0 < timing["images_per_second"]
-        assert 0 <= timing.get("input_wait", 0) <= 1
-        assert not set(timing) & set(results)
-        assert len(list(cache.glob("*/pixels"))) == 1
-        assert len(list(run.glob("tensorboard/plugins/profile/*/*"))) == 1
-        for command in (linear_eval, finetune):
-            name = command.__name__
-            results = command.run(
-                _parse(
-                    *shared,
-                    f"--checkpoint={run}",
-                    f"--model_dir={tmp_path / name}",
-                    command=command,
-                )
-            )
-            assert 0 <= results["accuracy"] <= 1
-            assert "Decoded images of" in capsys.readouterr().out
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
+        assert results["test_images"] == 16
+        assert results["steps"] > 0
+        assert np.isfinite(results["loss"])
+        assert "Decoded images of" in capsys.readouterr().out

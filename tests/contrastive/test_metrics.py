@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from simclr_keras.contrastive import contrastive_metrics
 
+pytestmark = pytest.mark.newest
+
 
 def test_equal_the_official_values(cases):
     """ntxent.npz, ties (collapsed, zero rows) included. Accuracies are
@@ -126,8 +128,17 @@ def by_hand(z_a, z_b, first, temperature):
     }
 
 
-@pytest.mark.parametrize("jit_compile", [None, False, True])
-@pytest.mark.parametrize("n, num_images, first", [(37, 37, 0), (50, 90, 23)])
+@pytest.mark.parametrize(
+    "n, num_images, first, jit_compile",
+    [
+        (37, 37, 0, False),
+        (50, 90, 23, True),
+        (50, 90, 23, None),
+        pytest.param(37, 37, 0, True, marks=pytest.mark.long),
+        pytest.param(37, 37, 0, None, marks=pytest.mark.long),
+        pytest.param(50, 90, 23, False, marks=pytest.mark.long),
+    ],
+)
 def test_in_blocks_of_rows(tiles, n, num_images, first, jit_compile):
     """Blocks of 16 and of 32 anchors, against NumPy in float64.
 

@@ -59,6 +59,7 @@ def views(agreement):
     return z_a, agreement * z_a + rng.normal(size=(6, 5))
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("semi_hard", [False, True])
 @pytest.mark.parametrize("agreement", [1.0, -1.0])
 @pytest.mark.parametrize("loss_class, arguments, term", LOSSES)
@@ -78,6 +79,7 @@ def test_equals_the_papers_formula(
     )
 
 
+@pytest.mark.newest
 def test_both_kinds_of_anchors_occur_in_these_tests():
     """With negative agreement some anchors have no negative farther than
     their positive."""
@@ -106,6 +108,7 @@ def gradient_of_first_anchor(function, u, positive, negative, **arguments):
     return tape.gradient(anchor_of_view_a, z_a)[0]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("semi_hard", [False, True])
 def test_gradients_are_those_of_table_2(semi_hard):
     """The gradient column, with the sign of a loss, at unit vectors."""
@@ -129,6 +132,7 @@ def test_gradients_are_those_of_table_2(semi_hard):
     np.testing.assert_array_equal(outside, np.zeros(3))
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("loss_class, arguments, term", LOSSES)
 def test_local_anchors_see_global_candidates(loss_class, arguments, term):
     """Two parts of three anchors each, averaged, are the whole."""
@@ -147,6 +151,7 @@ def test_local_anchors_see_global_candidates(loss_class, arguments, term):
     np.testing.assert_allclose(np.mean(parts), loss(z_a, z_b), rtol=1e-12)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("semi_hard", [False, True])
 def test_random_guess(semi_hard):
     """Orthogonal rows for the logistic loss, equal rows for the triplet."""
@@ -162,6 +167,7 @@ def test_random_guess(semi_hard):
     )
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("semi_hard", [False, True])
 def test_one_image_has_no_negatives(semi_hard):
     """What remains is the positive term: log(1 + exp(-1 / tau)), and 0."""
@@ -211,6 +217,7 @@ def test_made_by_name_and_serialised():
         assert again.get_config() == config
 
 
+@pytest.mark.newest
 def test_refuses_senseless_arguments():
     with pytest.raises(ValueError, match="nt_xent.*Received: 'infonce'"):
         make_loss("infonce")

@@ -5,6 +5,7 @@ import pytest
 
 from simclr_keras import data
 
+pytestmark = pytest.mark.newest
 RNG = np.random.default_rng(0)
 TRAIN = RNG.integers(0, 256, (6, 8, 8, 3), np.uint8)
 TEST = RNG.integers(0, 256, (4, 8, 8, 3), np.uint8)

@@ -83,19 +83,26 @@ def _assert_same(dataset, other):
 # The same batches
 
 
-def test_batches_are_those_of_the_source_bit_for_bit(folder):
-    """Whole epochs, the rest of one, and a part of each batch."""
-    cached, plain = (_load(folder, cache=cache) for cache in ("auto", "none"))
-    _assert_same(cached, plain)
-    for change in (
-        lambda dataset: data.from_step(dataset, 2),
+@pytest.mark.parametrize(
+    "change",
+    [
         lambda dataset: epochs.endless(dataset, (1, 2)).take(7),
-    ):
-        cached.epoch.assign(1)
-        plain.epoch.assign(1)
-        _assert_same(change(cached), change(plain))
+        pytest.param(
+            lambda dataset: data.from_step(dataset, 2), marks=pytest.mark.long
+        ),
+        pytest.param(lambda dataset: dataset, marks=pytest.mark.long),
+    ],
+    ids=["part", "rest", "whole"],
+)
+def test_batches_are_those_of_the_source_bit_for_bit(folder, change):
+    """A part of each batch of two epochs, the rest of one, and a whole one."""
+    cached, plain = (_load(folder, cache=cache) for cache in ("auto", "none"))
+    cached.epoch.assign(1)
+    plain.epoch.assign(1)
+    _assert_same(change(cached), change(plain))
 
 
+@pytest.mark.newest
 def test_evaluation_with_few_labels_from_a_file(folder, tmp_path):
     options = {
         "training": False,
@@ -107,6 +114,7 @@ def test_evaluation_with_few_labels_from_a_file(folder, tmp_path):
     _assert_same(_load(folder, **cache, **options), _load(folder, **options))
 
 
+@pytest.mark.newest
 def test_nothing_is_read_any_more(folder, tmp_path):
     """The photographs are gone, and an epoch does not mind."""
     cached = _load(folder, cache="disk", cache_dir=tmp_path / "cache")
@@ -114,6 +122,7 @@ def test_nothing_is_read_any_more(folder, tmp_path):
     assert len(list(cached)) == 5
 
 
+@pytest.mark.newest
 def test_parts_of_a_source_share_its_pixels(folder):
     source = data.cached(_open(folder), "memory")
     rest, held_out = data.hold_out(source, 6)
@@ -125,6 +134,7 @@ def test_parts_of_a_source_share_its_pixels(folder):
             np.testing.assert_array_equal(image_of(row), image)
 
 
+@pytest.mark.newest
 def test_encoded_images_give_way_to_their_pixels(folder):
     """As TFDS has them: bytes in memory, numbers instead of paths."""
     source = _open(folder)
@@ -140,6 +150,8 @@ def test_encoded_images_give_way_to_their_pixels(folder):
     assert cache_files.fingerprint(source) != cache_files.fingerprint(other)
 
 
+@pytest.mark.newest
+@pytest.mark.long
 def test_real_photographs(photos_dir, tmp_path):
     for place in PLACES:
         cached = data.cached(_open(photos_dir), place, directory=tmp_path)
@@ -149,8 +161,16 @@ def test_real_photographs(photos_dir, tmp_path):
 # Corrupt images
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["no image", "cut short"])
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "place, kind",
+    [
+        ("memory", "cut short"),
+        ("disk", "no image"),
+        pytest.param("memory", "no image", marks=pytest.mark.long),
+        pytest.param("disk", "cut short", marks=pytest.mark.long),
+    ],
+)
 def test_a_corrupt_image_is_named_before_training(
     folder, tmp_path, place, kind
 ):
@@ -178,6 +198,7 @@ def _cache(folder, tmp_path, capsys):
     return source, capsys.readouterr().out, path
 
 
+@pytest.mark.newest
 def test_a_later_run_finds_the_file(folder, tmp_path, capsys):
     _, out, path = _cache(folder, tmp_path, capsys)
     assert "Decoding 22 images" in out and str(path) in out
@@ -192,7 +213,16 @@ def test_a_later_run_finds_the_file(folder, tmp_path, capsys):
     _assert_pixels(second, folder)
 
 
-@pytest.mark.parametrize("change", ["content", "removed", "added", "touched"])
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "change",
+    [
+        "removed",
+        "touched",
+        pytest.param("content", marks=pytest.mark.long),
+        pytest.param("added", marks=pytest.mark.long),
+    ],
+)
 def test_a_changed_folder_is_decoded_anew(folder, tmp_path, capsys, change):
     _cache(folder, tmp_path, capsys)
     path = folder / "a" / "00.jpg"
@@ -209,7 +239,11 @@ def test_a_changed_folder_is_decoded_anew(folder, tmp_path, capsys, change):
     _assert_pixels(cached, folder)
 
 
-@pytest.mark.parametrize("damage", ["pixels", "index.npz", "gone"])
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "damage",
+    ["pixels", "index.npz", pytest.param("gone", marks=pytest.mark.long)],
+)
 def test_a_damaged_file_is_made_anew(folder, tmp_path, capsys, damage):
     _, _, path = _cache(folder, tmp_path, capsys)
     if damage == "gone":
@@ -221,6 +255,7 @@ def test_a_damaged_file_is_made_anew(folder, tmp_path, capsys, damage):
     _assert_pixels(cached, folder)
 
 
+@pytest.mark.newest
 def test_what_a_killed_run_left_is_not_taken_for_whole(
     folder, tmp_path, capsys, monkeypatch
 ):
@@ -245,6 +280,7 @@ def test_what_a_killed_run_left_is_not_taken_for_whole(
     _assert_pixels(cached, folder)
 
 
+@pytest.mark.newest
 def test_a_failed_filling_leaves_nothing(folder, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -255,6 +291,7 @@ def test_a_failed_filling_leaves_nothing(folder, tmp_path, monkeypatch):
     assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]
 
 
+@pytest.mark.newest
 def test_splits_and_parts_have_files_of_their_own(folder, tmp_path):
     """Half of the labels is another part than all of them."""
     cache = {"cache": "disk", "cache_dir": tmp_path / "cache"}
@@ -273,6 +310,7 @@ def _bytes(folder):
     return source, int(sum(-(-size // 64) * 64 for size in sizes))
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("place", PLACES)
 def test_the_limit_is_exact_and_said(folder, tmp_path, place, capsys):
     source, needed = _bytes(folder)
@@ -287,6 +325,7 @@ def test_the_limit_is_exact_and_said(folder, tmp_path, place, capsys):
     assert data.cached(source, place, **options).decoded is not None
 
 
+@pytest.mark.newest
 def test_many_images_are_estimated_from_some(folder, capsys, monkeypatch):
     """With 5 of 22 headers read; far too large is known before the rest."""
     monkeypatch.setattr(caching, "_SAMPLE", 5)
@@ -306,6 +345,7 @@ def test_many_images_are_estimated_from_some(folder, capsys, monkeypatch):
     assert read == [5, 5, 22]
 
 
+@pytest.mark.newest
 def test_half_of_the_free_memory_is_the_limit(folder, monkeypatch):
     source, needed = _bytes(folder)
     monkeypatch.setattr(caching, "free_memory", lambda: 2 * needed - 2)
@@ -314,11 +354,13 @@ def test_half_of_the_free_memory_is_the_limit(folder, monkeypatch):
     assert data.cached(source).decoded is not None
 
 
+@pytest.mark.newest
 def test_the_free_memory_of_this_machine():
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 0 < data.free_memory() < total
 
 
+@pytest.mark.newest
 def test_what_is_in_memory_or_streamed_stays_as_it_is(folder):
     source = data.open_source(np.zeros((4, 8, 8, 3), np.uint8))
     assert data.cached(source, "memory") is source
@@ -326,6 +368,7 @@ def test_what_is_in_memory_or_streamed_stays_as_it_is(folder):
     assert data.cached(source, "none") is source
 
 
+@pytest.mark.newest
 def test_an_unknown_place_is_refused(folder):
     with pytest.raises(ValueError, match="`cache` must be one of auto.*'ram'"):
         _load(folder, cache="ram")

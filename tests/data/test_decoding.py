@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from simclr_keras.data import decoding
 
+pytestmark = pytest.mark.newest
 HEIGHT, WIDTH = 24, 32
 # A gradient, smooth enough for JPEG.
 _Y, _X = np.mgrid[:HEIGHT, :WIDTH]

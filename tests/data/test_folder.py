@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from simclr_keras import data
 
+pytestmark = pytest.mark.newest
+
 
 def write(root, *names, size=(12, 10)):
     """Writes pictures whose red channel counts them."""

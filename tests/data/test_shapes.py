@@ -6,6 +6,8 @@ import pytest
 from simclr_keras.data import open_source
 from simclr_keras.data import shapes
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture(scope="module")
 def drawn():

@@ -6,6 +6,8 @@ import pytest
 from simclr_keras import data
 from simclr_keras.data import slices
 
+pytestmark = pytest.mark.newest
+
 
 def labelled(labels):
     images = np.arange(len(labels), dtype=np.uint16)[:, None, None, None]

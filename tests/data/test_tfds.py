@@ -104,9 +104,21 @@ def as_tfds_reads(data_dir, split):
     return [int(example["file_name"]) for example in tfds.as_numpy(dataset)]
 
 
-@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.newest
 @pytest.mark.parametrize(
-    "split", ["train", "test", "train[:33%]", "train[25:45]", "train[50:]+test"]
+    "split, streamed",
+    [
+        ("train", True),
+        ("train[25:45]", True),
+        ("train[:33%]", False),
+        ("train[50:]+test", False),
+        pytest.param("train", False, marks=pytest.mark.long),
+        pytest.param("test", True, marks=pytest.mark.long),
+        pytest.param("test", False, marks=pytest.mark.long),
+        pytest.param("train[:33%]", True, marks=pytest.mark.long),
+        pytest.param("train[25:45]", False, marks=pytest.mark.long),
+        pytest.param("train[50:]+test", True, marks=pytest.mark.long),
+    ],
 )
 def test_the_examples_and_their_order(data_dir, streamed, split):
     source = opened(data_dir, split, streamed)
@@ -152,12 +164,14 @@ def test_stream_is_a_function_of_seed_and_epoch(data_dir):
     assert [numbers(x) for x in rest] == epochs[1][5:]
 
 
+@pytest.mark.newest
 def test_files_are_shuffled_too(data_dir):
     """Without a shuffle buffer, epochs still begin with different files."""
     _, epochs = streamed_epochs(data_dir, 4, buffer=1)
     assert len({tuple(epoch[0]) for epoch in epochs}) > 1
 
 
+@pytest.mark.newest
 def test_label_subset_of_a_stream(data_dir):
     """Chosen by one pass over the labels, the same as in memory."""
     stream = data.label_subset(opened(data_dir), 0.2, seed=5)
@@ -169,6 +183,7 @@ def test_label_subset_of_a_stream(data_dir):
     assert np.bincount(labels).tolist() == [4, 4, 4]
 
 
+@pytest.mark.newest
 def test_a_part_of_a_stream_moves_into_memory(data_dir):
     """A limit between the size of ten records and that of all."""
     source = data.open_source(
@@ -183,11 +198,13 @@ def test_a_part_of_a_stream_moves_into_memory(data_dir):
     assert sorted(both) == list(range(COUNT))
 
 
+@pytest.mark.newest
 def test_a_stream_cannot_be_reordered(data_dir):
     with pytest.raises(ValueError, match="`indices` must increase"):
         opened(data_dir).take([3, 1])
 
 
+@pytest.mark.newest
 def test_images_of_one_size_are_in_memory(cifar10_dir):
     """Pixels against TFDS's own decoder, which may round differently."""
     source = data.open_source("cifar10", "test[:20]", data_dir=cifar10_dir)
@@ -201,6 +218,7 @@ def test_images_of_one_size_are_in_memory(cifar10_dir):
         assert source.labels[k] == example["label"]
 
 
+@pytest.mark.newest
 def test_images_of_one_size_streamed(cifar10_dir):
     options = {"data_dir": cifar10_dir, "batch_size": 8}
     memory, stream = (
@@ -220,6 +238,7 @@ def test_images_of_one_size_streamed(cifar10_dir):
     assert len(list(dataset)) == 2
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("streamed", [True, False])
 def test_corrupt_records(data_dir, streamed):
     """A stream knows how many were read, memory which one it is."""
@@ -234,6 +253,7 @@ def test_corrupt_records(data_dir, streamed):
     assert sorted(in_order(source)[0]) == [0, 1, 2, 4, 5, 6, 7]
 
 
+@pytest.mark.newest
 def test_not_prepared(data_dir):
     message = "'cifar10' must be prepared under .*there is: mixed_photos"
     with pytest.raises(ValueError, match=f"{message}.*download=True"):
@@ -242,12 +262,14 @@ def test_not_prepared(data_dir):
         data.open_source("cifar10", data_dir=data_dir + "/nix")
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("name", ["cifar11", "folder/x", "a b", "../x"])
 def test_unknown_names(data_dir, name):
     with pytest.raises(ValueError, match="must be 'shapes', 'folder:/path'"):
         data.open_source(name, data_dir=data_dir)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("split", "message"),
     [
@@ -261,6 +283,7 @@ def test_wrong_splits(data_dir, split, message):
         opened(data_dir, split)
 
 
+@pytest.mark.newest
 def test_missing_record_files(data_dir, tmp_path):
     import shutil
 

@@ -37,9 +37,10 @@ def _images(count=32):
 
 @pytest.fixture(scope="module")
 def model():
-    model = sk.SimCLR(
-        sk.TinyResNet(channels=(4,)), views=sk.TwoViews(16, jit=False)
+    views = sk.TwoViews(
+        16, color_strength=0.0, grayscale_probability=0.0, jit=False
     )
+    model = sk.SimCLR(sk.TinyResNet(channels=(4,)), views=views)
     model.compile("sgd")
     return model
 

@@ -5,6 +5,8 @@ import pytest
 
 from simclr_keras import evaluation
 
+pytestmark = pytest.mark.newest
+
 
 def test_top_k_counts_labels_among_the_highest_scores():
     """Hand-worked: ranks of the labels are 1, 2, 3 and 3."""

@@ -33,6 +33,7 @@ def _class_votes(train_h, train_y, row, k, temperature):
     return votes
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (7, 0.07), (50, 1.0)])
 def test_predictions_and_accuracy_equal_the_loops(blobs, k, temperature):
     train_h, train_y, test_h, test_y = blobs
@@ -50,6 +51,7 @@ def test_predictions_and_accuracy_equal_the_loops(blobs, k, temperature):
         assert expected <= accuracy <= expected + slack
 
 
+@pytest.mark.newest
 def test_predictions_equal_scikit_learn(blobs):
     train_h, train_y, test_h, _ = blobs
     peer = KNeighborsClassifier(
@@ -64,6 +66,7 @@ def test_predictions_equal_scikit_learn(blobs):
     )
 
 
+@pytest.mark.newest
 def test_blocks_do_not_change_the_result(blobs):
     train_h, train_y, test_h, _ = blobs
     results = [
@@ -74,6 +77,7 @@ def test_blocks_do_not_change_the_result(blobs):
         np.testing.assert_array_equal(results[0], other)
 
 
+@pytest.mark.newest
 def test_a_small_temperature_is_the_nearest_neighbour(blobs):
     """exp(1 / 1e-4) would overflow; the limit is k = 1."""
     train_h, train_y, test_h, _ = blobs
@@ -83,6 +87,7 @@ def test_a_small_temperature_is_the_nearest_neighbour(blobs):
     )
 
 
+@pytest.mark.newest
 def test_scale_of_features_does_not_matter_and_zero_rows_do_no_harm(blobs):
     train_h, train_y, test_h, _ = blobs
     expected = evaluation.knn_predict(train_h, train_y, test_h, 20)
@@ -95,11 +100,13 @@ def test_scale_of_features_does_not_matter_and_zero_rows_do_no_harm(blobs):
     assert np.isin(evaluation.knn_predict(*blobs[:2], zeros, 20), train_y).all()
 
 
+@pytest.mark.newest
 def test_test_classes_without_training_rows_count_as_missed(blobs):
     train_h, train_y, test_h, test_y = blobs
     assert evaluation.knn_accuracy(train_h, train_y, test_h, test_y + 1, 9) == 0
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("change", "text"),
     [

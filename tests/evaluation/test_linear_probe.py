@@ -14,6 +14,7 @@ def _clusters(count, seed, spread=0.1, class_count=4, width=8):
     return h.astype(np.float32), y
 
 
+@pytest.mark.newest
 def test_separable_data_is_learned_whole():
     train, test = _clusters(400, 0), _clusters(200, 1)
     for standardize in (True, False):
@@ -24,6 +25,7 @@ def test_separable_data_is_learned_whole():
         assert found.top5_accuracy == 1.0
 
 
+@pytest.mark.newest
 def test_shuffled_labels_give_chance():
     """2000 test rows of 4 classes: 5 sigma of chance is 0.048."""
     h, y = _clusters(600, 0, spread=1.0)
@@ -34,6 +36,7 @@ def test_shuffled_labels_give_chance():
     assert abs(found.accuracy - 0.25) < 0.15
 
 
+@pytest.mark.newest
 def test_top5_accuracy_exceeds_top1_where_classes_overlap():
     """Scores without skill among 10 classes: 10 % and 50 %."""
     rng = np.random.RandomState(0)
@@ -44,6 +47,7 @@ def test_top5_accuracy_exceeds_top1_where_classes_overlap():
     assert abs(found.top5_accuracy - 0.5) < 0.1
 
 
+@pytest.mark.newest
 def test_full_batch_steps_equal_a_numpy_loop():
     """With one batch an epoch the order of rows does not matter."""
     from simclr_keras.evaluation import linear_probe
@@ -85,6 +89,7 @@ def test_the_seed_decides_the_result():
     assert first != other
 
 
+@pytest.mark.newest
 def test_each_epoch_visits_every_row_once_in_another_order():
     from simclr_keras.evaluation import linear_probe
 
@@ -95,6 +100,7 @@ def test_each_epoch_visits_every_row_once_in_another_order():
     assert not np.array_equal(orders[1], orders[2])
 
 
+@pytest.mark.newest
 def test_rate_is_the_papers_or_the_stable_one():
     """0.1 x 128 / 256 = 0.05; ten equal columns have eigenvalue 10."""
     train, test = _clusters(400, 0), _clusters(200, 1)
@@ -107,6 +113,7 @@ def test_rate_is_the_papers_or_the_stable_one():
     assert found.learning_rate == pytest.approx(2 / 100, rel=1e-3)
 
 
+@pytest.mark.newest
 def test_standardize_uses_the_training_rows():
     """Hand-worked: mean 3 and deviation 2; a constant column is shifted."""
     train, test = evaluation.standardize([[1.0, 7.0], [5.0, 7.0]], [[7.0, 8.0]])
@@ -114,6 +121,7 @@ def test_standardize_uses_the_training_rows():
     np.testing.assert_allclose(test, [[2, 1]])
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -7,6 +7,8 @@ from threadpoolctl import threadpool_limits
 
 from simclr_keras import evaluation
 
+pytestmark = pytest.mark.newest
+
 
 def _rows(count, width, class_count, noise, seed, noise_columns=0):
     """Clusters; then columns of noise that say nothing about the class."""

@@ -7,6 +7,8 @@ from simclr_keras import evaluation
 from simclr_keras.evaluation import neighbors
 from simclr_keras.evaluation import pictures
 
+pytestmark = pytest.mark.newest
+
 
 def _rows(count, seed):
     return np.random.default_rng(seed).normal(size=(count, 5))

@@ -5,6 +5,8 @@ import pytest
 
 from simclr_keras import evaluation
 
+pytestmark = pytest.mark.newest
+
 
 def _unit(h):
     return h / np.linalg.norm(h, axis=1, keepdims=True)

@@ -5,6 +5,7 @@ import pytest
 
 from simclr_keras.evaluation import RowsFile
 
+pytestmark = pytest.mark.newest
 ROWS = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
 
 

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.newest
 LAUNCHER = pathlib.Path(__file__).parents[2] / "tools" / "launch_local"
 LINUX = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="needs Linux's /proc"

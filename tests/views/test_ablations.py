@@ -1,9 +1,12 @@
 """Augmentations for ablations do what their names say."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from simclr_keras.views import ablations
+
+pytestmark = pytest.mark.newest
 
 
 def test_cutout_covers_one_square_within_reach(seeds):

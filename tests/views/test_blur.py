@@ -1,9 +1,12 @@
 """The blur equals the official one."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from simclr_keras.views import blur
+
+pytestmark = pytest.mark.newest
 
 
 def _blur(images, sigmas, radius):

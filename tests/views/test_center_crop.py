@@ -11,6 +11,7 @@ from simclr_keras import views
 from simclr_keras.views import center_crop
 
 
+@pytest.mark.newest
 def test_central_boxes_equal_the_official_ones(preprocess):
     """preprocess.npz: 44 pairs of image and target sizes."""
     for height, width, h, w, ch, cw, y, x in preprocess.center_crop_table:
@@ -18,6 +19,7 @@ def test_central_boxes_equal_the_official_ones(preprocess):
         np.testing.assert_array_equal(box, [y, x, ch, cw])
 
 
+@pytest.mark.newest
 def test_preprocessing_equals_the_official_one(preprocess):
     """preprocess.npz; sums of 16 products of size 1 round to below 2e-6."""
     pattern = r"eval_(\w+?)_(?:size(\d+)|h(\d+)_w(\d+))_(crop|nocrop)"
@@ -47,6 +49,7 @@ def test_default_crops_only_for_larger_results(pictures):
     )
 
 
+@pytest.mark.newest
 def test_antialias_is_that_of_tensorflow(pictures):
     """Peer: `tf.image.resize`; tolerance as for antialiased crops."""
     images = pictures(2, 90)

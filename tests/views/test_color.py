@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from simclr_keras.views import color
 
+pytestmark = pytest.mark.newest
 # Two or three float32 operations on numbers of size 1.
 ATOL = 1e-6
 
@@ -65,7 +66,9 @@ def test_grayscale_equals_the_official_one(preprocess):
         np.testing.assert_allclose(ours[0], expected, rtol=0, atol=ATOL)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    "jit", [False, pytest.param(True, marks=pytest.mark.long)]
+)
 def test_jitter_equals_the_official_one_in_every_order(preprocess, jit):
     """preprocess.npz: all cases of one kind as one batch.
 

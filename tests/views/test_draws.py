@@ -1,10 +1,13 @@
 """Numbers drawn together are those drawn one by one."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from simclr_keras import randomness
 from simclr_keras.views import draws
+
+pytestmark = pytest.mark.newest
 
 
 def test_each_stream_has_the_numbers_of_randomness(seeds):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from simclr_keras.views import geometry
 
-KEYS = "area", "aspect", "height_frac", "width_frac"
+pytestmark = pytest.mark.newest
 
 
 def _statistics(boxes, height, width):
@@ -67,7 +67,6 @@ def test_other_arguments_follow_tensorflows_sampler(
     distance, at a level of 1e-4: sqrt(-log(5e-5) / 2) * sqrt(2 / 4000).
     """
 
-    @tf.function
     def official(i):
         begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
             [height, width, 3],
@@ -81,7 +80,9 @@ def test_other_arguments_follow_tensorflows_sampler(
         )
         return tf.concat([begin[:2], extent[:2]], axis=0)
 
-    peer = tf.map_fn(official, tf.range(4000))
+    # A tenth of the time of `tf.map_fn`.
+    peer = tf.data.Dataset.range(4000).map(official).batch(4000)
+    peer = peer.get_single_element()
     ours = geometry.sample_crops(seeds(4000), height, width, target, area)
     peer = _statistics(peer, height, width)
     ours = _statistics(ours, height, width)
@@ -153,7 +154,9 @@ def test_sizes_may_differ_from_image_to_image(seeds):
     np.testing.assert_array_equal(both, expected)
 
 
+@pytest.mark.long
 def test_compiled_crops_are_the_same(seeds):
+    """Bit for bit; that of the short run is of compiled views."""
     compiled = tf.function(geometry.sample_crops, jit_compile=True)
     np.testing.assert_array_equal(
         compiled(seeds(200), 90, 61), geometry.sample_crops(seeds(200), 90, 61)

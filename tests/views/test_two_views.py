@@ -1,9 +1,9 @@
 """Two views of each image: pure, compiled or not, on any replica."""
 
-import subprocess
-import sys
-import textwrap
+import json
+import pathlib
 
+import forked
 import keras
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def plain():
 
 @pytest.fixture(scope="module")
 def compiled():
-    return views.TwoViews(32, seed=5)
+    return views.TwoViews(32, seed=5, jit=True)
 
 
 def test_views_differ_from_each_other_and_from_step_to_step(plain, pictures):
@@ -63,30 +63,41 @@ def test_a_batch_may_be_split_anyhow(plain, pictures):
         np.testing.assert_allclose(together, whole[view], rtol=0, atol=JIT_ATOL)
 
 
+@pytest.mark.newest
+@pytest.mark.long
 def test_compiled_views_are_the_same(plain, compiled, pictures):
+    """Those in a graph, which are compiled too, are in the short run."""
     images = pictures(6, 40)
     for ours, expected in zip(compiled(images, 9), plain(images, 9)):
         assert ours.dtype == tf.float32
         np.testing.assert_allclose(ours, expected, rtol=0, atol=JIT_ATOL)
 
 
-def test_inside_training_steps(plain, compiled, pictures):
-    """In a graph of unknown batch and image size, and inside XLA."""
+@pytest.mark.parametrize(
+    "xla",
+    [
+        False,
+        pytest.param(True, marks=[pytest.mark.long, pytest.mark.newest]),
+    ],
+)
+def test_inside_training_steps(plain, compiled, pictures, xla):
+    """In a graph of unknown batch and image size, or inside XLA."""
     images = pictures(6, 40)
     expected = plain(images, 2)
-    graph = tf.function(
+    signature = [
+        tf.TensorSpec([None, None, None, 3], tf.uint8),
+        tf.TensorSpec([], tf.int64),
+    ]
+    step = tf.function(
         lambda images, step: compiled(images, step),
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.uint8),
-            tf.TensorSpec([], tf.int64),
-        ],
+        input_signature=None if xla else signature,
+        jit_compile=xla or None,
     )
-    xla = tf.function(lambda x, step: compiled(x, step), jit_compile=True)
-    for step in (graph, xla):
-        drawn = step(tf.constant(images), tf.constant(2, tf.int64))
-        for ours, view in zip(drawn, expected):
-            assert ours.shape[1:] == (32, 32, 3)
-            np.testing.assert_allclose(ours, view, rtol=0, atol=JIT_ATOL)
+    drawn = step(tf.constant(images), tf.constant(2, tf.int64))
+    for ours, view in zip(drawn, expected):
+        assert ours.shape[1:] == (32, 32, 3)
+        assert ours.dtype == tf.float32
+        np.testing.assert_allclose(ours, view, rtol=0, atol=JIT_ATOL)
 
 
 def test_mixed_precision_does_not_touch_the_views(plain, pictures):
@@ -174,6 +185,7 @@ def test_foreign_branches_get_whole_float_images(pictures):
     np.testing.assert_array_equal(again(images, 0)[1], view_b)
 
 
+@pytest.mark.newest
 def test_keras_cv_layers_stand_in_or_are_appended(pictures):
     keras_cv = pytest.importorskip("keras_cv")
     crop = keras_cv.layers.RandomCropAndResize(
@@ -195,47 +207,24 @@ def test_keras_cv_layers_stand_in_or_are_appended(pictures):
     assert type(again.second.append[0]) is keras_cv.layers.RandomCutout
 
 
-def test_two_replicas_draw_what_one_draws():
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"jit": False},
+        # Of what is random only flips and greys, which XLA compiles at once.
+        {"jit": True, "crop": False, "color_strength": 0.0},
+        pytest.param({"jit": True}, marks=pytest.mark.long),
+    ],
+    ids=["plain", "compiled without crops", "compiled"],
+)
+def test_two_replicas_draw_what_one_draws(tmp_path, arguments):
     """MirroredStrategy over two logical CPUs, in a process of its own."""
-    code = """
-        import numpy as np
-        import tensorflow as tf
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * 2,
-        )
-        from simclr_keras import views
-
-        images = np.random.RandomState(0).randint(0, 256, [8, 24, 24, 3])
-        images = tf.constant(images, tf.uint8)
-        # Without jitter XLA compiles it, once per device, in less time.
-        layer = views.TwoViews(24, seed=1, color_strength=0.0)
-        plain = views.TwoViews(24, seed=1, color_strength=0.0, jit=False)
-        expected = plain(images, 7)
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-        @tf.function
-        def step(number):
-            def replica():
-                context = tf.distribute.get_replica_context()
-                begin = 4 * context.replica_id_in_sync_group
-                positions = begin + tf.range(4)
-                mine = tf.gather(images, positions)
-                return layer(mine, number, positions=positions)
-            return strategy.run(replica)
-
-        for ours, view in zip(step(tf.constant(7)), expected):
-            ours = np.concatenate(strategy.experimental_local_results(ours))
-            np.testing.assert_allclose(ours, view, rtol=0, atol=1e-5)
-        print("replicas agree")
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert "replicas agree" in done.stdout, done.stderr[-3000:]
+    script = pathlib.Path(__file__).with_name("on_replicas.py")
+    arguments = json.dumps({"seed": 1, **arguments})
+    process = forked.Process(script, [arguments], tmp_path / "log")
+    assert process.wait() == 0, process.text()
+    assert "replicas agree" in process.text()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ class Darken(keras.layers.Layer):
         return 0.5 * images
 
 
+@pytest.mark.newest
 def test_probabilities_are_the_official_ones(preprocess, seeds):
     """preprocess.npz, 40,000 draws or more a side: standard error 0.0035."""
     sampled = views.View(64).sample(seeds(40000))
@@ -39,6 +40,7 @@ def test_probabilities_are_the_official_ones(preprocess, seeds):
     )
 
 
+@pytest.mark.newest
 def test_blur_is_drawn_for_each_image_and_view(preprocess, seeds, close_to):
     """preprocess.npz has one sigma per batch; ours differ in a batch."""
     one, other = (
@@ -61,6 +63,7 @@ def test_blur_is_drawn_for_each_image_and_view(preprocess, seeds, close_to):
         assert abs(ours - expected) < 0.015
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("strength, key", [(1.0, "s100"), (0.5, "s50")])
 def test_factors_are_the_official_ones(
     preprocess, seeds, close_to, strength, key
@@ -79,6 +82,7 @@ def test_factors_are_the_official_ones(
             assert np.max(sampled[name]) <= high + 1e-6
 
 
+@pytest.mark.newest
 def test_draws_do_not_hang_together(seeds):
     """Correlations of 20,000 draws: standard error 0.007."""
     sampled = views.View(64).sample(seeds(20000))
