@@ -258,7 +258,7 @@ class RemotePath:
         kind = mode.strip("bt")
         with tempfile.TemporaryFile() as local:
             if kind == "r" or (kind == "a" and self.exists()):
-                self._copy_to(local)
+                self.copy_to(local)
             local.seek(0, os.SEEK_END if kind == "a" else os.SEEK_SET)
             if "b" in mode:
                 yield local
@@ -268,7 +268,7 @@ class RemotePath:
                 text.detach()  # flushes
             if kind != "r":
                 local.seek(0)
-                self._copy_from(local)
+                self.copy_from(local)
 
     def read_bytes(self):
         """The content."""
@@ -282,17 +282,19 @@ class RemotePath:
 
     def write_bytes(self, data):
         """Makes it the content."""
-        self._copy_from(io.BytesIO(data))
+        self.copy_from(io.BytesIO(data))
 
     def write_text(self, data, encoding="utf-8"):
         """Makes it the content."""
         self.write_bytes(data.encode(encoding))
 
-    def _copy_to(self, file):
+    def copy_to(self, file):
+        """Copies the content into an open binary file."""
         with self._python_errors(), tf.io.gfile.GFile(str(self), "rb") as own:
             shutil.copyfileobj(own, file, _CHUNK)
 
-    def _copy_from(self, file):
+    def copy_from(self, file):
+        """Makes the content of an open binary file its own."""
         # Beside, and anew: ram:// writes over the file that is there and leaves
         # its end; others would show half of it.
         beside = self.with_name(f".{self.name}.upload")
@@ -380,7 +382,7 @@ def local_copy(path):
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / path.name
         with open(copy, "wb") as file:
-            path._copy_to(file)
+            path.copy_to(file)
         yield copy
 
 
@@ -398,7 +400,7 @@ def made_locally(path, last=()):
         yield made
         if made.is_file():
             with open(made, "rb") as file:
-                path._copy_from(file)
+                path.copy_from(file)
             return
         files = [each for each in made.rglob("*") if each.is_file()]
         try:
@@ -406,7 +408,7 @@ def made_locally(path, last=()):
                 target = path / each.relative_to(made).as_posix()
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with open(each, "rb") as file:
-                    target._copy_from(file)
+                    target.copy_from(file)
         except BaseException:
             remove_tree(path)
             raise
