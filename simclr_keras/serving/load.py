@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import pathlib
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.serving import card
 from simclr_keras.serving import signatures
@@ -41,7 +41,7 @@ def load(path, encoder=None):
     Call it in the scope of a strategy to have it there.
 
     Args:
-        path: a run directory, of which the newest intact checkpoint is taken;
+        path: local, or with a scheme: a run directory, of which the newest intact checkpoint is taken;
             a checkpoint in it; a `.keras` file; an export: the folder of a
             version, or the directory of the versions, of which the highest is
             taken; or a file of weights, `.weights.h5`, of an encoder or of a
@@ -72,7 +72,7 @@ def load(path, encoder=None):
         weights_file.read(path, encoder)
         return Loaded(encoder, encoder, None, {})
     training.register_classes()
-    path = pathlib.Path(path)
+    path = paths.as_path(path)
     folder = _export(path)
     if folder is not None:
         model = _read(folder)
