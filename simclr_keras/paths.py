@@ -2,9 +2,9 @@
 
 A local path is a `pathlib.Path`, and nothing changes for it. One with a scheme
 is a `RemotePath`, which has the methods of `pathlib.Path` that are used here,
-over `tf.io.gfile`: every scheme that TensorFlow reads in this process. (Of the
-schemes, `etils.epath` knows gs, s3, az and hf alone, and hands those to
-`tf.io.gfile`, too.) What such a file system cannot do has a substitute:
+over `tf.io.gfile`: of every scheme that TensorFlow reads in this process.
+(`etils.epath` does the same for gs, s3, az and hf alone.) What such a file
+system cannot do has a substitute:
 
 | cannot | instead |
 | --- | --- |
@@ -129,6 +129,11 @@ class RemotePath:
 
     def __hash__(self):
         return hash(str(self))
+
+    @property
+    def scheme(self):
+        """`gs` of `gs://bucket`."""
+        return self._scheme
 
     def __truediv__(self, name):
         return type(self)(f"{self}/{name}")
@@ -328,23 +333,28 @@ def walk(root):
         Triple of a path object and two lists of strings; names that the caller
         takes out of the first list are not visited.
     """
-    if not is_remote(root):
-        for folder, below, names in os.walk(root, followlinks=True):
-            yield pathlib.Path(folder), below, names
+    if is_remote(root):
+        if root.is_dir():  # else nothing, as `os.walk`
+            yield from _walk_remote(root)
         return
+    for folder, below, names in os.walk(root, followlinks=True):
+        yield pathlib.Path(folder), below, names
+
+
+def _walk_remote(root):
     with root._python_errors():
         listed = tf.io.gfile.listdir(str(root))
     below, names = [], []
     for entry in sorted(listed):
         name = entry.strip("/")
         folder = entry.endswith("/")
-        if not folder and root._scheme not in _MARKS_FOLDERS:
+        if not folder and root.scheme not in _MARKS_FOLDERS:
             folder = (root / name).is_dir()
         if name:
             (below if folder else names).append(name)
     yield root, below, names
     for name in below:
-        yield from walk(root / name)
+        yield from _walk_remote(root / name)
 
 
 def remove_tree(path):

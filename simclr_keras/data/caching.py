@@ -41,8 +41,8 @@ def cached(source, cache="auto", *, directory=None, limit=None):
         `Source` whose `decoded` holds the pixels, or the one given.
 
     Raises:
-        ValueError: another `cache`, a directory that is not local, or an image that cannot be decoded, by its
-            name.
+        ValueError: another `cache`, a directory that is not local, or an image
+            that cannot be decoded, by its name.
     """
     if cache not in CACHES:
         raise ValueError(

@@ -1,7 +1,5 @@
 """A folder of image files -> a source of photographs of any size."""
 
-import os
-
 import numpy as np
 
 from simclr_keras import paths

@@ -41,11 +41,11 @@ def load(path, encoder=None):
     Call it in the scope of a strategy to have it there.
 
     Args:
-        path: local, or with a scheme: a run directory, of which the newest intact checkpoint is taken;
-            a checkpoint in it; a `.keras` file; an export: the folder of a
-            version, or the directory of the versions, of which the highest is
-            taken; or a file of weights, `.weights.h5`, of an encoder or of a
-            model around one.
+        path: local, or such as `gs://bucket/run`: a run directory, of which
+            the newest intact checkpoint is taken; a checkpoint in it; a
+            `.keras` file; an export: the folder of a version, or the directory
+            of the versions, of which the highest is taken; or a file of
+            weights, `.weights.h5`, of an encoder or of a model around one.
         encoder: for a file of weights, which does not say of what they are:
             `keras.Model` of that architecture. It is given its weights and
             given back. Defaults to None, for all else.

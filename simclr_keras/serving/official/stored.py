@@ -9,6 +9,8 @@ import dataclasses
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from simclr_keras import paths
+
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SAVED_MODEL = "variables/variables"
 
