@@ -16,6 +16,8 @@ one that makes it readable comes last (`made_locally`) |
 stores copy it, and readers see the old one or the new one |
 | fsync | a file is safe when closing it has succeeded |
 | a hard link | a copy |
+| a lock that ends with its process | the lock of a run directory beats \
+(`training/lock.py`) |
 | go on with a half-written `embeddings.npy` | it is begun anew |
 | a cache of decoded images, mapped into memory | refused: keep it locally |
 """
