@@ -8,7 +8,7 @@ import tempfile
 from simclr_keras import paths
 
 # What makes a version one that can be loaded.
-_LAST = ("saved_model.pb", "model.onnx")
+_LAST = ("saved_model.pb", "model.onnx", "model.tflite")
 
 
 @contextlib.contextmanager
