@@ -23,6 +23,7 @@ stores copy it, and readers see the old one or the new one |
 """
 
 import contextlib
+import dataclasses
 import errno
 import fnmatch
 import io
@@ -139,6 +140,10 @@ class RemotePath:
 
     def __truediv__(self, name):
         return type(self)(f"{self}/{name}")
+
+    def joinpath(self, *parts):
+        """The path of something in the folder."""
+        return type(self)("/".join([str(self), *map(str, parts)]))
 
     @property
     def name(self):
@@ -344,19 +349,59 @@ def walk(root):
 
 
 def _walk_remote(root):
-    with root._python_errors():
-        listed = tf.io.gfile.listdir(str(root))
     below, names = [], []
-    for entry in sorted(listed):
-        name = entry.strip("/")
-        folder = entry.endswith("/")
-        if not folder and root.scheme not in _MARKS_FOLDERS:
-            folder = (root / name).is_dir()
-        if name:
-            (below if folder else names).append(name)
+    for entry in sorted(scandir(root), key=lambda entry: entry.name):
+        (below if entry.is_dir() else names).append(entry.name)
     yield root, below, names
     for name in below:
         yield from _walk_remote(root / name)
+
+
+def scandir(folder):
+    """List of what is in a folder, as `os.scandir` describes it.
+
+    Args:
+        folder: path object, local or remote.
+
+    Returns:
+        List of `os.DirEntry`, or of objects with what is used of it: `name`,
+        `path`, `is_dir()`, `is_file()` and `is_symlink()`.
+    """
+    if not is_remote(folder):
+        return list(os.scandir(folder))
+    with folder._python_errors():
+        listed = tf.io.gfile.listdir(str(folder))
+    entries = []
+    for name in listed:
+        path = folder / name.strip("/")
+        if path == folder:  # some list the folder itself
+            continue
+        below = name.endswith("/")
+        if not below and folder.scheme not in _MARKS_FOLDERS:
+            below = path.is_dir()
+        entries.append(_Entry(path.name, str(path), below))
+    return entries
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """As `os.DirEntry`; what is no folder is a file, and nothing is a link."""
+
+    name: str
+    path: str
+    folder: bool
+
+    def is_dir(self):
+        """Whether it is a folder."""
+        return self.folder
+
+    def is_file(self):
+        """Whether it is a file."""
+        return not self.folder
+
+    def is_symlink(self):
+        """Whether it is a link: never."""
+        return False
 
 
 def remove_tree(path):

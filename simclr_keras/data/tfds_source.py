@@ -95,10 +95,6 @@ class _EtilsPath(paths.RemotePath):
     def __fspath__(self):
         return str(self)
 
-    def joinpath(self, *parts):
-        """The path of something in the folder."""
-        return type(self)(self, *parts)
-
 
 def _register_scheme(scheme):
     """Lets `etils.epath` read what TensorFlow reads and it does not know."""
