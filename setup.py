@@ -27,6 +27,7 @@ setuptools.setup(
     # The lower bounds are the versions that the tf215 lane is tested with.
     install_requires=[
         "absl-py>=1.4",
+        "etils[epath]>=1.5",
         "h5py>=3.10",
         "importlib_resources>=6.1",  # tensorflow-datasets uses it undeclared
         "keras>=2.15",

@@ -82,7 +82,7 @@ def _run(settings, freeze):
         results.update(trained)
     figures["seconds"] = round(time.perf_counter() - started, 1)
     results = runs.finish(place, run_directory, results, figures)
-    print(f"\nRun directory: {run_directory.path}")
+    runs.announce(place, f"\nRun directory: {run_directory.path}")
     return results
 
 

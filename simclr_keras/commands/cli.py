@@ -8,6 +8,8 @@ import types
 
 from absl import flags
 
+from simclr_keras.commands import remote_flags
+
 
 def parse(define, argv, positional=None):
     """Settings of a command line.
@@ -22,14 +24,16 @@ def parse(define, argv, positional=None):
         `--name=value` per line, readable by `--flagfile`.
 
     Raises:
-        absl.flags.Error: an unknown flag, a bad value or a stray argument.
+        absl.flags.Error: an unknown flag, a bad value, a stray argument or a
+            path with a scheme that is not known here.
     """
     values = _flag_values(define)
-    rest = values(["simclr", *argv])[1:]
+    rest = values(["simclr", *remote_flags.expand_flagfiles(argv)])[1:]
     if positional and len(rest) == 1 and values[positional].value is None:
         values[positional].value = rest.pop()
     if rest:
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
+    remote_flags.check_paths(values.flag_values_dict())
     settings = types.SimpleNamespace(**values.flag_values_dict())
     settings.flags_text = "".join(
         f"--{name}={_text(value)}\n"

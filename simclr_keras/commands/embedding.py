@@ -122,7 +122,7 @@ def _fill(rows, function, source, size, settings):
 
 def _write_index(path, source):
     labels = data.read_labels(source) if source.has_labels else None
-    with open(path, "w", newline="") as file:
+    with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "id", "label"])
         for row, name in enumerate(source.ids):

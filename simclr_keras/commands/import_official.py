@@ -1,7 +1,5 @@
 """Turns a checkpoint of the official SimCLR into a .keras file of ours."""
 
-import pathlib
-
 from absl import flags
 
 from simclr_keras.commands import cli
@@ -44,7 +42,10 @@ def run(settings):
     for name in ("checkpoint", "output"):
         if not getattr(settings, name):
             raise ValueError(f"--{name} must be given.")
-    output = pathlib.Path(settings.output)
+    # TensorFlow is not loaded for the flags.
+    from simclr_keras import paths
+
+    output = paths.as_path(settings.output, "--output")
     if output.suffix != ".keras":
         raise ValueError(
             f"--output must end in .keras. Received: --output={output}"
@@ -54,7 +55,6 @@ def run(settings):
             "--output must be a new file; nothing is overwritten. Received:"
             f" --output={output}"
         )
-    # TensorFlow is not loaded for the flags.
     from simclr_keras import models
     from simclr_keras import serving
     from simclr_keras import views
@@ -72,7 +72,11 @@ def run(settings):
     if supervised:
         model.probe.set_weights(supervised.get_weights())
     output.parent.mkdir(parents=True, exist_ok=True)
-    model.save(output)
+    if paths.is_remote(output):
+        with paths.made_locally(output) as made:
+            model.save(made)
+    else:
+        model.save(output)
     print(markdown_table(official.variables, ["variable", "shape", "becomes"]))
     print(f"\n{_summary(official, size)}\n{output}")
     return output

@@ -42,10 +42,11 @@ def run(settings):
     run_directory, finished = runs.run_directory(settings, place)
     if finished is not None and not settings.preview_views:
         return finished
+    picture = run_directory.path / "views.png"
     if place.devices.chief:
-        picture = _write_preview(run_directory, two_views, dataset)
+        _write_preview(run_directory, picture, two_views, dataset)
     if settings.preview_views:
-        print(f"View pairs: {picture}")
+        runs.announce(place, f"View pairs: {picture}")
         return {"views": str(picture)}
 
     total = build.total_steps(settings, source.num_examples)
@@ -74,7 +75,7 @@ def run(settings):
     figures = timer.figures()
     results = _results(settings, source, held_out, size, model)
     results = runs.finish(place, run_directory, results, figures)
-    _print_next(settings, run_directory, results)
+    runs.announce(place, _next(settings, run_directory, results))
     return results
 
 
@@ -171,9 +172,8 @@ def _two_views(settings, size):
     return views.TwoViews(seed=settings.seed, **arguments)
 
 
-def _write_preview(run_directory, two_views, dataset):
+def _write_preview(run_directory, path, two_views, dataset):
     """Writes a picture of the view pairs of one batch, to TensorBoard too."""
-    path = run_directory.path / "views.png"
     for batch in dataset.take(1):
         grid = pictures.view_pairs(two_views, batch)
     dataset.epoch.assign(0)
@@ -182,7 +182,6 @@ def _write_preview(run_directory, two_views, dataset):
     with writer.as_default(step=0):
         tf.summary.image("views", grid[None])
     writer.close()
-    return path
 
 
 def _model(settings, source, probe, size, two_views, total_steps):
@@ -292,11 +291,12 @@ def _results(settings, source, held_out, size, model):
     return results
 
 
-def _print_next(settings, run_directory, results):
+def _next(settings, run_directory, results):
+    """What to look at, and which command comes next."""
     path = run_directory.path
     labelled = "knn_accuracy" in results
     where = f" --data_dir={settings.data_dir}" if settings.data_dir else ""
-    print(
+    return (
         f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
         f"Curves:  tensorboard --logdir {path}\n"
         f"Next:    simclr-{'linear-eval' if labelled else 'embed'}"

@@ -3,8 +3,8 @@
 import csv
 import json
 import math
-import pathlib
 
+from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.evaluation import html
 
@@ -54,7 +54,7 @@ def write(directory, output=None):
         output: path of the page. Defaults to `report.html` in the directory.
 
     Returns:
-        `pathlib.Path` of the page.
+        Path object of the page.
 
     Raises:
         ValueError: there is no run in the directory.
@@ -76,7 +76,7 @@ def write(directory, output=None):
         _settings([run, *related]),
     ]
     page = html.page(f"SimCLR: {run.path.resolve().name}", filter(None, parts))
-    output = pathlib.Path(output or run.path / "report.html")
+    output = paths.as_path(output or run.path / "report.html", "output")
     training.write_whole(output, page)
     return output
 
@@ -97,7 +97,12 @@ def _related(run):
 
 def _same(checkpoint, path, folder):
     """Whether a flag, perhaps relative to a folder above, names a run."""
-    checkpoint, path = pathlib.Path(checkpoint), path.resolve()
+    try:
+        checkpoint, path = paths.as_path(checkpoint), path.resolve()
+    except ValueError:  # of a file system that this process does not know
+        return False
+    if paths.is_remote(checkpoint) or paths.is_remote(folder):
+        return checkpoint == path
     if checkpoint.is_absolute():
         return checkpoint.resolve() == path
     return any((base / checkpoint).resolve() == path for base in folder.parents)
@@ -145,7 +150,7 @@ def _rows(run):
     """Rows of `metrics.csv` that end an epoch, numbers where they are."""
     if not run.metrics.is_file():
         return []
-    with open(run.metrics, newline="") as file:
+    with run.metrics.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["scope"] == "epoch"]
     return [
         {k: float(v) for k, v in row.items() if v and k != "scope"}

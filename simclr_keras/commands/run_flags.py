@@ -10,8 +10,8 @@ def define_run(values):
     flags.DEFINE_string(
         "model_dir",
         None,
-        "Run directory: flags, checkpoints, logs and results. The same command"
-        " in the same directory resumes.",
+        "Run directory: flags, checkpoints, logs and results; local, or such"
+        " as gs://bucket/run. The same command in the same directory resumes.",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -51,8 +51,9 @@ def define_strategy(values):
         ["auto", "single", "mirrored", "multi_worker", "tpu"],
         "Devices that share the global batch. mirrored: all GPUs of this"
         " machine; multi_worker: the processes that TF_CONFIG names"
-        " (tools/launch_local); auto: a TPU where one is configured, else"
-        " TF_CONFIG's workers, else several GPUs, else one device.",
+        " (tools/launch_local), or the tasks that SLURM's srun has started;"
+        " auto: a TPU where one is configured, else such workers or tasks, else"
+        " several GPUs, else one device.",
         flag_values=values,
     )
     flags.DEFINE_integer(

@@ -39,8 +39,15 @@ def run_directory(settings, place):
     if "error" in answer:
         raise ValueError(answer["error"])
     if answer["results"] is not None:
-        print(f"Finished already: {run.results}")
+        announce(place, f"Finished already: {run.results}")
     return run, answer["results"]
+
+
+def announce(place, text):
+    """Prints where the run lies, in the process that writes it."""
+    if not place.devices.chief:
+        text = "The first worker writes the run directory; this one does not."
+    print(text)
 
 
 def finish(place, run, results, timing):

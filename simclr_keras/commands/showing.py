@@ -1,13 +1,13 @@
 """What `simclr-embed` draws of its embeddings: neighbours, maps, projector."""
 
 import csv
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import data
 from simclr_keras import evaluation
+from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras import views
 from simclr_keras.commands import input_data
@@ -35,7 +35,7 @@ def check(settings):
                 "--neighbors=random:N needs a number of at least 1. Received:"
                 f" --neighbors={asked}"
             )
-    elif not pathlib.Path(asked).is_file():
+    elif not paths.as_path(asked, "--neighbors").is_file():
         raise ValueError(
             "--neighbors must be an image file, or random:N. Received:"
             f" --neighbors={asked}, which is no file"
@@ -52,14 +52,17 @@ def show(settings, run, source, function, size):
         function: from float images to features, as it was embedded.
         size: side in pixels of the images that it takes.
     """
-    bank = np.load(run.path / "embeddings.npy", mmap_mode="r")
+    if not (settings.neighbors or settings.map or settings.projector):
+        return
     labels = data.read_labels(source) if source.has_labels else None
-    if settings.neighbors:
-        _neighbors(settings, run, source, function, size, bank, labels)
-    if settings.map:
-        _map(settings, run, source, bank, labels)
-    if settings.projector:
-        _projector(settings, run, source, bank, labels)
+    with paths.local_copy(run.path / "embeddings.npy") as file:
+        bank = np.load(file, mmap_mode="r")
+        if settings.neighbors:
+            _neighbors(settings, run, source, function, size, bank, labels)
+        if settings.map:
+            _map(settings, run, source, bank, labels)
+        if settings.projector:
+            _projector(settings, run, source, bank, labels)
 
 
 def _neighbors(settings, run, source, function, size, bank, labels):
@@ -130,7 +133,7 @@ def _map(settings, run, source, bank, labels):
     points, method = evaluation.to_plane(bank[rows], seed=settings.seed)
     picture = pictures.map_picture(points, shown, source.class_names)
     training.write_png(run.path / "map.png", picture)
-    with open(run.path / "map.csv", "w", newline="") as file:
+    with (run.path / "map.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "x", "y"])
         writer.writerows(zip(rows, *points.T))
@@ -141,9 +144,10 @@ def _projector(settings, run, source, bank, labels):
     rows = _some(settings, len(bank), _PROJECTOR_ROWS)
     folder = run.path / "tensorboard" / "projector"
     folder.mkdir(parents=True, exist_ok=True)
-    np.savetxt(folder / "tensors.tsv", bank[rows], "%.6g", delimiter="\t")
+    with (folder / "tensors.tsv").open("w") as file:
+        np.savetxt(file, bank[rows], "%.6g", delimiter="\t")
     ids = source.ids
-    with open(folder / "metadata.tsv", "w", encoding="utf-8") as file:
+    with (folder / "metadata.tsv").open("w", encoding="utf-8") as file:
         file.write("id\tlabel\n")
         for row in rows:
             label = "" if labels is None else source.class_names[labels[row]]

@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
-import pathlib
 import re
 import zipfile
 import zlib
 
 import numpy as np
 
+from simclr_keras import paths
 from simclr_keras.data import arrays
 from simclr_keras.data import slices
 
@@ -33,7 +33,7 @@ def open_array_file(path, split="train"):
         ValueError: there is no such file or split, it is damaged, or what is
             in it are no images.
     """
-    path = pathlib.Path(path).expanduser()
+    path = paths.as_path(path, "`arrays:`").expanduser()
     name, _, _ = slices.parse_split(split)
     source_name = f"arrays:{path}"
     with _arrays_of(path) as file:
@@ -66,9 +66,10 @@ def _arrays_of(path):
             f" Received: {str(path)!r}"
         )
     try:
-        # Without what is pickled, which could be any program.
-        file = np.load(path, allow_pickle=False)
-        yield {"images": file} if isinstance(file, np.ndarray) else file
+        with path.open("rb") as own:
+            # Without what is pickled, which could be any program.
+            file = np.load(own, allow_pickle=False)
+            yield {"images": file} if isinstance(file, np.ndarray) else file
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise ValueError(
             "`arrays:` must be followed by a file of images. Received:"

@@ -16,6 +16,8 @@ import socket
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import paths
+
 _LAYOUT = 1
 _PIXELS, _INDEX = "pixels", "index.npz"
 
@@ -26,6 +28,24 @@ def default_directory():
     return pathlib.Path(root).expanduser() / "simclr_keras"
 
 
+def local_directory(directory):
+    """Path of the directory that was asked for, or of the default one.
+
+    Raises:
+        ValueError: it is not on this machine.
+    """
+    if directory is None:
+        return default_directory()
+    path = paths.as_path(directory, "cache_dir")
+    if paths.is_remote(path):
+        raise ValueError(
+            "cache_dir must be a local directory: the images in it are mapped"
+            f" into memory. Received: {str(path)!r}; leave it out for"
+            f" {default_directory()}"
+        )
+    return path
+
+
 def place(directory, source):
     """Directory of a source's cache: one for each data set and part of it."""
     rows = source.positions
@@ -33,10 +53,15 @@ def place(directory, source):
     key = [_LAYOUT, tf.__version__, source.origin, source.split, source.upright]
     if not whole:
         key.append(rows.tobytes())
-    if source.files is not None and not os.path.isabs(source.files[0]):
+    if source.files is not None and _is_relative(source.files[0]):
         key.append(os.getcwd())
     name = re.sub(r"\W+", "-", source.origin).strip("-")[-60:]
     return pathlib.Path(directory) / f"{name}-{_digest(key)[:12]}"
+
+
+def _is_relative(path):
+    path = paths.as_path(path)
+    return not paths.is_remote(path) and not path.is_absolute()
 
 
 def fingerprint(source):
@@ -51,7 +76,7 @@ def fingerprint(source):
     notes = []
     for path in source.files:
         try:
-            about = os.stat(path)
+            about = paths.as_path(path).stat()
         except OSError:
             notes.append((path, None))
             continue

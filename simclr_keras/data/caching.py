@@ -41,14 +41,15 @@ def cached(source, cache="auto", *, directory=None, limit=None):
         `Source` whose `decoded` holds the pixels, or the one given.
 
     Raises:
-        ValueError: another `cache`, or an image that cannot be decoded, by its
-            name.
+        ValueError: another `cache`, a directory that is not local, or an image
+            that cannot be decoded, by its name.
     """
     if cache not in CACHES:
         raise ValueError(
             f"`cache` must be one of {', '.join(CACHES)}. Received:"
             f" cache={cache!r}"
         )
+    directory = cache_files.local_directory(directory)
     held = source.images is not None or source.decoded is not None
     if cache == "none" or held:
         return source
@@ -59,10 +60,8 @@ def cached(source, cache="auto", *, directory=None, limit=None):
                 " memory (memory_limit), and is streamed from its record files."
             )
         return source
-    if directory is None:
-        directory = cache_files.default_directory()
     if cache == "disk":
-        made = _on_disk(source, pathlib.Path(directory), limit)
+        made = _on_disk(source, directory, limit)
     else:
         made = _in_memory(source, directory, limit)
     if made is None:

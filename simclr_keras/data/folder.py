@@ -1,10 +1,8 @@
 """A folder of image files -> a source of photographs of any size."""
 
-import os
-import pathlib
-
 import numpy as np
 
+from simclr_keras import paths
 from simclr_keras.data import decoding
 from simclr_keras.data import slices
 from simclr_keras.data.source import Source
@@ -18,15 +16,15 @@ SPLIT_NAMES = frozenset(
 def _find_images(root):
     """Paths of all images under `root`, relative to it, sorted."""
     found, visited = [], set()
-    for folder, below, names in os.walk(root, followlinks=True):
+    for folder, below, names in paths.walk(root):
         # A link to a folder above would be followed for ever.
-        if os.path.realpath(folder) in visited:
+        if folder.resolve() in visited:
             below.clear()
             continue
-        visited.add(os.path.realpath(folder))
+        visited.add(folder.resolve())
         below[:] = [name for name in below if not name.startswith(".")]
         found += [
-            pathlib.Path(folder, name).relative_to(root)
+            (folder / name).relative_to(root)
             for name in names
             if name.lower().endswith(decoding.EXTENSIONS)
             and not name.startswith(".")
@@ -69,7 +67,7 @@ def open_folder(path, split="train"):
     Raises:
         ValueError: there is no such folder, no image in it, or no such split.
     """
-    root = pathlib.Path(path).expanduser()
+    root = paths.as_path(path, "`folder:`").expanduser()
     if not root.is_dir():
         raise ValueError(
             "`folder:` must be followed by an existing folder. Received:"

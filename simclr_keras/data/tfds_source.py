@@ -2,10 +2,11 @@
 
 import dataclasses
 import os
-import pathlib
 
 import numpy as np
+from etils import epath
 
+from simclr_keras import paths
 from simclr_keras.data import slices
 from simclr_keras.data.records import Records
 from simclr_keras.data.records import load_if_small
@@ -61,9 +62,11 @@ def _prepared_builder(name, data_dir, download):
     data_dir = data_dir or os.environ.get(
         "TFDS_DATA_DIR", "~/tensorflow_datasets"
     )
-    data_dir = os.path.expanduser(data_dir)
+    data_dir = paths.as_path(os.path.expanduser(data_dir), "data_dir")
+    if paths.is_remote(data_dir):
+        _register_scheme(data_dir.scheme)
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
+        builder = tfds.builder(name, data_dir=str(data_dir))
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as e:
         raise ValueError(
             "The data set must be 'shapes', 'folder:/path', 'arrays:/path', or"
@@ -83,10 +86,31 @@ def _prepared_builder(name, data_dir, download):
     return builder
 
 
+class _EtilsPath(paths.RemotePath):
+    """What `etils.epath`, by which TFDS reads its folders, wants besides."""
+
+    def __init__(self, *parts):
+        super().__init__("/".join(map(os.fspath, parts)))
+
+    def __fspath__(self):
+        return str(self)
+
+
+def _register_scheme(scheme):
+    """Lets `etils.epath` read what TensorFlow reads and it does not know."""
+    try:
+        epath.Path(f"{scheme}://")
+    except KeyError:
+        epath.register_path_cls(f"{scheme}://")(_EtilsPath)
+
+
 def _prepared(data_dir):
     """Names of the data sets under a TFDS folder, as a text."""
-    notes = pathlib.Path(data_dir).glob("**/dataset_info.json")
-    names = {note.parents[1].relative_to(data_dir) for note in notes}
+    names = {
+        folder.parent.relative_to(data_dir)
+        for folder, _, files in paths.walk(data_dir)
+        if "dataset_info.json" in files
+    }
     return ", ".join(sorted(map(str, names))) or "nothing"
 
 

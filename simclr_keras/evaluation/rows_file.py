@@ -3,18 +3,23 @@
 import json
 import os
 import pathlib
+import tempfile
 
 import numpy as np
+
+from simclr_keras import paths
 
 
 class RowsFile:
     """Array `[n, C]` of float32 on the disk, written from its first row on.
 
     While it grows it is called `<path>.partial`, and `<path>.rows` says how
-    many of its rows are safe. Memory does not grow with n.
+    many of its rows are safe. Memory does not grow with n. Where the file is to
+    have a path with a scheme, it grows in a local temporary directory, and is
+    begun anew in another process: only a local file can be mapped into memory.
 
     Args:
-        path: of the finished file.
+        path: of the finished file, local or with a scheme.
         count: rows n, at least 1.
         columns: C.
 
@@ -26,7 +31,11 @@ class RowsFile:
     """
 
     def __init__(self, path, count, columns):
-        self._path = pathlib.Path(path)
+        self._path, self._remote = paths.as_path(path), None
+        if paths.is_remote(self._path):
+            self._remote = self._path
+            self._folder = tempfile.TemporaryDirectory()
+            self._path = pathlib.Path(self._folder.name) / self._remote.name
         self._partial = self._path.with_name(self._path.name + ".partial")
         self._notes = self._path.with_name(self._path.name + ".rows")
         self.done = 0
@@ -76,3 +85,7 @@ class RowsFile:
         self._array.flush()
         os.replace(self._partial, self._path)
         self._notes.unlink(missing_ok=True)
+        if self._remote is not None:
+            with open(self._path, "rb") as file:
+                self._remote.copy_from(file)
+            self._folder.cleanup()

@@ -47,8 +47,9 @@ def export(
     Args:
         model: `Classifier`, `SimCLR`, or any `keras.Model` that maps float
             images in [0, 1] to features `[B, C]` or to a feature map.
-        directory: local path that holds the versions; made where missing. Its
-            name is the model's name on the card.
+        directory: path that holds the versions, local or such as
+            `gs://bucket/export`; made where missing. Its name is the model's
+            name on the card.
         format: "saved_model"; or "onnx", which writes `model.onnx` with the
             signature `serving_default`, needs tf2onnx, and takes models with
             less than 2 GiB of weights.
@@ -66,7 +67,8 @@ def export(
             None: the card says that these were not said.
 
     Returns:
-        `pathlib.Path` of the version's folder.
+        `pathlib.Path` of the version's folder, or `paths.RemotePath` of one
+        with a scheme.
 
     Raises:
         ImportError: tf2onnx is needed and not installed.

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import pathlib
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.serving import card
 from simclr_keras.serving import signatures
@@ -41,11 +41,11 @@ def load(path, encoder=None):
     Call it in the scope of a strategy to have it there.
 
     Args:
-        path: a run directory, of which the newest intact checkpoint is taken;
-            a checkpoint in it; a `.keras` file; an export: the folder of a
-            version, or the directory of the versions, of which the highest is
-            taken; or a file of weights, `.weights.h5`, of an encoder or of a
-            model around one.
+        path: local, or such as `gs://bucket/run`: a run directory, of which
+            the newest intact checkpoint is taken; a checkpoint in it; a
+            `.keras` file; an export: the folder of a version, or the directory
+            of the versions, of which the highest is taken; or a file of
+            weights, `.weights.h5`, of an encoder or of a model around one.
         encoder: for a file of weights, which does not say of what they are:
             `keras.Model` of that architecture. It is given its weights and
             given back. Defaults to None, for all else.
@@ -72,7 +72,7 @@ def load(path, encoder=None):
         weights_file.read(path, encoder)
         return Loaded(encoder, encoder, None, {})
     training.register_classes()
-    path = pathlib.Path(path)
+    path = paths.as_path(path)
     folder = _export(path)
     if folder is not None:
         model = _read(folder)

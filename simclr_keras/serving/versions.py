@@ -5,31 +5,33 @@ import pathlib
 import shutil
 import tempfile
 
+from simclr_keras import paths
+
+# What makes a version one that can be loaded.
+_LAST = ("saved_model.pb", "model.onnx", "model.tflite")
+
 
 @contextlib.contextmanager
 def new_version(directory, version=None):
     """Context in which a version is written aside, then put in its place.
 
     Args:
-        directory: local path that holds the versions; made where missing.
+        directory: path that holds the versions, local or such as
+            `gs://bucket/export`; made where missing.
         version: positive integer. Default: one more than the highest there,
             which is 1 in a new directory.
 
     Yields:
         Pair of an empty `pathlib.Path` to write to, and the final one,
         `directory/version`. When the block ends the first is renamed to the
-        second; when it fails it is removed. Nothing that exists is replaced.
+        second, or copied where that has a scheme, `saved_model.pb` last; when
+        it fails it is removed. Nothing that exists is replaced.
 
     Raises:
-        ValueError: the directory is not local or a file, the version is no
-            positive integer, or exists.
+        ValueError: the directory is a file, or of a scheme that TensorFlow
+            does not know; the version is no positive integer, or exists.
     """
-    if "://" in str(directory):
-        raise ValueError(
-            "directory must be a local path; export there and copy. Received:"
-            f" {directory!r}"
-        )
-    base = pathlib.Path(directory)
+    base = paths.as_path(directory, "directory")
     if base.exists() and not base.is_dir():
         raise ValueError(
             f"directory must not be a file. Received: directory={str(base)!r}"
@@ -42,6 +44,12 @@ def new_version(directory, version=None):
         )
     final = base / str(version or _last(base) + 1)
     _check_new(final)
+    if paths.is_remote(final):
+        with paths.made_locally(final, _LAST) as fresh:
+            fresh.mkdir()
+            yield fresh, final
+            _check_new(final)  # it may have come meanwhile
+        return
     base.mkdir(parents=True, exist_ok=True)
     # Serving looks at folders whose names are numbers, at no others.
     work = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=base))
@@ -56,12 +64,12 @@ def new_version(directory, version=None):
 
 
 def latest_version(directory):
-    """`pathlib.Path` of the highest version in a directory.
+    """Path object of the highest version in a directory.
 
     Raises:
         ValueError: there is none.
     """
-    base = pathlib.Path(directory)
+    base = paths.as_path(directory, "directory")
     last = _last(base)
     if not last:
         raise ValueError(

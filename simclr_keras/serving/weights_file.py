@@ -6,6 +6,8 @@ import tempfile
 
 import h5py
 
+from simclr_keras import paths
+
 SUFFIX = ".weights.h5"
 
 
@@ -26,11 +28,13 @@ def read(path, encoder):
         ValueError: there is no file of weights at `path`, or it holds those of
             another network.
     """
-    path = pathlib.Path(path)
-    with _open(path) as file:
+    path = paths.as_path(path, "checkpoint")
+    if paths.is_remote(path) and not path.is_file():
+        raise _unreadable(path, "does not exist")
+    with paths.local_copy(path) as local, _open(path, local) as file:
         group = _part(path, file, encoder)
         if group is file:
-            encoder.load_weights(path)
+            encoder.load_weights(local)
             return
         with tempfile.TemporaryDirectory() as folder:
             part = pathlib.Path(folder) / f"encoder{SUFFIX}"
@@ -40,15 +44,19 @@ def read(path, encoder):
             encoder.load_weights(part)
 
 
-def _open(path):
+def _open(path, local):
     try:
-        return h5py.File(path, "r")
+        return h5py.File(local, "r")
     except OSError as error:
-        problem = "is not intact" if path.is_file() else "does not exist"
-        raise ValueError(
-            "checkpoint must be a file of weights as save_weights writes it."
-            f" Received: {str(path)!r}, which {problem} ({error})"
-        ) from error
+        problem = "is not intact" if local.is_file() else "does not exist"
+        raise _unreadable(path, f"{problem} ({error})") from error
+
+
+def _unreadable(path, problem):
+    return ValueError(
+        "checkpoint must be a file of weights as save_weights writes it."
+        f" Received: {str(path)!r}, which {problem}"
+    )
 
 
 def _part(path, file, encoder):

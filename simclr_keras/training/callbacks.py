@@ -1,6 +1,5 @@
 """The callbacks of a run: resume, logs, guards, checkpoints."""
 
-import pathlib
 import time
 
 import keras
@@ -40,7 +39,8 @@ def callbacks(
     the first one writes, and its disk is the only one that matters.
 
     Args:
-        directory: run directory; made where it is missing.
+        directory: run directory, local or such as `gs://bucket/run`; made
+            where it is missing.
         checkpoint_epochs: epochs between checkpoints; 0: only the last.
             Defaults to 1.
         checkpoint_steps: besides, steps between them; 0: none. Defaults to 0.
@@ -71,7 +71,7 @@ def callbacks(
             raise ValueError(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
-    run, place = RunDirectory(pathlib.Path(directory)), Place()
+    run, place = RunDirectory(directory), Place()
     profile = []
     if profile_steps is not None:
         profile = [Profile(run.tensorboard, place, profile_steps)]

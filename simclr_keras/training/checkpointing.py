@@ -10,7 +10,6 @@ import importlib
 import io
 import json
 import os
-import pathlib
 import threading
 import warnings
 import zipfile
@@ -18,6 +17,7 @@ import zipfile
 import keras
 import numpy as np
 
+from simclr_keras import paths
 from simclr_keras.training import state
 
 _MODEL, _NOTES = "model.json", "notes.json"
@@ -57,7 +57,7 @@ class Writer:
     """
 
     def __init__(self, directory, keep):
-        self._directory = pathlib.Path(directory)
+        self._directory = paths.as_path(directory)
         self._keep = keep
         self._thread = self._error = None
 
@@ -117,14 +117,14 @@ def write(directory, packed, keep=0, best=False):
         best: whether it takes the place of `best.npz` too.
 
     Returns:
-        `pathlib.Path` of the checkpoint.
+        Path object of the checkpoint.
     """
-    directory = pathlib.Path(directory)
+    directory = paths.as_path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / _NAME.format(json.loads(packed[_NOTES])["step"])
     aside, best_aside = directory / ".partial", directory / ".best.partial"
     try:
-        with open(aside, "wb") as file:
+        with aside.open("wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 archive.comment = _comment(len(packed))
                 for name, value in packed.items():
@@ -133,9 +133,9 @@ def write(directory, packed, keep=0, best=False):
             os.fsync(file.fileno())
         if best:
             # Before the checkpoint: its notes say that it is the best one.
-            _link_or_copy(aside, best_aside)
-            os.replace(best_aside, directory / BEST)
-        os.replace(aside, path)
+            paths.link_or_copy(aside, best_aside)
+            best_aside.replace(directory / BEST)
+        aside.replace(path)
     finally:
         for left in (aside, best_aside):
             left.unlink(missing_ok=True)
@@ -159,18 +159,9 @@ def _add(archive, name, value):
         np.lib.format.write_array(member, np.asanyarray(value))
 
 
-def _link_or_copy(path, second):
-    """Gives a file a second name, or copies it where links fail."""
-    second.unlink(missing_ok=True)
-    try:
-        os.link(path, second)
-    except OSError:
-        second.write_bytes(path.read_bytes())
-
-
 def checkpoints(directory):
     """The checkpoints of a directory, oldest first, intact or not."""
-    return sorted(pathlib.Path(directory).glob("step-*.npz"))
+    return sorted(paths.as_path(directory).glob("step-*.npz"))
 
 
 def newest_intact(directory):
@@ -179,7 +170,7 @@ def newest_intact(directory):
     A damaged one is named in a warning and the one before it is taken.
     """
     for checkpoint in reversed(checkpoints(directory)):
-        problem = _problem(checkpoint)
+        problem = _problem_at(checkpoint)
         if problem is None:
             return checkpoint
         warnings.warn(
@@ -190,15 +181,24 @@ def newest_intact(directory):
     return None
 
 
-def _problem(checkpoint):
-    """What is wrong with a checkpoint, or None."""
+def _problem_at(path):
+    """What is wrong with the checkpoint at a path, or None."""
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
+        with path.open("rb") as file:
+            return _problem(file)
+    except OSError as error:
+        return str(error)
+
+
+def _problem(file):
+    """What is wrong with a checkpoint, a file to read, or None."""
+    try:
+        with zipfile.ZipFile(file) as archive:
             # Not `testzip`, which asks for members by their names: a damaged
             # name can be another's.
             for member in archive.infolist():
-                with archive.open(member) as file:
-                    while file.read(_CHUNK):
+                with archive.open(member) as content:
+                    while content.read(_CHUNK):
                         pass
             missing = {_MODEL, _NOTES} - set(archive.namelist())
             if missing:
@@ -217,9 +217,11 @@ def read(data):
         data: path, or the file's bytes.
     """
     if isinstance(data, bytes):
-        data = io.BytesIO(data)
+        opened = io.BytesIO(data)
+    else:
+        opened = paths.as_path(data).open("rb")
     arrays = {}
-    with np.load(data, allow_pickle=False) as archive:
+    with opened as file, np.load(file, allow_pickle=False) as archive:
         for name in archive.files:
             arrays[name] = archive[name]
     texts = [json.loads(arrays.pop(name)) for name in (_NOTES, _MODEL)]
@@ -247,10 +249,11 @@ def load_model(path):
         ValueError: there is no model at `path`.
     """
     register_classes()
-    path = pathlib.Path(path)
+    path = paths.as_path(path, "checkpoint")
     if path.is_file() and path.suffix == ".keras":
-        return keras.saving.load_model(path)
-    if path.is_file() and _problem(path) is None:
+        with paths.local_copy(path) as local:
+            return keras.saving.load_model(local)
+    if path.is_file() and _problem_at(path) is None:
         return _load(path)
     newest = newest_intact(path / "checkpoints")
     if newest is None:

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 
 _FIRST = ("scope", "epoch", "step")
 
@@ -23,7 +22,7 @@ class MetricsFile:
         self._path = path
         self._columns, self._rows = list(_FIRST), []
         if path.exists():
-            with open(path, newline="") as file:
+            with path.open(newline="") as file:
                 # A full disk can have cut the last line, its step too.
                 lines = [line for line in file if line.endswith("\n")]
             reader = csv.DictReader(lines)
@@ -42,16 +41,16 @@ class MetricsFile:
             self._columns += new
             self._rewrite()
             return
-        with open(self._path, "a", newline="") as file:
+        with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     def _rewrite(self):
         aside = self._path.with_name(self._path.name + ".partial")
-        with open(aside, "w", newline="") as file:
+        with aside.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(self._rows)
-        os.replace(aside, self._path)
+        aside.replace(self._path)
 
 
 def _step(row):

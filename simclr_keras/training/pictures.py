@@ -49,4 +49,4 @@ def view_pairs(two_views, batch, pairs=32, columns=4):
 
 def write_png(path, image):
     """Writes a uint8 image `[H, W, 3]` as PNG."""
-    tf.io.write_file(str(path), tf.io.encode_png(image))
+    path.write_bytes(tf.io.encode_png(image).numpy())

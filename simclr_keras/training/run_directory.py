@@ -1,9 +1,8 @@
 """The directory that holds everything of a run, and whose run it is."""
 
 import json
-import os
-import pathlib
 
+from simclr_keras import paths
 from simclr_keras.training import identity
 
 # Flags that change what is shown, kept or where, not what is computed.
@@ -49,11 +48,12 @@ class RunDirectory:
         export_onnx: versions of the ONNX file.
 
     Args:
-        path: directory, made by `claim` where it is missing.
+        path: directory, local or such as `gs://bucket/run`, made by `claim`
+            where it is missing.
     """
 
     def __init__(self, path):
-        self.path = pathlib.Path(path)
+        self.path = paths.as_path(path, "model_dir")
         self.flags = self.path / "flags.txt"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
@@ -91,9 +91,10 @@ class RunDirectory:
 
     def _begun(self):
         """Whether there is anything that other settings would spoil."""
-        rows = self.path / "embeddings.npy"
-        made = (self.results, self.metrics, rows, f"{rows}.rows")
-        return self.checkpoints.exists() or any(map(os.path.exists, made))
+        names = ("embeddings.npy", "embeddings.npy.rows")
+        made = [self.path / name for name in names]
+        made += [self.results, self.metrics, self.checkpoints]
+        return any(path.exists() for path in made)
 
     def finished(self):
         """The results of the run where it has ended, else None."""
@@ -118,7 +119,7 @@ def write_whole(path, text):
     """Writes a file aside and renames it, so that it is never half there."""
     aside = path.with_name(path.name + ".partial")
     aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def _parsed(flags):

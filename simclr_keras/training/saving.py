@@ -227,9 +227,10 @@ class Save(keras.callbacks.Callback):
         self._writer.wait()
         why = self._signals.received or "Another worker was stopped"
         what = "nothing" if self._saved is None else f"step {self._saved}"
+        where = f" in {self._directory}" if self._chief else ""
         print(
             f"\n{why}: saved {what}"
-            f" in {self._directory}; the same command goes on from there. Exit"
+            f"{where}; the same command goes on from there. Exit"
             f" code {interruption.EXIT_CODE}.",
             file=sys.stderr,
             flush=True,

@@ -1,10 +1,11 @@
 """The name of a distribution strategy -> the strategy, and why it was taken."""
 
 import dataclasses
-import json
 import os
 
 import tensorflow as tf
+
+from simclr_keras.training import slurm
 
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
 
@@ -39,10 +40,9 @@ class Choice:
         if self.name == "single":
             what = f"1 {kind}"
         elif self.name == "multi_worker":
-            workers = len(_cluster().get("worker", ())) + bool(
-                _cluster().get("chief")
+            what = (
+                f"{len(addresses())} workers, {self.replicas} {kind} replicas"
             )
-            what = f"{workers} workers, {self.replicas} {kind} replicas"
         else:
             what = f"{self.replicas} {kind} replicas"
         return f"{what} ({self.name}: {self.why})"
@@ -61,9 +61,10 @@ def choose(
     Args:
         name: `"single"`: one device; `"mirrored"`: all GPUs of this machine,
             or its logical CPUs; `"multi_worker"`: the processes of
-            `TF_CONFIG`; `"tpu"`. `"auto"` (default): a TPU where one is
-            configured, by `tpu_name` or the environment's `TPU_NAME`; else
-            the workers of `TF_CONFIG`; else several GPUs; else one device.
+            `TF_CONFIG`, else the tasks of a SLURM job step; `"tpu"`. `"auto"`
+            (default): a TPU where one is configured, by `tpu_name` or the
+            environment's `TPU_NAME`; else these processes or tasks, where they
+            are several; else several GPUs; else one device.
         tpu_name: name or address of the TPU; `"local"` on a TPU VM. Default:
             `TPU_NAME`.
         tpu_zone: its Google Cloud zone. Default: where this machine is.
@@ -99,8 +100,7 @@ def choose(
     if name == "tpu":
         strategy = _tpu(tpu_name, tpu_zone, gcp_project)
     elif name == "multi_worker":
-        _check_cluster()
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(_checked_cluster())
     elif name == "mirrored":
         kind, count = ("CPU", logical_cpus) if logical_cpus else ("GPU", gpus)
         if not count:
@@ -125,12 +125,19 @@ def _automatic(tpu_name, gpus, logical_cpus):
         return "mirrored", f"{logical_cpus} logical CPUs"
     if tpu_name:
         return "tpu", f"TPU {tpu_name} is configured"
-    workers = sum(len(tasks) for tasks in _cluster().values())
-    if workers > 1:
+    workers = len(addresses())
+    if workers > 1 and os.environ.get("TF_CONFIG"):
         return "multi_worker", f"TF_CONFIG names {workers} workers"
+    if workers > 1:
+        return "multi_worker", f"SLURM has started {workers} tasks"
+    why, tasks = "", slurm.alone_in_job()
+    if tasks and not os.environ.get("TF_CONFIG"):
+        why = (
+            f", not on the {tasks} tasks of the SLURM job, which `srun` starts"
+        )
     if gpus > 1:
-        return "mirrored", f"{gpus} GPUs"
-    return "single", "one device"
+        return "mirrored", f"{gpus} GPUs{why}"
+    return "single", f"one device{why}"
 
 
 def _device_kind(name):
@@ -175,53 +182,81 @@ def _tpu(name, zone, project):
     return tf.distribute.TPUStrategy(resolver)
 
 
-def _config():
-    text = os.environ.get("TF_CONFIG") or "{}"
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise ValueError(
-            f"TF_CONFIG must be JSON ({error}). Received: {text!r}"
-        ) from error
-    return config if isinstance(config, dict) else {}
-
-
-def _cluster():
-    """Job -> addresses of its tasks, of the workers that train."""
-    cluster = _config().get("cluster", {})
-    return {job: cluster[job] for job in ("chief", "worker") if job in cluster}
-
-
 def addresses():
-    """`{"worker 0": "host:port", ...}` of the cluster of `TF_CONFIG`."""
+    """`{"worker 0": "host:port", ...}` of the processes that train together.
+
+    Raises:
+        ValueError: `TF_CONFIG` or SLURM's variables do not say it.
+    """
+    resolver = _cluster_resolver()
+    if resolver is None:
+        return {}
+    cluster = resolver.cluster_spec()
     return {
         f"{job} {number}": address
-        for job, tasks in _cluster().items()
-        for number, address in enumerate(tasks)
+        for job in ("chief", "worker")
+        if job in cluster.jobs
+        for number, address in enumerate(cluster.job_tasks(job))
     }
 
 
 def workers_here():
-    """Number of workers of `TF_CONFIG` on this machine; 1 without it."""
-    own = addresses().get("{type} {index}".format(**_task()))
-    if own is None:
+    """Number of them on this machine; 1 where there is one process."""
+    try:
+        known, resolver = addresses(), _cluster_resolver()
+    except ValueError:  # of a cluster that is not asked for
+        return 1
+    own = resolver and known.get(f"{resolver.task_type} {resolver.task_id}")
+    if not own:
         return 1
     host = own.rpartition(":")[0]
-    return sum(a.rpartition(":")[0] == host for a in addresses().values())
+    return sum(a.rpartition(":")[0] == host for a in known.values())
 
 
-def _task():
-    return {"type": None, "index": None, **_config().get("task", {})}
+def _cluster_resolver():
+    """`ClusterResolver` of `TF_CONFIG`, else of the SLURM step, else None."""
+    resolvers = tf.distribute.cluster_resolver
+    text = os.environ.get("TF_CONFIG")
+    if text:
+        resolver = resolvers.TFConfigClusterResolver()
+        try:
+            resolver.cluster_spec()
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ValueError(
+                "TF_CONFIG must be JSON of a cluster and a task of it"
+                f" ({error}). Received: {text!r}"
+            ) from error
+        return resolver
+    tasks = slurm.read()
+    if tasks is None:
+        return None
+    gpus = tf.config.list_physical_devices("GPU")
+    gpus = gpus[slurm.own_gpus(len(gpus), tasks)]
+    return resolvers.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": tasks.addresses}),
+        task_type="worker",
+        task_id=tasks.rank,
+        num_accelerators={"GPU": len(gpus)},
+        rpc_layer="grpc",
+    )
 
 
-def _check_cluster():
-    cluster, task = _cluster(), _config().get("task", {})
-    job, number = task.get("type"), task.get("index")
-    known = job in cluster and number in range(len(cluster[job]))
-    if not known:
+def _checked_cluster():
+    """The resolver, of whose cluster this process is one; GPUs set apart."""
+    resolver, known = _cluster_resolver(), addresses()
+    if resolver is None or (
+        f"{resolver.task_type} {resolver.task_id}" not in known
+    ):
         raise ValueError(
             "strategy multi_worker needs TF_CONFIG in the environment of each"
             ' process: {"cluster": {"worker": ["host:port", ...]}, "task":'
             ' {"type": "worker", "index": 0}}; tools/launch_local sets it on'
-            f" one machine. Received: {os.environ.get('TF_CONFIG')!r}"
+            " one machine, and tasks that SLURM's srun starts need none."
+            f" Received: {os.environ.get('TF_CONFIG')!r}"
         )
+    if not os.environ.get("TF_CONFIG"):
+        gpus = tf.config.list_physical_devices("GPU")
+        own = slurm.own_gpus(len(gpus), slurm.read())
+        if gpus[own] != gpus:
+            tf.config.set_visible_devices(gpus[own], "GPU")
+    return resolver

@@ -1,6 +1,8 @@
 """TFDS data sets: in memory, streamed from record files, and what is wrong."""
 
 import io
+import pathlib
+import uuid
 
 import numpy as np
 import PIL.Image
@@ -8,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
+from simclr_keras import paths
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -291,3 +294,18 @@ def test_missing_record_files(data_dir, tmp_path):
     next((tmp_path / "copy").rglob("*train.tfrecord-00002*")).unlink()
     with pytest.raises(ValueError, match="1 record files .* are missing"):
         opened(str(tmp_path / "copy"))
+
+
+def test_a_data_dir_with_a_scheme(data_dir):
+    """The same examples from `ram://`, of which TFDS itself knows nothing."""
+    remote = paths.as_path(f"ram://{uuid.uuid4().hex}/tfds")
+    for path in pathlib.Path(data_dir).rglob("*"):
+        if path.is_file():
+            copy = remote / path.relative_to(data_dir).as_posix()
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    for streamed in (True, False):
+        ours = in_order(opened(str(remote), streamed=streamed))
+        assert ours == in_order(opened(data_dir, streamed=streamed))
+    with pytest.raises(ValueError, match="there is: mixed_photos"):
+        data.open_source("cifar10", data_dir=str(remote))

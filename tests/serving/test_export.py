@@ -384,9 +384,9 @@ def test_wrong_arguments_of_an_encoder_are_named(tmp_path):
         serving.export(_encoder(32), tmp_path / "x", class_names=["a", "b"])
     with pytest.raises(ValueError, match="fixed input"):
         serving.export(_encoder(32), tmp_path / "x", image_size=64)
-    with pytest.raises(ValueError, match="local path"):
-        serving.export(_encoder(32), "gs://bucket/export")
+    with pytest.raises(ValueError, match="scheme that TensorFlow reads here"):
+        serving.export(_encoder(32), "nowhere://bucket/export")
     (tmp_path / "photo.jpg").write_text("precious")
     with pytest.raises(ValueError, match="not be a file"):
         serving.export(_encoder(32), tmp_path / "photo.jpg")
-    assert not pathlib.Path("gs:").exists()
+    assert not pathlib.Path("nowhere:").exists()

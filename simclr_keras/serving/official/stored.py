@@ -5,10 +5,11 @@ and nothing that could be executed.
 """
 
 import dataclasses
-import pathlib
 
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from simclr_keras import paths
 
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SAVED_MODEL = "variables/variables"
@@ -92,7 +93,7 @@ _UNREADABLE = (
 
 
 def _prefix(path):
-    path = pathlib.Path(path)
+    path = paths.as_path(path, "checkpoint")
     if path.is_dir():
         if (path / f"{_SAVED_MODEL}.index").is_file():
             return str(path / _SAVED_MODEL)
@@ -101,12 +102,12 @@ def _prefix(path):
             return newest
         found = sorted(path.glob("*.index"))
         if len(found) == 1:
-            return str(found[0].with_suffix(""))
+            return str(found[0])[: -len(".index")]
     name = str(path)
     for ending in (".index", ".data-00000-of-00001", ".meta"):
         if name.endswith(ending):
             name = name[: -len(ending)]
-    if pathlib.Path(f"{name}.index").is_file():
+    if paths.as_path(f"{name}.index").is_file():
         return name
     state = "which does not exist"
     if path.exists():

@@ -1,0 +1,196 @@
+"""Reads from SLURM's variables which tasks a job step has, and where.
+
+TensorFlow's `SlurmClusterResolver` says the same in simple cases. It is not
+used, because it needs a GPU for each task (`range() arg 3 must not be zero` on
+CPUs, and where SLURM has bound one GPU to each of several tasks), and sorts
+host names as text, so that in n[9-10] the tasks have each other's addresses.
+"""
+
+import dataclasses
+import os
+import re
+
+# Ports of a node: what is left of 20,000 numbers above these, which other
+# services and outgoing connections seldom use.
+_FIRST_PORT, _PORTS = 12_000, 20_000
+# Tasks on one node that a step of a job has numbers for.
+_TASKS_PER_STEP = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Tasks:
+    """The tasks of a job step.
+
+    Attributes:
+        addresses: `host:port` of each task, in the order of their ranks.
+        rank: number of this task.
+        local: numbers of the tasks on this node.
+    """
+
+    addresses: list
+    rank: int
+    local: list
+
+
+def read(environment=os.environ):
+    """The tasks of the job step that this process is one of.
+
+    Args:
+        environment: dict of the variables.
+
+    Returns:
+        `Tasks`; None where no SLURM step has started this process, or it is
+        the only task.
+
+    Raises:
+        ValueError: the variables do not say which task runs where.
+    """
+    count = _number(environment, "SLURM_STEP_NUM_TASKS")
+    if count is None or count < 2:
+        return None
+    rank = _number(environment, "SLURM_PROCID")
+    nodes = environment.get("SLURM_STEP_NODELIST")
+    per_node = environment.get("SLURM_STEP_TASKS_PER_NODE")
+    if rank is None or not nodes or not per_node:
+        raise _unusable(environment, "one of them is missing")
+    try:
+        hosts, counts = expand_hosts(nodes), _expand_counts(per_node)
+    except ValueError as error:
+        raise _unusable(environment, str(error)) from error
+    if len(hosts) != len(counts) or sum(counts) != count or rank >= count:
+        raise _unusable(environment, "they contradict each other")
+    places = _places(counts, environment.get("SLURM_DISTRIBUTION", ""))
+    said = _number(environment, "SLURM_NODEID")
+    if places is None or said not in (None, places[rank][0]):
+        raise _unusable(
+            environment, "tasks must lie on the nodes in blocks or cyclically"
+        )
+    base = _first_port(environment)
+    return Tasks(
+        [f"{hosts[node]}:{base + number}" for node, number in places],
+        rank,
+        [r for r, (node, _) in enumerate(places) if node == places[rank][0]],
+    )
+
+
+def own_gpus(count, tasks, environment=os.environ):
+    """Which of the GPUs that this process sees are its own.
+
+    Args:
+        count: how many it sees.
+        tasks: `Tasks`.
+        environment: dict of the variables.
+
+    Returns:
+        `slice`: all where SLURM has bound them to tasks, or there are no other
+        tasks on the node; else this task's share.
+
+    Raises:
+        ValueError: the tasks of the node cannot share them evenly.
+    """
+    here = len(tasks.local)
+    per_task = ("SLURM_GPUS_PER_TASK", "SLURM_TRES_PER_TASK")
+    bound = any(name in environment for name in per_task)
+    step = environment.get("SLURM_STEP_GPUS")
+    bound |= step is not None and count < len(step.split(","))
+    if here == 1 or count < 2 or bound:
+        return slice(count)
+    if count % here:
+        raise ValueError(
+            f"strategy auto must share the {count} GPUs of a node among its"
+            f" SLURM tasks. Received: {here} tasks; start as many as divide"
+            " the GPUs, or bind them by `srun --gpus-per-task`"
+        )
+    share, place = count // here, tasks.local.index(tasks.rank)
+    return slice(place * share, (place + 1) * share)
+
+
+def alone_in_job(environment=os.environ):
+    """Tasks of a job that no step has started; 0 where there is no such job.
+
+    In the script of `sbatch`, or in a shell of `salloc`, a process is not one
+    of the job's tasks: `srun` starts those.
+    """
+    if "SLURM_STEP_NUM_TASKS" in environment:
+        return 0
+    tasks = _number(environment, "SLURM_NTASKS") or 0
+    return tasks if tasks > 1 else 0
+
+
+def expand_hosts(text):
+    """Host names of a list such as `n[1-2,7],m5`, in its order.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    if not re.fullmatch(r"([^][,\s]|\[[-\d,]+\]|,(?!,|$))+", text):
+        raise ValueError(f"{text!r} is no list of hosts")
+    hosts = []
+    for part in re.split(r",(?![^[]*\])", text):
+        hosts += _expand(part)
+    return hosts
+
+
+def _expand(name):
+    found = re.search(r"\[([^]]*)\]", name)
+    if not found:
+        return [name]
+    before, rest = name[: found.start()], _expand(name[found.end() :])
+    numbers = []
+    for part in found[1].split(","):
+        first, _, last = part.partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise ValueError(f"{name!r} is no list of hosts")
+        for number in range(int(first), int(last or first) + 1):
+            numbers.append(str(number).zfill(len(first)))
+    return [f"{before}{number}{end}" for number in numbers for end in rest]
+
+
+def _expand_counts(text):
+    """Tasks of each node, of a text such as `3(x2),1`."""
+    counts = []
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
+        if not found:
+            raise ValueError(f"{text!r} does not say the tasks of each node")
+        counts += [int(found[1])] * int(found[2] or 1)
+    return counts
+
+
+def _places(counts, distribution):
+    """(node, number on that node) of each rank; None for other orders."""
+    slots = [(node, n) for node, c in enumerate(counts) for n in range(c)]
+    first = distribution.partition(":")[0].partition(",")[0] or "block"
+    if first == "cyclic":
+        return sorted(slots, key=lambda slot: (slot[1], slot[0]))
+    return slots if first == "block" else None
+
+
+def _first_port(environment):
+    """The same in all tasks of a step, and another one in other steps."""
+    job = _number(environment, "SLURM_JOB_ID") or 0
+    step = _number(environment, "SLURM_STEP_ID") or 0
+    return _FIRST_PORT + (job + step) * _TASKS_PER_STEP % _PORTS
+
+
+def _number(environment, name):
+    text = environment.get(name, "")
+    return int(text) if text.isdigit() else None
+
+
+def _unusable(environment, why):
+    told = {
+        name: environment[name]
+        for name in sorted(environment)
+        if re.fullmatch(
+            "SLURM_(PROCID|NODEID|DISTRIBUTION"
+            "|STEP_(NUM_TASKS|NODELIST|TASKS_PER_NODE))",
+            name,
+        )
+    }
+    return ValueError(
+        "strategy auto must learn from SLURM's variables which task runs on"
+        f" which node, and {why}. Received: {told}; start the tasks with `srun"
+        " --distribution=block`, or give each of them TF_CONFIG, or"
+        " --strategy=single and a --model_dir of its own"
+    )
