@@ -19,6 +19,7 @@ from simclr_keras.models import micro_batches
 from simclr_keras.training import pictures
 
 
+@runs.releasing
 def run(settings):
     """Pretrains; returns the dict written to `results.json`."""
     place = hardware.set_up(settings)

@@ -16,6 +16,8 @@ import socket
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import disk
+
 _LAYOUT = 1
 _PIXELS, _INDEX = "pixels", "index.npz"
 
@@ -109,8 +111,7 @@ def write(path, mark, length, fill):
     aside.mkdir(parents=True)
     try:
         with open(aside / _PIXELS, "wb") as file:
-            # A full disk says so now; later it would kill the process.
-            os.posix_fallocate(file.fileno(), 0, length)
+            disk.allocate(file, length)
             pixels = np.memmap(aside / _PIXELS, np.uint8, "r+")
             sizes = fill(pixels)
             pixels.flush()
