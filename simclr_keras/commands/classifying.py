@@ -38,11 +38,6 @@ def finetune(settings):
 def _run(settings, freeze):
     """Trains a classifier, or with `freeze=None` evaluates cached features."""
     place = hardware.set_up(settings)
-    if not settings.eval_split:
-        raise ValueError(
-            "--eval_split must name the split that the accuracy is measured"
-            " on. Received: ''"
-        )
     source = _labelled(input_data.open_source(settings, settings.train_split))
     held_out = _labelled(input_data.open_source(settings, settings.eval_split))
     if settings.label_fraction < 1:

@@ -289,7 +289,10 @@ def test_only_what_both_releases_know_makes_another_model(
 def test_a_configuration_gets_the_arguments_of_then(monkeypatch):
     monkeypatch.setitem(old_runs.ARGUMENTS, "View", {"moved": "old"})
     view = {"class_name": "View", "config": {"blur": 0.5}}
-    config = {"class_name": "TwoViews", "config": {"first": view, "all": [view]}}
+    config = {
+        "class_name": "TwoViews",
+        "config": {"first": view, "all": [view]},
+    }
     made = old_runs.complete(config)["config"]
     assert made["first"]["config"] == {"blur": 0.5, "moved": "old"}
     assert made["all"] == [made["first"]]
