@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import sys
 
 _FULL = {
     getattr(errno, name)
@@ -52,12 +53,20 @@ def allocate(file, length, written=0):
 def naming(path, need=""):
     """Around writing a file: an OSError that does not name it, does.
 
+    An error of TensorFlow's writers becomes an OSError as well.
+
     Args:
-        path: of the file.
+        path: of the file, or of the directory of several.
         need: how much room it takes, in words. Defaults to "".
+
+    Raises:
+        OSError: it could not be written.
     """
     try:
         yield
+    except _tensorflow_errors() as error:
+        text = str(getattr(error, "message", error)).splitlines()[0]
+        raise OSError(f"{path} could not be written: {text}") from error
     except OSError as error:
         if error.errno is None or (error.filename and error.errno not in _FULL):
             raise
@@ -69,3 +78,9 @@ def naming(path, need=""):
                 " on from what is there"
             )
         raise OSError(error.errno, text, str(path)) from error
+
+
+def _tensorflow_errors():
+    """Classes of TensorFlow's errors, where it is loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    return () if tensorflow is None else (tensorflow.errors.OpError,)

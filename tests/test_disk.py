@@ -6,6 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from simclr_keras import disk
 from simclr_keras.data import cache_files
@@ -126,6 +127,17 @@ def test_what_was_half_written_and_is_damaged_is_said(tmp_path):
         with pytest.raises(ValueError, match="remove") as caught:
             RowsFile(tmp_path / "rows.npy", 4, 3)
         assert str(caught.value).startswith(f"{tmp_path}/rows.npy.partial")
+
+
+def test_errors_of_tensorflow_become_one_line_that_names_the_file(tmp_path):
+    with pytest.raises(OSError) as caught:
+        with disk.naming(tmp_path):
+            raise tf.errors.ResourceExhaustedError(
+                None, None, "No space left on device\n\tCould not flush."
+            )
+    assert str(caught.value) == (
+        f"{tmp_path} could not be written: No space left on device"
+    )
 
 
 def test_errors_that_name_a_file_are_left_alone(tmp_path):

@@ -5,6 +5,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import contrastive
 from simclr_keras import data
+from simclr_keras import disk
 from simclr_keras import evaluation
 from simclr_keras import models
 from simclr_keras import networks
@@ -179,10 +180,11 @@ def _write_preview(run_directory, two_views, dataset):
         grid = pictures.view_pairs(two_views, batch)
     dataset.epoch.assign(0)
     pictures.write_png(path, grid)
-    writer = tf.summary.create_file_writer(str(run_directory.tensorboard))
-    with writer.as_default(step=0):
-        tf.summary.image("views", grid[None])
-    writer.close()
+    with disk.naming(run_directory.tensorboard):
+        writer = tf.summary.create_file_writer(str(run_directory.tensorboard))
+        with writer.as_default(step=0):
+            tf.summary.image("views", grid[None])
+        writer.close()
     return path
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import disk
 from simclr_keras.models import input_wait
 from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
@@ -169,9 +170,10 @@ class Log(keras.callbacks.Callback):
             begun = self._every and self._run.checkpoints.exists()
             logged = self._step // self._every * self._every if begun else None
             self._file = MetricsFile(self._run.metrics, self._step, logged)
-            self._writer = tf.summary.create_file_writer(
-                str(self._run.tensorboard)
-            )
+            with disk.naming(self._run.tensorboard):
+                self._writer = tf.summary.create_file_writer(
+                    str(self._run.tensorboard)
+                )
 
     def on_epoch_begin(self, epoch, logs=None):
         """Notes which epoch it is."""
