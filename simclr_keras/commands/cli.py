@@ -229,7 +229,7 @@ def _end(error, text=None, name=None):
         text = f"Error: {text}"
     if os.environ.get(_TRACEBACK, "") not in ("", "0"):
         traceback.print_exception(type(error), error, error.__traceback__)
-    elif not isinstance(error, OSError) and not _is_ours(error):
+    elif not isinstance(error, (OSError, flags.Error)) and not _is_ours(error):
         text += f"\n{_TRACEBACK}=1 in the environment shows where it is from."
     sys.exit(text)
 

@@ -6,6 +6,7 @@ function of (seed, epoch, step).
 
 import dataclasses
 import os
+import pathlib
 import re
 import warnings
 
@@ -108,8 +109,7 @@ def _reason(name):
     if re.search(r"#\d+$| \(\d+ read\)$", name) and not os.path.exists(name):
         return f"the image cannot be decoded: it is damaged. {advice}."
     try:
-        with open(name, "rb") as file:
-            decoding.decode(tf.constant(file.read())).numpy()
+        encoded = pathlib.Path(name).read_bytes()
     except FileNotFoundError:
         return (
             "the file is gone since the data set was opened. Bring it back, or"
@@ -117,7 +117,9 @@ def _reason(name):
         )
     except OSError as error:
         return f"the file cannot be read ({error.strerror}). {advice}."
-    except (tf.errors.OpError, ValueError) as error:
+    try:
+        decoding.decode(tf.constant(encoded)).numpy()
+    except (tf.errors.OpError, ValueError, OSError) as error:
         said = str(getattr(error, "message", error)).strip()
         said = re.sub(r"\s*\[Op:\w+\].*", "", said.splitlines()[-1])
         return f"the image cannot be decoded ({said[:200]}). {advice}."

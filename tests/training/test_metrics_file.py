@@ -79,7 +79,7 @@ def _damaged(path, keep_until=16, rows_until=None):
         (b"steps,0,8,", b"steps,0,8,9,9,9,", 5, "1 of 6 rows are no figures"),
         (b"steps,0,8,", b"steps,0,8,\x00\xff,", 5, "1 of 6 rows"),
         (b"steps,0,8,", b'steps,0,8,"', None, ""),
-        (b"0.125", b"what", 5, "1 of 6 rows"),
+        (b"0.0833333333", b"what", 5, "1 of 6 rows"),
     ],
 )
 def test_a_damaged_file_is_set_aside_and_the_run_goes_on(
