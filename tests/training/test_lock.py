@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -10,11 +11,17 @@ import time
 
 import pytest
 
+from simclr_keras import compat
 from simclr_keras import training
 from simclr_keras.commands import cli
+from simclr_keras.commands import embed
+from simclr_keras.commands import finetune
+from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.training import lock
 
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
+OLD = FIXTURES / f"run_keras{3 if compat.KERAS_3 else 2}"
 # A process that takes the lock of a directory, says so and waits. The module
 # alone, without the package around it, which loads TensorFlow.
 HOLDER = """
@@ -91,6 +98,19 @@ def test_a_command_writes_nothing_into_a_directory_in_use(holder, tmp_path):
                 )
             )
     assert {p.name: p.read_bytes() for p in run.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", [linear_eval, finetune, embed])
+def test_the_other_commands_do_not_either(holder, tmp_path, command):
+    run = tmp_path / "run"
+    arguments = [f"--model_dir={run}", f"--checkpoint={OLD / 'pretrain'}"]
+    if command is embed:
+        arguments.append("--split=train[:16]")
+    else:
+        arguments += ["--train_split=train[:16]", "--eval_split=test[:16]"]
+    with pytest.raises(ValueError, match=f"in use by process {holder.pid}"):
+        command.run(cli.parse(command.define_flags, arguments))
+    assert [path.name for path in run.iterdir()] == [lock.NAME]
 
 
 def test_fit_writes_nothing_into_a_directory_in_use(
