@@ -12,6 +12,8 @@ that a later release drops is passed over.
 FLAGS = {"folder_layout": "legacy", "split_order": "position"}
 # Class -> {argument: value in configurations that do not name it}.
 ARGUMENTS = {}
+# Class -> names of arguments that it took once and takes no more.
+DROPPED = {}
 
 # A flag that one command alone has -> the command.
 _COMMANDS = {
@@ -135,22 +137,26 @@ def dropped_flags(there, here):
 
 
 def complete(config):
-    """A serialised Keras object whose classes have the arguments of then.
+    """A serialised Keras object of any age, as its classes of today take it.
 
     Args:
         config: what `keras.saving.serialize_keras_object` gave, of any age.
 
     Returns:
-        The same with what `ARGUMENTS` says where a class does not name it.
+        The same with what `ARGUMENTS` says where a class does not name it,
+        and without what is in `DROPPED`.
     """
     if isinstance(config, (list, tuple)):
         return [complete(inner) for inner in config]
     if not isinstance(config, dict):
         return config
     config = {name: complete(inner) for name, inner in config.items()}
-    then = ARGUMENTS.get(config.get("class_name"), {})
-    if isinstance(config.get("config"), dict):
-        config["config"] = {**then, **config["config"]}
+    name, inner = config.get("class_name"), config.get("config")
+    if isinstance(inner, dict):
+        inner = {**ARGUMENTS.get(name, {}), **inner}
+        for argument in DROPPED.get(name, ()):
+            inner.pop(argument, None)
+        config["config"] = inner
     return config
 
 

@@ -5,6 +5,7 @@ from simclr_keras import old_runs
 
 # Names of layers and the like count up within a process.
 _IGNORED = ("name", "registered_name", "module", "build_config", "trainable")
+_MICRO_BATCH = "model.micro_batch_size"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 
@@ -72,6 +73,8 @@ def differences(there, here):
     Returns:
         Dict of name -> pair of texts, there and now; None: not set.
     """
+    # Noted only where micro-batches make it another training.
+    there, here = ({_MICRO_BATCH: "None", **each} for each in (there, here))
     return old_runs.config_differences(there, here, ("model", *_PARTS))
 
 

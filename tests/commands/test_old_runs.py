@@ -270,6 +270,12 @@ BLUR = {**VIEW, "views.first.config.blur": "0.5"}
         ({"a.c.0": "4"}, {"a.c.0": "4", "a.c.1": "8"}, ["a.c.1"]),
         ({"a.c": "None"}, {"a.c.x": "8"}, ["a.c", "a.c.x"]),
         ({"seed": "1"}, {"seed": "1", "loss.class": "NTXent"}, ["loss.class"]),
+        # Noted only where it makes another training.
+        (
+            {"model.l2": "0"},
+            {"model.l2": "0", "model.micro_batch_size": "8"},
+            ["model.micro_batch_size"],
+        ),
         # The first release left out empty lists.
         (BLUR, {**BLUR, "views.first.config.append": "[]"}, []),
         (
@@ -288,7 +294,8 @@ def test_only_what_both_releases_know_makes_another_model(
 
 def test_a_configuration_gets_the_arguments_of_then(monkeypatch):
     monkeypatch.setitem(old_runs.ARGUMENTS, "View", {"moved": "old"})
-    view = {"class_name": "View", "config": {"blur": 0.5}}
+    monkeypatch.setitem(old_runs.DROPPED, "View", ("dropped",))
+    view = {"class_name": "View", "config": {"blur": 0.5, "dropped": 1}}
     config = {
         "class_name": "TwoViews",
         "config": {"first": view, "all": [view]},
@@ -296,5 +303,5 @@ def test_a_configuration_gets_the_arguments_of_then(monkeypatch):
     made = old_runs.complete(config)["config"]
     assert made["first"]["config"] == {"blur": 0.5, "moved": "old"}
     assert made["all"] == [made["first"]]
-    view["config"]["moved"] = "new"
+    view["config"] = {"moved": "new"}
     assert old_runs.complete(config)["config"]["first"] == view
