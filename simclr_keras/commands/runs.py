@@ -59,7 +59,8 @@ def run_directory(settings, place):
             _hold(settings, run)
             run.claim(settings.flags_text, settings.flag_defaults)
             answer["results"] = run.finished()
-        except ValueError as error:
+        except (ValueError, OSError) as error:
+            # On every process, or the others would wait for the chief.
             answer["error"] = str(error)
     answer = hardware.agreed(place, answer)
     if "error" in answer:

@@ -97,7 +97,7 @@ class Resume(keras.callbacks.Callback):
         if strategy.extended.should_checkpoint:
             try:
                 self._lock.acquire()
-            except ValueError as refusal:
+            except (ValueError, OSError) as refusal:
                 error = str(refusal).encode()
         error = workers.broadcast(strategy, error)
         if error:
