@@ -9,6 +9,7 @@ from simclr_keras import compat
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import models
+from simclr_keras import training
 from simclr_keras.commands import build
 from simclr_keras.commands import hardware
 from simclr_keras.commands import input_data
@@ -33,14 +34,10 @@ def finetune(settings):
     return _run(settings, freeze="none" if block < 0 else block)
 
 
+@runs.releasing
 def _run(settings, freeze):
     """Trains a classifier, or with `freeze=None` evaluates cached features."""
     place = hardware.set_up(settings)
-    if not settings.eval_split:
-        raise ValueError(
-            "--eval_split must name the split that the accuracy is measured"
-            " on. Received: ''"
-        )
     source = _labelled(input_data.open_source(settings, settings.train_split))
     held_out = _labelled(input_data.open_source(settings, settings.eval_split))
     if settings.label_fraction < 1:
@@ -60,7 +57,7 @@ def _run(settings, freeze):
         return finished
     if place.devices.chief:
         names = "".join(f"{name}\n" for name in source.class_names)
-        (run_directory.path / CLASS_NAMES).write_text(names, encoding="utf-8")
+        training.write_whole(run_directory.path / CLASS_NAMES, names)
     started = time.perf_counter()
     figures = {}
     results = {

@@ -5,6 +5,7 @@ from absl import flags
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
+from simclr_keras.commands import required
 from simclr_keras.commands import run_flags
 
 
@@ -54,6 +55,7 @@ def define_flags(values):
 
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
+    required.check(settings, "model_dir", "checkpoint")
     from simclr_keras.commands import embedding
 
     return embedding.embed(settings)

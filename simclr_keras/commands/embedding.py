@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from simclr_keras import data
+from simclr_keras import disk
 from simclr_keras import evaluation
 from simclr_keras.commands import hardware
 from simclr_keras.commands import input_data
@@ -19,6 +20,7 @@ from simclr_keras.models import fitting
 _SAVE_SECONDS = 10.0
 
 
+@runs.releasing
 def embed(settings):
     """Writes `embeddings.npy` and `index.csv`; returns their directory."""
     showing.check(settings)
@@ -122,7 +124,7 @@ def _fill(rows, function, source, size, settings):
 
 def _write_index(path, source):
     labels = data.read_labels(source) if source.has_labels else None
-    with path.open("w", newline="") as file:
+    with disk.naming(path), path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "id", "label"])
         for row, name in enumerate(source.ids):

@@ -4,6 +4,7 @@ from absl import flags
 
 from simclr_keras.commands import classifier_flags
 from simclr_keras.commands import cli
+from simclr_keras.commands import required
 
 
 def define_flags(values):
@@ -23,6 +24,7 @@ def define_flags(values):
 
 def run(settings):
     """Fine-tunes as the settings say; returns the results that it wrote."""
+    required.check(settings, "model_dir", "eval_split", "checkpoint")
     from simclr_keras.commands import classifying
 
     return classifying.finetune(settings)

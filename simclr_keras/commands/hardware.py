@@ -37,16 +37,11 @@ class Place:
 
 
 def set_up(settings):
-    """Checks `--model_dir`, chooses devices and precision, seeds Keras.
+    """Chooses devices and precision, seeds Keras.
 
     Returns:
         `Place`.
     """
-    if not settings.model_dir:
-        raise ValueError(
-            "--model_dir must name the run directory, such as"
-            " --model_dir=runs/first. Received: nothing"
-        )
     if not hasattr(settings, "started"):  # not by a command line
         settings.started = time.monotonic()
     # First of all: TensorFlow's devices are fixed when it is first used.

@@ -10,6 +10,7 @@ from simclr_keras import serving
 from simclr_keras.commands import build
 from simclr_keras.commands import input_data
 from simclr_keras.commands import model_flags
+from simclr_keras.commands import required
 
 
 def pretrained(settings, source=None):
@@ -25,12 +26,7 @@ def pretrained(settings, source=None):
     Returns:
         `keras.Model`, not compiled: a `SimCLR`, a `Classifier` or an encoder.
     """
-    if not settings.checkpoint:
-        raise ValueError(
-            "--checkpoint must name a pre-training's run directory, a"
-            " checkpoint in it, a .keras file, an export or a file of weights."
-            " Received: nothing"
-        )
+    required.check(settings, "checkpoint")
     network = _network(settings, source)
     model = serving.load(settings.checkpoint, network).model
     keras.utils.set_random_seed(getattr(settings, "seed", 0))

@@ -5,6 +5,7 @@ from absl import flags
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
+from simclr_keras.commands import required
 from simclr_keras.commands import run_flags
 
 
@@ -139,6 +140,7 @@ def _define_contrast(values):
 
 def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
+    required.check(settings, "model_dir")
     from simclr_keras.commands import pretraining
 
     return pretraining.run(settings)

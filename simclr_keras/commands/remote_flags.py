@@ -1,5 +1,6 @@
-"""Flags whose values have a scheme: flag files, and paths checked early."""
+"""Flags whose values have a scheme: paths that are checked early."""
 
+import pathlib
 import re
 
 from absl import flags
@@ -21,56 +22,20 @@ _PATHS = (
 _KIND = re.compile("folder:|arrays:")
 
 
-def expand_flagfiles(argv):
-    """Puts the lines of flag files with a scheme in their place.
-
-    absl reads local ones by itself.
-
-    Args:
-        argv: list of arguments.
-
-    Returns:
-        List of arguments.
+def path_of(name):
+    """Path object of a name; TensorFlow is loaded for one with a scheme.
 
     Raises:
-        absl.flags.Error: such a file cannot be read, or names itself.
+        absl.flags.Error: a file system that is not known here.
     """
-    return _expanded(list(argv), ())
-
-
-def _expanded(argv, within):
-    done = []
-    while argv:
-        argument = argv.pop(0)
-        if argument == "--":
-            return [*done, argument, *argv]
-        name, _, value = argument.partition("=")
-        if name not in ("--flagfile", "-flagfile"):
-            done.append(argument)
-            continue
-        if argument == name and argv:
-            value = argv.pop(0)
-        if _SCHEME.match(value):
-            done += _expanded(_lines(value.strip(), within), (*within, value))
-        else:
-            done.append(f"{name}={value}" if value else name)
-    return done
-
-
-def _lines(name, within):
-    """The flags in a file, without blank lines and comments."""
+    if not _SCHEME.match(str(name)):
+        return pathlib.Path(name)
     from simclr_keras import paths  # loads TensorFlow
 
-    if name in within:
-        raise flags.CantOpenFlagFileError(f"--flagfile={name} names itself")
     try:
-        text = paths.as_path(name, "--flagfile").read_text()
-    except (OSError, ValueError) as error:
-        raise flags.CantOpenFlagFileError(
-            f"--flagfile cannot be read: {error}"
-        ) from error
-    lines = [line.strip() for line in text.splitlines()]
-    return [x for x in lines if x and not x.startswith(("#", "//"))]
+        return paths.as_path(name, "the path")
+    except ValueError as error:
+        raise flags.IllegalFlagValueError(str(error)) from error
 
 
 def check_paths(values):

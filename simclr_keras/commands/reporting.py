@@ -88,7 +88,7 @@ def _related(run):
         other = training.RunDirectory(folder)
         try:
             checkpoint = other.settings().get("checkpoint")
-        except (OSError, UnicodeDecodeError):  # not one of ours
+        except (OSError, ValueError):  # not one of ours
             continue
         if checkpoint and _same(checkpoint, run.path, folder):
             found.append(other)

@@ -1,5 +1,9 @@
 """The run directory of a command: taken, written to, ended."""
 
+import contextlib
+import errno
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -20,20 +24,43 @@ def start_line(settings, place, source, total_steps):
     )
 
 
+def releasing(stages):
+    """Decorates the stages of a command: lets its run directory go at the end.
+
+    Args:
+        stages: function of the settings that calls `run_directory`.
+    """
+
+    @functools.wraps(stages)
+    def run(settings, *arguments, **named):
+        with contextlib.ExitStack() as settings.held:
+            return stages(settings, *arguments, **named)
+
+    return run
+
+
 def run_directory(settings, place):
     """The run directory of `--model_dir`, taken for these settings.
+
+    No other process can use it until the stages end, see `releasing`.
 
     Returns:
         The directory, and the results of the run where it has ended, else
         None. Of several processes the chief alone looks at it.
+
+    Raises:
+        ValueError: it is in use by another process, or holds another run.
     """
     run = training.RunDirectory(settings.model_dir)
     answer = {}
     if place.devices.chief:
         try:
-            run.claim(settings.flags_text)
+            run.refuse_foreign_files()
+            _hold(settings, run)
+            run.claim(settings.flags_text, settings.flag_defaults)
             answer["results"] = run.finished()
-        except ValueError as error:
+        except (ValueError, OSError) as error:
+            # On every process, or the others would wait for the chief.
             answer["error"] = str(error)
     answer = hardware.agreed(place, answer)
     if "error" in answer:
@@ -48,6 +75,17 @@ def announce(place, text):
     if not place.devices.chief:
         text = "The first worker writes the run directory; this one does not."
     print(text)
+
+
+def _hold(settings, run):
+    try:
+        settings.held.enter_context(run.lock.held())
+    except OSError as error:
+        # Of a run that has ended, on a disk that is read only, there are the
+        # results still; nobody can write there.
+        read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+        if not (read_only and run.results.exists()):
+            raise
 
 
 def finish(place, run, results, timing):

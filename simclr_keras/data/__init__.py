@@ -12,6 +12,7 @@ from simclr_keras.data.source import Source
 from simclr_keras.data.source import read_labels
 from simclr_keras.data.source import require_labels
 from simclr_keras.data.subsets import hold_out
+from simclr_keras.data.subsets import keep_some
 from simclr_keras.data.subsets import label_subset
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "from_step",
     "grouped",
     "hold_out",
+    "keep_some",
     "label_subset",
     "load",
     "make_dataset",

@@ -16,6 +16,7 @@ import socket
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import disk
 from simclr_keras import paths
 
 _LAYOUT = 1
@@ -134,8 +135,7 @@ def write(path, mark, length, fill):
     aside.mkdir(parents=True)
     try:
         with open(aside / _PIXELS, "wb") as file:
-            # A full disk says so now; later it would kill the process.
-            os.posix_fallocate(file.fileno(), 0, length)
+            disk.allocate(file, length)
             pixels = np.memmap(aside / _PIXELS, np.uint8, "r+")
             sizes = fill(pixels)
             pixels.flush()

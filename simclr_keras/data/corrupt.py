@@ -5,6 +5,9 @@ function of (seed, epoch, step).
 """
 
 import dataclasses
+import os
+import pathlib
+import re
 import warnings
 
 import keras
@@ -63,6 +66,67 @@ def names_of(source, bad):
     """Names of the images for which a `bool` array is true."""
     names = source.ids
     return tuple(names[i] for i in np.flatnonzero(bad))
+
+
+def check_names(files):
+    """Refuses files whose names TensorFlow cannot be given.
+
+    Args:
+        files: paths, strings as Python reads them from the disk.
+
+    Raises:
+        ValueError: a name is not UTF-8; it says which.
+    """
+    for path in files:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{os.fsencode(path)!r}: names of files and folders must be"
+                " UTF-8. Rename it, for example with convmv."
+            ) from error
+
+
+def explain(message):
+    """What to tell of an image that stopped a run, its name first.
+
+    Args:
+        message: what TensorFlow said, with the text that the pipeline gave it.
+
+    Returns:
+        Text that begins with the name, and says why, as far as that shows.
+    """
+    marker = re.escape(photographs.CORRUPT)
+    found = re.search(rf"\[{marker}\] \[(.*?)\](?:\s|$)", message, re.S)
+    if found is None:
+        return message
+    name = found[1]
+    return f"{name}: {_reason(name)}"
+
+
+def _reason(name):
+    advice = "Remove it, or leave such images out by --skip_corrupt"
+    if re.search(r"#\d+$| \(\d+ read\)$", name) and not os.path.exists(name):
+        return f"the image cannot be decoded: it is damaged. {advice}."
+    try:
+        encoded = pathlib.Path(name).read_bytes()
+    except FileNotFoundError:
+        return (
+            "the file is gone since the data set was opened. Bring it back, or"
+            " start anew without it."
+        )
+    except OSError as error:
+        return f"the file cannot be read ({error.strerror}). {advice}."
+    try:
+        decoding.decode(tf.constant(encoded)).numpy()
+    except (tf.errors.OpError, ValueError, OSError) as error:
+        said = str(getattr(error, "message", error)).strip()
+        said = re.sub(r"\s*\[Op:\w+\].*", "", said.splitlines()[-1])
+        return f"the image cannot be decoded ({said[:200]}). {advice}."
+    return (
+        "the image could not be read or decoded then, and can be now. Run the"
+        " same command again."
+    )
 
 
 def _report(names, count):

@@ -71,6 +71,8 @@ def open_source(
         source = tfds_source.open_tfds(
             spec, split, data_dir, download, memory_limit
         )
+    if source.files is not None:
+        corrupt.check_names(source.files)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)

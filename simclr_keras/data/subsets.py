@@ -72,6 +72,28 @@ def hold_out(source, size, seed=0):
             f"`size` must leave both parts at least one of {count} examples."
             f" Received: size={size!r}"
         )
-    shuffled = order.shuffled(count, seed, 0, order.HOLD_OUT)
-    held_out, rest = np.sort(shuffled[:held]), np.sort(shuffled[held:])
+    held_out, rest = _divided(count, held, seed)
     return source.take(rest), source.take(held_out)
+
+
+def keep_some(source, most, seed=0):
+    """A source, or a random part of one that has more examples than `most`.
+
+    The part is the rest of `hold_out`, which is not read for it.
+
+    Args:
+        source: `Source`.
+        most: number of examples, at least 1.
+        seed: which examples. Default 0.
+    """
+    count = source.num_examples
+    if count <= most:
+        return source
+    _, rest = _divided(count, count - most, seed)
+    return source.take(rest)
+
+
+def _divided(count, held, seed):
+    """Rows that are held out, and the others, each in order."""
+    shuffled = order.shuffled(count, seed, 0, order.HOLD_OUT)
+    return np.sort(shuffled[:held]), np.sort(shuffled[held:])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.features import check_features
@@ -113,6 +114,10 @@ class KNNCallback(keras.callbacks.Callback):
         preprocess: see `Extractor`. Defaults to None.
         name: name of the entry. Defaults to "knn_accuracy".
 
+    Attributes:
+        measured: pair of the training step of the last measurement and its
+            accuracy; None before the first.
+
     Raises:
         ValueError: an argument is out of its range; or, when training begins,
             the model has no `encoder`, or a data set does not yield
@@ -151,6 +156,7 @@ class KNNCallback(keras.callbacks.Callback):
         self._preprocess = preprocess
         self._name = name
         self._extractor = None
+        self.measured = None
 
     def on_train_begin(self, logs=None):
         """Compiles the encoder, and checks that k neighbours exist."""
@@ -179,6 +185,8 @@ class KNNCallback(keras.callbacks.Callback):
         logs[self._name] = knn_accuracy(
             train_h, train_y, test_h, test_y, self._k, self._temperature
         )
+        step = int(compat.as_numpy(self.model.optimizer.iterations))
+        self.measured = step, logs[self._name]
 
 
 def _votes(train_h, train_y, test_h, k, temperature, block_size):

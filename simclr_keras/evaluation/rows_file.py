@@ -1,12 +1,12 @@
 """A `.npy` file that grows row by row, and goes on where it was cut off."""
 
-import json
 import os
 import pathlib
 import tempfile
 
 import numpy as np
 
+from simclr_keras import disk
 from simclr_keras import paths
 
 
@@ -27,7 +27,8 @@ class RowsFile:
         done: rows that are there already, of an earlier process or of this.
 
     Raises:
-        ValueError: what is there is of another size.
+        ValueError: what is there is of another size, or damaged.
+        OSError: there is no room for all rows.
     """
 
     def __init__(self, path, count, columns):
@@ -41,19 +42,47 @@ class RowsFile:
         self.done = 0
         shape = (count, columns)
         if self._notes.exists() and self._partial.exists():
-            self._array = np.lib.format.open_memmap(self._partial, "r+")
-            self.done = json.loads(self._notes.read_text())
-            if self._array.shape != shape:
-                raise ValueError(
-                    f"{self._partial} must be of {shape} numbers, as this run"
-                    f" makes them. Received: {self._array.shape}; remove it to"
-                    " begin anew"
-                )
+            self._array, self.done = self._begun(shape)
         else:
-            self._array = np.lib.format.open_memmap(
+            self._array = self._fresh(shape)
+        self._safe = self.done
+
+    def _begun(self, shape):
+        """The array of an earlier process, and how many rows are safe."""
+        try:
+            array = np.lib.format.open_memmap(self._partial, "r+")
+            done = int(self._notes.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{self._partial} and {self._notes.name} must be as a process"
+                f" that was cut off has left them. Received: {error}; remove"
+                " both to begin anew"
+            ) from error
+        if array.shape != shape or not 0 <= done <= len(array):
+            raise ValueError(
+                f"{self._partial} must be of {shape} numbers, as this run"
+                f" makes them. Received: {array.shape}, of which"
+                f" {done} rows are done; remove it to begin anew"
+            )
+        self._allocate(array, written=array.offset + array.nbytes)
+        return array, done
+
+    def _fresh(self, shape):
+        with disk.naming(self._partial):
+            array = np.lib.format.open_memmap(
                 self._partial, "w+", np.float32, shape
             )
-        self._safe = self.done
+        try:
+            self._allocate(array, written=array.offset)
+        except OSError:
+            del array
+            self._partial.unlink()
+            raise
+        return array
+
+    def _allocate(self, array, written):
+        with open(self._partial, "r+b") as file:
+            disk.allocate(file, array.offset + array.nbytes, written)
 
     def append(self, rows):
         """Writes the next rows, float `[b, C]`."""
@@ -67,7 +96,8 @@ class RowsFile:
             return
         self._array.flush()
         aside = self._notes.with_name(self._notes.name + ".new")
-        aside.write_text(json.dumps(self.done))
+        with disk.naming(aside):
+            aside.write_text(str(self.done))
         os.replace(aside, self._notes)
         self._safe = self.done
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import disk
 from simclr_keras.models import input_wait
 from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
@@ -32,8 +33,10 @@ def callbacks(
     The same `fit` in the same directory goes on after the last checkpoint,
     within an epoch where the data set is one of `simclr_keras.data`, and on a
     CPU ends with the same weights, metrics and files, bit for bit. Checkpoints
-    are written in the background; `best.npz` is that with the best kNN or
-    probe accuracy. SIGTERM and SIGINT save and end the process with code 75.
+    are written in the background; `best.npz` is that with the best accuracy on
+    images that are not trained on (kNN or validation), where one is measured.
+    SIGTERM and SIGINT save and end the process with code 75. While it trains,
+    no other process can use the directory.
 
     Under a strategy of several processes each of them passes the callbacks;
     the first one writes, and its disk is the only one that matters.
@@ -58,7 +61,8 @@ def callbacks(
 
     Raises:
         ValueError: a number that is negative, or steps that are none; or, when
-            training begins, the directory holds a run of other settings.
+            training begins, the directory holds a run of other settings, or is
+            in use by another process.
     """
     for name, value in (
         ("checkpoint_epochs", checkpoint_epochs),
@@ -67,7 +71,7 @@ def callbacks(
         ("keep", keep),
         ("log_every", log_every),
     ):
-        if value < 0:
+        if not 0 <= value < np.inf:
             raise ValueError(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
@@ -76,7 +80,7 @@ def callbacks(
     if profile_steps is not None:
         profile = [Profile(run.tensorboard, place, profile_steps)]
     return [
-        Resume(run.checkpoints, place),
+        Resume(run.checkpoints, place, run.lock),
         *profile,
         AbortOnNonFinite(place),
         FirstLoss(place),
@@ -84,6 +88,7 @@ def callbacks(
         Save(
             run.checkpoints,
             place,
+            run.lock,
             epochs=checkpoint_epochs,
             steps=checkpoint_steps,
             minutes=checkpoint_minutes,
@@ -162,10 +167,13 @@ class Log(keras.callbacks.Callback):
         self._clock, self._clock_step = time.perf_counter(), self._step
         self._waited = (0.0, 0.0)
         if self.model.distribute_strategy.extended.should_checkpoint:
-            self._file = MetricsFile(self._run.metrics, keep_until=self._step)
-            self._writer = tf.summary.create_file_writer(
-                str(self._run.tensorboard)
-            )
+            begun = self._every and self._run.checkpoints.exists()
+            logged = self._step // self._every * self._every if begun else None
+            self._file = MetricsFile(self._run.metrics, self._step, logged)
+            with disk.naming(self._run.tensorboard):
+                self._writer = tf.summary.create_file_writer(
+                    str(self._run.tensorboard)
+                )
 
     def on_epoch_begin(self, epoch, logs=None):
         """Notes which epoch it is."""

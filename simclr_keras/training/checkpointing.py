@@ -17,6 +17,7 @@ import zipfile
 import keras
 import numpy as np
 
+from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras.training import state
 
@@ -270,6 +271,7 @@ def load_model(path):
 
 def _load(checkpoint):
     arrays, _, config = read(checkpoint)
+    config = old_runs.complete(config)
     model = keras.saving.deserialize_keras_object(config)
     state.write_model(model, arrays)
     return model

@@ -1,9 +1,11 @@
 """Whose run a checkpoint is: its settings, and how two of them differ."""
 
 from simclr_keras import compat
+from simclr_keras import old_runs
 
 # Names of layers and the like count up within a process.
 _IGNORED = ("name", "registered_name", "module", "build_config", "trainable")
+_MICRO_BATCH = "model.micro_batch_size"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 
@@ -54,7 +56,7 @@ def _flatten(prefix, value, flat):
         for name, inner in value.items():
             if name not in _IGNORED:
                 _flatten(f"{prefix}.{name}" if prefix else name, inner, flat)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple)) and value:
         for number, inner in enumerate(value):
             _flatten(f"{prefix}.{number}", inner, flat)
     else:
@@ -62,27 +64,41 @@ def _flatten(prefix, value, flat):
 
 
 def differences(there, here):
-    """Lines that say which settings differ, and how.
+    """Settings of two runs that differ, as far as both know them.
 
     Args:
-        there: dict of the settings of the existing run.
+        there: dict of the settings of the existing run, of `of`.
         here: those of the one that is starting.
+
+    Returns:
+        Dict of name -> pair of texts, there and now; None: not set.
     """
-    return [
-        f"  {name}: {there.get(name, 'not set')} there,"
-        f" {here.get(name, 'not set')} now"
-        for name in sorted(set(there) | set(here))
-        if there.get(name) != here.get(name)
+    # Noted only where micro-batches make it another training.
+    there, here = ({_MICRO_BATCH: "None", **each} for each in (there, here))
+    return old_runs.config_differences(there, here, ("model", *_PARTS))
+
+
+def refuse_other(path, different):
+    """Raises a ValueError that shows how the settings of two runs differ.
+
+    Args:
+        path: what holds the existing run.
+        different: dict of setting -> pair of texts, there and now; None: not
+            set. Nothing happens where it is empty.
+    """
+    if not different:
+        return
+    lines = [
+        f"  {name}: {_said(there)} there, {_said(here)} now"
+        for name, (there, here) in sorted(different.items())
     ]
+    raise ValueError(
+        "the directory holds a run of other settings, which is kept as it"
+        f" is. Received: {str(path)!r}; the differences:\n"
+        + "\n".join(lines)
+        + "\nName another directory, or give the same settings to resume."
+    )
 
 
-def refuse_other(path, there, here):
-    """Raises a ValueError that shows how the settings of two runs differ."""
-    lines = differences(there, here)
-    if lines:
-        raise ValueError(
-            "the directory holds a run of other settings, which is kept as it"
-            f" is. Received: {str(path)!r}; the differences:\n"
-            + "\n".join(lines)
-            + "\nName another directory, or give the same settings to resume."
-        )
+def _said(value):
+    return "not set" if value is None else value

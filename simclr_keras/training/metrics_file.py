@@ -1,7 +1,9 @@
 """`metrics.csv`: rows of figures, columns as they turn up."""
 
 import csv
-import math
+import warnings
+
+from simclr_keras import disk
 
 _FIRST = ("scope", "epoch", "step")
 
@@ -12,24 +14,62 @@ class MetricsFile:
     A row's `scope` says what its figures are means of: `steps`, the steps
     since the row before, or `epoch`. Empty cells: not measured there.
 
+    A damaged file is kept under another name, `metrics.csv.damaged-1` and so
+    on; the rows in it that are whole are taken over.
+
     Args:
         path: the file; rows of an earlier part of the run are kept.
         keep_until: rows of later steps are dropped: they were written after
             the checkpoint from which the run goes on.
+        rows_until: up to which step there should be rows, or None where the
+            run has just begun; a warning says which are lost.
     """
 
-    def __init__(self, path, keep_until):
+    def __init__(self, path, keep_until, rows_until=None):
         self._path = path
         self._columns, self._rows = list(_FIRST), []
-        if path.exists():
-            with path.open(newline="") as file:
-                # A full disk can have cut the last line, its step too.
-                lines = [line for line in file if line.endswith("\n")]
-            reader = csv.DictReader(lines)
-            self._columns = list(reader.fieldnames or _FIRST)
-            self._rows = [r for r in reader if _step(r) <= keep_until]
+        damage = self._read(keep_until) if path.exists() else None
+        if damage is not None:
+            aside = _set_aside(path)
+            warnings.warn(
+                f"{path} is damaged ({damage}). It is kept as {aside}; the run"
+                f" goes on with the {len(self._rows)} rows that can be read.",
+                stacklevel=2,
+            )
+        last = max((int(row["step"]) for row in self._rows), default=0)
+        if rows_until is not None and last < rows_until:
+            warnings.warn(
+                f"{path} has lost its rows of steps {last + 1} to {rows_until}."
+                " The run goes on, and its curves lack them.",
+                stacklevel=2,
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
+
+    def _read(self, keep_until):
+        """Reads the rows; returns what is wrong with the file, or None."""
+        text = self._path.read_bytes().decode("utf-8", "replace")
+        # A full disk can have cut the last line, its step too.
+        lines = [x for x in text.splitlines(keepends=True) if x[-1] == "\n"]
+        if not lines:
+            return None  # cut off in its first line, or emptied
+        try:
+            columns, *rows = csv.reader(lines, strict=True)
+        except csv.Error as error:
+            return str(error)
+        if tuple(columns[: len(_FIRST)]) != _FIRST or "\ufffd" in lines[0]:
+            return f"its first line must begin with {','.join(_FIRST)}"
+        self._columns = columns
+        good = [r for r in rows if len(r) == len(columns) and _is_row(r)]
+        steps = columns.index("step")
+        self._rows = [
+            dict(zip(columns, row))
+            for row in good
+            if int(row[steps]) <= keep_until
+        ]
+        if len(good) < len(rows):
+            return f"{len(rows) - len(good)} of {len(rows)} rows are no figures"
+        return None
 
     def write(self, scope, epoch, step, values):
         """Appends a row of figures (dict of floats)."""
@@ -46,16 +86,29 @@ class MetricsFile:
 
     def _rewrite(self):
         aside = self._path.with_name(self._path.name + ".partial")
-        with aside.open("w", newline="") as file:
+        with disk.naming(aside), aside.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(self._rows)
         aside.replace(self._path)
 
 
-def _step(row):
-    """Step of a row; of one that has none, infinity."""
+def _is_row(cells):
+    """Whether a line has a scope, an epoch, a step and figures."""
+    scope, epoch, step, *figures = cells
+    if scope not in ("steps", "epoch") or not epoch.isdigit():
+        return False
     try:
-        return int(row["step"])
-    except (TypeError, ValueError):
-        return math.inf
+        [float(figure) for figure in figures if figure]
+    except ValueError:
+        return False
+    return step.isdigit()
+
+
+def _set_aside(path):
+    """Renames a file to a name that is free, and returns it."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.replace(aside)
+    return aside

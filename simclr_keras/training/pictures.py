@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import disk
+
 
 def view_pairs(two_views, batch, pairs=32, columns=4):
     """Grid of original, first and second view of some images of a batch.
@@ -49,4 +51,5 @@ def view_pairs(two_views, batch, pairs=32, columns=4):
 
 def write_png(path, image):
     """Writes a uint8 image `[H, W, 3]` as PNG."""
-    path.write_bytes(tf.io.encode_png(image).numpy())
+    with disk.naming(path):
+        path.write_bytes(tf.io.encode_png(image).numpy())

@@ -2,8 +2,11 @@
 
 import json
 
+from simclr_keras import disk
+from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras.training import identity
+from simclr_keras.training import lock
 
 # Flags that change what is shown, kept or where, not what is computed.
 _FREE = (
@@ -46,6 +49,7 @@ class RunDirectory:
         timing: `timing.json`, seconds and images per second.
         export: versions of the SavedModel.
         export_onnx: versions of the ONNX file.
+        lock: `RunLock` of the directory.
 
     Args:
         path: directory, local or such as `gs://bucket/run`, made by `claim`
@@ -62,32 +66,52 @@ class RunDirectory:
         self.timing = self.path / "timing.json"
         self.export = self.path / "export"
         self.export_onnx = self.path / "export_onnx"
+        self.lock = lock.RunLock(self.path)
 
-    def claim(self, flags):
+    def claim(self, flags, defaults=None):
         """Takes the directory for a run, or finds that it is this run's.
 
+        Flags that one of the two releases does not know make no difference: a
+        later one with its default is what was done without it.
+
         Args:
-            flags: the run's settings, text with a `--name=value` per line.
+            flags: the run's settings, text of `old_runs.flags_text`.
+            defaults: dict of flag -> its default, a text or None.
 
         Raises:
             ValueError: the directory holds another run, or something else.
         """
+        self.refuse_foreign_files()
         if self.flags.exists() and self._begun():
-            there = _parsed(self.flags.read_text(encoding="utf-8"))
-            identity.refuse_other(self.path, there, _parsed(flags))
+            there = read_text(self.flags)
+            commands = [
+                old_runs.command_of(old_runs.parse_flags(text))
+                for text in (there, flags)
+            ]
+            different = old_runs.flag_differences(there, flags, defaults, _FREE)
+            if None not in commands and commands[0] != commands[1]:
+                different = {"command": tuple(commands)}
+            identity.refuse_other(self.path, different)
+            dropped = old_runs.dropped_flags(there, flags)
+            if dropped:
+                print(
+                    f"Passed over, as this release has no such flags:"
+                    f" {' '.join(dropped)} of {self.flags}."
+                )
             return
-        if (
-            not self.flags.exists()
-            and self.path.exists()
-            and any(self.path.iterdir())
-        ):
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_whole(self.flags, flags)
+
+    def refuse_foreign_files(self):
+        """Raises a ValueError where the directory holds something else."""
+        if self.flags.exists() or not self.path.exists():
+            return
+        if any(path.name != lock.NAME for path in self.path.iterdir()):
             raise ValueError(
                 "model_dir must be new, empty, or the directory of the same"
                 f" run. Received: {str(self.path)!r}, which holds files but no"
                 " flags.txt; name another directory."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.flags, flags)
 
     def _begun(self):
         """Whether there is anything that other settings would spoil."""
@@ -97,17 +121,21 @@ class RunDirectory:
         return any(path.exists() for path in made)
 
     def finished(self):
-        """The results of the run where it has ended, else None."""
+        """The results of the run where it has ended, else None.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
         if not self.results.exists():
             return None
-        return json.loads(self.results.read_text(encoding="utf-8"))
+        return read_json(self.results)
 
     def settings(self):
         """Dict of flag -> its value, a string; empty where no run began."""
         if not self.flags.exists():
             return {}
-        text = self.flags.read_text(encoding="utf-8")
-        return {name[2:]: value for name, value in _pairs(text)}
+        values = old_runs.parse_flags(read_text(self.flags))
+        return {name: text for name, text in values.items() if text is not None}
 
     def write_results(self, results, timing):
         """Writes `results.json` and `timing.json`; it ends the run."""
@@ -118,17 +146,43 @@ class RunDirectory:
 def write_whole(path, text):
     """Writes a file aside and renames it, so that it is never half there."""
     aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    with disk.naming(path):
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
 
 
-def _parsed(flags):
-    return {k: v for k, v in _pairs(flags) if k[2:] not in _FREE}
+def read_text(path):
+    """The text of a file of a run; errors name it.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is damaged: it must be text in UTF-8. Received: {error}."
+            " Restore it, or remove it if you can do without."
+        ) from error
 
 
-def _pairs(flags):
-    """Pairs of `--name` and value, line by line."""
-    for line in flags.splitlines():
-        name, _, value = line.strip().partition("=")
-        if name[:2] == "--":
-            yield name, value
+def read_json(path):
+    """The dict in a JSON file of a run; errors name it.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    try:
+        value = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is damaged: it must be JSON. Received: {error}. Remove it"
+            " and run the same command again to have it written anew."
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{path} is damaged: it must be a JSON object. Received:"
+            f" {str(value)[:80]}. Remove it and run the same command again to"
+            " have it written anew."
+        )
+    return value

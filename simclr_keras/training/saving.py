@@ -15,13 +15,9 @@ from simclr_keras.training import identity
 from simclr_keras.training import interruption
 from simclr_keras.training import state
 
-# What the best checkpoint is chosen by: the first of these that a run logs.
-BEST_BY = (
-    "knn_accuracy",
-    "val_probe_accuracy",
-    "val_accuracy",
-    "probe_accuracy",
-)
+# What the best checkpoint is chosen by: the first of these that a run logs. All
+# are of images that are not trained on: without any, no checkpoint is the best.
+BEST_BY = ("knn_accuracy", "val_probe_accuracy", "val_accuracy")
 
 
 @dataclasses.dataclass
@@ -52,15 +48,21 @@ class Resume(keras.callbacks.Callback):
     which need not see its disk.
     """
 
-    def __init__(self, directory, place):
+    def __init__(self, directory, place, lock):
         super().__init__()
         self._directory = directory
         self._place = place
+        self._lock = lock
         self._metrics = None
 
     def on_train_begin(self, logs=None):
-        """Loads weights and optimizer and moves `fit` to the right place."""
+        """Loads weights and optimizer and moves `fit` to the right place.
+
+        Raises:
+            ValueError: the directory is in use, or of another run.
+        """
         strategy = self.model.distribute_strategy
+        self._take_directory(strategy)
         # Now: the optimizer's learning rate may change, as callbacks can.
         self._place.identity = identity.of(self.model)
         name, data = self._newest(strategy)
@@ -69,10 +71,13 @@ class Resume(keras.callbacks.Callback):
             self._place.step = int(done)
             return
         arrays, notes, _ = checkpointing.read(data)
-        identity.refuse_other(
-            self._directory, notes["identity"], self._place.identity
-        )
-        vars(self._place).update(notes)
+        here, there = self._place.identity, notes.get("identity", {})
+        different = identity.differences(there, here) if there else {}
+        identity.refuse_other(self._directory, different)
+        # What another release does not note has its value of the beginning.
+        known = {field.name for field in dataclasses.fields(Place)}
+        known = {name: notes[name] for name in notes if name in known}
+        vars(self._place).update(known, identity={**here, **there})
         epoch, step = self._place.epoch, self._place.step_in_epoch
         if step and not getattr(self.model, "starts_within", False):
             raise ValueError(
@@ -85,6 +90,18 @@ class Resume(keras.callbacks.Callback):
         compat.set_start(self.model, epoch, step)
         within = f", {step} steps into epoch {epoch}" if step else ""
         print(f"Resumed from {name} (step {self._place.step}{within}).")
+
+    def _take_directory(self, strategy):
+        """Locks the directory, on the chief; no process goes on without."""
+        error = b""
+        if strategy.extended.should_checkpoint:
+            try:
+                self._lock.acquire()
+            except (ValueError, OSError) as refusal:
+                error = str(refusal).encode()
+        error = workers.broadcast(strategy, error)
+        if error:
+            raise ValueError(error.decode())
 
     def _newest(self, strategy):
         """Path and bytes of the newest intact checkpoint, of the chief's."""
@@ -133,10 +150,11 @@ class Save(keras.callbacks.Callback):
     where that is the last of its epoch, after the epoch's evaluations.
     """
 
-    def __init__(self, directory, place, *, epochs, steps, minutes, keep):
+    def __init__(self, directory, place, lock, *, epochs, steps, minutes, keep):
         super().__init__()
         self._directory = directory
         self._place = place
+        self._lock = lock
         self._epochs, self._steps, self._minutes = epochs, steps, minutes
         self._writer = checkpointing.Writer(directory, keep)
         self._signals = interruption.Signals()
@@ -184,12 +202,16 @@ class Save(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Returns when the last checkpoint is on the disk."""
         self._signals.release()
-        self._writer.wait()
+        try:
+            self._writer.wait()
+        finally:
+            self._lock.release()
 
     def release(self):
         """Called when `fit` has ended, by an error too."""
         self._signals.release()
         self._writer.join()  # or it would write on beside the next `fit`
+        self._lock.release()
 
     def _save(self, best=False):
         self._pending = False
@@ -197,6 +219,7 @@ class Save(keras.callbacks.Callback):
         packed = checkpointing.pack(self.model, vars(self._place))
         self._saved = self._place.step
         if self._chief:
+            self._lock.check()
             self._writer.submit(packed, best)
 
     def _is_best(self, logs):
@@ -206,7 +229,8 @@ class Save(keras.callbacks.Callback):
         if name is not None and self._chief:
             value, known = float(logs[name]), self._place.best
             rank = len(BEST_BY)
-            if known is not None:
+            # Runs of the first release can have had the best of the probe.
+            if known is not None and known["name"] in BEST_BY:
                 rank = BEST_BY.index(known["name"])
             better = known is None or value > known["value"]
             place = BEST_BY.index(name)

@@ -174,6 +174,8 @@ def _fit(epochs, **arguments):
     expected = evaluation.knn_accuracy(
         train_h, labels, train_h[:14], labels[:14], 5
     )
+    step = int(model.optimizer.iterations)
+    assert callback.measured == (step, recorder.seen[-1])
     return history.history, recorder.seen, expected
 
 

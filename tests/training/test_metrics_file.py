@@ -1,6 +1,7 @@
 """`metrics.csv` after a kill or a full disk: whole rows of the past alone."""
 
 import csv
+import warnings
 
 import pytest
 
@@ -58,3 +59,57 @@ def test_what_a_kill_left_aside_does_no_harm(tmp_path):
     MetricsFile(path, keep_until=16)
     assert path.read_bytes() == data
     assert not aside.exists()
+
+
+def _damaged(path, keep_until=16, rows_until=None):
+    """(number of rows that are left, the warning, what was set aside)."""
+    before = path.read_bytes()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MetricsFile(path, keep_until, rows_until)
+    aside = [p for p in path.parent.iterdir() if "damaged" in p.name]
+    assert all(p.read_bytes() == before for p in aside[-1:])
+    said = [str(each.message) for each in caught]
+    return len(_rows(path)), said, sorted(p.name for p in aside)
+
+
+@pytest.mark.parametrize(
+    "old, new, rows, reason",
+    [
+        (b"scope,epoch", b"\xff\xfe\x00", 0, "its first line must begin with"),
+        (b"steps,0,8,", b"steps,0,8,9,9,9,", 5, "1 of 6 rows are no figures"),
+        (b"steps,0,8,", b"steps,0,8,\x00\xff,", 5, "1 of 6 rows"),
+        (b"steps,0,8,", b'steps,0,8,"', None, ""),
+        (b"0.0833333333", b"what", 5, "1 of 6 rows"),
+    ],
+)
+def test_a_damaged_file_is_set_aside_and_the_run_goes_on(
+    tmp_path, old, new, rows, reason
+):
+    path = tmp_path / "metrics.csv"
+    data = _written(path)
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    left, said, aside = _damaged(path)
+    assert rows is None or left == rows
+    assert aside == ["metrics.csv.damaged-1"]
+    assert len(said) == 1 and f"{path} is damaged" in said[0]
+    assert reason in said[0] and "metrics.csv.damaged-1" in said[0]
+    path.write_bytes(b"garbage\n")
+    assert _damaged(path)[2] == aside + ["metrics.csv.damaged-2"]
+
+
+def test_rows_that_are_lost_are_said(tmp_path):
+    path = tmp_path / "metrics.csv"
+    data = _written(path)
+    assert _damaged(path, 16, 16)[1:] == ([], [])
+    path.write_bytes(b"")
+    left, said, aside = _damaged(path, 16, 16)
+    assert left == 0 and aside == []
+    assert "has lost its rows of steps 1 to 16" in said[0]
+    path.write_bytes(data[: data.index(b"steps,0,12")])
+    left, said, _ = _damaged(path, 12, 12)
+    assert left == 3 and "its rows of steps 9 to 12" in said[0]
+    path.unlink()
+    with pytest.warns(UserWarning, match="its rows of steps 1 to 4"):
+        MetricsFile(path, 4, 4)

@@ -54,7 +54,7 @@ def test_resumed_within_an_epoch_it_ends_with_the_same_bits(tmp_path):
         _fit(tmp_path / "parts", _model(4), lost_at=7)
     with pytest.raises(ValueError, match="model.micro_batch_size: 4 there"):
         _fit(tmp_path / "parts", _model(2))
-    with pytest.raises(ValueError, match="micro_batch_size: 4 there, not set"):
+    with pytest.raises(ValueError, match="micro_batch_size: 4 there, None now"):
         _fit(tmp_path / "parts", _model(8))  # the plain step
     resumed = _model(4)
     for a, b in zip(whole, _fit(tmp_path / "parts", resumed)):

@@ -103,12 +103,12 @@ def test_checkpoints_are_written_when_they_are_due(
 def test_the_best_one_is_that_of_the_best_figure_that_is_logged(
     pretraining, tmp_path
 ):
-    """kNN counts before the probe, even where its figure is lower."""
+    """kNN counts before the validation, even where its figure is lower."""
     figures = [
-        ({"probe_accuracy": 0.9}, 4),
-        ({"probe_accuracy": 0.8}, 4),
-        ({"probe_accuracy": 0.99, "knn_accuracy": 0.1}, 12),
-        ({"probe_accuracy": 1.0}, 12),
+        ({"val_probe_accuracy": 0.9}, 4),
+        ({"val_probe_accuracy": 0.8}, 4),
+        ({"val_probe_accuracy": 0.99, "knn_accuracy": 0.1}, 12),
+        ({"val_probe_accuracy": 1.0}, 12),
         ({"knn_accuracy": 0.1}, 12),  # not better
         ({"knn_accuracy": 0.2}, 24),
     ]
@@ -118,6 +118,16 @@ def test_the_best_one_is_that_of_the_best_figure_that_is_logged(
         _, notes, _ = checkpointing.read(tmp_path / "checkpoints" / "best.npz")
         assert notes["step"] == notes["best"]["step"] == best
         assert _checkpoints(tmp_path) == [epochs * 4]
+
+
+def test_no_checkpoint_is_the_best_on_the_images_of_the_training(
+    pretraining, tmp_path
+):
+    """Only what was not trained on tells which is: nothing did here."""
+    accuracies = Accuracies({"probe_accuracy": 0.1}, {"probe_accuracy": 0.9})
+    pretraining.fit(tmp_path, before=[accuracies], checkpoint_epochs=0)
+    assert _checkpoints(tmp_path) == [8]
+    assert not (tmp_path / "checkpoints" / "best.npz").exists()
 
 
 def test_the_best_one_is_saved_where_no_checkpoint_is_due(

@@ -1,0 +1,145 @@
+"""What a user reads when something is wrong: the file and the reason first."""
+
+import os
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from simclr_keras import data
+from simclr_keras import training
+from simclr_keras.commands import cli
+from simclr_keras.commands import embed
+from simclr_keras.commands import finetune
+from simclr_keras.commands import linear_eval
+from simclr_keras.commands import pretrain
+from simclr_keras.data import corrupt
+
+TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
+
+
+def _end(monkeypatch, run, *arguments):
+    """What a command says at its end by an error."""
+    monkeypatch.setattr(sys, "argv", ["simclr-pretrain", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.start(pretrain.define_flags, run, "Does something.")
+    return str(caught.value.code)
+
+
+def test_an_error_of_others_says_how_to_see_where_it_is_from(
+    monkeypatch, capsys
+):
+    def fails(settings):
+        np.zeros((2, 3)) @ np.zeros((2, 3))
+
+    monkeypatch.delenv(TRACEBACK, raising=False)
+    said = _end(monkeypatch, fails)
+    assert said.startswith("Error: matmul") and f"{TRACEBACK}=1" in said
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setenv(TRACEBACK, "1")
+    assert _end(monkeypatch, fails) == said.splitlines()[0]
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback") and "in fails" in shown
+
+
+def test_an_error_of_ours_stands_alone(monkeypatch):
+    monkeypatch.delenv(TRACEBACK, raising=False)
+    said = _end(monkeypatch, pretrain.run)
+    assert said == (
+        "Error: --model_dir must name the run directory, such as"
+        " --model_dir=runs/first. Received: nothing"
+    )
+
+
+def test_a_bad_command_line_names_the_program(monkeypatch):
+    said = _end(monkeypatch, pretrain.run, "--temprature=0.2")
+    assert said.startswith("simclr-pretrain: Unknown command line flag")
+    assert said.endswith("simclr-pretrain --help lists the flags.")
+
+
+@pytest.mark.parametrize("command", [pretrain, linear_eval, finetune, embed])
+def test_what_is_missing_is_found_before_tensorflow_is_loaded(
+    monkeypatch, command
+):
+    monkeypatch.setitem(sys.modules, "simclr_keras.commands.pretraining", None)
+    monkeypatch.setitem(sys.modules, "simclr_keras.commands.classifying", None)
+    monkeypatch.setitem(sys.modules, "simclr_keras.commands.embedding", None)
+    with pytest.raises(ValueError, match="--model_dir must name"):
+        command.run(cli.parse(command.define_flags, []))
+    if command is not pretrain:
+        with pytest.raises(ValueError, match="--checkpoint must name"):
+            command.run(cli.parse(command.define_flags, ["--model_dir=a"]))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures."""
+    noise = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.jpg", "c.gif"):
+        pixels = noise.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+def _said_of(folder, spoil):
+    """What is said of a folder that is spoilt after it was opened."""
+    source = data.open_source(f"folder:{folder}", "train")
+    spoil()
+    dataset = data.make_dataset(
+        source, batch_size=3, image_size=16, training=False
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        list(dataset)
+    return corrupt.explain(str(caught.value))
+
+
+@pytest.mark.parametrize("name", ["a.png", "b.jpg", "c.gif"])
+def test_a_corrupt_image_is_named_first(folder, name):
+    path = folder / name
+    content = path.read_bytes()
+    said = _said_of(folder, lambda: path.write_bytes(content[:60]))
+    assert said.startswith(f"{path}: the image cannot be decoded (")
+    assert len(said) < 400 and "--skip_corrupt" in said
+
+
+def test_a_file_that_has_vanished_is_no_corrupt_image(folder):
+    path = folder / "b.jpg"
+    assert _said_of(folder, path.unlink) == (
+        f"{path}: the file is gone since the data set was opened. Bring it"
+        " back, or start anew without it."
+    )
+
+
+def test_other_errors_of_tensorflow_are_left_as_they_are():
+    assert corrupt.explain("Out of memory [[node a]]") == (
+        "Out of memory [[node a]]"
+    )
+
+
+def test_a_name_that_is_not_utf8_is_refused(folder):
+    name = os.fsencode(folder) + b"/caf\xe9.png"
+    try:
+        pathlib.Path(os.fsdecode(name)).write_bytes(b"")
+    except OSError:
+        pytest.skip("this disk has names in UTF-8 alone")
+    with pytest.raises(ValueError) as caught:
+        data.open_source(f"folder:{folder}", "train")
+    assert str(caught.value).startswith(f"{name!r}: names of files")
+    str(caught.value).encode()  # or it could not be printed
+
+
+def test_garbage_in_files_of_a_run_is_named(tmp_path):
+    run = training.RunDirectory(tmp_path)
+    for path, read, contents in (
+        (run.flags, run.settings, (b"\xff\xfe",)),
+        (run.results, run.finished, (b"\xff\xfe", b"{", b"[1]")),
+    ):
+        for content in contents:
+            path.write_bytes(content)
+            with pytest.raises(ValueError) as caught:
+                read()
+            assert str(caught.value).startswith(f"{path} is damaged: it must")
