@@ -89,9 +89,8 @@ def _run(settings, freeze):
 def _labelled(source):
     if source.num_classes is None:
         raise ValueError(
-            f"--dataset must have labels here. Received: {source.name}"
-            f" {source.split}, which has none; a folder needs a sub-folder for"
-            " each class."
+            "--dataset must have labels here; a folder needs a sub-folder for"
+            f" each class. Received: {source.summary()}"
         )
     return source
 
@@ -176,6 +175,7 @@ def _train(settings, place, run_directory, model, source, held_out):
 
 def _on_features(settings, pretrained, source, held_out, size):
     """kNN, L-BFGS or gradient descent on features computed once."""
+    print(f"Evaluating features of {source.summary()}")
     encoder = _feature_model(settings, pretrained)
     batch = settings.eval_batch_size
     train_h, train_y = evaluation.extract(

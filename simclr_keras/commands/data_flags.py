@@ -2,6 +2,12 @@
 
 from absl import flags
 
+from simclr_keras.commands import flag_kinds
+
+# What a run that began before a flag existed did, flag -> value: a run
+# directory whose flags.txt lacks it goes on with that.
+BEFORE = {"folder_layout": "legacy", "split_order": "position"}
+
 
 def define_data(values):
     """Which images."""
@@ -41,6 +47,27 @@ def define_data(values):
         " one stops the run.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "folder_layout",
+        "auto",
+        ["auto", "splits", "classes", "flat", "legacy"],
+        "What the sub-folders of folder:/path mean. auto: splits where all are"
+        " named so (train, val, test and the like), else classes, else nothing,"
+        " and an error where they are mixed; splits: those named so, the rest"
+        " is left out; classes: each is a class; flat: nothing; legacy: as"
+        " runs before this flag.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "split_order",
+        "shuffled",
+        ["shuffled", "position"],
+        "What slices of splits of a folder or of arrays, such as train[:80%],"
+        " are parts of. shuffled: one fixed order in which classes alternate,"
+        " the same for every --seed; position: the order in which they lie"
+        " there. TensorFlow Datasets and shapes are always by position.",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "eval_batch_size",
         256,
@@ -55,7 +82,9 @@ def define_splits(values, eval_split="test"):
     flags.DEFINE_string(
         "train_split",
         "train",
-        "Split to train on; slices such as train[:90%] work for every source.",
+        "Split to train on; slices such as train[:90%] work for every source,"
+        " and have no image in common where they do not overlap, see"
+        " --split_order.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -69,25 +98,25 @@ def define_splits(values, eval_split="test"):
 
 def define_label_fraction(values):
     """How many of the labels are used."""
-    flags.DEFINE_float(
+    flag_kinds.define_float(
         "label_fraction",
         1.0,
         "Share of the training images whose labels are used, class-balanced"
         " and chosen by --seed: 0.01 is 1 %.",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
+        values,
+        lower=0.0,
+        upper=1.0,
     )
 
 
 def define_views(values, color_strength, crop_area_min=0.08):
     """How images are augmented."""
-    flags.DEFINE_float(
+    flag_kinds.define_float(
         "color_jitter_strength",
         color_strength,
         "Strength of the colour distortion; 0: none, no greyscale either.",
-        lower_bound=0.0,
-        flag_values=values,
+        values,
+        lower=0.0,
     )
     flags.DEFINE_boolean(
         "use_blur",
@@ -96,13 +125,13 @@ def define_views(values, color_strength, crop_area_min=0.08):
         " pre-training only.",
         flag_values=values,
     )
-    flags.DEFINE_float(
+    flag_kinds.define_float(
         "crop_area_min",
         crop_area_min,
         "Smallest share of an image's area that a crop keeps.",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
+        values,
+        lower=0.0,
+        upper=1.0,
     )
     flags.DEFINE_enum(
         "crop_sampler",

@@ -11,6 +11,7 @@ import numpy as np
 
 from simclr_keras.data import arrays
 from simclr_keras.data import slices
+from simclr_keras.data.labels import number_labels
 
 # Names of the images of a split, and of its labels: as Keras and others have
 # them, and without a split's name.
@@ -18,7 +19,7 @@ _IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
 _LABELS = ("y_{}", "{}_labels")
 
 
-def open_array_file(path, split="train"):
+def open_array_file(path, split="train", split_order="shuffled"):
     """Opens images that lie in a file as an array, with or without labels.
 
     Args:
@@ -28,6 +29,7 @@ def open_array_file(path, split="train"):
             split `train`, say, `x_train` and `y_train`, or `train_images` and
             `train_labels`.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
+        split_order: what a slice is a part of, see `slices.open_slice`.
 
     Raises:
         ValueError: there is no such file or split, it is damaged, or what is
@@ -44,17 +46,20 @@ def open_array_file(path, split="train"):
                 f" and has {', '.join(file) or 'nothing'}"
             )
         slices.check_split(source_name, name, splits)
-        images, labels = splits[name]
-        images, class_names = file[images], None
-        if labels is not None:
-            labels = file[labels]
-            # The classes of all splits together.
-            every = [file[each] for _, each in splits.values() if each]
-            count = 1 + max(int(each.max()) for each in every)
-            class_names = list(map(str, range(count)))
-        source = arrays.from_arrays(images, labels, class_names, source_name)
+        images, class_names = file[splits[name][0]], None
+        # The classes of all splits together.
+        labels = {k: file[each] for k, (_, each) in splits.items() if each}
+        if labels:
+            numbered, class_names = number_labels(list(labels.values()))
+            labels = dict(zip(labels, numbered))
+        source = arrays.from_arrays(
+            images,
+            labels.get(name),
+            class_names if name in labels else None,
+            source_name,
+        )
     source = dataclasses.replace(source, origin=f"{source_name}:{name}")
-    return slices.open_slice(source, split, splits)
+    return slices.open_slice(source, split, splits, split_order)
 
 
 @contextlib.contextmanager

@@ -10,13 +10,13 @@ TRAIN = RNG.integers(0, 256, (6, 8, 8, 3), np.uint8)
 TEST = RNG.integers(0, 256, (4, 8, 8, 3), np.uint8)
 
 
-def _open(path, split="train"):
-    return data.open_source(f"arrays:{path}", split)
+def _open(path, split="train", **options):
+    return data.open_source(f"arrays:{path}", split, **options)
 
 
 def test_images_alone(tmp_path):
     np.save(tmp_path / "photos.npy", TRAIN)
-    source = _open(tmp_path / "photos.npy", "train[2:]")
+    source = _open(tmp_path / "photos.npy", "train[2:]", split_order="position")
     np.testing.assert_array_equal(source.images, TRAIN[2:])
     assert not source.has_labels
     assert source.ids[0] == f"arrays:{tmp_path}/photos.npy:train#2"
@@ -70,7 +70,11 @@ def test_labels_are_those_of_their_own_images(tmp_path):
         ({"x_train": TRAIN}, "test", "one that .* has: train"),
         ({"images": np.zeros(3)}, "train", "must be an array"),
         ({"images": np.array([{}])}, "train", "pickle"),
-        ({"images": TRAIN, "labels": np.zeros(5, int)}, "train", "6 integers"),
+        (
+            {"images": TRAIN, "labels": np.zeros(5, int)},
+            "train",
+            "6, one for each",
+        ),
     ],
 )
 def test_what_is_not_there(tmp_path, content, split, message):
