@@ -43,7 +43,7 @@ def _run(settings, freeze):
         )
     source = _labelled(input_data.open_source(settings, settings.train_split))
     held_out = _labelled(input_data.open_source(settings, settings.eval_split))
-    if settings.label_fraction < 1:
+    if settings.label_fraction != 1:
         source = data.label_subset(
             source, settings.label_fraction, seed=settings.seed
         )

@@ -2,12 +2,6 @@
 
 from absl import flags
 
-from simclr_keras.commands import flag_kinds
-
-# What a run that began before a flag existed did, flag -> value: a run
-# directory whose flags.txt lacks it goes on with that.
-BEFORE = {"folder_layout": "legacy", "split_order": "position"}
-
 
 def define_data(values):
     """Which images."""
@@ -98,25 +92,25 @@ def define_splits(values, eval_split="test"):
 
 def define_label_fraction(values):
     """How many of the labels are used."""
-    flag_kinds.define_float(
+    flags.DEFINE_float(
         "label_fraction",
         1.0,
         "Share of the training images whose labels are used, class-balanced"
         " and chosen by --seed: 0.01 is 1 %.",
-        values,
-        lower=0.0,
-        upper=1.0,
+        lower_bound=0.0,
+        upper_bound=1.0,
+        flag_values=values,
     )
 
 
 def define_views(values, color_strength, crop_area_min=0.08):
     """How images are augmented."""
-    flag_kinds.define_float(
+    flags.DEFINE_float(
         "color_jitter_strength",
         color_strength,
         "Strength of the colour distortion; 0: none, no greyscale either.",
-        values,
-        lower=0.0,
+        lower_bound=0.0,
+        flag_values=values,
     )
     flags.DEFINE_boolean(
         "use_blur",
@@ -125,13 +119,13 @@ def define_views(values, color_strength, crop_area_min=0.08):
         " pre-training only.",
         flag_values=values,
     )
-    flag_kinds.define_float(
+    flags.DEFINE_float(
         "crop_area_min",
         crop_area_min,
         "Smallest share of an image's area that a crop keeps.",
-        values,
-        lower=0.0,
-        upper=1.0,
+        lower_bound=0.0,
+        upper_bound=1.0,
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "crop_sampler",

@@ -1,7 +1,5 @@
 """Kinds of flags that absl lacks."""
 
-import math
-
 from absl import flags
 
 _SWITCH = ("auto", "on", "off")
@@ -25,17 +23,6 @@ class _SwitchParser(flags.ArgumentParser):
     def flag_type(self):
         """What absl calls it."""
         return "string"
-
-
-class _FiniteParser(flags.FloatParser):
-    """A number; absl's own bounds let `nan` pass."""
-
-    def convert(self, argument):
-        """A finite float."""
-        value = super().convert(argument)
-        if not math.isfinite(value):
-            raise ValueError("must be a finite number")
-        return value
 
 
 class _IntervalParser(flags.ArgumentParser):
@@ -75,14 +62,6 @@ def define_switch(name, default, text, values):
         boolean=True,
     )
     flags.DEFINE_flag(flag, values)
-
-
-def define_float(name, default, text, values, lower=None, upper=None):
-    """Defines `--name=NUMBER`, finite and within bounds, which are allowed."""
-    parser = _FiniteParser(lower_bound=lower, upper_bound=upper)
-    flags.DEFINE(
-        parser, name, default, text, values, flags.ArgumentSerializer()
-    )
 
 
 def define_interval(name, text, values):
