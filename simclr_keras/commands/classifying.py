@@ -13,6 +13,7 @@ from simclr_keras.commands import build
 from simclr_keras.commands import hardware
 from simclr_keras.commands import input_data
 from simclr_keras.commands import loading
+from simclr_keras.commands import overlap
 from simclr_keras.commands import runs
 from simclr_keras.commands import timing
 
@@ -43,6 +44,7 @@ def _run(settings, freeze):
         )
     source = _labelled(input_data.open_source(settings, settings.train_split))
     held_out = _labelled(input_data.open_source(settings, settings.eval_split))
+    overlap.say(source, held_out)
     if settings.label_fraction != 1:
         source = data.label_subset(
             source, settings.label_fraction, seed=settings.seed
