@@ -58,7 +58,11 @@ def open_array_file(path, split="train", split_order="shuffled"):
             class_names if name in labels else None,
             source_name,
         )
-    source = dataclasses.replace(source, origin=f"{source_name}:{name}")
+        used = {each for pair in splits.values() for each in pair}
+        others = tuple((f"array {x}", 1) for x in file if x not in used)
+    source = dataclasses.replace(
+        source, origin=f"{source_name}:{name}", left_out=others
+    )
     return slices.open_slice(source, split, splits, split_order)
 
 
@@ -91,8 +95,22 @@ def _splits(file):
             labels = ["labels"]
             if split:
                 labels = [each.format(split) for each in _LABELS]
-            found[split or "train"] = (
-                name,
-                next((x for x in labels if x in file), None),
-            )
-    return found
+            images, _ = found.setdefault(split or "train", ([], labels))
+            images.append(name)
+    return {
+        split: (
+            _single(images, split, "images"),
+            _single([x for x in labels if x in file], split, "labels"),
+        )
+        for split, (images, labels) in found.items()
+    }
+
+
+def _single(names, split, what):
+    """The only one of the names, or None where there is none."""
+    if len(names) > 1:
+        raise ValueError(
+            f"it must hold the {what} of {split} under one name, and has"
+            f" {' and '.join(names)}"
+        )
+    return names[0] if names else None

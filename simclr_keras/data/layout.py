@@ -1,6 +1,7 @@
 """What the sub-folders of a folder of images mean: splits, classes, nothing."""
 
 import dataclasses
+import re
 
 LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")
 SPLIT_NAMES = frozenset(
@@ -70,7 +71,8 @@ def find(images, name, layout="auto"):
     class; images beside sub-folders, or one sub-folder alone, have no classes.
     A split's sub-folders are classes if it has two or more, or if another
     split has them too. Whatever mixes the two, such as `train` beside `cats`,
-    is refused. `"splits"`: those named as splits, whatever lies beside them.
+    is refused, and so are `training_set` and `test_set`. `"splits"`: those
+    named as splits, else like splits, whatever lies beside them.
     `"classes"`: each sub-folder is a class. `"flat"`: one split of all images,
     without classes. `"legacy"`: as runs before this choice existed, where any
     other folder beside `train` made it a class.
@@ -111,8 +113,14 @@ def find(images, name, layout="auto"):
     if layout == "flat":
         return _flat(images)
     if layout == "splits":
-        return _splits(images, name, named)
+        like = set(filter(_like_split, tops))
+        return _splits(images, name, named or like)
     return _classes(images, name, tops)
+
+
+def _like_split(name):
+    """Whether a folder's name has that of a split in it: `train_images`."""
+    return not SPLIT_NAMES.isdisjoint(re.split("[^a-z]+", name.lower()))
 
 
 def _images(number):
@@ -135,6 +143,15 @@ def _refuse_ambiguous(images, name, tops, named, loose):
         )
     if named:
         return
+    like = sorted(filter(_like_split, tops))
+    if len(like) > 1 and any("train" in each.lower() for each in like):
+        raise ValueError(
+            f"{name} must have splits whose names say so, or none:"
+            f" {', '.join(like)} look like splits and would be taken for"
+            " classes. Received: folder_layout=auto. Rename them to train, val"
+            " and test, or choose --folder_layout=splits (under their names),"
+            " classes (each is a class) or flat (no classes)"
+        )
     for top in sorted(tops):
         inner = {p[1] for p in images if p[0] == top and len(p) > 2}
         inner = {each for each in inner if each.lower() in SPLIT_NAMES}

@@ -42,7 +42,7 @@ class Source:
         layout: how a folder was read, such as `"splits train, test; classes
             a, b"`; else empty.
         left_out: pairs (kind, number) of the other files of a folder, such as
-            `(".tiff", 20)`.
+            `(".tiff", 20)`, or of the other arrays of a file.
     """
 
     name: str
@@ -91,6 +91,8 @@ class Source:
             parts.append(self.layout)
         elif self.has_labels:
             parts.append(classes_text(self.class_names))
+        else:
+            parts.append("no labels")
         left_out = self.left_out
         if self.skipped:
             left_out = (("corrupt", len(self.skipped)), *left_out)
@@ -161,11 +163,7 @@ def require_labels(source):
     """Raises a `ValueError` if the source has no labels."""
     if not source.has_labels:
         raise ValueError(
-            f"Labels are needed, and {source.name} ({source.split}) has none."
-            " A folder is labelled by a sub-folder per class, arrays by a"
-            " pair (images, labels), a TFDS data set by a ClassLabel feature."
-            + (
-                f" The folder was read as: {source.layout}."
-                * bool(source.layout)
-            )
+            "Labels are needed: a folder is labelled by a sub-folder per"
+            " class, arrays by a pair (images, labels), a TFDS data set by a"
+            f" ClassLabel feature. Received: {source.summary()}"
         )

@@ -100,24 +100,31 @@ def class_indices(labels, num_classes):
     if dtype.is_integer:
         return labels
     numbers = tf.cast(labels, tf.int64)
-    if dtype.is_floating:
-        whole = tf.reduce_all(tf.cast(numbers, dtype) == labels)
-        message = "labels must be whole numbers of classes. Received:"
-        tf.debugging.Assert(whole, [message, labels])
-    return numbers
+    if not dtype.is_floating:
+        return numbers
+    message = "labels must be whole numbers of classes. Received:"
+    return _checked(numbers, tf.cast(numbers, dtype) == labels, message, labels)
 
 
 def _column_of_one(labels):
     """One-hot `[B, K]` -> the number of the column that is 1, int64 `[B]`."""
     rows = tf.cast(labels, tf.float32)
-    ones = tf.reduce_sum(tf.cast(rows == 1, tf.int32), axis=1) == 1
+    one = tf.reduce_sum(tf.cast(rows == 1, tf.int32), axis=1) == 1
     zeros = tf.reduce_sum(tf.abs(rows), axis=1) == 1
     message = (
         "labels must be one-hot, a single 1 in each row; several labels at once"
         " are for a Classifier with activation='sigmoid'. Received:"
     )
-    tf.debugging.Assert(tf.reduce_all(ones & zeros), [message, labels])
-    return tf.argmax(rows, axis=1)
+    return _checked(tf.argmax(rows, axis=1), one & zeros, message, labels)
+
+
+def _checked(numbers, right, message, labels):
+    """Numbers of classes, where an error stops the step at a wrong one.
+
+    XLA leaves the error out: there -1 makes the loss NaN, which stops the run.
+    """
+    tf.debugging.Assert(tf.reduce_all(right), [message, labels])
+    return tf.where(right, numbers, -1)
 
 
 def of_rows(batch, rows):

@@ -69,6 +69,16 @@ def test_labels_are_those_of_their_own_images(tmp_path):
         ({}, "train", "has nothing"),
         ({"x_train": TRAIN}, "test", "one that .* has: train"),
         ({"images": np.zeros(3)}, "train", "must be an array"),
+        (
+            {"images": TRAIN, "x_train": TRAIN},
+            "train",
+            "images of train under one name, and has images and x_train",
+        ),
+        (
+            {"x_train": TRAIN, "y_train": [0], "train_labels": [0]},
+            "train",
+            "labels of train under one name.*y_train and train_labels",
+        ),
         ({"images": np.array([{}])}, "train", "pickle"),
         (
             {"images": TRAIN, "labels": np.zeros(5, int)},
@@ -83,6 +93,16 @@ def test_what_is_not_there(tmp_path, content, split, message):
     with pytest.raises(ValueError, match=message) as error:
         _open(path, split)
     assert str(path) in str(error.value)
+
+
+def test_arrays_under_other_names_are_counted(tmp_path):
+    """Labels called `y` were passed over without a word."""
+    np.savez(tmp_path / "a.npz", images=TRAIN, y=np.zeros(6), ids=np.arange(6))
+    source = _open(tmp_path / "a.npz")
+    assert source.left_out == (("array y", 1), ("array ids", 1))
+    assert source.summary().endswith(
+        "6 images; no labels; left out: 1 array y, 1 array ids"
+    )
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

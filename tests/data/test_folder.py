@@ -112,7 +112,7 @@ def test_no_folder_and_no_images(tmp_path):
 def test_labels_missing(tmp_path):
     write(tmp_path, "1.png", "2.png")
     with pytest.raises(
-        ValueError, match="Labels are needed, and folder:.* has"
+        ValueError, match="Labels are needed: .*Received: folder:.*no classes"
     ):
         data.load(
             f"folder:{tmp_path}", image_size=8, batch_size=2, labelled=True

@@ -126,12 +126,29 @@ def test_splits_inside_classes(tree):
     assert opened(root, folder_layout="classes").num_examples == 4
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("training_set", "test_set"), ("train2017", "val2017", "annotated")],
+)
+@pytest.mark.filterwarnings("ignore:Left out")
+def test_folders_that_look_like_splits(tree, names):
+    """As data sets of others call them; each would be a class."""
+    root = tree(*[f"{name}/{c}/1.png" for name in names for c in "ab"])
+    with pytest.raises(ValueError, match="look like splits and would be"):
+        opened(root)
+    options = {"folder_layout": "splits"}
+    assert opened(root, names[0], **options).class_names == ("a", "b")
+    assert len(opened(root, folder_layout="classes").class_names) == len(names)
+
+
 def test_images_beside_folders_have_no_classes_and_that_is_said(tree):
     source = opened(tree("a/1.png", "b/1.png", "loose.png"))
     assert not source.has_labels
     said = "no classes, as 1 image lie beside the folders"
     assert source.layout == said
-    with pytest.raises(ValueError, match=f"Labels are needed.*{said}"):
+    with pytest.raises(
+        ValueError, match=f"Labels are needed.*Received: .*{said}"
+    ):
         data.require_labels(source)
 
 

@@ -70,6 +70,19 @@ def test_other_values_stop_the_step(labels, message):
         batches.class_indices(labels, 3)
 
 
+def test_under_xla_a_wrong_label_makes_the_loss_nan():
+    """XLA has no errors; TensorFlow's loss of no class is NaN there."""
+
+    @tf.function(jit_compile=True)
+    def loss(labels):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(
+            batches.class_indices(labels, 3), tf.zeros([2, 3])
+        )
+
+    assert not np.isnan(loss(tf.eye(2, 3))).any()
+    assert np.isnan(loss(tf.constant([[0.0, 1, 0], [0, 1, 1]])))[1]
+
+
 def _batches(labels):
     return tf.data.Dataset.from_tensor_slices((IMAGES, labels)).batch(
         6, drop_remainder=True
