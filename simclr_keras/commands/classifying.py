@@ -14,6 +14,7 @@ from simclr_keras.commands import build
 from simclr_keras.commands import hardware
 from simclr_keras.commands import input_data
 from simclr_keras.commands import loading
+from simclr_keras.commands import overlap
 from simclr_keras.commands import runs
 from simclr_keras.commands import timing
 
@@ -40,7 +41,8 @@ def _run(settings, freeze):
     place = hardware.set_up(settings)
     source = _labelled(input_data.open_source(settings, settings.train_split))
     held_out = _labelled(input_data.open_source(settings, settings.eval_split))
-    if settings.label_fraction < 1:
+    overlap.say(source, held_out)
+    if settings.label_fraction != 1:
         source = data.label_subset(
             source, settings.label_fraction, seed=settings.seed
         )
@@ -86,9 +88,8 @@ def _run(settings, freeze):
 def _labelled(source):
     if source.num_classes is None:
         raise ValueError(
-            f"--dataset must have labels here. Received: {source.name}"
-            f" {source.split}, which has none; a folder needs a sub-folder for"
-            " each class."
+            "--dataset must have labels here; a folder needs a sub-folder for"
+            f" each class. Received: {source.summary()}"
         )
     return source
 
@@ -173,6 +174,7 @@ def _train(settings, place, run_directory, model, source, held_out):
 
 def _on_features(settings, pretrained, source, held_out, size):
     """kNN, L-BFGS or gradient descent on features computed once."""
+    print(f"Evaluating features of {source.summary()}")
     encoder = _feature_model(settings, pretrained)
     batch = settings.eval_batch_size
     train_h, train_y = evaluation.extract(

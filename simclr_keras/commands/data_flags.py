@@ -41,6 +41,27 @@ def define_data(values):
         " one stops the run.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "folder_layout",
+        "auto",
+        ["auto", "splits", "classes", "flat", "legacy"],
+        "What the sub-folders of folder:/path mean. auto: splits where all are"
+        " named so (train, val, test and the like), else classes, else nothing,"
+        " and an error where they are mixed; splits: those named so, the rest"
+        " is left out; classes: each is a class; flat: nothing; legacy: as"
+        " runs before this flag.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "split_order",
+        "shuffled",
+        ["shuffled", "position"],
+        "What slices of splits of a folder or of arrays, such as train[:80%],"
+        " are parts of. shuffled: one fixed order in which classes alternate,"
+        " the same for every --seed; position: the order in which they lie"
+        " there. TensorFlow Datasets and shapes are always by position.",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "eval_batch_size",
         256,
@@ -55,7 +76,9 @@ def define_splits(values, eval_split="test"):
     flags.DEFINE_string(
         "train_split",
         "train",
-        "Split to train on; slices such as train[:90%] work for every source.",
+        "Split to train on; slices such as train[:90%] work for every source,"
+        " and have no image in common where they do not overlap, see"
+        " --split_order.",
         flag_values=values,
     )
     flags.DEFINE_string(

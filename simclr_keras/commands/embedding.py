@@ -26,6 +26,7 @@ def embed(settings):
     showing.check(settings)
     place = hardware.set_up(settings)
     source = input_data.open_source(settings, settings.split)
+    print(f"Embedding {source.summary()}")
     model = loading.pretrained(settings, source)
     size = input_data.image_size(settings, source, loading.trained_size(model))
     function = layer_of(model, settings.layer)

@@ -17,6 +17,8 @@ def open_source(settings, split, dataset=None):
         data_dir=settings.data_dir,
         download=settings.download,
         skip_corrupt=settings.skip_corrupt,
+        split_order=settings.split_order,
+        folder_layout=settings.folder_layout,
     )
 
 

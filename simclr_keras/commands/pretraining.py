@@ -13,6 +13,7 @@ from simclr_keras import views
 from simclr_keras.commands import build
 from simclr_keras.commands import hardware
 from simclr_keras.commands import input_data
+from simclr_keras.commands import overlap
 from simclr_keras.commands import runs
 from simclr_keras.commands import timing
 from simclr_keras.models import fitting
@@ -27,6 +28,7 @@ def run(settings):
     source = input_data.open_source(settings, settings.train_split)
     probe = _probe_source(settings, source)
     held_out = _evaluation_source(settings)
+    overlap.say(source, held_out)
     size = input_data.image_size(settings, source)
     if settings.preview_views:
         settings.train_batch_size = min(32, source.num_examples)
@@ -297,6 +299,12 @@ def _next(settings, run_directory, results):
     path = run_directory.path
     labelled = "knn_accuracy" in results
     where = f" --data_dir={settings.data_dir}" if settings.data_dir else ""
+    for name, default in (
+        ("folder_layout", "auto"),
+        ("split_order", "shuffled"),
+    ):
+        if getattr(settings, name) != default:
+            where += f" --{name}={getattr(settings, name)}"
     return (
         f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
         f"Curves:  tensorboard --logdir {path}\n"

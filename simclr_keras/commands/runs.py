@@ -17,9 +17,9 @@ def start_line(settings, place, source, total_steps):
     """One line that says on what, how much and how is trained."""
     batch, replicas = settings.train_batch_size, place.devices.replicas
     return (
-        f"Training on {place.devices} | {source.name} {source.split}:"
-        f" {source.num_examples} images | global batch {batch}, per device"
-        f" {batch // replicas} | {total_steps} steps | {place.precision}"
+        f"Training on {place.devices} | {source.summary()}"
+        f" | global batch {batch}, per device {batch // replicas}"
+        f" | {total_steps} steps | {place.precision}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
     )
 

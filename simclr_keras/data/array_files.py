@@ -11,6 +11,7 @@ import numpy as np
 from simclr_keras import paths
 from simclr_keras.data import arrays
 from simclr_keras.data import slices
+from simclr_keras.data.labels import number_labels
 
 # Names of the images of a split, and of its labels: as Keras and others have
 # them, and without a split's name.
@@ -18,7 +19,7 @@ _IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
 _LABELS = ("y_{}", "{}_labels")
 
 
-def open_array_file(path, split="train"):
+def open_array_file(path, split="train", split_order="shuffled"):
     """Opens images that lie in a file as an array, with or without labels.
 
     Args:
@@ -28,6 +29,7 @@ def open_array_file(path, split="train"):
             split `train`, say, `x_train` and `y_train`, or `train_images` and
             `train_labels`.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
+        split_order: what a slice is a part of, see `slices.open_slice`.
 
     Raises:
         ValueError: there is no such file or split, it is damaged, or what is
@@ -44,17 +46,24 @@ def open_array_file(path, split="train"):
                 f" and has {', '.join(file) or 'nothing'}"
             )
         slices.check_split(source_name, name, splits)
-        images, labels = splits[name]
-        images, class_names = file[images], None
-        if labels is not None:
-            labels = file[labels]
-            # The classes of all splits together.
-            every = [file[each] for _, each in splits.values() if each]
-            count = 1 + max(int(each.max()) for each in every)
-            class_names = list(map(str, range(count)))
-        source = arrays.from_arrays(images, labels, class_names, source_name)
-    source = dataclasses.replace(source, origin=f"{source_name}:{name}")
-    return slices.open_slice(source, split, splits)
+        images, class_names = file[splits[name][0]], None
+        # The classes of all splits together.
+        labels = {k: file[each] for k, (_, each) in splits.items() if each}
+        if labels:
+            numbered, class_names = number_labels(list(labels.values()))
+            labels = dict(zip(labels, numbered))
+        source = arrays.from_arrays(
+            images,
+            labels.get(name),
+            class_names if name in labels else None,
+            source_name,
+        )
+        used = {each for pair in splits.values() for each in pair}
+        others = tuple((f"array {x}", 1) for x in file if x not in used)
+    source = dataclasses.replace(
+        source, origin=f"{source_name}:{name}", left_out=others
+    )
+    return slices.open_slice(source, split, splits, split_order)
 
 
 @contextlib.contextmanager
@@ -87,8 +96,22 @@ def _splits(file):
             labels = ["labels"]
             if split:
                 labels = [each.format(split) for each in _LABELS]
-            found[split or "train"] = (
-                name,
-                next((x for x in labels if x in file), None),
-            )
-    return found
+            images, _ = found.setdefault(split or "train", ([], labels))
+            images.append(name)
+    return {
+        split: (
+            _single(images, split, "images"),
+            _single([x for x in labels if x in file], split, "labels"),
+        )
+        for split, (images, labels) in found.items()
+    }
+
+
+def _single(names, split, what):
+    """The only one of the names, or None where there is none."""
+    if len(names) > 1:
+        raise ValueError(
+            f"it must hold the {what} of {split} under one name, and has"
+            f" {' and '.join(names)}"
+        )
+    return names[0] if names else None

@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import warnings
 
 import numpy as np
 
 from simclr_keras.data import decoding
 from simclr_keras.data import shapes
 from simclr_keras.data import slices
+from simclr_keras.data.labels import number_labels
 from simclr_keras.data.source import Source
 
 
@@ -18,12 +20,13 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
         images: array `[n, H, W, C]` or `[n, H, W]`; `uint8`, `uint16`, or
             float in [0, 1]; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4
             (RGB, alpha).
-        labels: optional integers `[n]`, from 0.
-        class_names: optional names of the classes; default: their numbers.
+        labels: optional labels of any kind, see `labels.number_labels`.
+        class_names: optional names of the classes; default: the distinct
+            labels.
         name: name of the source in messages.
 
     Raises:
-        ValueError: shape, type or range is not allowed.
+        ValueError: shape, type or range is not allowed; labels are no classes.
     """
     images = np.asarray(images)
     if images.ndim == 3:
@@ -37,14 +40,15 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
     _check_values(images)
     images = decoding.to_rgb(images)
     if labels is not None:
-        labels = _check_labels(labels, len(images))
-        count = int(labels.max()) + 1
-        class_names = tuple(class_names or map(str, range(count)))
-        if len(class_names) < count:
+        (labels,), names = number_labels([labels], class_names)
+        if len(labels) != len(images):
             raise ValueError(
-                f"`class_names` must name all {count} classes. Received:"
-                f" {class_names!r}"
+                f"Labels must be {len(images)}, one for each image. Received:"
+                f" {len(labels)}"
             )
+        if class_names is None and names != _numbers(len(names)):
+            _warn_numbered(names)
+        class_names = names
     return Source(
         name=name,
         split="train",
@@ -69,27 +73,31 @@ def _check_values(images):
         )
 
 
-def _check_labels(labels, count):
-    labels = np.asarray(labels)
-    if labels.shape == (count, 1):
-        labels = labels[:, 0]
-    if (
-        labels.shape != (count,)
-        or not np.issubdtype(labels.dtype, np.integer)
-        or labels.min() < 0
-    ):
-        raise ValueError(
-            f"Labels must be {count} integers from 0, one per image. Received:"
-            f" shape {labels.shape}, dtype {labels.dtype}"
-        )
-    return labels.astype(np.int64)
+def _numbers(count):
+    return tuple(map(str, range(count)))
 
 
-def open_arrays(arrays, split):
-    """Opens an array of images, or a pair (images, labels)."""
-    pair = isinstance(arrays, (tuple, list)) and len(arrays) == 2
-    source = from_arrays(*arrays) if pair else from_arrays(arrays)
-    return slices.open_slice(source, split, ["train"])
+def _warn_numbered(names):
+    pairs = [f"{name!r} is {k}" for k, name in enumerate(names[:5])]
+    more = ", ..." if len(names) > 5 else ""
+    warnings.warn(
+        f"Labels were numbered by their {len(names)} distinct values:"
+        f" {', '.join(pairs)}{more}. Arrays that are opened apart agree on that"
+        " only where both have all classes, or are opened as (images, labels,"
+        " class_names).",
+        stacklevel=5,
+    )
+
+
+def open_arrays(arrays, split, split_order="shuffled"):
+    """Opens images, (images, labels) or (images, labels, class_names)."""
+    if not (isinstance(arrays, (tuple, list)) and len(arrays) == 2):
+        named = isinstance(arrays, tuple) and len(arrays) == 3
+        named = named and all(isinstance(name, str) for name in arrays[2])
+        if not named:
+            arrays = (arrays,)
+    source = from_arrays(*arrays)
+    return slices.open_slice(source, split, ["train"], split_order)
 
 
 def open_shapes(split, seed=0, image_size=None, num_examples=None):

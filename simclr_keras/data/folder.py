@@ -1,71 +1,51 @@
 """A folder of image files -> a source of photographs of any size."""
 
+import warnings
+
 import numpy as np
 
 from simclr_keras import paths
 from simclr_keras.data import decoding
+from simclr_keras.data import layout as layouts
+from simclr_keras.data import listing
 from simclr_keras.data import slices
 from simclr_keras.data.source import Source
 
-SPLIT_NAMES = frozenset(
-    "train training test testing val valid validation eval dev unlabeled"
-    " unlabelled".split()
+_OUTSIDE = "images outside the {}"
+_WARNED = (
+    listing.IMAGE_LIKE
+    | {listing.BROKEN_LINK, listing.LOOP, listing.UNREADABLE}
+    | {_OUTSIDE.format(each) for each in ("splits", "classes")}
 )
 
 
-def _find_images(root):
-    """Paths of all images under `root`, relative to it, sorted."""
-    found, visited = [], set()
-    for folder, below, names in paths.walk(root):
-        # A link to a folder above would be followed for ever.
-        if folder.resolve() in visited:
-            below.clear()
-            continue
-        visited.add(folder.resolve())
-        below[:] = [name for name in below if not name.startswith(".")]
-        found += [
-            (folder / name).relative_to(root)
-            for name in names
-            if name.lower().endswith(decoding.EXTENSIONS)
-            and not name.startswith(".")
-        ]
-    return sorted(found)
-
-
-def _splits(images):
-    """Split name -> its images, relative to the split's folder."""
-    tops = {path.parts[0] if len(path.parts) > 1 else "" for path in images}
-    if not {top.lower() for top in tops} <= SPLIT_NAMES:
-        return None
-    return {
-        top: [path.relative_to(top) for path in images if path.parts[0] == top]
-        for top in sorted(tops)
-    }
-
-
-def _classes(images):
-    """Names of the class folders, or None where the images have no classes."""
-    if any(len(path.parts) == 1 for path in images):
-        return None
-    names = sorted({path.parts[0] for path in images})
-    return names if len(names) > 1 else None
-
-
-def open_folder(path, split="train"):
+def open_folder(
+    path,
+    split="train",
+    *,
+    folder_layout="auto",
+    split_order="shuffled",
+    skip_corrupt=False,
+):
     """Opens a folder that is searched for images at every depth.
 
-    Sub-folders with names such as `train`, `test`, `val` are the splits, if
-    nothing else lies beside them; any other folder is one split, `"train"`.
-    Two or more sub-folders with no images beside them are the classes; they
-    are numbered in alphabetical order over all splits together. Hidden files
-    and folders are left out, and so is what has no image's extension.
+    What its sub-folders mean, splits or classes, `layout.find` decides; the
+    classes are numbered in alphabetical order over all splits together.
+    Hidden files and folders are left out, and so is what has no image's
+    extension: `Source.left_out` counts them. Of what a person would call an
+    image, a warning says so too.
 
     Args:
         path: the folder.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
+        folder_layout: what the sub-folders mean, see `layout.find`.
+        split_order: what a slice is a part of, see `slices.open_slice`.
+        skip_corrupt: leave out sub-folders that cannot be read. Default
+            False: such a folder is an error.
 
     Raises:
-        ValueError: there is no such folder, no image in it, or no such split.
+        ValueError: there is no such folder, no image in it, or no such split;
+            its sub-folders have two meanings; or one cannot be read.
     """
     root = paths.as_path(path, "`folder:`").expanduser()
     if not root.is_dir():
@@ -73,33 +53,58 @@ def open_folder(path, split="train"):
             "`folder:` must be followed by an existing folder. Received:"
             f" {str(path)!r}"
         )
-    images = _find_images(root)
-    if not images:
+    found = listing.find(root)
+    if not skip_corrupt:
+        _refuse_unreadable(root, found)
+    if not found.images:
         raise ValueError(
             "The folder must hold images, at any depth"
             f" ({', '.join(decoding.EXTENSIONS)}). Received: {str(root)!r},"
-            " which has none"
+            f" which has none{_instead(found)}"
         )
-    name, _, _ = slices.parse_split(split)
-    splits = _splits(images)
-    if splits is None:
-        base, splits = root, {"train": images}
-    else:
-        base = root / name
     source_name = f"folder:{path}"
-    slices.check_split(source_name, name, splits)
-    source = _describe(source_name, name, base, splits)
-    return slices.open_slice(source, split, splits)
+    layout = layouts.find(found.images, source_name, folder_layout)
+    name, _, _ = slices.parse_split(split)
+    slices.check_split(source_name, name, layout.splits)
+    source = _describe(source_name, name, root, layout, found)
+    _warn(source)
+    return slices.open_slice(source, split, layout.splits, split_order)
 
 
-def _describe(source_name, split, base, splits):
-    images = splits[split]
+def _refuse_unreadable(root, found):
+    folders = [
+        str(root.joinpath(*parts))
+        for parts, kind in found.left_out
+        if kind == listing.UNREADABLE
+    ]
+    if folders:
+        raise ValueError(
+            "The folders of a data set must be readable. Received:"
+            f" {folders[0]!r}, which is not"
+            + (f", and {len(folders) - 1} more" if len(folders) > 1 else "")
+            + ". Give the permission to read it, or leave such folders out by"
+            " skip_corrupt=True"
+        )
+
+
+def _instead(found):
+    counts = found.counts(lambda parts: True)
+    if not counts:
+        return ""
+    return (
+        f" but {listing.counted(counts)}; convert what is an image to PNG or"
+        " JPEG"
+    )
+
+
+def _describe(source_name, split, root, layout, found):
+    images = layout.splits[split]
     labels = class_names = None
-    if _classes(images):
-        named = [_classes(paths) or () for paths in splits.values()]
-        class_names = tuple(sorted(set().union(*named)))
+    if split in layout.labelled:
+        class_names = layout.class_names
         numbers = {name: k for k, name in enumerate(class_names)}
-        labels = np.array([numbers[path.parts[0]] for path in images])
+        labels = [numbers[path[layout.depth]] for path in images]
+        labels = np.array(labels, np.int64)
     return Source(
         name=source_name,
         split=split,
@@ -107,6 +112,32 @@ def _describe(source_name, split, base, splits):
         positions=np.arange(len(images)),
         labels=labels,
         class_names=class_names,
-        files=np.array([str(base / path) for path in images], object),
+        files=np.array([str(root.joinpath(*p)) for p in images], object),
         upright=True,
+        layout=layout.text(),
+        left_out=_left_out(split, layout, found),
     )
+
+
+def _left_out(split, layout, found):
+    """Pairs (kind, number): in the folder of the split, or in none's."""
+
+    def mine(parts):
+        other = layout.depth and len(parts) > 1 and parts[0] in layout.splits
+        return not other or parts[0] == split
+
+    counts = found.counts(mine)
+    if layout.outside:
+        kind = _OUTSIDE.format("splits" if layout.depth else "classes")
+        counts = ((kind, len(layout.outside)), *counts)
+    return counts
+
+
+def _warn(source):
+    counts = [each for each in source.left_out if each[0] in _WARNED]
+    if counts:
+        warnings.warn(
+            f"Left out of {source.name} ({source.split}):"
+            f" {listing.counted(counts)}.",
+            stacklevel=4,
+        )

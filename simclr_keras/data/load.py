@@ -28,6 +28,8 @@ def open_source(
     image_size=None,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    split_order="shuffled",
+    folder_layout="auto",
 ):
     """Opens a data set.
 
@@ -35,7 +37,8 @@ def open_source(
         spec: `"shapes"`, the embedded data set; `"folder:/path"`, see
             `folder.open_folder`; `"arrays:/path.npz"`, see
             `array_files.open_array_file`; the name of a TFDS data set, such as
-            `"cifar10"`; an array of images; or a pair (images, labels).
+            `"cifar10"`; an array of images; a pair (images, labels), see
+            `labels.number_labels`; or (images, labels, class_names).
         split: name of a split, or a slice of it in TFDS's syntax, such as
             `"train[:90%]"`. Default `"train"`.
         data_dir: folder of TFDS's data sets. Default: TFDS's own.
@@ -51,6 +54,13 @@ def open_source(
             training, 2,000 for testing.
         memory_limit: bytes that a TFDS data set may take in memory; a larger
             one is streamed from its files. Default 4 GiB.
+        split_order: what slices of a folder or of arrays are parts of:
+            `"shuffled"`, one fixed order in which classes alternate, or
+            `"position"`, the order in which they lie there. Slices of TFDS
+            data sets and of `"shapes"` are by position, as TFDS means them.
+            Default `"shuffled"`.
+        folder_layout: what sub-folders mean, see `layout.find`. Default
+            `"auto"`.
 
     Returns:
         `Source`.
@@ -60,13 +70,21 @@ def open_source(
             it; the message says what there is.
     """
     if not isinstance(spec, str):
-        return arrays.open_arrays(spec, split)
+        return arrays.open_arrays(spec, split, split_order)
     if spec == "shapes":
         return arrays.open_shapes(split, seed, image_size, num_examples)
     if spec.startswith(_ARRAYS):
-        return array_files.open_array_file(spec[len(_ARRAYS) :], split)
+        return array_files.open_array_file(
+            spec[len(_ARRAYS) :], split, split_order
+        )
     if spec.startswith(_FOLDER):
-        source = folder.open_folder(spec[len(_FOLDER) :], split)
+        source = folder.open_folder(
+            spec[len(_FOLDER) :],
+            split,
+            folder_layout=folder_layout,
+            split_order=split_order,
+            skip_corrupt=skip_corrupt,
+        )
     else:
         source = tfds_source.open_tfds(
             spec, split, data_dir, download, memory_limit
@@ -111,6 +129,8 @@ def load(
     memory_limit=MEMORY_LIMIT,
     cache="none",
     cache_dir=None,
+    split_order="shuffled",
+    folder_layout="auto",
     **pipeline,
 ):
     """Opens a data set and makes its batches, by default for pre-training.
@@ -138,6 +158,8 @@ def load(
         cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
             later epochs; see `cached`. Default `"none"`.
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
+        split_order: see `open_source`.
+        folder_layout: see `open_source`.
         **pipeline: further arguments of `make_dataset`.
 
     Returns:
@@ -155,6 +177,8 @@ def load(
         image_size=image_size,
         num_examples=num_examples,
         memory_limit=memory_limit,
+        split_order=split_order,
+        folder_layout=folder_layout,
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)

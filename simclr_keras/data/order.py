@@ -5,7 +5,7 @@ import tensorflow as tf
 from simclr_keras import randomness
 
 # Views of `randomness.stateless_seeds` below 100 belong to images.
-EXAMPLES, FILES, BUFFER, SUBSET, HOLD_OUT = 100, 101, 102, 103, 104
+EXAMPLES, FILES, BUFFER, SUBSET, HOLD_OUT, SPLIT = range(100, 106)
 
 
 def permutation(count, seed, number, use):

@@ -5,6 +5,12 @@ import re
 
 import numpy as np
 
+from simclr_keras.data import order
+
+ORDERS = ("shuffled", "position")
+# Of no run's --seed: the slices of two runs have to be complements, too.
+_SEED = 0
+
 _SPLIT = re.compile(
     r"(?P<name>[\w.-]+)"
     r"(?:\[(?P<low>-?\d+%?)?:(?P<high>-?\d+%?)?\])?"
@@ -89,14 +95,65 @@ def rows_of(split, source_name, sizes):
     return name, rows
 
 
-def open_slice(source, split, existing):
+def open_slice(source, split, existing, split_order="shuffled"):
     """Reduces a whole split to what `split` asks for, and names it so.
 
+    Args:
+        source: `Source` of the whole split.
+        split: its name or a slice of it.
+        existing: names of the splits that there are.
+        split_order: `"shuffled"`: a slice is a range of `shuffled_rows`, so
+            that each has its share of every class and slices that do not
+            overlap have no image in common. `"position"`: a range of the
+            split as it lies there, in a folder often whole classes. Default
+            `"shuffled"`.
+
+    Returns:
+        `Source`, in the order of `source`.
+
     Raises:
-        ValueError: there is no such split, or the slice is empty.
+        ValueError: there is no such split or order, or the slice is empty.
     """
-    sizes = dict.fromkeys(existing, source.num_examples)
-    _, rows = rows_of(split, source.name, sizes)
-    if len(rows) < source.num_examples:
+    if split_order not in ORDERS:
+        raise ValueError(
+            f"`split_order` must be one of {', '.join(ORDERS)}. Received:"
+            f" split_order={split_order!r}"
+        )
+    count = source.num_examples
+    _, rows = rows_of(split, source.name, dict.fromkeys(existing, count))
+    if len(rows) < count:
+        if split_order == "shuffled":
+            rows = np.sort(shuffled_rows(count, source.labels)[rows])
         source = source.take(rows)
     return dataclasses.replace(source, split=split)
+
+
+def shuffled_rows(count, labels=None):
+    """Shuffles the rows of a split so that each range of them is balanced.
+
+    Where there are labels, the rows of a class lie at equal distances: of a
+    class with a share p of the split, m rows in a row hold p m, to within
+    about one. It is one permutation for a count and labels, whatever the seed
+    of a run, so that slices of different runs are complements, too.
+
+    Args:
+        count: number of rows.
+        labels: `int64` `[count]`, or None.
+
+    Returns:
+        `int64` array, each of 0 ... count - 1 once.
+    """
+    shuffled = order.shuffled(count, _SEED, 0, order.SPLIT)
+    if labels is None:
+        return shuffled
+    _, labels, sizes = np.unique(
+        labels, return_inverse=True, return_counts=True
+    )
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    within = np.arange(count) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    # The classes begin at different places, or all small ones would lie
+    # together.
+    starts = order.shuffled(len(sizes), _SEED, 1, order.SPLIT)
+    starts = (starts + 0.5) / len(sizes)
+    places = (within + np.repeat(starts, sizes)) / np.repeat(sizes, sizes)
+    return by_class[np.argsort(places, kind="stable")]

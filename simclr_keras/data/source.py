@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from simclr_keras.data import listing
+from simclr_keras.data.layout import classes_text
 from simclr_keras.data.records import load_if_small
 
 
@@ -37,6 +39,10 @@ class Source:
             (`decoded.Decoded`).
         upright: undo the EXIF orientation when decoding.
         skipped: `ids` of corrupt images that were left out.
+        layout: how a folder was read, such as `"splits train, test; classes
+            a, b"`; else empty.
+        left_out: pairs (kind, number) of the other files of a folder, such as
+            `(".tiff", 20)`, or of the other arrays of a file.
     """
 
     name: str
@@ -53,6 +59,8 @@ class Source:
     decoded: object = dataclasses.field(default=None, repr=False)
     upright: bool = False
     skipped: tuple = dataclasses.field(default=(), repr=False)
+    layout: str = dataclasses.field(default="", repr=False)
+    left_out: tuple = dataclasses.field(default=(), repr=False)
 
     @property
     def num_examples(self):
@@ -75,6 +83,22 @@ class Source:
         if self.files is not None:
             return self.files.tolist()
         return [f"{self.origin}#{i}" for i in self.positions]
+
+    def summary(self):
+        """One line: what was opened, its classes, and what was left out."""
+        parts = [f"{self.name} {self.split}: {self.num_examples} images"]
+        if self.layout:
+            parts.append(self.layout)
+        elif self.has_labels:
+            parts.append(classes_text(self.class_names))
+        else:
+            parts.append("no labels")
+        left_out = self.left_out
+        if self.skipped:
+            left_out = (("corrupt", len(self.skipped)), *left_out)
+        if left_out:
+            parts.append(f"left out: {listing.counted(left_out)}")
+        return "; ".join(parts)
 
     def take(self, indices):
         """Returns the source of some of the examples.
@@ -121,19 +145,25 @@ def read_labels(source):
     """Labels of all examples, `int64`; of a stream, by one pass over it.
 
     Raises:
-        ValueError: the source has no labels.
+        ValueError: the source has no labels, or not for every example.
     """
     require_labels(source)
     if source.labels is not None:
         return source.labels
-    return source.records.read_labels(source.positions)
+    labels = source.records.read_labels(source.positions)
+    if labels.min() < 0:
+        raise ValueError(
+            f"Every example of {source.name} ({source.split}) must have a"
+            f" label. Received: -1 for {(labels < 0).sum()} of {len(labels)}"
+        )
+    return labels
 
 
 def require_labels(source):
     """Raises a `ValueError` if the source has no labels."""
     if not source.has_labels:
         raise ValueError(
-            f"Labels are needed, and {source.name} ({source.split}) has none."
-            " A folder is labelled by a sub-folder per class, arrays by a"
-            " pair (images, labels), a TFDS data set by a ClassLabel feature."
+            "Labels are needed: a folder is labelled by a sub-folder per"
+            " class, arrays by a pair (images, labels), a TFDS data set by a"
+            f" ClassLabel feature. Received: {source.summary()}"
         )

@@ -66,7 +66,10 @@ def hold_out(source, size, seed=0):
         ValueError: one of the two would be empty.
     """
     count = source.num_examples
-    held = size if isinstance(size, numbers.Integral) else round(size * count)
+    if isinstance(size, numbers.Integral):
+        held = size
+    else:
+        held = round(size * count) if np.isfinite(size) else 0
     if not 0 < held < count:
         raise ValueError(
             f"`size` must leave both parts at least one of {count} examples."

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 
 import numpy as np
 from etils import epath
@@ -53,6 +54,13 @@ def _without_void_labels(source):
     """TFDS labels what has none, such as stl10's `unlabelled`, with -1."""
     if source.labels is None or source.labels.min() >= 0:
         return source
+    void = int((source.labels < 0).sum())
+    if void < source.num_examples:
+        warnings.warn(
+            f"{source.name} ({source.split}) counts as unlabelled: {void} of"
+            f" {source.num_examples} images have the label -1.",
+            stacklevel=4,
+        )
     return dataclasses.replace(source, labels=None, class_names=None)
 
 

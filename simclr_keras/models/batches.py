@@ -21,13 +21,14 @@ class Batch:
     probe_images: Any = None
 
 
-def unpack(data, with_probe):
+def unpack(data, num_classes):
     """`Batch` of what a data set yields.
 
     Args:
         data: tensor, `(images,)`, `(images, labels)`, or a dict with `images`,
             `probe_images` and `probe_labels`.
-        with_probe: whether labels are needed.
+        num_classes: number of classes of the probe, which needs labels; None
+            where there is no probe.
 
     Raises:
         ValueError: an unknown form, or labels are needed and missing.
@@ -55,13 +56,75 @@ def unpack(data, with_probe):
             "images must have the shape [B, H, W, 3], or [B, 2, S, S, 3] for"
             f" ready views. Received: shape {batch.images.shape}"
         )
-    if with_probe and batch.labels is None:
+    if num_classes is None:
+        return batch
+    if batch.labels is None:
         raise ValueError(
             "num_classes asks for an online probe, which needs labels: the data"
             " set must yield (images, labels), or dicts with 'probe_images' and"
             " 'probe_labels'. Received: images only"
         )
-    return batch
+    labels = class_indices(batch.labels, num_classes)
+    return dataclasses.replace(batch, labels=labels)
+
+
+def class_indices(labels, num_classes):
+    """Labels as numbers of classes.
+
+    Args:
+        labels: tensor of numbers of classes `[B]` or `[B, 1]`, integers or
+            whole floats; or one-hot `[B, K]`.
+        num_classes: K.
+
+    Returns:
+        Integer tensor `[B]`. In it rows that are not one-hot, and floats that
+        are not whole, are an error when the graph runs.
+
+    Raises:
+        ValueError: another shape or type.
+    """
+    labels = tf.convert_to_tensor(labels)
+    shape, dtype = labels.shape, labels.dtype
+    known = dtype.is_integer or dtype.is_floating or dtype.is_bool
+    one_hot = shape.rank == 2 and shape[1] == num_classes > 1
+    column = shape.rank == 2 and shape[1] == 1
+    if not known or not (one_hot or column or shape.rank in (1, None)):
+        raise ValueError(
+            "labels must be one class for each image: numbers [B] or [B, 1],"
+            f" or one-hot [B, {num_classes}]. Received: shape {shape}, dtype"
+            f" {dtype.name}"
+        )
+    if one_hot:
+        return _column_of_one(labels)
+    labels = labels[:, 0] if column else tf.ensure_shape(labels, [None])
+    if dtype.is_integer:
+        return labels
+    numbers = tf.cast(labels, tf.int64)
+    if not dtype.is_floating:
+        return numbers
+    message = "labels must be whole numbers of classes. Received:"
+    return _checked(numbers, tf.cast(numbers, dtype) == labels, message, labels)
+
+
+def _column_of_one(labels):
+    """One-hot `[B, K]` -> the number of the column that is 1, int64 `[B]`."""
+    rows = tf.cast(labels, tf.float32)
+    one = tf.reduce_sum(tf.cast(rows == 1, tf.int32), axis=1) == 1
+    zeros = tf.reduce_sum(tf.abs(rows), axis=1) == 1
+    message = (
+        "labels must be one-hot, a single 1 in each row; several labels at once"
+        " are for a Classifier with activation='sigmoid'. Received:"
+    )
+    return _checked(tf.argmax(rows, axis=1), one & zeros, message, labels)
+
+
+def _checked(numbers, right, message, labels):
+    """Numbers of classes, where an error stops the step at a wrong one.
+
+    XLA leaves the error out: there -1 makes the loss NaN, which stops the run.
+    """
+    tf.debugging.Assert(tf.reduce_all(right), [message, labels])
+    return tf.where(right, numbers, -1)
 
 
 def of_rows(batch, rows):

@@ -10,6 +10,7 @@ from simclr_keras import randomness
 from simclr_keras import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
+from simclr_keras.models import outputs
 from simclr_keras.optimizers import l2_penalty
 from simclr_keras.views import view
 
@@ -23,17 +24,21 @@ class Classifier(compat.TrainedByReplicas):
     their batch-norm statistics stay as they are.
 
     `fit` takes `(images, labels)` with images `[B, H, W, 3]`, uint8 in
-    [0, 255] or float in [0, 1], and integer labels `[B]`.
+    [0, 255] or float in [0, 1], and integer labels `[B]` or `[B, 1]`, or
+    one-hot `[B, K]`.
 
     Calling the model gives class probabilities `[B, K]`, float32, so that
     `compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])` is
-    right as it stands.
+    right as it stands. With `activation="sigmoid"` an image may have several
+    labels at once, rows `[B, K]` of 0 and 1 for the loss
+    `"binary_crossentropy"`; with `activation="linear"` the outputs are K
+    numbers, for losses such as `"mse"`. A loss that does not fit is refused.
 
     Args:
         encoder: `keras.Model` from images to features `[B, C]` or a feature
             map (averaged over space), such as `simclr.encoder`. It must round
             trip through `get_config`.
-        num_classes: number of classes K.
+        num_classes: number of classes K, or of outputs.
         freeze: `"all"` trains the linear layer only (linear evaluation),
             `"none"` everything (fine-tuning); an integer b in 0..4 freezes the
             stem and the block groups 1..b of an encoder of ours. Defaults to
@@ -50,6 +55,9 @@ class Classifier(compat.TrainedByReplicas):
             for the export. Defaults to None: what `fit` sees.
         l2: factor of the penalty `0.5 * sum(w^2)`. Defaults to 0.
         l2_scope: `"all"` or `"heads"`, see `SimCLR`. Defaults to `"all"`.
+        activation: `"softmax"` for one class of K, `"sigmoid"` for several
+            labels at once, `"linear"` or None for numbers. Defaults to
+            `"softmax"`.
 
     Raises:
         ValueError: `freeze` or `projection_layer` do not fit the encoder.
@@ -72,10 +80,12 @@ class Classifier(compat.TrainedByReplicas):
         image_size=None,
         l2=0.0,
         l2_scope="all",
+        activation="softmax",
         **kwargs,
     ):
         super().__init__(**{"name": "classifier", **kwargs})
-        _check(encoder, num_classes, freeze, projection_head, projection_layer)
+        self.activation = outputs.check_activation(activation, num_classes)
+        _check(encoder, l2, freeze, projection_head, projection_layer)
         self.encoder = compat.copy_model(encoder)
         self.projection_head = None
         if projection_layer != 0:
@@ -145,12 +155,21 @@ class Classifier(compat.TrainedByReplicas):
     def call(self, inputs, training=False):
         """Maps images to class probabilities `[B, K]`, float32."""
         h = self.embed(inputs, training=training)
+        return self.activated(self.logits_of(h, training=training))
+
+    def activated(self, logits):
+        """Maps logits `[B, K]` to what the model gives."""
         # Keras recognises the softmax and computes the loss from the logits.
-        return tf.nn.softmax(self.logits_of(h, training=training))
+        return outputs.ACTIVATIONS[self.activation](logits)
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         """`keras.Model.compile`; XLA only where `jit_compile=True` is given."""
         kwargs.setdefault("jit_compile", False)
+        for name in ("metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                kwargs[name] = outputs.fitting_metrics(
+                    kwargs[name], self.activation
+                )
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config):
@@ -159,6 +178,7 @@ class Classifier(compat.TrainedByReplicas):
 
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        outputs.check_loss(getattr(self, "loss", None), self.activation)
         x = fitting.prepare(self, x, kwargs)
         if self.image_size is None:
             self.image_size = fitting.image_size_of(x)
@@ -170,12 +190,16 @@ class Classifier(compat.TrainedByReplicas):
         super().build_state(labels)
         if labels is None:
             return
+        labels = outputs.target_spec(labels, *self._target_arguments())
         with self.distribute_strategy.scope():
             compat.build_metrics(
                 self,
                 tf.zeros([1, *labels.shape[1:]], labels.dtype),
                 tf.zeros([1, self.num_classes]),
             )
+
+    def _target_arguments(self):
+        return self.num_classes, self.activation, self.loss
 
     def train_step(self, data):
         """One step on augmented images; returns the metrics."""
@@ -188,11 +212,14 @@ class Classifier(compat.TrainedByReplicas):
             )
         if self.views is not None:
             x = self._augmented(x)
+        y = outputs.targets(y, *self._target_arguments())
         return self.step_logs(super().train_step((x, y, sample_weight)))
 
     def test_step(self, data):
         """Metrics of a batch in inference mode."""
-        return self.step_logs(super().test_step(data))
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y = outputs.targets(y, *self._target_arguments())
+        return self.step_logs(super().test_step((x, y, sample_weight)))
 
     def _augmented(self, images):
         if not isinstance(self.views, view.View):
@@ -235,6 +262,7 @@ class Classifier(compat.TrainedByReplicas):
             "image_size": self.image_size,
             "l2": self.l2,
             "l2_scope": self.l2_scope,
+            "activation": self.activation,
         }
 
     @classmethod
@@ -248,11 +276,10 @@ class Classifier(compat.TrainedByReplicas):
         return cls(**config)
 
 
-def _check(encoder, num_classes, freeze, projection_head, projection_layer):
-    if not isinstance(num_classes, int) or num_classes < 2:
+def _check(encoder, l2, freeze, projection_head, projection_layer):
+    if not 0 <= l2 < float("inf"):
         raise ValueError(
-            "num_classes must be an integer of at least 2. Received:"
-            f" num_classes={num_classes!r}"
+            f"l2 must be a number of at least 0. Received: l2={l2!r}"
         )
     whole = isinstance(freeze, int) and not isinstance(freeze, bool)
     if freeze not in ("all", "none") and not whole:

@@ -48,7 +48,8 @@ class SimCLR(compat.TrainedByReplicas):
     `fit` takes a `tf.data.Dataset` (or anything else that Keras takes) of
 
     * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1];
-    * `(images, labels)`; the labels, integers `[B]`, feed the online probe;
+    * `(images, labels)`; the labels, integers `[B]` or `[B, 1]` or one-hot,
+      feed the online probe;
     * ready views `[B, 2, S, S, 3]`, crops made on the host, with or without
       labels: only flip, colour and blur are left to the device;
     * dicts with `images` (any of the above), `probe_images` and
@@ -216,7 +217,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""
-        batch = batches.unpack(data, with_probe=self.probe is not None)
+        batch = batches.unpack(data, self.num_classes)
         step = fitting.training_step(self.optimizer)
         logs, views = steps.train(self, batch, step)
         # At the first step of an epoch too, whose means are else no numbers.
@@ -226,7 +227,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def test_step(self, data):
         """Contrastive loss of a batch in inference mode, on other views."""
-        batch = batches.unpack(data, with_probe=self.probe is not None)
+        batch = batches.unpack(data, self.num_classes)
         step = tf.convert_to_tensor(self._validation.step)
         logs, views = steps.validate(self, batch, step)
         self._validation.step.assign_add(1)

@@ -113,8 +113,10 @@ def export(
 
 
 def _class_count(model):
-    """K of a classifier, else None."""
-    return model.num_classes if hasattr(model, "logits_of") else None
+    """K of a classifier, None of a model without classes."""
+    if not hasattr(model, "logits_of") or model.activation == "linear":
+        return None
+    return model.num_classes
 
 
 def _checked_about(about):
@@ -136,8 +138,9 @@ def _checked_names(class_names, class_count):
     names = [str(name) for name in class_names]
     if class_count is None:
         raise ValueError(
-            "class_names must be left out for a model that gives embeddings"
-            f" alone; export a Classifier. Received: {len(names)} names"
+            "class_names must be left out for a model without classes, which"
+            " gives embeddings or numbers; export a Classifier. Received:"
+            f" {len(names)} names"
         )
     one_line = all(name and len(name.splitlines()) == 1 for name in names)
     if len(names) != class_count or len(set(names)) != len(names):

@@ -100,6 +100,9 @@ def _outputs(model, images):
     outputs = {"embedding": h}
     if hasattr(model, "logits_of"):
         logits = tf.cast(model.logits_of(h, training=False), tf.float32)
-        outputs["logits"] = logits
-        outputs["probabilities"] = tf.nn.softmax(logits)
+        if model.activation == "linear":
+            outputs["predictions"] = logits
+        else:
+            outputs["logits"] = logits
+            outputs["probabilities"] = model.activated(logits)
     return {name: tf.cast(x, tf.float32) for name, x in outputs.items()}

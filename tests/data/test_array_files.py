@@ -11,13 +11,13 @@ TRAIN = RNG.integers(0, 256, (6, 8, 8, 3), np.uint8)
 TEST = RNG.integers(0, 256, (4, 8, 8, 3), np.uint8)
 
 
-def _open(path, split="train"):
-    return data.open_source(f"arrays:{path}", split)
+def _open(path, split="train", **options):
+    return data.open_source(f"arrays:{path}", split, **options)
 
 
 def test_images_alone(tmp_path):
     np.save(tmp_path / "photos.npy", TRAIN)
-    source = _open(tmp_path / "photos.npy", "train[2:]")
+    source = _open(tmp_path / "photos.npy", "train[2:]", split_order="position")
     np.testing.assert_array_equal(source.images, TRAIN[2:])
     assert not source.has_labels
     assert source.ids[0] == f"arrays:{tmp_path}/photos.npy:train#2"
@@ -70,8 +70,22 @@ def test_labels_are_those_of_their_own_images(tmp_path):
         ({}, "train", "has nothing"),
         ({"x_train": TRAIN}, "test", "one that .* has: train"),
         ({"images": np.zeros(3)}, "train", "must be an array"),
+        (
+            {"images": TRAIN, "x_train": TRAIN},
+            "train",
+            "images of train under one name, and has images and x_train",
+        ),
+        (
+            {"x_train": TRAIN, "y_train": [0], "train_labels": [0]},
+            "train",
+            "labels of train under one name.*y_train and train_labels",
+        ),
         ({"images": np.array([{}])}, "train", "pickle"),
-        ({"images": TRAIN, "labels": np.zeros(5, int)}, "train", "6 integers"),
+        (
+            {"images": TRAIN, "labels": np.zeros(5, int)},
+            "train",
+            "6, one for each",
+        ),
     ],
 )
 def test_what_is_not_there(tmp_path, content, split, message):
@@ -80,6 +94,16 @@ def test_what_is_not_there(tmp_path, content, split, message):
     with pytest.raises(ValueError, match=message) as error:
         _open(path, split)
     assert str(path) in str(error.value)
+
+
+def test_arrays_under_other_names_are_counted(tmp_path):
+    """Labels called `y` were passed over without a word."""
+    np.savez(tmp_path / "a.npz", images=TRAIN, y=np.zeros(6), ids=np.arange(6))
+    source = _open(tmp_path / "a.npz")
+    assert source.left_out == (("array y", 1), ("array ids", 1))
+    assert source.summary().endswith(
+        "6 images; no labels; left out: 1 array y, 1 array ids"
+    )
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])

@@ -1,0 +1,105 @@
+"""Finds the images below a folder, and accounts for every other file."""
+
+import dataclasses
+import os
+import pathlib
+
+from simclr_keras import paths
+from simclr_keras.data import decoding
+
+HIDDEN = "hidden"
+BROKEN_LINK = "broken links"
+LOOP = "links to a folder above them"
+SPECIAL = "special files"
+UNREADABLE = "unreadable folders"
+# What a person would call an image and nothing here decodes, perhaps not yet.
+IMAGE_LIKE = frozenset(
+    ".arw .avif .bmp .cr2 .cr3 .dcm .dng .exr .gif .hdr .heic .heif .ico .j2k"
+    " .jfif .jpe .jpeg .jpg .jp2 .jxl .nef .orf .pbm .pgm .png .pnm .ppm .psd"
+    " .raf .raw .svg .tga .tif .tiff .webp".split()
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What lies below a folder.
+
+    Attributes:
+        images: paths of the images relative to the folder, as tuples of their
+            parts, sorted.
+        left_out: pairs of such a path and a kind, for everything else: the
+            file's extension, or one of this module's constants.
+    """
+
+    images: tuple
+    left_out: tuple
+
+    def counts(self, keep):
+        """Pairs (kind, number) of what was left out, the commonest first.
+
+        Args:
+            keep: function of a path's parts that says what is counted.
+        """
+        numbers = {}
+        for parts, kind in self.left_out:
+            if keep(parts):
+                numbers[kind] = numbers.get(kind, 0) + 1
+        return tuple(sorted(numbers.items(), key=lambda x: (-x[1], x[0])))
+
+
+def find(root):
+    """Lists a folder at every depth; links are followed, but not in a circle.
+
+    Args:
+        root: path of the folder, local or with a scheme.
+
+    Returns:
+        `Listing`.
+    """
+    images, left_out = [], []
+    root = paths.as_path(root)
+    waiting = [((), (_real(root),))]
+    while waiting:
+        folder, above = waiting.pop()
+        try:
+            entries = paths.scandir(root.joinpath(*folder))
+        except OSError:
+            left_out.append((folder, UNREADABLE))
+            continue
+        for entry in entries:
+            path = (*folder, entry.name)
+            kind = _kind(entry, above)
+            if kind == "image":
+                images.append(path)
+            elif kind == "folder":
+                waiting.append((path, (*above, _real(entry.path))))
+            else:
+                left_out.append((path, kind))
+    return Listing(tuple(sorted(images)), tuple(sorted(left_out)))
+
+
+def _kind(entry, above):
+    """`"image"`, `"folder"`, or the kind under which it is left out."""
+    if entry.name.startswith("."):
+        return HIDDEN
+    if entry.is_dir():
+        # Followed, such a link would never end.
+        circle = entry.is_symlink() and _real(entry.path) in above
+        return LOOP if circle else "folder"
+    if not entry.is_file():
+        return BROKEN_LINK if entry.is_symlink() else SPECIAL
+    if entry.name.lower().endswith(decoding.EXTENSIONS):
+        return "image"
+    extension = pathlib.PurePath(entry.name).suffix.lower()
+    return extension or "without an extension"
+
+
+def _real(path):
+    """Where links of a local path lead; a path with a scheme has none."""
+    path = str(path)
+    return path if "://" in path else os.path.realpath(path)
+
+
+def counted(counts):
+    """Text such as `"20 .tiff, 1 .txt"` of pairs (kind, number)."""
+    return ", ".join(f"{number:,} {kind}" for kind, number in counts)

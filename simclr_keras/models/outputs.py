@@ -1,0 +1,182 @@
+"""What a classifier's outputs mean, and which losses and labels fit them."""
+
+import keras
+import tensorflow as tf
+
+from simclr_keras.models import batches
+
+ACTIVATIONS = {
+    "softmax": tf.nn.softmax,
+    "sigmoid": tf.nn.sigmoid,
+    "linear": tf.identity,
+}
+_ONE_CLASS = "one class for each image"
+_SEVERAL = "several labels of one image at once"
+_NUMBERS = "numbers"
+_MEANT_FOR = {
+    "sparsecategoricalcrossentropy": _ONE_CLASS,
+    "categoricalcrossentropy": _ONE_CLASS,
+    "categoricalfocalcrossentropy": _ONE_CLASS,
+    "binarycrossentropy": _SEVERAL,
+    "binaryfocalcrossentropy": _SEVERAL,
+    "meansquarederror": _NUMBERS,
+    "meanabsoluteerror": _NUMBERS,
+    "meanabsolutepercentageerror": _NUMBERS,
+    "meansquaredlogarithmicerror": _NUMBERS,
+    "huber": _NUMBERS,
+    "logcosh": _NUMBERS,
+}
+_ACTIVATION_FOR = {
+    _ONE_CLASS: "softmax",
+    _SEVERAL: "sigmoid",
+    _NUMBERS: "linear",
+}
+# Squared errors of probabilities are a loss that people use.
+_FITTING = {
+    "softmax": (_ONE_CLASS,),
+    "sigmoid": (_SEVERAL, _NUMBERS),
+    "linear": (_NUMBERS,),
+}
+
+
+def check_activation(activation, num_classes):
+    """Name of an activation; refuses what no classifier has.
+
+    Args:
+        activation: `"softmax"`, `"sigmoid"`, `"linear"` or None.
+        num_classes: number of outputs.
+
+    Raises:
+        ValueError: another activation, or too few outputs.
+    """
+    activation = "linear" if activation is None else activation
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}. Received:"
+            f" activation={activation!r}"
+        )
+    least = 2 if activation == "softmax" else 1
+    whole = isinstance(num_classes, int) and not isinstance(num_classes, bool)
+    if not whole or num_classes < least:
+        raise ValueError(
+            f"num_classes must be an integer of at least {least}. Received:"
+            f" num_classes={num_classes!r}, activation={activation!r}"
+        )
+    return activation
+
+
+def check_loss(loss, activation):
+    """Refuses a loss whose labels mean something else than the outputs.
+
+    Raises:
+        ValueError: for the loss another activation is needed.
+    """
+    meant = _meaning(loss)
+    if meant is None or meant in _FITTING[activation]:
+        return
+    if activation == "linear" and _from_logits(loss):
+        return
+    raise ValueError(
+        f"the loss must fit what the outputs mean: it is for {meant}, which a"
+        f" Classifier has with activation={_ACTIVATION_FOR[meant]!r}."
+        f" Received: loss={_name(loss)}, activation={activation!r}"
+    )
+
+
+def is_sparse(loss):
+    """Whether a loss takes labels that are numbers of classes."""
+    return _plain_name(loss) == "sparsecategoricalcrossentropy"
+
+
+def _meaning(loss):
+    return _MEANT_FOR.get(_plain_name(loss))
+
+
+def _plain_name(loss):
+    return _name(loss).replace("_", "").lower()
+
+
+def _name(loss):
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return type(loss).__name__
+    return getattr(loss, "__name__", "")
+
+
+def _from_logits(loss):
+    if isinstance(loss, keras.losses.Loss):
+        return bool(loss.get_config().get("from_logits"))
+    return False
+
+
+def fitting_metrics(metrics, activation):
+    """Metrics of `compile`, where "accuracy" is that of the activation.
+
+    Keras would take several labels at once for one-hot ones.
+
+    Raises:
+        ValueError: numbers have no accuracy.
+    """
+    if activation == "softmax" or not isinstance(metrics, (str, list, tuple)):
+        return metrics
+    given = [metrics] if isinstance(metrics, str) else list(metrics)
+    if activation == "linear" and {"accuracy", "acc"} & _strings(given):
+        raise ValueError(
+            "metrics must be errors, such as 'mae', for a classifier of"
+            " numbers (activation='linear'). Received: 'accuracy'"
+        )
+    return [
+        keras.metrics.BinaryAccuracy(name=metric)
+        if isinstance(metric, str) and metric in ("accuracy", "acc")
+        else metric
+        for metric in given
+    ]
+
+
+def _strings(values):
+    return {value for value in values if isinstance(value, str)}
+
+
+def targets(labels, num_classes, activation, loss):
+    """Labels of a batch in the shape that the loss takes.
+
+    Args:
+        labels: tensor; numbers of classes `[B]` or `[B, 1]`, or one-hot
+            `[B, K]`; for other activations than softmax `[B, K]`, or `[B]`
+            where K is 1.
+        num_classes: K.
+        activation: name of it.
+        loss: what the model was compiled with.
+
+    Returns:
+        Tensor.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if not isinstance(labels, tf.Tensor):
+        return labels
+    if activation == "softmax":
+        if is_sparse(loss):
+            return batches.class_indices(labels, num_classes)
+        return labels
+    if labels.shape.rank == 1 and num_classes == 1:
+        labels = labels[:, tf.newaxis]
+    if labels.shape.rank != 2 or labels.shape[1] not in (num_classes, None):
+        raise ValueError(
+            f"labels must have the shape [B, {num_classes}], a number for each"
+            f" output, with activation={activation!r}. Received: shape"
+            f" {labels.shape}"
+        )
+    return labels
+
+
+def target_spec(labels, num_classes, activation, loss):
+    """`tf.TensorSpec` of what `targets` makes of labels of a spec."""
+
+    @tf.function(input_signature=[labels], autograph=False)
+    def traced(labels):
+        return targets(labels, num_classes, activation, loss)
+
+    return traced.get_concrete_function().structured_outputs
