@@ -10,6 +10,7 @@ from simclr_keras import randomness
 from simclr_keras import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
+from simclr_keras.models import pixels
 from simclr_keras.optimizers import l2_penalty
 from simclr_keras.views import view
 
@@ -90,6 +91,7 @@ class Classifier(compat.TrainedByReplicas):
         self.image_size = image_size
         self.l2 = l2
         self.l2_scope = l2_scope
+        self.pixel_watch = pixels.PixelWatch()
         self.head = keras.layers.Dense(
             num_classes,
             kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
@@ -130,7 +132,7 @@ class Classifier(compat.TrainedByReplicas):
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
         training = training and self.freeze != "all"
-        features = self.encoder(batches.to_float(images), training=training)
+        features = self.encoder(pixels.to_float(images), training=training)
         return fitting.pooled(features)
 
     def logits_of(self, h, training=False):
@@ -157,13 +159,24 @@ class Classifier(compat.TrainedByReplicas):
         """Compiles a loaded model as it was saved, by the config of that."""
         fitting.compile_from_config(self, config)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
-        x = fitting.prepare(self, x, kwargs)
+        x = fitting.prepare(self, x, kwargs, y)
         if self.image_size is None:
             self.image_size = fitting.image_size_of(x)
         with fitting.supervised(self, kwargs):
-            return super().fit(x, *args, **kwargs)
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        self.build_state(fitting.labels_of(x, y))
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        return super().predict(x, *args, **kwargs)
 
     def build_state(self, labels=None):
         """Creates what training creates late: optimizer and metrics."""
@@ -179,24 +192,41 @@ class Classifier(compat.TrainedByReplicas):
 
     def train_step(self, data):
         """One step on augmented images; returns the metrics."""
+        with batches.behind(data):
+            return self.step_logs(super().train_step(self._augment(data)))
+
+    def test_step(self, data):
+        """Metrics of a batch in inference mode."""
+        with batches.behind(data):
+            return self.step_logs(super().test_step(self._seen(data)))
+
+    def predict_step(self, data):
+        """Class probabilities of a batch, with or without labels."""
+        return super().predict_step(self._seen(data))
+
+    def _seen(self, data):
+        """`(images, labels, weights)`, the pixels looked at, RGB."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x = pixels.to_rgb(x)
+        self.pixel_watch.note(x)
         if x.shape.rank != 4:
             raise ValueError(
                 "images must have the shape [B, H, W, 3]; photographs are"
                 " loaded with views=1 for a classifier. Received: shape"
                 f" {x.shape}"
             )
+        return x, y, sample_weight
+
+    def _augment(self, data):
+        """What `_seen` gives, the images augmented."""
+        x, y, sample_weight = self._seen(data)
         if self.views is not None:
             x = self._augmented(x)
-        return self.step_logs(super().train_step((x, y, sample_weight)))
-
-    def test_step(self, data):
-        """Metrics of a batch in inference mode."""
-        return self.step_logs(super().test_step(data))
+        return x, y, sample_weight
 
     def _augmented(self, images):
         if not isinstance(self.views, view.View):
-            return self.views(batches.to_float(images), training=True)
+            return self.views(pixels.to_float(images), training=True)
         seeds = randomness.stateless_seeds(
             self.seed,
             fitting.training_step(self.optimizer),

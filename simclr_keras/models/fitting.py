@@ -9,6 +9,10 @@ from simclr_keras import compat
 from simclr_keras import workers
 from simclr_keras.data import epochs
 from simclr_keras.models import input_wait
+from simclr_keras.models import pixels
+
+# Images in a batch that `fit` makes of arrays where it is not told.
+_KERAS_BATCH = 32
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -87,7 +91,7 @@ def _own_part(dataset, strategy, watch):
     return compat.distributed(strategy, part_of, dataset.steps)
 
 
-def prepare(model, dataset, arguments):
+def prepare(model, dataset, arguments, labels=None):
     """Changes the arguments of `fit` to suit a data set and a strategy.
 
     The model notes the size of the global batch and whether an epoch can begin
@@ -97,6 +101,7 @@ def prepare(model, dataset, arguments):
         model: the model that is fitted.
         dataset: the first argument of its `fit`.
         arguments: dict of the others by name, changed in place.
+        labels: second argument of `fit`, where the first are arrays.
 
     Returns:
         What takes the data set's place.
@@ -115,7 +120,7 @@ def prepare(model, dataset, arguments):
         steps_per_execution=compat.steps_per_execution(model),
         jit_compile=getattr(model, "jit_compile", False) is True,
     )
-    model.build_state(_labels(dataset))
+    model.build_state(labels_of(dataset, labels))
     if isinstance(dataset, tf.data.Dataset):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
@@ -141,7 +146,7 @@ def _add_callbacks(model, dataset, arguments):
         return lambda dataset: dataset  # nothing can be added to it
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
-    callbacks = list(callbacks or [])
+    callbacks = [pixels.CheckPixels(), *(callbacks or [])]
     ours = hasattr(dataset, "one_epoch")
 
     def watch(dataset):
@@ -185,8 +190,29 @@ def supervised(model, arguments):
             getattr(callback, "release", lambda: None)()
 
 
-def _labels(dataset):
-    """Type of a data set's labels, or None."""
+def watch_pixels(arguments):
+    """Adds to the callbacks of `evaluate` or `predict` that of the pixels.
+
+    Args:
+        arguments: dict of the keyword arguments, changed in place.
+    """
+    callbacks = arguments.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return  # that of `fit`, which has it
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
+    arguments["callbacks"] = [pixels.CheckPixels(), *(callbacks or [])]
+
+
+def labels_of(dataset, labels=None):
+    """Type of the labels, or None where it is unknown before training.
+
+    Args:
+        dataset: first argument of `fit`.
+        labels: the second, an array where the first is one.
+    """
+    if labels is not None and hasattr(labels, "shape"):
+        return tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
     spec = getattr(dataset, "element_spec", None)
     labels = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
     return labels if isinstance(labels, tf.TensorSpec) else None
@@ -246,7 +272,8 @@ def batch_size(dataset, default=None):
     """Images in the global batch of a data set, or None where unknown."""
     spec = getattr(dataset, "element_spec", None)
     if spec is None:
-        return default
+        arrays = hasattr(tf.nest.flatten(dataset)[0], "shape")
+        return default or (_KERAS_BATCH if arrays else None)
     shape = tf.nest.flatten(spec)[0].shape
     return shape[0] if shape.rank else None
 

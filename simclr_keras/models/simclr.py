@@ -12,6 +12,7 @@ from simclr_keras.contrastive import similarity
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
+from simclr_keras.models import pixels
 from simclr_keras.models import steps
 from simclr_keras.networks import ProjectionHead
 
@@ -152,6 +153,7 @@ class SimCLR(compat.TrainedByReplicas):
         names += _HEALTH
         self._means = [compat.ReplicatedMean(name=name) for name in names]
         self._validation = _Counter()
+        self.pixel_watch = pixels.PixelWatch()
         outputs = self(tf.zeros((1, *fitting.build_size(encoder), 3)))
         # What one image gives, for those who collect many.
         self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
@@ -162,7 +164,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def call(self, inputs, training=False):
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
-        images = batches.to_float(inputs)
+        images = pixels.to_float(inputs)
         h = fitting.pooled(self.encoder(images, training=training))
         outputs = {"h": h, "z": self.projection_head(h, training=training)}
         if self.probe is not None:
@@ -171,7 +173,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
-        images = batches.to_float(images)
+        images = pixels.to_float(images)
         return fitting.pooled(self.encoder(images, training=training))
 
     def compile(self, optimizer="adam", loss=None, **kwargs):
@@ -210,27 +212,52 @@ class SimCLR(compat.TrainedByReplicas):
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         given, x = x, fitting.prepare(self, x, kwargs)
+        _check_batch(self.global_batch_size)
         micro_batches.check_fit(self, given, kwargs)
         with fitting.supervised(self, kwargs):
             return super().fit(x, *args, **kwargs)
 
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        return super().predict(x, *args, **kwargs)
+
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""
-        batch = batches.unpack(data, with_probe=self.probe is not None)
-        step = fitting.training_step(self.optimizer)
-        logs, views = steps.train(self, batch, step)
-        # At the first step of an epoch too, whose means are else no numbers.
-        begun = tf.convert_to_tensor(self._means[-1].count) > 0
-        health = (step % _HEALTH_EVERY == 0) | ~begun
-        return self._update(logs, views, health=health)
+        with batches.behind(data):
+            batch = self._unpacked(data)
+            step = fitting.training_step(self.optimizer)
+            logs, views = steps.train(self, batch, step)
+            # At an epoch's first step too, whose means are else no numbers.
+            begun = tf.convert_to_tensor(self._means[-1].count) > 0
+            health = (step % _HEALTH_EVERY == 0) | ~begun
+            return self._update(logs, views, health=health)
 
     def test_step(self, data):
         """Contrastive loss of a batch in inference mode, on other views."""
+        with batches.behind(data):
+            batch = self._unpacked(data)
+            step = tf.convert_to_tensor(self._validation.step)
+            logs, views = steps.validate(self, batch, step)
+            self._validation.step.assign_add(1)
+            return self._update(logs, views, health=True)
+
+    def predict_step(self, data):
+        """What `call` gives for a batch, with or without labels."""
+        images = batches.unpack(data, with_probe=False).images
+        self.pixel_watch.note(images)
+        return self(images, training=False)
+
+    def _unpacked(self, data):
+        """`Batch` of what a data set yields, its pixels looked at."""
         batch = batches.unpack(data, with_probe=self.probe is not None)
-        step = tf.convert_to_tensor(self._validation.step)
-        logs, views = steps.validate(self, batch, step)
-        self._validation.step.assign_add(1)
-        return self._update(logs, views, health=True)
+        self.pixel_watch.note(batch.images, batch.probe_images)
+        return batch
 
     def _update(self, logs, views, health):
         z_a, z_b, candidates = views
@@ -283,6 +310,16 @@ class SimCLR(compat.TrainedByReplicas):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _check_batch(images):
+    """Refuses a batch in which an image has no negatives."""
+    if images == 1:
+        raise ValueError(
+            "the batch must have at least 2 images: one alone has nothing to be"
+            " told from, its loss is 0 and nothing is learnt. Received: batches"
+            " of 1 image"
+        )
 
 
 def _row_spec(outputs):

@@ -64,3 +64,13 @@ def view_shape(name, images, size):
             f"{name} must have the shape [B, {size[0]}, {size[1]}, 3] of"
             f" `image_size`. Received: shape {images.shape}"
         )
+
+
+def rgb(images):
+    """Raises if images are known not to have three channels."""
+    if images.shape[-1] not in (3, None):
+        raise ValueError(
+            "`images` of a view must have three channels, RGB; repeat grey ones"
+            " (tf.image.grayscale_to_rgb), leave out alpha. Received: shape"
+            f" {images.shape}"
+        )
