@@ -8,6 +8,9 @@ from simclr_keras import training
 from simclr_keras.commands import build
 from simclr_keras.commands import hardware
 
+# Flags that --change_learning_rate lets differ.
+_RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
+
 
 def start_line(settings, place, source, total_steps):
     """One line that says on what, how much and how is trained."""
@@ -31,7 +34,8 @@ def run_directory(settings, place):
     answer = {}
     if place.devices.chief:
         try:
-            run.claim(settings.flags_text)
+            change = getattr(settings, "change_learning_rate", False)
+            run.claim(settings.flags_text, _RATE if change else ())
             answer["results"] = run.finished()
         except ValueError as error:
             answer["error"] = str(error)
@@ -64,4 +68,5 @@ def run_callbacks(settings, run, passes):
         keep=settings.keep_checkpoint_max,
         log_every=settings.log_every,
         profile_steps=settings.profile_steps,
+        change_learning_rate=settings.change_learning_rate,
     )

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import networks
 from simclr_keras import randomness
 from simclr_keras import replicas
 from simclr_keras.models import batches
@@ -77,7 +78,12 @@ class Classifier(compat.TrainedByReplicas):
     ):
         super().__init__(**{"name": "classifier", **kwargs})
         _check(encoder, num_classes, freeze, projection_head, projection_layer)
-        self.encoder = compat.copy_model(encoder)
+        size = getattr(views, "size", None) or (
+            image_size and (image_size,) * 2
+        )
+        networks.check_encoder(encoder, size)
+        image = fitting.build_images(encoder, size)
+        self.encoder = compat.copy_model(encoder, image)
         self.projection_head = None
         if projection_layer != 0:
             self.projection_head = type(projection_head).from_config(
@@ -98,7 +104,7 @@ class Classifier(compat.TrainedByReplicas):
             dtype="float32",
             name="supervised_head",
         )
-        self(tf.zeros((1, *fitting.build_size(encoder), 3)))
+        self(image)
         if self.projection_head is not None and projection_head.weights:
             self.projection_head.set_weights(projection_head.get_weights())
         # Last: Keras 2.15 lists weights in another order once frozen.

@@ -297,11 +297,18 @@ def training_step(optimizer):
     return tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int64)
 
 
-def build_size(encoder):
-    """Image size (pixels) at which an encoder can be called once to build."""
+def build_images(encoder, size=None):
+    """An image, `[1, H, W, 3]` of zeros, by which an encoder can be built.
+
+    Args:
+        encoder: `keras.Model`.
+        size: (height, width) in pixels of the images that it will get: some
+            models can be built for no other. Defaults to None: unknown.
+    """
     shape = getattr(encoder, "input_shape", None)
-    known = isinstance(shape, tuple) and len(shape) == 4
-    return tuple((shape[i] if known else None) or 64 for i in (1, 2))
+    if isinstance(shape, tuple) and len(shape) == 4:
+        size = (shape[i] or 64 for i in (1, 2))  # small: it costs less
+    return tf.zeros((1, *(size or (64, 64)), 3))
 
 
 def pooled(features):
@@ -314,7 +321,13 @@ def pooled(features):
         return tf.reduce_mean(features, axis=(1, 2))
     if rank == 2:
         return features
+    hint = ""
+    if rank == 3:
+        hint = (
+            "; of tokens [B, T, C], sk.as_encoder(encoder, tokens='first')"
+            " takes the class token, tokens='mean' the mean over all"
+        )
     raise ValueError(
         "encoder must map images to features [B, C] or to a feature map"
-        f" [B, H, W, C]. Received: output of shape {features.shape}"
+        f" [B, H, W, C]{hint}. Received: output of shape {features.shape}"
     )

@@ -26,7 +26,9 @@ def to_rgb(images):
     """
     images = tf.convert_to_tensor(images)
     channels = images.shape[-1]
-    if channels == 3 or channels is None:
+    if channels is None:  # a Python generator's
+        return tf.ensure_shape(images, [*images.shape[:-1], 3])
+    if channels == 3:
         return images
     if channels not in (1, 2, 4):
         raise ValueError(

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import networks
 from simclr_keras import replicas
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
@@ -14,7 +15,6 @@ from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
 from simclr_keras.models import steps
-from simclr_keras.networks import ProjectionHead
 
 # Representation health needs eigenvalues: measured at every tenth step.
 _HEALTH_EVERY = 10
@@ -72,8 +72,8 @@ class SimCLR(compat.TrainedByReplicas):
     Args:
         encoder: `keras.Model` that maps float images `[B, S, S, 3]` in [0, 1]
             to features `[B, C]`, or to a feature map, which is averaged over
-            space. One that expects another range gets a `Rescaling` layer in
-            front.
+            space. One that expects another range, or gives tokens, is wrapped
+            by `networks.as_encoder`.
         projection_head: `ProjectionHead` or another layer that maps `h` to
             `z`. Defaults to `ProjectionHead()`.
         views: layer with the interface of `TwoViews`.
@@ -133,7 +133,7 @@ class SimCLR(compat.TrainedByReplicas):
                 f" None. Received: {micro_batch_size!r}"
             )
         self.encoder = encoder
-        self.projection_head = projection_head or ProjectionHead()
+        self.projection_head = projection_head or networks.ProjectionHead()
         self.views = views
         self.num_classes = num_classes
         self.l2 = l2
@@ -154,7 +154,9 @@ class SimCLR(compat.TrainedByReplicas):
         self._means = [compat.ReplicatedMean(name=name) for name in names]
         self._validation = _Counter()
         self.pixel_watch = pixels.PixelWatch()
-        outputs = self(tf.zeros((1, *fitting.build_size(encoder), 3)))
+        size = getattr(views, "size", None)
+        networks.check_encoder(encoder, size)
+        outputs = self(fitting.build_images(encoder, size))
         # What one image gives, for those who collect many.
         self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
 

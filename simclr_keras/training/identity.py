@@ -76,6 +76,24 @@ def differences(there, here):
     ]
 
 
+def allow_other_rate(there, here):
+    """Takes the learning rate of the run that is starting for that of both.
+
+    Args:
+        there: dict of the settings of the existing run, changed in place.
+        here: those of the one that is starting.
+
+    Returns:
+        What changes, a text.
+    """
+    names = [n for n in {*there, *here} if "learning_rate" in n.split(".")]
+    lines = differences(*({n: x.get(n) for n in names} for x in (there, here)))
+    for name in names:
+        there.pop(name, None)
+    there.update({n: here[n] for n in names if n in here})
+    return "\n".join(["The learning rate changes:", *(lines or ["  nothing"])])
+
+
 def refuse_other(path, there, here):
     """Raises a ValueError that shows how the settings of two runs differ."""
     lines = differences(there, here)

@@ -11,6 +11,7 @@ _FREE = (
     "cache",
     "cache_dir",
     "cache_gib",
+    "change_learning_rate",
     "checkpoint_epochs",
     "checkpoint_minutes",
     "checkpoint_steps",
@@ -63,18 +64,29 @@ class RunDirectory:
         self.export = self.path / "export"
         self.export_onnx = self.path / "export_onnx"
 
-    def claim(self, flags):
+    def claim(self, flags, change=()):
         """Takes the directory for a run, or finds that it is this run's.
 
         Args:
             flags: the run's settings, text with a `--name=value` per line.
+            change: names of settings that may be others than those of a run
+                that has not ended; `flags.txt` then has the new ones, and
+                `flags.before.txt` what it had.
 
         Raises:
             ValueError: the directory holds another run, or something else.
         """
         if self.flags.exists() and self._begun():
-            there = _parsed(self.flags.read_text(encoding="utf-8"))
-            identity.refuse_other(self.path, there, _parsed(flags))
+            before = self.flags.read_text(encoding="utf-8")
+            there, here = _parsed(before), _parsed(flags)
+            if there != here and not self.results.exists():
+                for name in (f"--{each}" for each in change):
+                    there.pop(name, None)
+                    there.update({name: here[name]} if name in here else {})
+            identity.refuse_other(self.path, there, here)
+            if _parsed(before) != here:
+                write_whole(self.path / "flags.before.txt", before)
+                write_whole(self.flags, flags)
             return
         if (
             not self.flags.exists()

@@ -11,6 +11,7 @@ from simclr_keras import compat
 from simclr_keras import workers
 from simclr_keras.models import fitting
 from simclr_keras.training import checkpointing
+from simclr_keras.training import finite
 from simclr_keras.training import identity
 from simclr_keras.training import interruption
 from simclr_keras.training import state
@@ -52,10 +53,11 @@ class Resume(keras.callbacks.Callback):
     which need not see its disk.
     """
 
-    def __init__(self, directory, place):
+    def __init__(self, directory, place, change_learning_rate=False):
         super().__init__()
         self._directory = directory
         self._place = place
+        self._change_rate = change_learning_rate
         self._metrics = None
 
     def on_train_begin(self, logs=None):
@@ -69,17 +71,21 @@ class Resume(keras.callbacks.Callback):
             self._place.step = int(done)
             return
         arrays, notes, _ = checkpointing.read(data)
-        identity.refuse_other(
-            self._directory, notes["identity"], self._place.identity
-        )
-        vars(self._place).update(notes)
+        there, here = notes["identity"], self._place.identity
+        if self._change_rate:
+            print(identity.allow_other_rate(there, here))
+        identity.refuse_other(self._directory, there, here)
+        vars(self._place).update({**notes, "identity": here})
         epoch, step = self._place.epoch, self._place.step_in_epoch
         if step and not getattr(self.model, "starts_within", False):
             raise ValueError(
                 "the data set must be one of simclr_keras.data to go on within"
                 f" an epoch. Received: {name}, {step} steps into epoch {epoch}"
             )
+        rate = compat.settable_learning_rate(self.model.optimizer)
         state.write_model(self.model, arrays)
+        if self._change_rate and rate is not None:
+            self.model.optimizer.learning_rate = rate
         self._metrics = state.metrics_alone(arrays)
         self.model.start = (epoch, step)
         compat.set_start(self.model, epoch, step)
@@ -195,6 +201,13 @@ class Save(keras.callbacks.Callback):
         self._pending = False
         self._clock = time.monotonic()
         packed = checkpointing.pack(self.model, vars(self._place))
+        bad = finite.not_finite(packed)
+        if bad:
+            self._writer.wait()
+            what = f"{len(bad)} arrays of the training, such as {bad[0]}, are"
+            what += f" not finite after step {self._place.step}"
+            newest = checkpointing.newest_intact(self._directory)
+            finite.stop(what, newest if self._chief else "")
         self._saved = self._place.step
         if self._chief:
             self._writer.submit(packed, best)
