@@ -17,6 +17,7 @@ def open_source(settings, split, dataset=None):
         data_dir=settings.data_dir,
         download=settings.download,
         skip_corrupt=settings.skip_corrupt,
+        pixel_range=settings.pixel_range,
     )
 
 

@@ -17,9 +17,17 @@ def start_line(settings, place, source, total_steps):
     batch, replicas = settings.train_batch_size, place.devices.replicas
     return (
         f"Training on {place.devices} | {source.name} {source.split}:"
-        f" {source.num_examples} images | global batch {batch}, per device"
-        f" {batch // replicas} | {total_steps} steps | {place.precision}"
+        f" {source.num_examples} images{_range(source)} | global batch"
+        f" {batch}, per device {batch // replicas} | {total_steps} steps | {place.precision}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    )
+
+
+def _range(source):
+    if source.pixel_range is None:
+        return ""
+    return " | pixels from {:g} (black) to {:g} (white)".format(
+        *source.pixel_range
     )
 
 

@@ -18,7 +18,7 @@ _IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
 _LABELS = ("y_{}", "{}_labels")
 
 
-def open_array_file(path, split="train"):
+def open_array_file(path, split="train", pixel_range=None):
     """Opens images that lie in a file as an array, with or without labels.
 
     Args:
@@ -28,6 +28,7 @@ def open_array_file(path, split="train"):
             split `train`, say, `x_train` and `y_train`, or `train_images` and
             `train_labels`.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
+        pixel_range: see `arrays.from_arrays`.
 
     Raises:
         ValueError: there is no such file or split, it is damaged, or what is
@@ -52,7 +53,9 @@ def open_array_file(path, split="train"):
             every = [file[each] for _, each in splits.values() if each]
             count = 1 + max(int(each.max()) for each in every)
             class_names = list(map(str, range(count)))
-        source = arrays.from_arrays(images, labels, class_names, source_name)
+        source = arrays.from_arrays(
+            images, labels, class_names, source_name, pixel_range
+        )
     source = dataclasses.replace(source, origin=f"{source_name}:{name}")
     return slices.open_slice(source, split, splits)
 

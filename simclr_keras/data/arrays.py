@@ -6,12 +6,15 @@ import functools
 import numpy as np
 
 from simclr_keras.data import decoding
+from simclr_keras.data import pixel_range as ranges
 from simclr_keras.data import shapes
 from simclr_keras.data import slices
 from simclr_keras.data.source import Source
 
 
-def from_arrays(images, labels=None, class_names=None, name="arrays"):
+def from_arrays(
+    images, labels=None, class_names=None, name="arrays", pixel_range=None
+):
     """Makes a source of images in memory.
 
     Args:
@@ -21,6 +24,8 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
         labels: optional integers `[n]`, from 0.
         class_names: optional names of the classes; default: their numbers.
         name: name of the source in messages.
+        pixel_range: pair (low, high), the values that become 0 and 255, with
+            numbers of any type. Default None: those of the type.
 
     Raises:
         ValueError: shape, type or range is not allowed.
@@ -34,7 +39,9 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
             " channels, or [n, height, width]. Received: shape"
             f" {np.shape(images)}, dtype {images.dtype}"
         )
-    _check_values(images)
+    if pixel_range is not None:
+        images = ranges.to_uint8(images, pixel_range)
+    _check_values(images, name)
     images = decoding.to_rgb(images)
     if labels is not None:
         labels = _check_labels(labels, len(images))
@@ -54,16 +61,20 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
         class_names=class_names,
         image_shape=images.shape[1:],
         images=images,
+        pixel_range=pixel_range,
     )
 
 
-def _check_values(images):
+def _check_values(images, name):
+    if images.dtype == np.uint16:
+        ranges.refuse_dark(int(images.max()), len(images), name)
     if images.dtype in (np.uint8, np.uint16):
         return
     floating = np.issubdtype(images.dtype, np.floating)
     if not floating or not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(
-            "Images must be uint8, uint16, or floats in [0, 1]. Received:"
+            "Images must be uint8, uint16, or finite floats in [0, 1]; else say"
+            " their black and white by pixel_range (--pixel_range). Received:"
             f" dtype {images.dtype}, values from {images.min()} to"
             f" {images.max()}"
         )
@@ -85,10 +96,11 @@ def _check_labels(labels, count):
     return labels.astype(np.int64)
 
 
-def open_arrays(arrays, split):
+def open_arrays(arrays, split, pixel_range=None):
     """Opens an array of images, or a pair (images, labels)."""
     pair = isinstance(arrays, (tuple, list)) and len(arrays) == 2
-    source = from_arrays(*arrays) if pair else from_arrays(arrays)
+    arrays = arrays if pair else (arrays,)
+    source = from_arrays(*arrays, pixel_range=pixel_range)
     return slices.open_slice(source, split, ["train"])
 
 

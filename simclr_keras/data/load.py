@@ -9,6 +9,7 @@ from simclr_keras.data import arrays
 from simclr_keras.data import caching
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder
+from simclr_keras.data import pixel_range as ranges
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data.pipeline import make_dataset
@@ -28,6 +29,7 @@ def open_source(
     image_size=None,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    pixel_range=None,
 ):
     """Opens a data set.
 
@@ -51,6 +53,10 @@ def open_source(
             training, 2,000 for testing.
         memory_limit: bytes that a TFDS data set may take in memory; a larger
             one is streamed from its files. Default 4 GiB.
+        pixel_range: pair (low, high), the values of 16-bit images, or of
+            arrays of any type, that become 0 and 255: (0, 4095) for 12 bits.
+            Default None: the range of the type, of which 16-bit images must
+            use more than half.
 
     Returns:
         `Source`.
@@ -59,18 +65,27 @@ def open_source(
         ValueError: there is no such data set, split or slice, or nothing in
             it; the message says what there is.
     """
+    pixel_range = ranges.check(pixel_range)
     if not isinstance(spec, str):
-        return arrays.open_arrays(spec, split)
+        return arrays.open_arrays(spec, split, pixel_range)
     if spec == "shapes":
+        if pixel_range is not None:
+            raise ValueError(
+                "pixel_range must be left out for 'shapes', whose pictures have"
+                f" 8 bits. Received: pixel_range={pixel_range}"
+            )
         return arrays.open_shapes(split, seed, image_size, num_examples)
     if spec.startswith(_ARRAYS):
-        return array_files.open_array_file(spec[len(_ARRAYS) :], split)
+        return array_files.open_array_file(
+            spec[len(_ARRAYS) :], split, pixel_range
+        )
     if spec.startswith(_FOLDER):
         source = folder.open_folder(spec[len(_FOLDER) :], split)
     else:
         source = tfds_source.open_tfds(
             spec, split, data_dir, download, memory_limit
         )
+    source = ranges.stated(source, pixel_range)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)
@@ -107,6 +122,7 @@ def load(
     download=False,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    pixel_range=None,
     cache="none",
     cache_dir=None,
     **pipeline,
@@ -133,6 +149,7 @@ def load(
         download: see `open_source`.
         num_examples: see `open_source`.
         memory_limit: see `open_source`.
+        pixel_range: see `open_source`.
         cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
             later epochs; see `cached`. Default `"none"`.
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
@@ -153,6 +170,7 @@ def load(
         image_size=image_size,
         num_examples=num_examples,
         memory_limit=memory_limit,
+        pixel_range=pixel_range,
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)
