@@ -18,7 +18,8 @@ def start_line(settings, place, source, total_steps):
     return (
         f"Training on {place.devices} | {source.name} {source.split}:"
         f" {source.num_examples} images{_range(source)} | global batch"
-        f" {batch}, per device {batch // replicas} | {total_steps} steps | {place.precision}"
+        f" {batch}, per device {batch // replicas} | {total_steps} steps"
+        f" | {place.precision}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
     )
 

@@ -39,7 +39,7 @@ def from_arrays(
             " channels, or [n, height, width]. Received: shape"
             f" {np.shape(images)}, dtype {images.dtype}"
         )
-    if pixel_range is not None:
+    if pixel_range is not None and np.isfinite(images).all():
         images = ranges.to_uint8(images, pixel_range)
     _check_values(images, name)
     images = decoding.to_rgb(images)

@@ -168,8 +168,11 @@ class Classifier(compat.TrainedByReplicas):
     def fit(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         x = fitting.prepare(self, x, kwargs, y)
+        size = fitting.image_size_of(x)
+        if size is not None and self.views is None:
+            networks.check_encoder(self.encoder, (size, size))
         if self.image_size is None:
-            self.image_size = fitting.image_size_of(x)
+            self.image_size = size
         with fitting.supervised(self, kwargs):
             return super().fit(x, y, *args, **kwargs)
 

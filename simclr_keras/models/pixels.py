@@ -26,8 +26,8 @@ def to_rgb(images):
     """
     images = tf.convert_to_tensor(images)
     channels = images.shape[-1]
-    if channels is None:  # a Python generator's
-        return tf.ensure_shape(images, [*images.shape[:-1], 3])
+    if channels is None:
+        return _to_rgb_later(images)
     if channels == 3:
         return images
     if channels not in (1, 2, 4):
@@ -42,6 +42,22 @@ def to_rgb(images):
     if channels < 3:
         images = tf.repeat(images, 3, axis=-1)
     return images
+
+
+def _to_rgb_later(images):
+    """`to_rgb` where the number of channels is known in the step only.
+
+    Such are batches of a Python generator, and those of a function that Keras
+    has traced for several shapes.
+    """
+    shape = tf.shape(images)
+    colors = tf.cond(
+        shape[-1] % 2 == 0,
+        lambda: _on_white(images[..., :-1], images[..., -1:]),
+        lambda: images,
+    )
+    rgb = tf.broadcast_to(colors, tf.concat([shape[:-1], [3]], axis=0))
+    return tf.ensure_shape(rgb, [*images.shape[:-1], 3])
 
 
 def _on_white(colors, alpha):
