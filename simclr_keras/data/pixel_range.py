@@ -25,7 +25,9 @@ def check(value):
         low, high = (float(x) for x in value)
     except (TypeError, ValueError):
         low, high = 0.0, 0.0
-    if not (np.isfinite([low, high]).all() and low < high):
+    if isinstance(value, str) or not (
+        np.isfinite([low, high]).all() and low < high
+    ):
         raise ValueError(
             "pixel_range must be a pair (low, high) of numbers with low < high:"
             " the values that are black and white. Received:"

@@ -179,7 +179,8 @@ class Classifier(compat.TrainedByReplicas):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`; refuses pixels in another range."""
         fitting.watch_pixels(kwargs)
-        self.build_state(fitting.labels_of(x, y))
+        if getattr(self, "optimizer", None) is not None:
+            self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
@@ -216,14 +217,14 @@ class Classifier(compat.TrainedByReplicas):
     def _seen(self, data):
         """`(images, labels, weights)`, the pixels looked at, RGB."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if x.shape.rank not in (4, None):
+            raise ValueError(
+                "images must have the shape [B, H, W, 3], grey ones [B, H, W,"
+                " 1]; photographs are loaded with views=1 for a classifier."
+                f" Received: shape {x.shape}"
+            )
         x = pixels.to_rgb(x)
         self.pixel_watch.note(x)
-        if x.shape.rank != 4:
-            raise ValueError(
-                "images must have the shape [B, H, W, 3]; photographs are"
-                " loaded with views=1 for a classifier. Received: shape"
-                f" {x.shape}"
-            )
         return x, y, sample_weight
 
     def _augment(self, data):

@@ -215,7 +215,7 @@ class SimCLR(compat.TrainedByReplicas):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         given, x = x, fitting.prepare(self, x, kwargs)
         _check_batch(self.global_batch_size)
-        micro_batches.check_fit(self, given, kwargs)
+        micro_batches.check_fit(self, given)
         with fitting.supervised(self, kwargs):
             return super().fit(x, *args, **kwargs)
 

@@ -158,14 +158,17 @@ def _gain(encoder):
                 break
             variance = np.ravel(compat.as_numpy(variance))
             gain = gain / np.maximum(np.sqrt(variance), 1e-7)
-        elif layer.weights:
+        elif isinstance(layer, keras.Model) or layer.weights:
             break
     return float(np.abs(gain).max())
 
 
 def _in_order(model):
     """Layers of a model, those of models inside of it in their place."""
-    for layer in getattr(model, "layers", ()):
+    if getattr(model, "inputs", None) is None:
+        yield model  # a subclass lists its layers in no order
+        return
+    for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _in_order(layer)
         else:

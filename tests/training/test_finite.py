@@ -63,7 +63,7 @@ def test_spoilt_weights_are_not_saved(pretraining, tmp_path):
 def test_the_loss_of_the_next_step_says_it(pretraining, tmp_path):
     with pytest.raises(RuntimeError, match="the loss is nan at step 3") as e:
         pretraining.fit(tmp_path, before=[SpoilAt(2)], checkpoint_epochs=1)
-    assert "There is no checkpoint before it" in str(e.value)
+    assert "No checkpoint was written before" in str(e.value)
     assert _steps(tmp_path) == []
 
 
