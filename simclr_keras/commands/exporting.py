@@ -34,7 +34,7 @@ def export(settings):
         version=settings.version or None,
         class_names=names,
         image_size=size,
-        pixel_range=_pixel_range(run),
+        pixel_range=pixel_range_of(run),
         about={"license": settings.license, **_about(run)},
     )
     print(f"Exported: {path}")
@@ -49,7 +49,7 @@ def _class_names(run):
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def _pixel_range(run):
+def pixel_range_of(run):
     """The range of 16-bit images that the training was told, or None."""
     value = run.settings().get("pixel_range")
     return value and tuple(float(x) for x in value.split(","))

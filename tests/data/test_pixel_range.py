@@ -10,8 +10,12 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import data
+from simclr_keras import training
 from simclr_keras.commands import cli
+from simclr_keras.commands import exporting
+from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
+from simclr_keras.commands import runs
 from simclr_keras.data import decoding
 
 RANGE = (0, 4095)
@@ -125,24 +129,24 @@ def test_the_export_scales_what_it_is_sent(tmp_path):
     _assert_scaled(np.round(h.reshape(6, 16, 16, 3) * 255))
 
 
-def test_the_command_says_the_range(folder, tmp_path, capsys):
-    arguments = [
-        f"--dataset=folder:{folder}",
-        "--pixel_range=0,4095",
-        "--image_size=16",
-        "--encoder=tiny",
-        "--width_multiplier=0.125",
-        "--train_batch_size=3",
-        "--train_steps=1",
-        "--warmup_epochs=0",
-        "--eval_split=",
-        "--verbose=0",
-        f"--model_dir={tmp_path / 'run'}",
-    ]
-    pretrain.run(cli.parse(pretrain.define_flags, arguments))
-    assert "pixels from 0 (black) to 4095 (white)" in capsys.readouterr().out
-    flags = (tmp_path / "run" / "flags.txt").read_text()
-    assert "--pixel_range=0.0,4095.0\n" in flags
+def test_the_command_says_the_range(folder, tmp_path):
+    """In the start line and in `flags.txt`, where the export finds it."""
+    arguments = [f"--dataset=folder:{folder}", "--pixel_range=0,4095"]
+    settings = cli.parse(pretrain.define_flags, arguments)
+    source = input_data.open_source(settings, "train")
+    devices = type("Devices", (), {"replicas": 1, "chief": True})()
+    place = type("Place", (), {"devices": devices, "precision": "float32"})()
+    line = runs.start_line(settings, place, source, 1)
+    assert "6 images | pixels from 0 (black) to 4095 (white) |" in line
+    run = training.RunDirectory(tmp_path / "run")
+    run.claim(settings.flags_text)
+    assert exporting.pixel_range_of(run) == RANGE
+    assert (
+        cli.parse(
+            pretrain.define_flags, [f"--flagfile={run.flags}"]
+        ).pixel_range
+        == RANGE
+    )
 
 
 tfds = pytest.importorskip("tensorflow_datasets")

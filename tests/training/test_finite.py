@@ -114,8 +114,8 @@ def test_steps_that_float16_leaves_out_stop_nothing(tmp_path):
     assert _steps(tmp_path) == [4]
 
 
-@pytest.mark.parametrize("rates", [(0.1, 0.01), "schedule"])
-def test_a_run_goes_on_with_another_rate(make_simclr, tmp_path, rates):
+@pytest.mark.parametrize("kind", ["number", "schedule"])
+def test_a_run_goes_on_with_another_rate(make_simclr, tmp_path, kind):
     images = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3))
 
     def fit(rate, epochs, **options):
@@ -127,11 +127,11 @@ def test_a_run_goes_on_with_another_rate(make_simclr, tmp_path, rates):
         model.fit(data, epochs=epochs, callbacks=callbacks, verbose=0)
         return model
 
-    before, after = rates
-    if rates == "schedule":
+    before, after = 0.1, 0.01
+    if kind == "schedule":
         before, after = (
             sk.WarmupCosine(peak, warmup_steps=0, total_steps=100)
-            for peak in (0.1, 0.01)
+            for peak in (before, after)
         )
     fit(before, 1)
     with pytest.raises(ValueError, match="run of other settings"):
@@ -163,6 +163,7 @@ def _pretrain(directory, *arguments):
     return pretrain.run(cli.parse(pretrain.define_flags, arguments))
 
 
+@pytest.mark.long
 def test_the_advice_can_be_followed(tmp_path, monkeypatch):
     """A run of the command that ends at step 6, and goes on from step 4."""
     lines = ("--train_steps=8", "--checkpoint_steps=2", "--log_every=1")
