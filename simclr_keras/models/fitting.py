@@ -109,6 +109,8 @@ def prepare(model, dataset, arguments, labels=None):
     Raises:
         ValueError: the batch does not divide by the number of replicas.
     """
+    images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
+    pixels.check_channels(getattr(images, "shape", None))
     strategy = model.distribute_strategy
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
     model.start = model.input_wait = None

@@ -30,18 +30,28 @@ def to_rgb(images):
         return _to_rgb_later(images)
     if channels == 3:
         return images
-    if channels not in (1, 2, 4):
-        raise ValueError(
-            "images must have 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,"
-            " alpha) channels, in the last dimension. Choose three of the"
-            f" bands, such as images[..., :3]. Received: {channels} channels,"
-            f" shape {images.shape}"
-        )
+    check_channels(images.shape)
     if channels in (2, 4):
         images = _on_white(images[..., :-1], images[..., -1:])
     if channels < 3:
         images = tf.repeat(images, 3, axis=-1)
     return images
+
+
+def check_channels(shape):
+    """Refuses images of a number of channels that `to_rgb` does not know.
+
+    Args:
+        shape: theirs, channels last, as far as it is known.
+    """
+    shape = tf.TensorShape(shape)
+    if shape.rank not in (4, 5) or shape[-1] in (None, 1, 2, 3, 4):
+        return
+    raise ValueError(
+        "images must have 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha)"
+        " channels, in the last dimension. Choose three of the bands, such as"
+        f" images[..., :3]. Received: {shape[-1]} channels, shape {shape}"
+    )
 
 
 def _to_rgb_later(images):

@@ -15,7 +15,7 @@ LABELS = np.arange(24) % 3
 FLOATS = IMAGES.astype(np.float32)
 WRONG = {
     "255": (FLOATS, "divide them by 255.0.*values from 0 to 255"),
-    "one": (FLOATS / 127.5 - 1, r"\(x \+ 1\) / 2.*from -1 to 1$"),
+    "one": (FLOATS / 127.5 - 1, r"\(x \+ 1\) / 2.*from -1 to 1"),
     "standard": ((FLOATS - 128) / 20, "before they are standardised"),
     "16 bits": (FLOATS * 257, "by 65535.0"),
 }
