@@ -48,7 +48,9 @@ class SimCLR(compat.TrainedByReplicas):
 
     `fit` takes a `tf.data.Dataset` (or anything else that Keras takes) of
 
-    * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1];
+    * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1]; grey ones
+      `[B, H, W, 1]` are repeated, alpha `[B, H, W, 4]` is laid on white;
+      floats in another range stop the first step;
     * `(images, labels)`; the labels, integers `[B]`, feed the online probe;
     * ready views `[B, 2, S, S, 3]`, crops made on the host, with or without
       labels: only flip, colour and blur are left to the device;
