@@ -25,7 +25,8 @@ class Classifier(compat.TrainedByReplicas):
     their batch-norm statistics stay as they are.
 
     `fit` takes `(images, labels)` with images `[B, H, W, 3]`, uint8 in
-    [0, 255] or float in [0, 1] (grey and alpha as `SimCLR` takes them), and integer labels `[B]`.
+    [0, 255] or float in [0, 1] (grey and alpha as `SimCLR` takes them), and
+    integer labels `[B]`.
 
     Calling the model gives class probabilities `[B, K]`, float32, so that
     `compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])` is

@@ -165,7 +165,8 @@ def _gain(encoder):
 
 def _in_order(model):
     """Layers of a model, those of models inside of it in their place."""
-    if getattr(model, "inputs", None) is None:
+    ordered = isinstance(model, keras.Sequential)  # built or not
+    if not ordered and getattr(model, "inputs", None) is None:
         yield model  # a subclass lists its layers in no order
         return
     for layer in model.layers:

@@ -225,7 +225,9 @@ def test_a_model_whose_input_is_scaled_up_is_none_that_rescales():
 
 def test_a_batch_of_one_image_is_refused():
     with pytest.raises(ValueError, match="at least 2 images"):
-        _simclr().fit(_batches(IMAGES).unbatch().batch(1), verbose=0)
+        _simclr().fit(
+            _batches(IMAGES).rebatch(1, drop_remainder=True), verbose=0
+        )
     with pytest.raises(ValueError, match="at least 2 images"):
         _simclr().fit(IMAGES, batch_size=1, verbose=0)
 
