@@ -15,6 +15,7 @@ _HOMES = {
     "TwoViews": "views",
     "View": "views",
     "WarmupCosine": "optimizers",
+    "as_encoder": "networks",
     "export": "serving",
     "load": "serving",
     "scale_learning_rate": "optimizers",

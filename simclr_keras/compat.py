@@ -338,8 +338,18 @@ def tensorflow_variable(variable):
     return variable
 
 
-def copy_model(model):
-    """A copy of a model: made from its configuration, with its weights."""
+def copy_model(model, inputs):
+    """A copy of a model: made from its configuration, with its weights.
+
+    Args:
+        model: `keras.Model`, perhaps a subclass that nothing has built.
+        inputs: tensor by which it can be called.
+
+    Raises:
+        ValueError: it does not round trip through its configuration.
+    """
+    if not model.built:
+        model(inputs)
     try:
         copy = type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError) as error:
@@ -348,8 +358,8 @@ def copy_model(model):
             f" be copied. Received: {model.name!r} of type"
             f" {type(model).__name__}, which failed with: {error}"
         ) from error
-    if not copy.built:
-        copy.build(model.input_shape)
+    if not copy.built or len(copy.weights) != len(model.weights):
+        copy(inputs)  # Keras 3 calls a subclass built whose layers are not
     copy.set_weights(model.get_weights())
     return copy
 
@@ -364,6 +374,15 @@ def learning_rate(optimizer):
     if callable(rate):
         rate = rate(optimizer.iterations)
     return float(tf.convert_to_tensor(rate))
+
+
+def settable_learning_rate(optimizer):
+    """The rate of an optimizer as a float, or None where a schedule sets it."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = getattr(optimizer, "_learning_rate", None)
+    if rate is None or callable(rate):
+        return None
+    return float(as_numpy(rate))
 
 
 def as_numpy(variable):

@@ -1,6 +1,7 @@
 """Settings of a command -> networks, views, optimizers, steps."""
 
 import math
+import warnings
 
 from simclr_keras import data
 from simclr_keras import networks
@@ -72,13 +73,12 @@ def optimizer(settings, num_examples, total_steps):
         settings.train_batch_size,
         settings.learning_rate_scaling,
     )
-    schedule = optimizers.WarmupCosine(
-        peak,
-        warmup_steps=optimizers.warmup_steps(
-            settings.warmup_epochs, num_examples, settings.train_batch_size
-        ),
-        total_steps=total_steps,
-    )
+    with warnings.catch_warnings():
+        # `check_steps` has said it, by the names of the flags.
+        warnings.simplefilter("ignore", optimizers.CutWarmup)
+        schedule = optimizers.WarmupCosine(
+            peak, _warmup_steps(settings, num_examples), total_steps
+        )
     scope = optimizers.decay_in_loss(settings.optimizer)
     decay = settings.weight_decay
     made = optimizers.create_optimizer(
@@ -91,6 +91,12 @@ def optimizer(settings, num_examples, total_steps):
         beta_2=settings.beta_2,
     )
     return made, 0.0 if scope == "none" else decay, scope
+
+
+def _warmup_steps(settings, num_examples):
+    return optimizers.warmup_steps(
+        settings.warmup_epochs, num_examples, settings.train_batch_size
+    )
 
 
 def total_steps(settings, num_examples):
@@ -123,7 +129,7 @@ def in_epochs(dataset, total):
 
 
 def check_steps(settings, num_examples):
-    """Refuses flags that do not suit the steps of the run.
+    """Refuses flags that do not suit the steps of the run, or says so.
 
     Args:
         settings: the command's.
@@ -133,6 +139,13 @@ def check_steps(settings, num_examples):
     steps = num_examples // settings.train_batch_size
     if not steps:
         return  # the batch is too large, which is said where it is made
+    warmup = _warmup_steps(settings, num_examples)
+    if warmup >= total:
+        print(
+            f"Warning: --warmup_epochs={settings.warmup_epochs:g} are {warmup}"
+            f" steps, the run has {total}: the learning rate only rises, to"
+            f" {(total - 1) / warmup:.0%} of its peak. Give a shorter warm-up."
+        )
     last = total % (steps * _passes(total, steps))
     several = settings.steps_per_execution
     if last % several:

@@ -2,6 +2,8 @@
 
 from absl import flags
 
+from simclr_keras.commands import flag_kinds
+
 
 def define_data(values):
     """Which images."""
@@ -61,6 +63,13 @@ def define_data(values):
         " the same for every --seed; position: the order in which they lie"
         " there. TensorFlow Datasets and shapes are always by position.",
         flag_values=values,
+    )
+    flag_kinds.define_range(
+        "pixel_range",
+        "Values that are black and white in images of 16 bits, or in arrays of"
+        " any type: 0,4095 for 12 bits. None: the range of the type, of which"
+        " images of 16 bits must use more than half.",
+        values,
     )
     flags.DEFINE_integer(
         "eval_batch_size",

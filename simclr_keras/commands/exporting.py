@@ -34,6 +34,7 @@ def export(settings):
         version=settings.version or None,
         class_names=names,
         image_size=size,
+        pixel_range=pixel_range_of(run),
         about={"license": settings.license, **_about(run)},
     )
     print(f"Exported: {path}")
@@ -46,6 +47,12 @@ def _class_names(run):
     if not path.exists():
         return None
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def pixel_range_of(run):
+    """The range of 16-bit images that the training was told, or None."""
+    value = run.settings().get("pixel_range")
+    return value and tuple(float(x) for x in value.split(","))
 
 
 def _about(run):

@@ -51,6 +51,38 @@ class _IntervalParser(flags.ArgumentParser):
         return "string"
 
 
+class _RangeParser(flags.ArgumentParser):
+    """Two numbers, the first below the second."""
+
+    syntactic_help = "low,high"
+
+    def parse(self, argument):
+        """Pair of floats."""
+        parts = argument
+        if isinstance(argument, str):
+            parts = argument.split(",")
+        try:
+            low, high = (float(part) for part in parts)
+        except ValueError:
+            low, high = 0.0, 0.0
+        if not low < high < float("inf"):
+            raise ValueError(
+                "must be two numbers, the first below the second, such as"
+                " 0,4095"
+            )
+        return low, high
+
+    def flag_type(self):
+        """What absl calls it."""
+        return "string"
+
+
+def define_range(name, text, values):
+    """Defines `--name=LOW,HIGH`, a pair of floats or None."""
+    serializer = flags.CsvListSerializer(",")
+    flags.DEFINE(_RangeParser(), name, None, text, values, serializer)
+
+
 def define_switch(name, default, text, values):
     """Defines `--name=auto|on|off`; `--name` is on, `--noname` is off."""
     flag = flags.Flag(

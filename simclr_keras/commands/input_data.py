@@ -19,6 +19,7 @@ def open_source(settings, split, dataset=None):
         skip_corrupt=settings.skip_corrupt,
         split_order=settings.split_order,
         folder_layout=settings.folder_layout,
+        pixel_range=settings.pixel_range,
     )
 
 

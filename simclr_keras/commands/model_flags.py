@@ -135,6 +135,15 @@ def define_optimization(
         lower_bound=0.0,
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "change_learning_rate",
+        False,
+        "Let --learning_rate, --learning_rate_scaling and --warmup_epochs be"
+        " others than those of the run in --model_dir, which goes on from its"
+        " newest intact checkpoint with them: for a run whose loss was no"
+        " number any more.",
+        flag_values=values,
+    )
     flags.DEFINE_float(
         "weight_decay",
         decay,

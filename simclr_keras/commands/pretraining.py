@@ -24,6 +24,7 @@ from simclr_keras.training import pictures
 @runs.releasing
 def run(settings):
     """Pretrains; returns the dict written to `results.json`."""
+    _check_batch(settings)
     place = hardware.set_up(settings)
     source = input_data.open_source(settings, settings.train_split)
     probe = _probe_source(settings, source)
@@ -81,6 +82,16 @@ def run(settings):
     results = runs.finish(place, run_directory, results, figures)
     runs.announce(place, _next(settings, run_directory, results))
     return results
+
+
+def _check_batch(settings):
+    """Refuses a batch in which an image has no negatives."""
+    if settings.train_batch_size < 2 and not settings.preview_views:
+        raise ValueError(
+            "--train_batch_size must be at least 2: one image alone has nothing"
+            " to be told from, its loss is 0. Received: --train_batch_size="
+            f"{settings.train_batch_size}"
+        )
 
 
 def _evaluation_source(settings):

@@ -12,15 +12,26 @@ from simclr_keras import training
 from simclr_keras.commands import build
 from simclr_keras.commands import hardware
 
+# Flags that --change_learning_rate lets differ.
+_RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
+
 
 def start_line(settings, place, source, total_steps):
     """One line that says on what, how much and how is trained."""
     batch, replicas = settings.train_batch_size, place.devices.replicas
     return (
-        f"Training on {place.devices} | {source.summary()}"
+        f"Training on {place.devices} | {source.summary()}{_range(source)}"
         f" | global batch {batch}, per device {batch // replicas}"
         f" | {total_steps} steps | {place.precision}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    )
+
+
+def _range(source):
+    if source.pixel_range is None:
+        return ""
+    return " | pixels from {:g} (black) to {:g} (white)".format(
+        *source.pixel_range
     )
 
 
@@ -57,7 +68,12 @@ def run_directory(settings, place):
         try:
             run.refuse_foreign_files()
             _hold(settings, run)
-            run.claim(settings.flags_text, settings.flag_defaults)
+            change = getattr(settings, "change_learning_rate", False)
+            run.claim(
+                settings.flags_text,
+                settings.flag_defaults,
+                _RATE if change else (),
+            )
             answer["results"] = run.finished()
         except (ValueError, OSError) as error:
             # On every process, or the others would wait for the chief.
@@ -109,4 +125,5 @@ def run_callbacks(settings, run, passes):
         keep=settings.keep_checkpoint_max,
         log_every=settings.log_every,
         profile_steps=settings.profile_steps,
+        change_learning_rate=settings.change_learning_rate,
     )

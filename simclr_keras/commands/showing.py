@@ -79,7 +79,9 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         chosen = np.sort(rng.choice(len(bank), count, replace=False))
         queries = np.asarray(bank[chosen])
     else:
-        image = decoding.decode(tf.io.read_file(asked))[tf.newaxis]
+        image = decoding.decode(
+            tf.io.read_file(asked), pixel_range=settings.pixel_range
+        )[tf.newaxis]
         queries = np.asarray(function(views.CenterCrop(size)(image)))
     # A query that is in the bank finds itself: one more, and without it.
     rows, _ = evaluation.nearest(queries, bank, min(k + own, len(bank)))

@@ -19,7 +19,9 @@ _IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
 _LABELS = ("y_{}", "{}_labels")
 
 
-def open_array_file(path, split="train", split_order="shuffled"):
+def open_array_file(
+    path, split="train", split_order="shuffled", pixel_range=None
+):
     """Opens images that lie in a file as an array, with or without labels.
 
     Args:
@@ -30,6 +32,7 @@ def open_array_file(path, split="train", split_order="shuffled"):
             `train_labels`.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
         split_order: what a slice is a part of, see `slices.open_slice`.
+        pixel_range: see `arrays.from_arrays`.
 
     Raises:
         ValueError: there is no such file or split, it is damaged, or what is
@@ -57,6 +60,7 @@ def open_array_file(path, split="train", split_order="shuffled"):
             labels.get(name),
             class_names if name in labels else None,
             source_name,
+            pixel_range,
         )
         used = {each for pair in splits.values() for each in pair}
         others = tuple((f"array {x}", 1) for x in file if x not in used)

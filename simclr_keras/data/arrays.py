@@ -7,13 +7,16 @@ import warnings
 import numpy as np
 
 from simclr_keras.data import decoding
+from simclr_keras.data import pixel_range as ranges
 from simclr_keras.data import shapes
 from simclr_keras.data import slices
 from simclr_keras.data.labels import number_labels
 from simclr_keras.data.source import Source
 
 
-def from_arrays(images, labels=None, class_names=None, name="arrays"):
+def from_arrays(
+    images, labels=None, class_names=None, name="arrays", pixel_range=None
+):
     """Makes a source of images in memory.
 
     Args:
@@ -24,6 +27,8 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
         class_names: optional names of the classes; default: the distinct
             labels.
         name: name of the source in messages.
+        pixel_range: pair (low, high), the values that become 0 and 255, with
+            numbers of any type. Default None: those of the type.
 
     Raises:
         ValueError: shape, type or range is not allowed; labels are no classes.
@@ -37,7 +42,9 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
             " channels, or [n, height, width]. Received: shape"
             f" {np.shape(images)}, dtype {images.dtype}"
         )
-    _check_values(images)
+    if pixel_range is not None and np.isfinite(images).all():
+        images = ranges.to_uint8(images, pixel_range)
+    _check_values(images, name)
     images = decoding.to_rgb(images)
     if labels is not None:
         (labels,), names = number_labels([labels], class_names)
@@ -58,16 +65,20 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
         class_names=class_names,
         image_shape=images.shape[1:],
         images=images,
+        pixel_range=pixel_range,
     )
 
 
-def _check_values(images):
+def _check_values(images, name):
+    if images.dtype == np.uint16:
+        ranges.refuse_dark(int(images.max()), len(images), name)
     if images.dtype in (np.uint8, np.uint16):
         return
     floating = np.issubdtype(images.dtype, np.floating)
     if not floating or not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(
-            "Images must be uint8, uint16, or floats in [0, 1]. Received:"
+            "Images must be uint8, uint16, or finite floats in [0, 1]; else say"
+            " their black and white by pixel_range (--pixel_range). Received:"
             f" dtype {images.dtype}, values from {images.min()} to"
             f" {images.max()}"
         )
@@ -89,14 +100,14 @@ def _warn_numbered(names):
     )
 
 
-def open_arrays(arrays, split, split_order="shuffled"):
+def open_arrays(arrays, split, split_order="shuffled", pixel_range=None):
     """Opens images, (images, labels) or (images, labels, class_names)."""
     if not (isinstance(arrays, (tuple, list)) and len(arrays) == 2):
         named = isinstance(arrays, tuple) and len(arrays) == 3
         named = named and all(isinstance(name, str) for name in arrays[2])
         if not named:
             arrays = (arrays,)
-    source = from_arrays(*arrays)
+    source = from_arrays(*arrays, pixel_range=pixel_range)
     return slices.open_slice(source, split, ["train"], split_order)
 
 

@@ -52,6 +52,8 @@ def place(directory, source):
     rows = source.positions
     whole = len(rows) == rows[-1] + 1
     key = [_LAYOUT, tf.__version__, source.origin, source.split, source.upright]
+    if source.pixel_range is not None:
+        key.append(source.pixel_range)
     if not whole:
         key.append(rows.tobytes())
     if source.files is not None and _is_relative(source.files[0]):

@@ -115,7 +115,9 @@ def _fetch(source):
 
 def _fill(source, sizes):
     def fill(array):
-        return decoded.fill(array, _fetch(source), source.upright, sizes)
+        return decoded.fill(
+            array, _fetch(source), source.upright, sizes, source.pixel_range
+        )
 
     return fill
 

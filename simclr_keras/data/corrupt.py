@@ -40,7 +40,7 @@ def leave_out_corrupt(source):
 
     def decodable(number, key):
         encoded, _ = examples.fetch(key)
-        image = decoding.decode(encoded, source.upright)
+        image = decoding.decode(encoded, source.upright, source.pixel_range)
         # Without the size, tf.data would find the decoding unused.
         return number, tf.size(image)
 

@@ -110,7 +110,7 @@ def layout(sizes):
     return stops - counts, int(stops[-1])
 
 
-def fill(array, fetch, upright, sizes):
+def fill(array, fetch, upright, sizes, pixel_range=None):
     """Decodes all images into a buffer.
 
     Args:
@@ -118,13 +118,14 @@ def fill(array, fetch, upright, sizes):
         fetch: as for `read_sizes`.
         upright: as for `decoding.decode`.
         sizes: `int32` `[n, 2]` of `read_sizes`.
+        pixel_range: as for `decoding.decode`.
 
     Returns:
         `sizes`, with 0 where an image cannot be decoded.
     """
 
     def pixels(number, row):
-        return number, decoding.decode(fetch(row)[0], upright)
+        return number, decoding.decode(fetch(row)[0], upright, pixel_range)
 
     starts, _ = layout(sizes)
     count = len(sizes)

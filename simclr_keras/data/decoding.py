@@ -13,6 +13,8 @@ import io
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras.data import pixel_range as ranges
+
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 
 _ORIENTATION_TAG = 0x0112
@@ -134,9 +136,20 @@ def _jpeg_size(encoded, upright):
     return size
 
 
-def _decode_png(encoded):
+def _decode_png(encoded, pixel_range=None):
     # Not channels=4: TensorFlow then invents alpha values for palettes.
-    image = tf.io.decode_png(encoded)
+    if pixel_range is None:
+        image = tf.io.decode_png(encoded)
+    else:
+        # The byte of the header that says how many bits a sample has.
+        deep = tf.equal(tf.strings.substr(encoded, 24, 1), b"\x10")
+        image = tf.cond(
+            deep,
+            lambda: ranges.to_uint8(
+                tf.io.decode_png(encoded, dtype=tf.uint16), pixel_range
+            ),
+            lambda: tf.io.decode_png(encoded),
+        )
     channels = tf.shape(image)[2]
 
     def without_alpha():
@@ -174,7 +187,7 @@ def _by_format(encoded, jpeg, png, other, dtype):
     )
 
 
-def decode(encoded, upright=False):
+def decode(encoded, upright=False, pixel_range=None):
     """Decodes one image; an op for a `tf.data` pipeline.
 
     The format is told from the content, not from the file's name.
@@ -183,6 +196,8 @@ def decode(encoded, upright=False):
         encoded: string scalar, the content of an image file.
         upright: turn the image as its EXIF orientation says, as viewers do.
             Default False, as in the official pipelines.
+        pixel_range: pair (low, high), the values of PNG files of 16 bits that
+            become 0 and 255. Default None: 0 and 65535.
 
     Returns:
         `uint8` tensor `[H, W, 3]`. The op fails if the image is corrupt or
@@ -191,20 +206,21 @@ def decode(encoded, upright=False):
     image = _by_format(
         encoded,
         lambda: _decode_jpeg(encoded, upright),
-        lambda: _decode_png(encoded),
+        lambda: _decode_png(encoded, pixel_range),
         lambda encoded: _decode_with_pillow(encoded, upright),
         tf.uint8,
     )
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def decode_in_graph(encoded):
+def decode_in_graph(encoded, pixel_range=None):
     """`decode` of JPEG and PNG by TensorFlow's operations alone.
 
     For a graph that is to run where Python is not.
 
     Args:
         encoded: string scalar, the content of a JPEG or PNG file.
+        pixel_range: as for `decode`.
 
     Returns:
         `uint8` tensor `[H, W, 3]`. The op fails if the image is of another
@@ -213,7 +229,7 @@ def decode_in_graph(encoded):
     image = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: _decode_jpeg(encoded, upright=False),
-        lambda: _decode_png(encoded),
+        lambda: _decode_png(encoded, pixel_range),
     )
     return tf.ensure_shape(image, [None, None, 3])
 

@@ -9,6 +9,7 @@ from simclr_keras.data import arrays
 from simclr_keras.data import caching
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder
+from simclr_keras.data import pixel_range as ranges
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data.pipeline import make_dataset
@@ -30,6 +31,7 @@ def open_source(
     memory_limit=MEMORY_LIMIT,
     split_order="shuffled",
     folder_layout="auto",
+    pixel_range=None,
 ):
     """Opens a data set.
 
@@ -61,6 +63,10 @@ def open_source(
             Default `"shuffled"`.
         folder_layout: what sub-folders mean, see `layout.find`. Default
             `"auto"`.
+        pixel_range: pair (low, high), the values of 16-bit images, or of
+            arrays of any type, that become 0 and 255: (0, 4095) for 12 bits.
+            Default None: the range of the type, of which 16-bit images must
+            use more than half.
 
     Returns:
         `Source`.
@@ -69,13 +75,19 @@ def open_source(
         ValueError: there is no such data set, split or slice, or nothing in
             it; the message says what there is.
     """
+    pixel_range = ranges.check(pixel_range)
     if not isinstance(spec, str):
-        return arrays.open_arrays(spec, split, split_order)
+        return arrays.open_arrays(spec, split, split_order, pixel_range)
     if spec == "shapes":
+        if pixel_range is not None:
+            raise ValueError(
+                "pixel_range must be left out for 'shapes', whose pictures have"
+                f" 8 bits. Received: pixel_range={pixel_range}"
+            )
         return arrays.open_shapes(split, seed, image_size, num_examples)
     if spec.startswith(_ARRAYS):
         return array_files.open_array_file(
-            spec[len(_ARRAYS) :], split, split_order
+            spec[len(_ARRAYS) :], split, split_order, pixel_range
         )
     if spec.startswith(_FOLDER):
         source = folder.open_folder(
@@ -91,6 +103,7 @@ def open_source(
         )
     if source.files is not None:
         corrupt.check_names(source.files)
+    source = ranges.stated(source, pixel_range)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)
@@ -127,6 +140,7 @@ def load(
     download=False,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    pixel_range=None,
     cache="none",
     cache_dir=None,
     split_order="shuffled",
@@ -155,6 +169,7 @@ def load(
         download: see `open_source`.
         num_examples: see `open_source`.
         memory_limit: see `open_source`.
+        pixel_range: see `open_source`.
         cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
             later epochs; see `cached`. Default `"none"`.
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
@@ -179,6 +194,7 @@ def load(
         memory_limit=memory_limit,
         split_order=split_order,
         folder_layout=folder_layout,
+        pixel_range=pixel_range,
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)

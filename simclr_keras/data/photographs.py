@@ -94,7 +94,8 @@ class Examples:
         """The pixels, `uint8` `[H, W, 3]`."""
         if self.source.decoded is not None:
             return self._image_of(fetched)
-        return decoding.decode(fetched, self.source.upright)
+        source = self.source
+        return decoding.decode(fetched, source.upright, source.pixel_range)
 
     def name(self, epoch, number):
         """What to call an example in a message, a string tensor."""

@@ -38,6 +38,8 @@ class Source:
         decoded: pixels of `files` or of what was `encoded`, beside them
             (`decoded.Decoded`).
         upright: undo the EXIF orientation when decoding.
+        pixel_range: (low, high), the values of 16-bit images that become 0 and
+            255, where it was stated; else None.
         skipped: `ids` of corrupt images that were left out.
         layout: how a folder was read, such as `"splits train, test; classes
             a, b"`; else empty.
@@ -58,6 +60,7 @@ class Source:
     records: object = dataclasses.field(default=None, repr=False)
     decoded: object = dataclasses.field(default=None, repr=False)
     upright: bool = False
+    pixel_range: tuple = None
     skipped: tuple = dataclasses.field(default=(), repr=False)
     layout: str = dataclasses.field(default="", repr=False)
     left_out: tuple = dataclasses.field(default=(), repr=False)

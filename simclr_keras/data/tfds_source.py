@@ -139,6 +139,15 @@ def _features(builder, name):
             "The TFDS data set must have an Image feature called 'image'."
             f" Received: {name!r} with the features {sorted(all_features)}"
         )
+    kind = np.dtype(features["image"].np_dtype)
+    if kind not in (np.uint8, np.uint16):
+        raise ValueError(
+            "The Image feature of a TFDS data set must be uint8 or uint16:"
+            " TFDS writes float32 into PNG files as their four bytes, whose"
+            " range nobody knows. Save the images as uint16, or give arrays"
+            f" (arrays:FILE.npz --pixel_range). Received: {name!r} with images"
+            f" of {kind}"
+        )
     return tfds.features.FeaturesDict(features)
 
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.models import batches
 from simclr_keras.models import fitting
+from simclr_keras.models import pixels
+from simclr_keras.views import value_range
 
 
 class Extractor:
@@ -68,15 +69,17 @@ class Extractor:
         run = self._run.get_concrete_function(
             tf.TensorSpec([None, *image_spec.shape[1:]], image_spec.dtype)
         )
-        for batch in dataset:
+        for number, batch in enumerate(dataset):
             images = batch[0] if isinstance(batch, tuple) else batch
+            if number == 0:
+                value_range.check_eagerly(images)
             labels = None
             if labelled:
                 labels = np.asarray(batch[1], dtype=np.int64)
             yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
-        images = batches.to_float(images)
+        images = pixels.to_float(images)
         if self._preprocess is not None:
             images = self._preprocess(images)
         outputs = self._call(images)
@@ -146,7 +149,7 @@ def pixel_features(images):
     Returns:
         float32 tensor `[B, H * W * 3]`, in [0, 1].
     """
-    images = tf.cast(batches.to_float(images), tf.float32)
+    images = tf.cast(pixels.to_float(images), tf.float32)
     # Width first: -1 would hide it where only the batch is unknown.
     width = images.shape[1:].num_elements()
     if width is None:

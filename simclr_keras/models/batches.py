@@ -5,13 +5,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from simclr_keras.models import pixels
+
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
     """A batch for `SimCLR`.
 
     Attributes:
-        images: `[B, H, W, 3]`, or ready views `[B, 2, S, S, 3]`.
+        images: RGB `[B, H, W, 3]`, or ready views `[B, 2, S, S, 3]`.
         labels: integers `[B]` of the images, or of `probe_images`; or None.
         probe_images: `[P, H, W, 3]` where the probe has its own data; or None.
     """
@@ -51,11 +53,7 @@ def unpack(data, num_classes):
         batch = Batch(data[0], data[1])
     else:
         batch = Batch(data)
-    if batch.images.shape.rank not in (4, 5):
-        raise ValueError(
-            "images must have the shape [B, H, W, 3], or [B, 2, S, S, 3] for"
-            f" ready views. Received: shape {batch.images.shape}"
-        )
+    batch = _with_rgb(batch)
     if num_classes is None:
         return batch
     if batch.labels is None:
@@ -139,9 +137,37 @@ def of_rows(batch, rows):
     return dataclasses.replace(batch, images=known(batch.images), labels=labels)
 
 
-def to_float(images):
-    """Images as float in [0, 1]: uint8 is divided by 255, float is kept."""
-    images = tf.convert_to_tensor(images)
-    if images.dtype == tf.uint8:
-        return tf.cast(images, tf.float32) / 255.0
-    return images
+def _with_rgb(batch):
+    """The same `Batch`, its images of three channels.
+
+    Raises:
+        ValueError: they are no images, or of a number of channels that is
+            neither grey nor RGB, with or without alpha.
+    """
+    images = tf.convert_to_tensor(batch.images)
+    if images.shape.rank not in (4, 5):
+        raise ValueError(
+            "images must have the shape [B, H, W, 3], or [B, 2, S, S, 3] for"
+            " ready views; grey images have one channel, [B, H, W, 1]."
+            f" Received: shape {images.shape}"
+        )
+    probe_images = batch.probe_images
+    if probe_images is not None:
+        probe_images = pixels.to_rgb(probe_images)
+    return dataclasses.replace(
+        batch, images=pixels.to_rgb(images), probe_images=probe_images
+    )
+
+
+def behind(data):
+    """Context in which every operation waits for a batch to be there.
+
+    Where the length of a data set is unknown, its end is met by asking for one
+    more batch. What does not depend on that, such as counting a step, would
+    else run before the asking fails.
+
+    Args:
+        data: nest of tensors that a data set yields.
+    """
+    tensors = [each for each in tf.nest.flatten(data) if tf.is_tensor(each)]
+    return tf.control_dependencies(tensors)

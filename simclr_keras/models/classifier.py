@@ -6,11 +6,13 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import networks
 from simclr_keras import randomness
 from simclr_keras import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import outputs
+from simclr_keras.models import pixels
 from simclr_keras.optimizers import l2_penalty
 from simclr_keras.views import view
 
@@ -24,8 +26,8 @@ class Classifier(compat.TrainedByReplicas):
     their batch-norm statistics stay as they are.
 
     `fit` takes `(images, labels)` with images `[B, H, W, 3]`, uint8 in
-    [0, 255] or float in [0, 1], and integer labels `[B]` or `[B, 1]`, or
-    one-hot `[B, K]`.
+    [0, 255] or float in [0, 1] (grey and alpha as `SimCLR` takes them), and
+    integer labels `[B]` or `[B, 1]`, or one-hot `[B, K]`.
 
     Calling the model gives class probabilities `[B, K]`, float32, so that
     `compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])` is
@@ -86,7 +88,12 @@ class Classifier(compat.TrainedByReplicas):
         super().__init__(**{"name": "classifier", **kwargs})
         self.activation = outputs.check_activation(activation, num_classes)
         _check(encoder, l2, freeze, projection_head, projection_layer)
-        self.encoder = compat.copy_model(encoder)
+        size = getattr(views, "size", None) or (
+            image_size and (image_size,) * 2
+        )
+        networks.check_encoder(encoder, size)
+        image = fitting.build_images(encoder, size)
+        self.encoder = compat.copy_model(encoder, image)
         self.projection_head = None
         if projection_layer != 0:
             self.projection_head = type(projection_head).from_config(
@@ -100,13 +107,14 @@ class Classifier(compat.TrainedByReplicas):
         self.image_size = image_size
         self.l2 = l2
         self.l2_scope = l2_scope
+        self.pixel_watch = pixels.PixelWatch()
         self.head = keras.layers.Dense(
             num_classes,
             kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
             dtype="float32",
             name="supervised_head",
         )
-        self(tf.zeros((1, *fitting.build_size(encoder), 3)))
+        self(image)
         if self.projection_head is not None and projection_head.weights:
             self.projection_head.set_weights(projection_head.get_weights())
         # Last: Keras 2.15 lists weights in another order once frozen.
@@ -140,7 +148,7 @@ class Classifier(compat.TrainedByReplicas):
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
         training = training and self.freeze != "all"
-        features = self.encoder(batches.to_float(images), training=training)
+        features = self.encoder(pixels.to_float(images), training=training)
         return fitting.pooled(features)
 
     def logits_of(self, h, training=False):
@@ -176,14 +184,29 @@ class Classifier(compat.TrainedByReplicas):
         """Compiles a loaded model as it was saved, by the config of that."""
         fitting.compile_from_config(self, config)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         outputs.check_loss(getattr(self, "loss", None), self.activation)
-        x = fitting.prepare(self, x, kwargs)
+        x = fitting.prepare(self, x, kwargs, y)
+        size = fitting.image_size_of(x)
+        if size is not None and self.views is None:
+            networks.check_encoder(self.encoder, (size, size))
         if self.image_size is None:
-            self.image_size = fitting.image_size_of(x)
+            self.image_size = size
         with fitting.supervised(self, kwargs):
-            return super().fit(x, *args, **kwargs)
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        if getattr(self, "optimizer", None) is not None:
+            self.build_state(fitting.labels_of(x, y))
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        return super().predict(x, *args, **kwargs)
 
     def build_state(self, labels=None):
         """Creates what training creates late: optimizer and metrics."""
@@ -203,27 +226,47 @@ class Classifier(compat.TrainedByReplicas):
 
     def train_step(self, data):
         """One step on augmented images; returns the metrics."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if x.shape.rank != 4:
-            raise ValueError(
-                "images must have the shape [B, H, W, 3]; photographs are"
-                " loaded with views=1 for a classifier. Received: shape"
-                f" {x.shape}"
-            )
-        if self.views is not None:
-            x = self._augmented(x)
-        y = outputs.targets(y, *self._target_arguments())
-        return self.step_logs(super().train_step((x, y, sample_weight)))
+        with batches.behind(data):
+            return self.step_logs(super().train_step(self._augment(data)))
 
     def test_step(self, data):
         """Metrics of a batch in inference mode."""
+        with batches.behind(data):
+            return self.step_logs(super().test_step(self._seen(data)))
+
+    def predict_step(self, data):
+        """Outputs for a batch, with or without labels."""
+        x = keras.utils.unpack_x_y_sample_weight(data)[0]
+        return super().predict_step((self._images(x),))
+
+    def _images(self, x):
+        """RGB images of a batch, the pixels looked at."""
+        if x.shape.rank not in (4, None):
+            raise ValueError(
+                "images must have the shape [B, H, W, 3], grey ones [B, H, W,"
+                " 1]; photographs are loaded with views=1 for a classifier."
+                f" Received: shape {x.shape}"
+            )
+        x = pixels.to_rgb(x)
+        self.pixel_watch.note(x)
+        return x
+
+    def _seen(self, data):
+        """`(images, targets, weights)`, the pixels looked at, RGB."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y = outputs.targets(y, *self._target_arguments())
-        return self.step_logs(super().test_step((x, y, sample_weight)))
+        return self._images(x), y, sample_weight
+
+    def _augment(self, data):
+        """What `_seen` gives, the images augmented."""
+        x, y, sample_weight = self._seen(data)
+        if self.views is not None:
+            x = self._augmented(x)
+        return x, y, sample_weight
 
     def _augmented(self, images):
         if not isinstance(self.views, view.View):
-            return self.views(batches.to_float(images), training=True)
+            return self.views(pixels.to_float(images), training=True)
         seeds = randomness.stateless_seeds(
             self.seed,
             fitting.training_step(self.optimizer),

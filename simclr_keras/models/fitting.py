@@ -9,6 +9,10 @@ from simclr_keras import compat
 from simclr_keras import workers
 from simclr_keras.data import epochs
 from simclr_keras.models import input_wait
+from simclr_keras.models import pixels
+
+# Images in a batch that `fit` makes of arrays where it is not told.
+_KERAS_BATCH = 32
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -87,7 +91,7 @@ def _own_part(dataset, strategy, watch):
     return compat.distributed(strategy, part_of, dataset.steps)
 
 
-def prepare(model, dataset, arguments):
+def prepare(model, dataset, arguments, labels=None):
     """Changes the arguments of `fit` to suit a data set and a strategy.
 
     The model notes the size of the global batch and whether an epoch can begin
@@ -97,6 +101,7 @@ def prepare(model, dataset, arguments):
         model: the model that is fitted.
         dataset: the first argument of its `fit`.
         arguments: dict of the others by name, changed in place.
+        labels: second argument of `fit`, where the first are arrays.
 
     Returns:
         What takes the data set's place.
@@ -104,6 +109,8 @@ def prepare(model, dataset, arguments):
     Raises:
         ValueError: the batch does not divide by the number of replicas.
     """
+    images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
+    pixels.check_channels(getattr(images, "shape", None))
     strategy = model.distribute_strategy
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
     model.start = model.input_wait = None
@@ -115,7 +122,7 @@ def prepare(model, dataset, arguments):
         steps_per_execution=compat.steps_per_execution(model),
         jit_compile=getattr(model, "jit_compile", False) is True,
     )
-    model.build_state(_labels(dataset))
+    model.build_state(labels_of(dataset, labels))
     if isinstance(dataset, tf.data.Dataset):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
@@ -141,7 +148,7 @@ def _add_callbacks(model, dataset, arguments):
         return lambda dataset: dataset  # nothing can be added to it
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
-    callbacks = list(callbacks or [])
+    callbacks = [pixels.CheckPixels(), *(callbacks or [])]
     ours = hasattr(dataset, "one_epoch")
 
     def watch(dataset):
@@ -185,8 +192,29 @@ def supervised(model, arguments):
             getattr(callback, "release", lambda: None)()
 
 
-def _labels(dataset):
-    """Type of a data set's labels, or None."""
+def watch_pixels(arguments):
+    """Adds to the callbacks of `evaluate` or `predict` that of the pixels.
+
+    Args:
+        arguments: dict of the keyword arguments, changed in place.
+    """
+    callbacks = arguments.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return  # that of `fit`, which has it
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
+    arguments["callbacks"] = [pixels.CheckPixels(), *(callbacks or [])]
+
+
+def labels_of(dataset, labels=None):
+    """Type of the labels, or None where it is unknown before training.
+
+    Args:
+        dataset: first argument of `fit`.
+        labels: the second, an array where the first is one.
+    """
+    if labels is not None and hasattr(labels, "shape"):
+        return tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
     spec = getattr(dataset, "element_spec", None)
     labels = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
     return labels if isinstance(labels, tf.TensorSpec) else None
@@ -246,7 +274,8 @@ def batch_size(dataset, default=None):
     """Images in the global batch of a data set, or None where unknown."""
     spec = getattr(dataset, "element_spec", None)
     if spec is None:
-        return default
+        arrays = hasattr(tf.nest.flatten(dataset)[0], "shape")
+        return default or (_KERAS_BATCH if arrays else None)
     shape = tf.nest.flatten(spec)[0].shape
     return shape[0] if shape.rank else None
 
@@ -270,11 +299,18 @@ def training_step(optimizer):
     return tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int64)
 
 
-def build_size(encoder):
-    """Image size (pixels) at which an encoder can be called once to build."""
+def build_images(encoder, size=None):
+    """An image, `[1, H, W, 3]` of zeros, by which an encoder can be built.
+
+    Args:
+        encoder: `keras.Model`.
+        size: (height, width) in pixels of the images that it will get: some
+            models can be built for no other. Defaults to None: unknown.
+    """
     shape = getattr(encoder, "input_shape", None)
-    known = isinstance(shape, tuple) and len(shape) == 4
-    return tuple((shape[i] if known else None) or 64 for i in (1, 2))
+    if isinstance(shape, tuple) and len(shape) == 4:
+        size = (shape[i] or 64 for i in (1, 2))  # small: it costs less
+    return tf.zeros((1, *(size or (64, 64)), 3))
 
 
 def pooled(features):
@@ -287,7 +323,13 @@ def pooled(features):
         return tf.reduce_mean(features, axis=(1, 2))
     if rank == 2:
         return features
+    hint = ""
+    if rank == 3:
+        hint = (
+            "; of tokens [B, T, C], sk.as_encoder(encoder, tokens='first')"
+            " takes the class token, tokens='mean' the mean over all"
+        )
     raise ValueError(
         "encoder must map images to features [B, C] or to a feature map"
-        f" [B, H, W, C]. Received: output of shape {features.shape}"
+        f" [B, H, W, C]{hint}. Received: output of shape {features.shape}"
     )

@@ -46,13 +46,12 @@ def check_size(batch, micro, shared_by, name=_NAME):
     )
 
 
-def check_fit(model, data, arguments):
+def check_fit(model, data):
     """Refuses data that a model's `fit` could not cut into micro-batches.
 
     Args:
         model: `SimCLR` whose `global_batch_size` is set.
         data: first argument of `fit`.
-        arguments: dict of its others.
 
     Raises:
         ValueError: sizes do not fit, or the networks or the views draw random
@@ -64,7 +63,7 @@ def check_fit(model, data, arguments):
         return
     check_repeatable(model)
     rows = getattr(tf.nest.flatten(data)[0], "shape", None) or (None,)
-    if arguments.get("batch_size") and rows[0] and rows[0] % batch:
+    if rows[0] and rows[0] % batch:
         raise ValueError(
             f"{_NAME} needs batches of one size: with batch_size={batch} the"
             f" last of {rows[0]} images would make a smaller one. Leave out"

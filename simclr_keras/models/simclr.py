@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import networks
 from simclr_keras import replicas
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
@@ -12,8 +13,8 @@ from simclr_keras.contrastive import similarity
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
+from simclr_keras.models import pixels
 from simclr_keras.models import steps
-from simclr_keras.networks import ProjectionHead
 
 # Representation health needs eigenvalues: measured at every tenth step.
 _HEALTH_EVERY = 10
@@ -47,7 +48,9 @@ class SimCLR(compat.TrainedByReplicas):
 
     `fit` takes a `tf.data.Dataset` (or anything else that Keras takes) of
 
-    * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1];
+    * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1]; grey ones
+      `[B, H, W, 1]` are repeated, alpha `[B, H, W, 4]` is laid on white;
+      floats in another range stop the first step;
     * `(images, labels)`; the labels, integers `[B]` or `[B, 1]` or one-hot,
       feed the online probe;
     * ready views `[B, 2, S, S, 3]`, crops made on the host, with or without
@@ -72,8 +75,8 @@ class SimCLR(compat.TrainedByReplicas):
     Args:
         encoder: `keras.Model` that maps float images `[B, S, S, 3]` in [0, 1]
             to features `[B, C]`, or to a feature map, which is averaged over
-            space. One that expects another range gets a `Rescaling` layer in
-            front.
+            space. One that expects another range, or gives tokens, is wrapped
+            by `networks.as_encoder`.
         projection_head: `ProjectionHead` or another layer that maps `h` to
             `z`. Defaults to `ProjectionHead()`.
         views: layer with the interface of `TwoViews`.
@@ -133,7 +136,7 @@ class SimCLR(compat.TrainedByReplicas):
                 f" None. Received: {micro_batch_size!r}"
             )
         self.encoder = encoder
-        self.projection_head = projection_head or ProjectionHead()
+        self.projection_head = projection_head or networks.ProjectionHead()
         self.views = views
         self.num_classes = num_classes
         self.l2 = l2
@@ -153,7 +156,10 @@ class SimCLR(compat.TrainedByReplicas):
         names += _HEALTH
         self._means = [compat.ReplicatedMean(name=name) for name in names]
         self._validation = _Counter()
-        outputs = self(tf.zeros((1, *fitting.build_size(encoder), 3)))
+        self.pixel_watch = pixels.PixelWatch()
+        size = getattr(views, "size", None)
+        networks.check_encoder(encoder, size)
+        outputs = self(fitting.build_images(encoder, size))
         # What one image gives, for those who collect many.
         self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
 
@@ -163,7 +169,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def call(self, inputs, training=False):
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
-        images = batches.to_float(inputs)
+        images = pixels.to_float(inputs)
         h = fitting.pooled(self.encoder(images, training=training))
         outputs = {"h": h, "z": self.projection_head(h, training=training)}
         if self.probe is not None:
@@ -172,7 +178,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
-        images = batches.to_float(images)
+        images = pixels.to_float(images)
         return fitting.pooled(self.encoder(images, training=training))
 
     def compile(self, optimizer="adam", loss=None, **kwargs):
@@ -211,27 +217,52 @@ class SimCLR(compat.TrainedByReplicas):
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         given, x = x, fitting.prepare(self, x, kwargs)
-        micro_batches.check_fit(self, given, kwargs)
+        _check_batch(self.global_batch_size)
+        micro_batches.check_fit(self, given)
         with fitting.supervised(self, kwargs):
             return super().fit(x, *args, **kwargs)
 
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`; refuses pixels in another range."""
+        fitting.watch_pixels(kwargs)
+        return super().predict(x, *args, **kwargs)
+
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""
-        batch = batches.unpack(data, self.num_classes)
-        step = fitting.training_step(self.optimizer)
-        logs, views = steps.train(self, batch, step)
-        # At the first step of an epoch too, whose means are else no numbers.
-        begun = tf.convert_to_tensor(self._means[-1].count) > 0
-        health = (step % _HEALTH_EVERY == 0) | ~begun
-        return self._update(logs, views, health=health)
+        with batches.behind(data):
+            batch = self._unpacked(data)
+            step = fitting.training_step(self.optimizer)
+            logs, views = steps.train(self, batch, step)
+            # At an epoch's first step too, whose means are else no numbers.
+            begun = tf.convert_to_tensor(self._means[-1].count) > 0
+            health = (step % _HEALTH_EVERY == 0) | ~begun
+            return self._update(logs, views, health=health)
 
     def test_step(self, data):
         """Contrastive loss of a batch in inference mode, on other views."""
+        with batches.behind(data):
+            batch = self._unpacked(data)
+            step = tf.convert_to_tensor(self._validation.step)
+            logs, views = steps.validate(self, batch, step)
+            self._validation.step.assign_add(1)
+            return self._update(logs, views, health=True)
+
+    def predict_step(self, data):
+        """What `call` gives for a batch, with or without labels."""
+        images = batches.unpack(data, num_classes=None).images
+        self.pixel_watch.note(images)
+        return self(images, training=False)
+
+    def _unpacked(self, data):
+        """`Batch` of what a data set yields, its pixels looked at."""
         batch = batches.unpack(data, self.num_classes)
-        step = tf.convert_to_tensor(self._validation.step)
-        logs, views = steps.validate(self, batch, step)
-        self._validation.step.assign_add(1)
-        return self._update(logs, views, health=True)
+        self.pixel_watch.note(batch.images, batch.probe_images)
+        return batch
 
     def _update(self, logs, views, health):
         z_a, z_b, candidates = views
@@ -284,6 +315,16 @@ class SimCLR(compat.TrainedByReplicas):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _check_batch(images):
+    """Refuses a batch in which an image has no negatives."""
+    if images == 1:
+        raise ValueError(
+            "the batch must have at least 2 images: one alone has nothing to be"
+            " told from, its loss is 0 and nothing is learnt. Received: batches"
+            " of 1 image"
+        )
 
 
 def _row_spec(outputs):

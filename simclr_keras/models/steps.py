@@ -9,8 +9,8 @@ from simclr_keras import replicas
 from simclr_keras.contrastive import ContrastiveLoss
 from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import gradient_cache
-from simclr_keras.models import batches
 from simclr_keras.models import micro_batches
+from simclr_keras.models import pixels
 from simclr_keras.optimizers import l2_penalty
 
 _TRAINING, _VALIDATION = 0, 2  # numbers of the first of two views
@@ -141,6 +141,11 @@ def _contrast(model, z):
         loss = model.loss(candidates["z_a_global"], candidates["z_b_global"])
     else:
         loss = model.loss(z_a, z_b, **candidates)
+    # Sums over negatives can lose a NaN on the way.
+    finite = tf.math.is_finite(candidates.get("z_a_global", z_a))
+    finite &= tf.math.is_finite(candidates.get("z_b_global", z_b))
+    nan = tf.constant(float("nan"), loss.dtype)
+    loss = tf.where(tf.reduce_all(finite), loss, nan)
     return loss, (z_a, z_b, candidates)
 
 
@@ -164,7 +169,7 @@ def _probe_apart(model, batch):
         if count > 1:
             rows = gradient_cache.places(number, count, images.shape[0])
             part = tf.gather(images, rows)
-        part = batches.to_float(part)
+        part = pixels.to_float(part)
         if tuple(part.shape[1:3]) != tuple(model.views.size):
             part = tf.image.resize(part, model.views.size, antialias=True)
         return model.embed(part, training=False), {}

@@ -1,5 +1,8 @@
 """Encoders and projection heads."""
 
+from simclr_keras.networks.adapter import TokenPooling
+from simclr_keras.networks.adapter import as_encoder
+from simclr_keras.networks.adapter import check_encoder
 from simclr_keras.networks.encoder import StagedEncoder
 from simclr_keras.networks.normalization import BatchNormalization
 from simclr_keras.networks.projection_head import ProjectionHead
@@ -12,4 +15,7 @@ __all__ = [
     "ResNet",
     "StagedEncoder",
     "TinyResNet",
+    "TokenPooling",
+    "as_encoder",
+    "check_encoder",
 ]

@@ -4,6 +4,7 @@ from simclr_keras.optimizers.create import create_optimizer
 from simclr_keras.optimizers.create import decay_in_loss
 from simclr_keras.optimizers.lars import LARS
 from simclr_keras.optimizers.schedules import SCALINGS
+from simclr_keras.optimizers.schedules import CutWarmup
 from simclr_keras.optimizers.schedules import WarmupCosine
 from simclr_keras.optimizers.schedules import scale_learning_rate
 from simclr_keras.optimizers.schedules import total_steps
@@ -16,6 +17,7 @@ __all__ = [
     "SCALINGS",
     "AdamW",
     "LARS",
+    "CutWarmup",
     "WarmupCosine",
     "create_optimizer",
     "decay_in_loss",

@@ -1,6 +1,7 @@
 """The learning rate over a run: scaled with the batch, warm-up, cosine."""
 
 import math
+import warnings
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,10 @@ import tensorflow as tf
 from simclr_keras import compat
 
 SCALINGS = ("linear", "sqrt", "none")
+
+
+class CutWarmup(UserWarning):
+    """Says that a warm-up is not over when the run ends."""
 
 
 @compat.register
@@ -22,7 +27,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     A warm-up as long as the run or longer (W >= T) is cut off by its end: the
     rate rises as if the run were long enough, stays below the peak and is 0
-    from T on.
+    from T on. A `CutWarmup` warning says so.
 
     Args:
         peak: Highest rate, at least 0.
@@ -54,6 +59,15 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = int(warmup_steps)
         self.total_steps = int(total_steps)
         self.name = name
+        if self.warmup_steps >= self.total_steps:
+            part = (self.total_steps - 1) / self.warmup_steps
+            warnings.warn(
+                f"the warm-up of {warmup_steps} steps is not over when the run"
+                f" of {total_steps} ends: the learning rate only rises, to"
+                f" {part:.0%} of its peak. Give fewer warmup_steps.",
+                CutWarmup,
+                stacklevel=2,
+            )
 
     def __call__(self, step):
         """Rate at a step.

@@ -1,6 +1,7 @@
 """Trained model -> SavedModel that plain TensorFlow loads and serves."""
 
 from simclr_keras import compat
+from simclr_keras.data import pixel_range as ranges
 from simclr_keras.serving import card
 from simclr_keras.serving import onnx_file
 from simclr_keras.serving import signatures
@@ -19,6 +20,7 @@ def export(
     version=None,
     class_names=None,
     image_size=None,
+    pixel_range=None,
     crop_proportion="auto",
     about=None,
 ):
@@ -60,6 +62,9 @@ def export(
         image_size: pixels that images are resized to: an integer, or a pair
             `(height, width)`. Defaults to None: what the model knows, from its
             `image_size`, its views, or the encoder's input.
+        pixel_range: the `pixel_range` of `data.load` that the model was
+            trained with: encoded images of 16 bits are scaled by it. Defaults
+            to None.
         crop_proportion: see `views.CenterCrop`. Defaults to "auto", as in
             evaluation.
         about: dict for the card with some of `license`, `data`, `metrics` and
@@ -93,7 +98,8 @@ def export(
         onnx_file.check(compat.weights_of(model))
     size = _image_size(model, image_size)
     crop = CenterCrop(size, crop_proportion=crop_proportion)
-    functions = signatures.make(model, crop, class_names)
+    pixel_range = ranges.check(pixel_range)
+    functions = signatures.make(model, crop, class_names, pixel_range)
     with new_version(directory, version) as (target, final):
         name = final.parent.resolve().name
         if format == "onnx":

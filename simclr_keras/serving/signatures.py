@@ -18,23 +18,26 @@ IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
 
-def make(model, crop, class_names):
+def make(model, crop, class_names, pixel_range=None):
     """The functions by name, each a `tf.function` of its one signature.
 
     Args:
         model: see `export`.
         crop: `views.CenterCrop` that makes the model's images.
         class_names: K names, or None for a model without classes.
+        pixel_range: see `export`.
     """
 
     def serve(images):
         return _outputs(model, crop(images))
 
     def serve_encoded(encoded):
-        return _outputs(model, _decoded(encoded, crop))
+        return _outputs(model, _decoded(encoded, crop, pixel_range))
 
     def classify(encoded):
-        p = _outputs(model, _decoded(encoded, crop))["probabilities"]
+        p = _outputs(model, _decoded(encoded, crop, pixel_range))[
+            "probabilities"
+        ]
         p, order = tf.math.top_k(p, len(class_names))
         return {
             "class_names": tf.gather(tf.constant(class_names), order),
@@ -82,10 +85,15 @@ def inputs_of(signature):
     return {spec.name: spec for spec in specs}
 
 
-def _decoded(encoded, crop):
+def _decoded(encoded, crop, pixel_range):
     """Encoded images of any sizes -> one batch of the model's size."""
+
+    def decode(content):
+        image = decoding.decode_in_graph(content, pixel_range)
+        return crop(image[tf.newaxis])[0]
+
     return tf.map_fn(
-        lambda content: crop(decoding.decode_in_graph(content)[tf.newaxis])[0],
+        decode,
         encoded,
         fn_output_signature=tf.TensorSpec((*crop.size, 3), tf.float32),
     )

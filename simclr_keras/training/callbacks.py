@@ -9,6 +9,8 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import disk
 from simclr_keras.models import input_wait
+from simclr_keras.training import checkpointing
+from simclr_keras.training import finite
 from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
 from simclr_keras.training.profile import Profile
@@ -27,6 +29,7 @@ def callbacks(
     keep=5,
     log_every=50,
     profile_steps=None,
+    change_learning_rate=False,
 ):
     """Callbacks that make `fit` keep a run directory and resume from it.
 
@@ -54,6 +57,9 @@ def callbacks(
             0 logs at the end of an epoch only. Defaults to 50.
         profile_steps: pair of the first and the last step, from 1, of which a
             TensorBoard profile is written. Defaults to None.
+        change_learning_rate: whether the learning rate may be another than
+            that of the run in the directory, which then goes on from its
+            newest intact checkpoint with this one. Defaults to False.
 
     Returns:
         List of Keras callbacks, for `fit(callbacks=...)`; put others that add
@@ -80,9 +86,9 @@ def callbacks(
     if profile_steps is not None:
         profile = [Profile(run.tensorboard, place, profile_steps)]
     return [
-        Resume(run.checkpoints, place, run.lock),
+        Resume(run.checkpoints, place, run.lock, change_learning_rate),
         *profile,
-        AbortOnNonFinite(place),
+        AbortOnNonFinite(place, run.checkpoints),
         FirstLoss(place),
         Log(run, place, log_every),
         Save(
@@ -98,21 +104,35 @@ def callbacks(
 
 
 class AbortOnNonFinite(keras.callbacks.Callback):
-    """Stops the run when its loss is no number any more."""
+    """Stops the run when its loss is no number any more.
 
-    def __init__(self, place):
+    Of float16's loss scaling, which skips steps whose gradient overflows, the
+    loss knows nothing. What a loss cannot show, such as weights that the last
+    step has spoilt, `saving.Save` sees before it writes.
+    """
+
+    def __init__(self, place, directory):
         super().__init__()
         self._place = place
+        self._directory = directory
 
     def on_train_batch_end(self, batch, logs=None):
         """Raises a RuntimeError that says at which step."""
         loss = (logs or {}).get("loss")
-        if loss is not None and not np.isfinite(loss):
-            raise RuntimeError(
-                f"the loss is {float(loss)} at step {self._place.step}."
-                " Lower the learning rate or lengthen the warm-up; the last"
-                " checkpoint is intact."
-            )
+        if loss is None or np.isfinite(loss).all():
+            return
+        what = f"the loss is {float(np.ravel(loss)[0])} at step"
+        what += f" {self._place.step}"
+        watch = getattr(self.model, "pixel_watch", None)
+        try:
+            if watch is not None:
+                watch.check()
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
+        newest = ""
+        if self.model.distribute_strategy.extended.should_checkpoint:
+            newest = checkpointing.newest_intact(self._directory)
+        finite.stop(what, newest)
 
 
 class FirstLoss(keras.callbacks.Callback):

@@ -3,7 +3,8 @@
 A checkpoint `step-XXXXXXXX.npz` is a zip archive, as `numpy.savez` writes it,
 with all variables of model, optimizer and metrics; `model.json`, the model's
 Keras configuration; and `notes.json`, where the run stood. The archive's
-checksums tell an intact one from a damaged one.
+checksums tell an intact one from a damaged one; one whose weights are not
+finite, as earlier releases wrote them, is not intact either.
 """
 
 import importlib
@@ -19,6 +20,7 @@ import numpy as np
 
 from simclr_keras import old_runs
 from simclr_keras import paths
+from simclr_keras.training import finite
 from simclr_keras.training import state
 
 _MODEL, _NOTES = "model.json", "notes.json"
@@ -201,6 +203,8 @@ def _problem(file):
                 with archive.open(member) as content:
                     while content.read(_CHUNK):
                         pass
+                if not _is_finite(archive, member):
+                    return f"{member.filename} is not finite"
             missing = {_MODEL, _NOTES} - set(archive.namelist())
             if missing:
                 return f"no {min(missing)} in it"
@@ -209,6 +213,14 @@ def _problem(file):
     except Exception as error:  # a damaged header can raise anything
         return str(error) or type(error).__name__
     return None
+
+
+def _is_finite(archive, member):
+    name, _, kind = member.filename.rpartition(".")
+    if kind != "npy":
+        return True
+    with archive.open(member) as file:
+        return finite.is_finite(name, np.lib.format.read_array(file))
 
 
 def read(data):

@@ -88,17 +88,40 @@ def refuse_other(path, different):
     """
     if not different:
         return
-    lines = [
-        f"  {name}: {_said(there)} there, {_said(here)} now"
-        for name, (there, here) in sorted(different.items())
-    ]
     raise ValueError(
         "the directory holds a run of other settings, which is kept as it"
         f" is. Received: {str(path)!r}; the differences:\n"
-        + "\n".join(lines)
+        + "\n".join(_lines(different))
         + "\nName another directory, or give the same settings to resume."
     )
 
 
 def _said(value):
     return "not set" if value is None else value
+
+
+def _lines(different):
+    return [
+        f"  {name}: {_said(there)} there, {_said(here)} now"
+        for name, (there, here) in sorted(different.items())
+    ]
+
+
+def allow_other_rate(there, here):
+    """Takes the learning rate of the run that is starting for that of both.
+
+    Args:
+        there: dict of the settings of the existing run, changed in place.
+        here: those of the one that is starting.
+
+    Returns:
+        What changes, a text.
+    """
+    names = [n for n in {*there, *here} if "learning_rate" in n.split(".")]
+    pairs = {name: (there.get(name), here.get(name)) for name in names}
+    different = {name: pair for name, pair in pairs.items() if len({*pair}) > 1}
+    for name in names:
+        there.pop(name, None)
+    there.update({n: here[n] for n in names if n in here})
+    lines = _lines(different) or ["  nothing"]
+    return "\n".join(["The learning rate changes:", *lines])

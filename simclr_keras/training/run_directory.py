@@ -13,6 +13,7 @@ _FREE = (
     "cache",
     "cache_dir",
     "cache_gib",
+    "change_learning_rate",
     "checkpoint_epochs",
     "checkpoint_minutes",
     "checkpoint_steps",
@@ -68,7 +69,7 @@ class RunDirectory:
         self.export_onnx = self.path / "export_onnx"
         self.lock = lock.RunLock(self.path)
 
-    def claim(self, flags, defaults=None):
+    def claim(self, flags, defaults=None, change=()):
         """Takes the directory for a run, or finds that it is this run's.
 
         Flags that one of the two releases does not know make no difference: a
@@ -77,6 +78,9 @@ class RunDirectory:
         Args:
             flags: the run's settings, text of `old_runs.flags_text`.
             defaults: dict of flag -> its default, a text or None.
+            change: names of flags that may be others than those of a run that
+                has not ended; `flags.txt` then has the new ones, and
+                `flags.before.txt` what it had.
 
         Raises:
             ValueError: the directory holds another run, or something else.
@@ -91,13 +95,19 @@ class RunDirectory:
             different = old_runs.flag_differences(there, flags, defaults, _FREE)
             if None not in commands and commands[0] != commands[1]:
                 different = {"command": tuple(commands)}
-            identity.refuse_other(self.path, different)
+            changed = set() if self.results.exists() else set(different)
+            changed &= {f"--{name}" for name in change}
+            refused = {k: x for k, x in different.items() if k not in changed}
+            identity.refuse_other(self.path, refused)
             dropped = old_runs.dropped_flags(there, flags)
             if dropped:
                 print(
                     f"Passed over, as this release has no such flags:"
                     f" {' '.join(dropped)} of {self.flags}."
                 )
+            if changed:
+                write_whole(self.path / "flags.before.txt", there)
+                write_whole(self.flags, flags)
             return
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.flags, flags)

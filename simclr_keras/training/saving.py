@@ -11,6 +11,7 @@ from simclr_keras import compat
 from simclr_keras import workers
 from simclr_keras.models import fitting
 from simclr_keras.training import checkpointing
+from simclr_keras.training import finite
 from simclr_keras.training import identity
 from simclr_keras.training import interruption
 from simclr_keras.training import state
@@ -48,11 +49,12 @@ class Resume(keras.callbacks.Callback):
     which need not see its disk.
     """
 
-    def __init__(self, directory, place, lock):
+    def __init__(self, directory, place, lock, change_learning_rate=False):
         super().__init__()
         self._directory = directory
         self._place = place
         self._lock = lock
+        self._change_rate = change_learning_rate
         self._metrics = None
 
     def on_train_begin(self, logs=None):
@@ -72,6 +74,8 @@ class Resume(keras.callbacks.Callback):
             return
         arrays, notes, _ = checkpointing.read(data)
         here, there = self._place.identity, notes.get("identity", {})
+        if self._change_rate:
+            print(identity.allow_other_rate(there, here))
         different = identity.differences(there, here) if there else {}
         identity.refuse_other(self._directory, different)
         # What another release does not note has its value of the beginning.
@@ -84,7 +88,10 @@ class Resume(keras.callbacks.Callback):
                 "the data set must be one of simclr_keras.data to go on within"
                 f" an epoch. Received: {name}, {step} steps into epoch {epoch}"
             )
+        rate = compat.settable_learning_rate(self.model.optimizer)
         state.write_model(self.model, arrays)
+        if self._change_rate and rate is not None:
+            self.model.optimizer.learning_rate = rate
         self._metrics = state.metrics_alone(arrays)
         self.model.start = (epoch, step)
         compat.set_start(self.model, epoch, step)
@@ -217,6 +224,13 @@ class Save(keras.callbacks.Callback):
         self._pending = False
         self._clock = time.monotonic()
         packed = checkpointing.pack(self.model, vars(self._place))
+        bad = finite.not_finite(packed)
+        if bad:
+            self._writer.wait()
+            what = f"{len(bad)} arrays of the training, such as {bad[0]}, are"
+            what += f" not finite after step {self._place.step}"
+            newest = checkpointing.newest_intact(self._directory)
+            finite.stop(what, newest if self._chief else "")
         self._saved = self._place.step
         if self._chief:
             self._lock.check()

@@ -6,6 +6,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras.views import checks
 from simclr_keras.views import interpolation
+from simclr_keras.views import value_range
 from simclr_keras.views.checks import SMALL_IMAGE
 
 
@@ -55,6 +56,7 @@ def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
         `float32` tensor `[B, height, width, 3]`, clipped to [0, 1].
     """
     images = tf.convert_to_tensor(images)
+    value_range.check_eagerly(images)
     height, width = size = checks.size("image_size", image_size)
     if crop_proportion is None and tuple(images.shape[1:3]) == size:
         return tf.clip_by_value(interpolation.to_float(images), 0.0, 1.0)

@@ -5,17 +5,20 @@ import numbers
 # Images up to this many pixels are neither blurred in training nor cropped in
 # evaluation unless asked (the paper's CIFAR-10 recipe, appendix B.9).
 SMALL_IMAGE = 32
+# The smallest side of an image that is trained or evaluated on, in pixels.
+LEAST_SIZE = 8
 
 
 def size(name, value):
     """Returns `(height, width)` in pixels of an int or a pair of ints."""
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(
-        isinstance(x, numbers.Integral) and x > 0 for x in pair
+        isinstance(x, numbers.Integral) and x >= LEAST_SIZE for x in pair
     ):
         raise ValueError(
-            f"`{name}` must be a positive integer, or a pair (height, width)"
-            f" of them, in pixels. Received: {name}={value!r}"
+            f"`{name}` must be an integer of at least {LEAST_SIZE}, or a pair"
+            " (height, width) of them, in pixels: smaller images show nothing"
+            f" to compare. Received: {name}={value!r}"
         )
     return tuple(int(x) for x in pair)
 
@@ -63,4 +66,14 @@ def view_shape(name, images, size):
         raise ValueError(
             f"{name} must have the shape [B, {size[0]}, {size[1]}, 3] of"
             f" `image_size`. Received: shape {images.shape}"
+        )
+
+
+def rgb(images):
+    """Raises if images are known not to have three channels."""
+    if images.shape[-1] not in (3, None):
+        raise ValueError(
+            "`images` of a view must have three channels, RGB; repeat grey ones"
+            " (tf.image.grayscale_to_rgb), leave out alpha. Received: shape"
+            f" {images.shape}"
         )

@@ -10,6 +10,7 @@ from simclr_keras import randomness
 from simclr_keras.views import checks
 from simclr_keras.views import foreign
 from simclr_keras.views import interpolation
+from simclr_keras.views import value_range
 from simclr_keras.views.view import View
 from simclr_keras.views.view import compiled
 
@@ -177,6 +178,8 @@ class TwoViews(keras.layers.Layer):
                 "`images` must be [B, H, W, 3], or ready views [B, 2, H, W, 3]."
                 f" Received: shape {images.shape}"
             )
+        checks.rgb(images)
+        value_range.check_eagerly(images)
         if positions is None:
             positions = tf.range(tf.shape(images)[0])
         drawn, seeds = self._compiled(

@@ -14,6 +14,7 @@ from simclr_keras.views import draws
 from simclr_keras.views import foreign
 from simclr_keras.views import geometry
 from simclr_keras.views import interpolation
+from simclr_keras.views import value_range
 
 
 def compiled(draw, jit="auto"):
@@ -203,6 +204,8 @@ class View(keras.layers.Layer):
     def draw(self, images, seeds, ready=False):
         """The view up to the first foreign layer in `append`."""
         images = tf.convert_to_tensor(images)
+        checks.rgb(images)
+        value_range.check_eagerly(images)
         sampled = self.sample(seeds)
         planes = self._geometry(images, seeds, sampled["flip"], ready)
         planes = self._blur(self._color(planes, sampled), sampled)

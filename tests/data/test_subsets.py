@@ -11,7 +11,8 @@ pytestmark = pytest.mark.newest
 
 def labelled(labels):
     images = np.arange(len(labels), dtype=np.uint16)[:, None, None, None]
-    return data.open_source((np.tile(images, (1, 2, 2, 1)), labels))
+    images = np.tile(images, (1, 2, 2, 1))
+    return data.open_source((images, labels), pixel_range=(0, 65535))
 
 
 # 10 classes in random order, 60 examples each.

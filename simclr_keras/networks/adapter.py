@@ -1,0 +1,176 @@
+"""Makes an encoder of ours from a Keras model that expects other pixels."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from simclr_keras import compat
+
+TOKENS = ("first", "mean")
+# An encoder whose first layers shrink [0, 1] to less than this was made for
+# [0, 255]: 1 / 255 does, division by a deviation of pixels does not.
+_LEAST_GAIN = 0.1
+
+
+@compat.register
+class TokenPooling(keras.layers.Layer):
+    """Features `[B, C]` of the tokens `[B, T, C]` of a vision transformer.
+
+    Args:
+        tokens: `"first"`, the class token where the network has one; or
+            `"mean"`, the mean over all tokens, a class token included.
+        **kwargs: `name` and `dtype` of the Keras layer.
+    """
+
+    def __init__(self, tokens, **kwargs):
+        super().__init__(**kwargs)
+        _check_tokens(tokens)
+        self.tokens = tokens
+
+    def call(self, inputs):
+        """Maps `[B, T, C]` to `[B, C]`."""
+        if self.tokens == "first":
+            return inputs[:, 0]
+        # TensorFlow 2.15 adds bfloat16 up in bfloat16 on CPU.
+        mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=1)
+        return tf.cast(mean, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns `(B, C)`."""
+        return (input_shape[0], input_shape[2])
+
+    def get_config(self):
+        """Returns the arguments."""
+        return {**super().get_config(), "tokens": self.tokens}
+
+
+def as_encoder(model, value_range=(0.0, 1.0), tokens=None):
+    """An encoder of images in [0, 1] around a model that expects others.
+
+    Models of `keras.applications` that rescale by themselves (EfficientNet,
+    EfficientNetV2, MobileNetV3, ConvNeXt, with their default
+    `include_preprocessing=True`) expect [0, 255].
+
+    Args:
+        model: `keras.Model` of images `[B, H, W, 3]`.
+        value_range: pair (low, high), the range of pixels that it expects,
+            such as (0, 255) or (-1, 1). Defaults to (0, 1).
+        tokens: of a model whose output are tokens `[B, T, C]`: `"first"`, the
+            class token, or `"mean"`, the mean over all. Defaults to None: the
+            output is `[B, C]` or a feature map.
+
+    Returns:
+        `keras.Sequential` that shares the model's weights.
+
+    Raises:
+        ValueError: an argument breaks its rule.
+
+    Example:
+
+        network = keras.applications.EfficientNetV2B0(include_top=False)
+        model = sk.SimCLR(sk.as_encoder(network, (0, 255)), views=views)
+    """
+    try:
+        low, high = (float(x) for x in value_range)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(
+            "value_range must be a pair (low, high) of numbers with low < high."
+            f" Received: value_range={value_range!r}"
+        )
+    shape = getattr(model, "input_shape", None)
+    known = isinstance(shape, tuple) and len(shape) == 4
+    layers = [keras.Input(shape[1:] if known else (None, None, 3))]
+    if (low, high) != (0.0, 1.0):
+        # float32: bfloat16 has no room for 255 steps.
+        layers.append(
+            keras.layers.Rescaling(high - low, offset=low, dtype="float32")
+        )
+    layers.append(model)
+    if tokens is not None:
+        _check_tokens(tokens)
+        layers.append(TokenPooling(tokens))
+    return keras.Sequential(layers, name=f"{model.name}_encoder")
+
+
+def _check_tokens(tokens):
+    if tokens not in TOKENS:
+        raise ValueError(
+            "tokens must be 'first' (the class token) or 'mean' (the mean over"
+            f" all tokens). Received: tokens={tokens!r}"
+        )
+
+
+def check_encoder(encoder, size=None):
+    """Refuses an encoder that cannot make features of images in [0, 1].
+
+    Args:
+        encoder: `keras.Model`.
+        size: (height, width) in pixels of the images that it will get, or
+            None where that is unknown.
+
+    Raises:
+        ValueError: its input is of another size or number of channels, or
+            rescales pixels of [0, 255].
+    """
+    shape = getattr(encoder, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 4:
+        _check_input(encoder, shape, size)
+    gain = _gain(encoder)
+    if gain < _LEAST_GAIN:
+        raise ValueError(
+            "encoder must expect pixels in [0, 1]. One that rescales by itself"
+            " sees all images alike; wrap it, sk.as_encoder(encoder, (0, 255)),"
+            " or build it with include_preprocessing=False (include_rescaling"
+            f" of keras-cv). Received: {encoder.name!r}, whose first layers"
+            f" shrink [0, 1] to a range of {gain:.3g}"
+        )
+
+
+def _check_input(encoder, shape, size):
+    if shape[3] not in (3, None):
+        raise ValueError(
+            "encoder must take images [B, H, W, 3], RGB and channels last."
+            f" Received: {encoder.name!r}, which takes {shape}"
+        )
+    if size is None:
+        return
+    if any(own not in (None, side) for own, side in zip(shape[1:3], size)):
+        raise ValueError(
+            "encoder must take images of the size of the views. Make them"
+            f" fit, sk.TwoViews(image_size={shape[1]}), or build the encoder"
+            " with input_shape=(None, None, 3). Received:"
+            f" {encoder.name!r}, which takes {shape[1]} x {shape[2]} pixels,"
+            f" for images of {size[0]} x {size[1]}"
+        )
+
+
+def _gain(encoder):
+    """By what the layers before the first weights multiply differences."""
+    gain = np.ones(1)
+    for layer in _in_order(encoder):
+        if isinstance(layer, keras.layers.Rescaling):
+            gain = gain * np.ravel(np.asarray(layer.scale, float))
+        elif isinstance(layer, keras.layers.Normalization):
+            variance = getattr(layer, "variance", None)
+            if variance is None:
+                break
+            variance = np.ravel(compat.as_numpy(variance))
+            gain = gain / np.maximum(np.sqrt(variance), 1e-7)
+        elif isinstance(layer, keras.Model) or layer.weights:
+            break
+    return float(np.abs(gain).max())
+
+
+def _in_order(model):
+    """Layers of a model, those of models inside of it in their place."""
+    ordered = isinstance(model, keras.Sequential)  # built or not
+    if not ordered and getattr(model, "inputs", None) is None:
+        yield model  # a subclass lists its layers in no order
+        return
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _in_order(layer)
+        else:
+            yield layer

@@ -1,0 +1,66 @@
+"""Settings that make no training are refused, or said, before any work."""
+
+import warnings
+
+import pytest
+
+import simclr_keras as sk
+from simclr_keras.commands import build
+from simclr_keras.commands import cli
+from simclr_keras.commands import finetune
+from simclr_keras.commands import pretrain
+
+
+def _settings(command, *arguments):
+    return cli.parse(command.define_flags, arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--train_batch_size=1"], "--train_batch_size must be at least 2"),
+        (["--image_size=1", "--train_split=train[:16]"], "at least 8"),
+    ],
+)
+def test_refused(tmp_path, arguments, message):
+    target = tmp_path / "run"
+    arguments = [f"--model_dir={target}", "--train_batch_size=8", *arguments]
+    with pytest.raises(ValueError, match=message):
+        pretrain.run(_settings(pretrain, *arguments))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("size", [1, 7, (32, 4)])
+def test_views_of_a_few_pixels_are_refused(size):
+    for make in (sk.TwoViews, sk.View, sk.views.CenterCrop):
+        with pytest.raises(ValueError, match="`image_size` must be .* least 8"):
+            make(size)
+
+
+def test_a_warm_up_longer_than_the_run_is_said(capsys):
+    """100 images in batches of 10: 10 steps an epoch; 20 of a warm-up of 100.
+
+    At the last step, 19 of 100, the rate is 19 % of the peak.
+    """
+    arguments = ["--train_batch_size=10", "--train_steps=20"]
+    settings = _settings(pretrain, *arguments, "--warmup_epochs=10")
+    build.check_steps(settings, 100)
+    said = capsys.readouterr().out
+    assert "--warmup_epochs=10 are 100 steps, the run has 20" in said
+    assert "to 19% of its peak" in said
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build.optimizer(settings, 100, 20)
+    build.check_steps(_settings(pretrain, *arguments, "--warmup_epochs=1"), 100)
+    build.check_steps(_settings(finetune, *arguments), 100)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_schedule_warns_too():
+    with pytest.warns(sk.optimizers.CutWarmup, match="to 19% of its peak"):
+        schedule = sk.WarmupCosine(0.4, warmup_steps=100, total_steps=20)
+    assert float(schedule(19)) == pytest.approx(0.4 * 0.19)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sk.WarmupCosine(0.4, warmup_steps=19, total_steps=20)
+        sk.WarmupCosine(0.4, warmup_steps=0, total_steps=1)
