@@ -96,11 +96,12 @@ def _related(run):
 
 
 def _same(checkpoint, path, folder):
-    """Whether a flag, perhaps relative to a folder above, names a run."""
-    checkpoint, path = pathlib.Path(checkpoint), path.resolve()
-    if checkpoint.is_absolute():
-        return checkpoint.resolve() == path
-    return any((base / checkpoint).resolve() == path for base in folder.parents)
+    """Whether a checkpoint, perhaps relative to a folder above, is a run's."""
+    checkpoint = pathlib.Path(checkpoint)
+    bases = [folder] if checkpoint.is_absolute() else folder.parents
+    runs = [training.find_run(base / checkpoint) for base in bases]
+    found = [run.path.resolve() for run in runs if run is not None]
+    return path.resolve() in found
 
 
 def _summary(run):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 
 from simclr_keras.training import identity
 
@@ -45,8 +46,8 @@ class RunDirectory:
         metrics: `metrics.csv`, one row per logged interval and epoch.
         results: `results.json`, the final figures.
         timing: `timing.json`, seconds and images per second.
-        export: versions of the SavedModel.
-        export_onnx: versions of the ONNX file.
+        export: versions of the SavedModel; those of another format lie in
+            `export_onnx` and the like beside it.
 
     Args:
         path: directory, made by `claim` where it is missing.
@@ -61,7 +62,6 @@ class RunDirectory:
         self.results = self.path / "results.json"
         self.timing = self.path / "timing.json"
         self.export = self.path / "export"
-        self.export_onnx = self.path / "export_onnx"
 
     def claim(self, flags):
         """Takes the directory for a run, or finds that it is this run's.
@@ -112,6 +112,28 @@ class RunDirectory:
         """Writes `results.json` and `timing.json`; it ends the run."""
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
+
+
+def find_run(path):
+    """The run that a checkpoint belongs to.
+
+    Args:
+        path: a run directory, a file or folder in it, or what lies or lay in
+            its `checkpoints` or in the directory of one of its exports.
+
+    Returns:
+        `RunDirectory`, or None.
+    """
+    path = pathlib.Path(path).absolute()
+    folders = [path, path.parent] if path.exists() else [path]
+    # Farther up only by a name of ours: a file may lie anywhere.
+    if re.fullmatch("checkpoints|export(_.+)?", path.parent.name):
+        folders.append(path.parent.parent)
+    for folder in folders:
+        run = RunDirectory(folder)
+        if run.flags.is_file() or run.checkpoints.is_dir():
+            return run
+    return None
 
 
 def write_whole(path, text):
