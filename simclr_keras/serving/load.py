@@ -129,9 +129,7 @@ def _read(folder):
             " the run directory that it was made from. Received:"
             f" {str(folder)!r}, which has no {signatures.CONFIG}"
         )
-    model = keras.saving.deserialize_keras_object(
-        json.loads(config.read_text("utf-8"))
-    )
+    model = training.deserialize(json.loads(config.read_text("utf-8")), config)
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
     prefix = str(folder / "variables" / "variables")

@@ -18,6 +18,7 @@ import zipfile
 import keras
 import numpy as np
 
+from simclr_keras.training import safe_config
 from simclr_keras.training import state
 
 _MODEL, _NOTES = "model.json", "notes.json"
@@ -249,7 +250,7 @@ def load_model(path):
     register_classes()
     path = pathlib.Path(path)
     if path.is_file() and path.suffix == ".keras":
-        return keras.saving.load_model(path)
+        return safe_config.load_keras_file(path)
     if path.is_file() and _problem(path) is None:
         return _load(path)
     newest = newest_intact(path / "checkpoints")
@@ -267,6 +268,6 @@ def load_model(path):
 
 def _load(checkpoint):
     arrays, _, config = read(checkpoint)
-    model = keras.saving.deserialize_keras_object(config)
+    model = safe_config.deserialize(config, checkpoint)
     state.write_model(model, arrays)
     return model
