@@ -83,8 +83,8 @@ def _said_in_a_sentence(base):
     try:
         yield
     except (OSError, *_FILE_ERRORS) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         # TensorFlow's begins with the path of the file aside.
-        reason = getattr(error, "strerror", None) or str(error.message)
         reason = reason.splitlines()[0].rsplit("; ", 1)[-1]
         raise OSError(
             f"the export could not be written to {str(base)!r}, and nothing"

@@ -33,19 +33,21 @@ def _export(*arguments):
 
 def test_export_keeps_names_and_card(run, tmp_path):
     """Of the run's directory, a checkpoint in it, and of an export of it."""
-    paths = (
-        run.checkpoints / "best.npz",
-        run.checkpoints / "step-00000003.npz",
-        run.path,
-    )
-    for number, path in enumerate(paths, start=1):
-        made = _export(f"--checkpoint={path}", "--license=MIT")
-        assert made == run.export / str(number)
-        _check_card(made, "saved_model")
+    made = _export(f"--checkpoint={run.path}", "--license=MIT")
+    assert made == run.export / "1"
+    _check_card(made, "saved_model")
+    for number, name in enumerate(("best.npz", "step-00000003.npz"), start=1):
+        path = run.checkpoints / name
+        other = _export(
+            f"--checkpoint={path}", "--format=tflite", "--license=MIT"
+        )
+        assert other == run.path / "export_tflite" / str(number)
+        _check_card(other, "tflite")
     (run.path / "results.json").unlink()
     (run.path / "class_names.txt").unlink()
     elsewhere = f"--export_dir={tmp_path / 'other'}"
     made = _export(f"--checkpoint={made}", "--format=tflite", elsewhere)
+    assert made == tmp_path / "other" / "1"
     _check_card(made, "tflite")
 
 
@@ -57,12 +59,6 @@ def _check_card(folder, name):
     assert card["metrics"] == {"accuracy": 0.5}
     assert card["run"] == {"train_epochs": "7"}
     assert card["license"] == "MIT"
-
-
-def test_each_format_has_its_directory(run):
-    best = run.checkpoints / "best.npz"
-    made = _export(f"--checkpoint={best}", "--format=tflite")
-    assert made == run.path / "export_tflite" / "1"
 
 
 def test_paths_of_a_run(run, tmp_path, monkeypatch):
