@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 import simclr_keras as sk
+from simclr_keras import compat
 from simclr_keras import training
 from simclr_keras.commands import cli
 from simclr_keras.commands import export
@@ -18,6 +19,7 @@ def run(tmp_path):
     """A classifier's run: checkpoints, names of classes, flags and results."""
     model = sk.Classifier(sk.TinyResNet((4,)), 2, image_size=16)
     model.compile("sgd", loss="sparse_categorical_crossentropy")
+    compat.build_optimizer(model.optimizer, model.trainable_variables)
     run = training.RunDirectory(tmp_path / "run")
     run.claim("--train_epochs=7\n")
     packed = checkpointing.pack(model, {"step": 3})

@@ -27,7 +27,7 @@ def images():
 
 
 def _networks(policy):
-    encoder = sk.TinyResNet((8, 16), dtype=policy)
+    encoder = sk.TinyResNet((8,), dtype=policy)
     head = sk.ProjectionHead(num_layers=2, out_dim=8, dtype=policy)
     return encoder, head
 
@@ -35,7 +35,7 @@ def _networks(policy):
 def _classifier(policy):
     """A classifier on the first layer of the head, in a precision."""
     encoder, head = _networks(policy)
-    head.build((None, 16))
+    head.build((None, 8))
     return sk.Classifier(
         encoder,
         10,
@@ -51,7 +51,7 @@ def trained():
     keras.utils.set_random_seed(0)
     model = _classifier("mixed_bfloat16")
     kernel = model.head.kernel
-    kernel.assign(kernel * 5000.0)
+    kernel.assign(kernel * 10000.0)
     return model
 
 
