@@ -1,4 +1,4 @@
-"""Exports a model as a SavedModel: arrays or encoded images in, h out."""
+"""Exports a model to serve: arrays or encoded images in, h out."""
 
 from absl import flags
 
@@ -14,14 +14,24 @@ def define_flags(values):
         None,
         "Directory of numbered versions, as TensorFlow Serving reads them."
         " Default: export in the run directory of --checkpoint, export_onnx"
-        " for --format=onnx.",
+        " and export_tflite for these formats.",
         flag_values=values,
     )
     flags.DEFINE_enum(
         "format",
         "saved_model",
-        ("saved_model", "onnx"),
-        "saved_model: for TensorFlow. onnx: for ONNX runtimes; needs tf2onnx.",
+        ("saved_model", "onnx", "tflite"),
+        "saved_model: for TensorFlow. onnx: for ONNX runtimes; needs tf2onnx."
+        " tflite: for TensorFlow Lite.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ("float32", "as_trained"),
+        "What the exported model computes in. float32: for every runtime."
+        " as_trained: as in the training, for a saved_model on machines that"
+        " multiply that precision.",
         flag_values=values,
     )
     flags.DEFINE_integer(

@@ -11,13 +11,14 @@ from simclr_keras.commands import build
 from simclr_keras.commands import input_data
 from simclr_keras.commands import model_flags
 from simclr_keras.commands import required
+from simclr_keras.models import precision
 
 
 def pretrained(settings, source=None):
     """The model of `--checkpoint`, with fresh weights for `--from_scratch`.
 
-    Networks of ours compute in the precision of this command, whatever theirs
-    was.
+    Its networks compute in the precision of this command, whatever theirs was;
+    see `models.precision.rebuild` for layers that are not ours.
 
     Args:
         settings: the command's.
@@ -26,14 +27,17 @@ def pretrained(settings, source=None):
     Returns:
         `keras.Model`, not compiled: a `SimCLR`, a `Classifier` or an encoder.
     """
+    model = as_trained(settings, source)
+    keras.utils.set_random_seed(getattr(settings, "seed", 0))
+    weights = not getattr(settings, "from_scratch", False)
+    return precision.rebuild(model, compat.dtype_policy_name(), weights)
+
+
+def as_trained(settings, source=None):
+    """The model of `--checkpoint` with its weights, in its own precision."""
     required.check(settings, "checkpoint")
     network = _network(settings, source)
-    model = serving.load(settings.checkpoint, network).model
-    keras.utils.set_random_seed(getattr(settings, "seed", 0))
-    made = _anew(model)
-    if not getattr(settings, "from_scratch", False):
-        made.set_weights(model.get_weights())
-    return made
+    return serving.load(settings.checkpoint, network).model
 
 
 def trained_size(model):
@@ -63,14 +67,3 @@ def _network(settings, source):
         )
     network = types.SimpleNamespace(**{**model_flags.NETWORK, **given})
     return build.encoder(network, input_data.image_size(settings, source))
-
-
-def _anew(model):
-    """A model of the same configuration, with fresh weights."""
-    config = model.get_config()
-    parts = [config.get("encoder"), config.get("projection_head")]
-    parts = [part["config"] for part in parts if part] or [config]
-    for arguments in parts:
-        if isinstance(arguments.get("dtype"), str):
-            arguments["dtype"] = compat.dtype_policy_name()
-    return type(model).from_config(config)

@@ -96,16 +96,18 @@ def _related(run):
 
 
 def _same(checkpoint, path, folder):
-    """Whether a flag, perhaps relative to a folder above, names a run."""
+    """Whether a checkpoint, perhaps relative to a folder above, is a run's."""
     try:
         checkpoint, path = paths.as_path(checkpoint), path.resolve()
     except ValueError:  # of a file system that this process does not know
         return False
     if paths.is_remote(checkpoint) or paths.is_remote(folder):
-        return checkpoint == path
-    if checkpoint.is_absolute():
-        return checkpoint.resolve() == path
-    return any((base / checkpoint).resolve() == path for base in folder.parents)
+        bases = [checkpoint]
+    else:
+        above = [folder] if checkpoint.is_absolute() else folder.parents
+        bases = [base / checkpoint for base in above]
+    found = filter(None, map(training.find_run, bases))
+    return path in [run.path.resolve() for run in found]
 
 
 def _summary(run):

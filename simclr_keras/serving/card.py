@@ -11,9 +11,14 @@ from simclr_keras.serving.signatures import inputs_of
 JSON, TEXT = "model_card.json", "README.md"
 # What whoever exports may say of the training, in the order of the card.
 SECTIONS = ("license", "data", "metrics", "run")
+_FORMATS = {
+    "saved_model": "a TensorFlow SavedModel",
+    "onnx": "an ONNX file, `model.onnx`",
+    "tflite": "a TensorFlow Lite file, `model.tflite`",
+}
 
 
-def make(name, version, model, crop, class_names, signatures, about):
+def make(name, version, model, crop, class_names, signatures, how, about):
     """The card as a dict of what JSON knows.
 
     Args:
@@ -23,6 +28,9 @@ def make(name, version, model, crop, class_names, signatures, about):
         crop: `views.CenterCrop` inside it.
         class_names: K names, or None.
         signatures: dict of name -> concrete function.
+        how: dict with `format`; `precision` that it computes in; `trained_in`,
+            that of the training; and `extra_operations`, which a runtime
+            needs beside its own.
         about: dict with some of `SECTIONS`.
     """
     import simclr_keras
@@ -36,6 +44,7 @@ def make(name, version, model, crop, class_names, signatures, about):
         "encoder": encoder.name,
         "encoder_parameters": encoder.count_params(),
         "embedding_size": outputs["embedding"].shape[-1],
+        **how,
         "class_names": class_names,
         "image_size": list(crop.size),
         "crop_proportion": crop.crop_proportion,
@@ -81,8 +90,8 @@ def _text(card):
     parts = [
         f"# {card['name']}, version {card['version']}",
         f"A {card['model']} on the encoder {card['encoder']}"
-        f" ({card['encoder_parameters']:,} parameters), as a TensorFlow"
-        " SavedModel.",
+        f" ({card['encoder_parameters']:,} parameters), as"
+        f" {_FORMATS[card['format']]}. {_precision(card)}",
         "## Input and output",
         f"Images are RGB in [0, 255], of any size. Inside they are {crop} to"
         f" {height} x {width} pixels; batch normalisation uses its moving"
@@ -96,6 +105,18 @@ def _text(card):
         parts += [f"## {section.capitalize()}", _said(card[section])]
     made = ", ".join(f"{k} {v}" for k, v in card["made_with"].items())
     return "\n\n".join([*parts, f"Made with {made}."]) + "\n"
+
+
+def _precision(card):
+    """Sentences on what it computes in, and what computing it takes."""
+    text = f"It computes in {card['precision']}"
+    if card["trained_in"] != card["precision"]:
+        text += f" and was trained in {card['trained_in']}"
+    text += "."
+    if card["extra_operations"]:
+        names = ", ".join(card["extra_operations"])
+        text += f" Its runtime must have TensorFlow's own operations {names}."
+    return text
 
 
 def _signatures(signatures):

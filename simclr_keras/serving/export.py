@@ -1,15 +1,20 @@
-"""Trained model -> SavedModel that plain TensorFlow loads and serves."""
+"""Exports a trained model for TensorFlow, ONNX or TensorFlow Lite."""
+
+import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.data import pixel_range as ranges
+from simclr_keras.models import precision as precisions
 from simclr_keras.serving import card
-from simclr_keras.serving import onnx_file
 from simclr_keras.serving import signatures
+from simclr_keras.serving import single_file
 from simclr_keras.serving import warmup
 from simclr_keras.serving.versions import new_version
 from simclr_keras.views import CenterCrop
 
-FORMATS = ("saved_model", "onnx")
+FORMATS = ("saved_model", *single_file.FILES)
+PRECISIONS = ("float32", "as_trained")
+_LOW = ("bfloat16", "float16")
 
 
 def export(
@@ -17,6 +22,7 @@ def export(
     directory,
     *,
     format="saved_model",
+    precision="float32",
     version=None,
     class_names=None,
     image_size=None,
@@ -42,6 +48,10 @@ def export(
     resize. No augmentation is. A request with an image that cannot be decoded
     fails alone.
 
+    What is written computes in float32, whatever the model was trained in:
+    most runtimes have no other convolutions, and some read bfloat16 without
+    an error and give wrong numbers.
+
     Beside the graph lie `model_card.json` and `README.md`, which say the above
     with its numbers and what `about` says, requests by which TensorFlow
     Serving warms up, and what `load` needs to have the Keras model again.
@@ -52,9 +62,14 @@ def export(
         directory: path that holds the versions, local or such as
             `gs://bucket/export`; made where missing. Its name is the model's
             name on the card.
-        format: "saved_model"; or "onnx", which writes `model.onnx` with the
-            signature `serving_default`, needs tf2onnx, and takes models with
-            less than 2 GiB of weights.
+        format: "saved_model"; or one file with the signature
+            `serving_default`, for models with less than 2 GiB of weights:
+            "onnx" writes `model.onnx` and needs tf2onnx; "tflite" writes
+            `model.tflite` for TensorFlow Lite, of its built-in operations
+            where they suffice; else the card names those of TensorFlow that
+            its runtime needs ("select" or "flex" operations).
+        precision: "float32"; or "as_trained", for a SavedModel in the
+            precision of the model's own layers. Defaults to "float32".
         version: positive integer. Defaults to None: one more than the highest
             there, 1 in a new directory.
         class_names: K names in the order of the labels, for a classifier.
@@ -80,7 +95,9 @@ def export(
         ValueError: the version exists already, or is no positive integer; the
             directory is a file; the image size is unknown or does not fit;
             class names do not fit the model; `about` has other entries; the
-            model is too large for ONNX.
+            model is too large for one file, cannot be had in float32, or has
+            operations that the format does not know.
+        OSError: the version could not be written. Nothing is left of it.
 
     Example:
 
@@ -90,32 +107,86 @@ def export(
     """
     class_names = _checked_names(class_names, _class_count(model))
     about = _checked_about(about)
-    if format not in FORMATS:
-        raise ValueError(
-            f"format must be one of {', '.join(FORMATS)}. Received: {format!r}"
-        )
-    if format == "onnx":
-        onnx_file.check(compat.weights_of(model))
+    _check_choices(format, precision)
+    if format in single_file.FILES:
+        single_file.check(format, compat.weights_of(model))
     size = _image_size(model, image_size)
     crop = CenterCrop(size, crop_proportion=crop_proportion)
+    trained_in = precisions.compute_dtypes(model)[0]
+    model = _in_precision(model, precision, format)
     pixel_range = ranges.check(pixel_range)
     functions = signatures.make(model, crop, class_names, pixel_range)
+    if precision == "float32":
+        _check_graph(functions[signatures.DEFAULT].get_concrete_function())
+    how = {
+        "format": format,
+        "precision": precisions.compute_dtypes(model)[0],
+        "trained_in": trained_in,
+        "extra_operations": [],
+    }
     with new_version(directory, version) as (target, final):
         name = final.parent.resolve().name
-        if format == "onnx":
+        if format in single_file.FILES:
             function = functions[signatures.DEFAULT]
-            onnx_file.write(target, function)
+            extra = single_file.write(format, target, function, model)
+            how["extra_operations"] = extra
             traced = {signatures.DEFAULT: function.get_concrete_function()}
         else:
             traced = signatures.save(target, model, functions)
             warmup.write(target, name, size, traced)
+        version = int(final.name)
         card.write(
             target,
             card.make(
-                name, int(final.name), model, crop, class_names, traced, about
+                name, version, model, crop, class_names, traced, how, about
             ),
         )
     return final
+
+
+def _check_choices(format, precision):
+    if format not in FORMATS:
+        raise ValueError(
+            f"format must be one of {', '.join(FORMATS)}. Received: {format!r}"
+        )
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision must be one of {', '.join(PRECISIONS)}. Received:"
+            f" {precision!r}"
+        )
+
+
+def _in_precision(model, precision, format):
+    """The model, or one of the same weights that computes in float32."""
+    dtypes = precisions.compute_dtypes(model)
+    if dtypes == ["float32"]:
+        return model
+    if precision == "float32":
+        return precisions.rebuild(model, "float32")
+    if format in single_file.FILES:
+        raise ValueError(
+            "precision must be 'float32' for every format but 'saved_model':"
+            f" runtimes of {format} do not compute in {dtypes[0]}. Received:"
+            f" precision={precision!r}, format={format!r}"
+        )
+    return model
+
+
+def _check_graph(function):
+    """Refuses low precision that a layer has of its own, in its code."""
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node]
+    for part in graph.library.function:
+        nodes += part.node_def
+    low = {tf.as_dtype(name).as_datatype_enum for name in _LOW}
+    for node in nodes:
+        if low & {attribute.type for attribute in node.attr.values()}:
+            raise ValueError(
+                "precision='float32' needs a model that can compute in"
+                " float32; one of its layers has another precision in its"
+                " code. Export with precision='as_trained', or change the"
+                f" layer. Received: {node.op} at {node.name!r}"
+            )
 
 
 def _class_count(model):

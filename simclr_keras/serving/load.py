@@ -79,13 +79,32 @@ def load(path, encoder=None):
         settings = json.loads((folder / card.JSON).read_text("utf-8"))["run"]
     else:
         model = training.load_model(path)
-        settings = _settings(path)
+        run = training.find_run(path)
+        settings = {} if run is None else run.settings()
     return Loaded(
         model,
         getattr(model, "encoder", model),
         getattr(model, "projection_head", None),
         dict(settings or {}),
     )
+
+
+def read_card(path):
+    """What an export says of itself, for another export of it.
+
+    Args:
+        path: see `load`.
+
+    Returns:
+        Pair of its class names, or None, and the dict `about` that it was
+        made with; None where `path` is no export.
+    """
+    folder = _export(paths.as_path(path, "path"))
+    if folder is None:
+        return None
+    contents = json.loads((folder / card.JSON).read_text("utf-8"))
+    about = {name: contents.get(name) for name in card.SECTIONS}
+    return contents["class_names"], about
 
 
 def _export(path):
@@ -96,15 +115,6 @@ def _export(path):
         (each / "saved_model.pb").is_file() for each in path.glob("[0-9]*")
     )
     return latest_version(path) if versions else None
-
-
-def _settings(path):
-    """Flags of the run that a path belongs to, where it does."""
-    for folder in (path, path.parent, path.parent.parent):
-        run = training.RunDirectory(folder)
-        if run.checkpoints.is_dir():
-            return run.settings()
-    return {}
 
 
 def _read(folder):
@@ -119,9 +129,7 @@ def _read(folder):
             " the run directory that it was made from. Received:"
             f" {str(folder)!r}, which has no {signatures.CONFIG}"
         )
-    model = keras.saving.deserialize_keras_object(
-        json.loads(config.read_text("utf-8"))
-    )
+    model = training.deserialize(json.loads(config.read_text("utf-8")), config)
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
     prefix = str(folder / "variables" / "variables")

@@ -5,10 +5,24 @@ import pathlib
 import shutil
 import tempfile
 
+import tensorflow as tf
+
 from simclr_keras import paths
 
 # What makes a version one that can be loaded.
 _LAST = ("saved_model.pb", "model.onnx", "model.tflite")
+# What TensorFlow makes of the errors of an operating system's files.
+_FILE_ERRORS = (
+    tf.errors.AbortedError,
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnknownError,
+)
 
 
 @contextlib.contextmanager
@@ -30,6 +44,8 @@ def new_version(directory, version=None):
     Raises:
         ValueError: the directory is a file, or of a scheme that TensorFlow
             does not know; the version is no positive integer, or exists.
+        OSError: something could not be written, on a full disk for example;
+            it says where and why.
     """
     base = paths.as_path(directory, "directory")
     if base.exists() and not base.is_dir():
@@ -45,22 +61,44 @@ def new_version(directory, version=None):
     final = base / str(version or _last(base) + 1)
     _check_new(final)
     if paths.is_remote(final):
-        with paths.made_locally(final, _LAST) as fresh:
+        with _said_in_a_sentence(base):
+            with paths.made_locally(final, _LAST) as fresh:
+                fresh.mkdir()
+                yield fresh, final
+                _check_new(final)  # it may have come meanwhile
+        return
+    with _said_in_a_sentence(base):
+        present = base.is_dir()
+        base.mkdir(parents=True, exist_ok=True)
+        # Serving looks at folders whose names are numbers, at no others.
+        work = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=base))
+        try:
+            fresh = work / "version"
             fresh.mkdir()
             yield fresh, final
             _check_new(final)  # it may have come meanwhile
-        return
-    base.mkdir(parents=True, exist_ok=True)
-    # Serving looks at folders whose names are numbers, at no others.
-    work = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=base))
+            fresh.rename(final)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+            if not present:
+                with contextlib.suppress(OSError):  # others have put one there
+                    base.rmdir()
+
+
+@contextlib.contextmanager
+def _said_in_a_sentence(base):
+    """Turns errors of files, Python's and TensorFlow's, into one `OSError`."""
     try:
-        fresh = work / "version"
-        fresh.mkdir()
-        yield fresh, final
-        _check_new(final)  # it may have come meanwhile
-        fresh.rename(final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        yield
+    except (OSError, *_FILE_ERRORS) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        # TensorFlow's begins with the path of the file aside.
+        reason = reason.splitlines()[0].rsplit("; ", 1)[-1]
+        raise OSError(
+            f"the export could not be written to {str(base)!r}, and nothing"
+            f" is left of it there: {reason}. Make room or name another"
+            " directory, and export again."
+        ) from error
 
 
 def latest_version(directory):

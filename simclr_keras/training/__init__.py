@@ -5,13 +5,17 @@ from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.checkpointing import register_classes
 from simclr_keras.training.pictures import write_png
 from simclr_keras.training.run_directory import RunDirectory
+from simclr_keras.training.run_directory import find_run
 from simclr_keras.training.run_directory import write_whole
+from simclr_keras.training.safe_config import deserialize
 from simclr_keras.training.strategy import choose as choose_strategy
 
 __all__ = [
     "RunDirectory",
     "callbacks",
     "choose_strategy",
+    "deserialize",
+    "find_run",
     "load_model",
     "register_classes",
     "write_png",

@@ -21,6 +21,7 @@ import numpy as np
 from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras.training import finite
+from simclr_keras.training import safe_config
 from simclr_keras.training import state
 
 _MODEL, _NOTES = "model.json", "notes.json"
@@ -265,7 +266,7 @@ def load_model(path):
     path = paths.as_path(path, "checkpoint")
     if path.is_file() and path.suffix == ".keras":
         with paths.local_copy(path) as local:
-            return keras.saving.load_model(local)
+            return safe_config.load_keras_file(local)
     if path.is_file() and _problem_at(path) is None:
         return _load(path)
     newest = newest_intact(path / "checkpoints")
@@ -284,6 +285,6 @@ def load_model(path):
 def _load(checkpoint):
     arrays, _, config = read(checkpoint)
     config = old_runs.complete(config)
-    model = keras.saving.deserialize_keras_object(config)
+    model = safe_config.deserialize(config, checkpoint)
     state.write_model(model, arrays)
     return model

@@ -1,6 +1,7 @@
 """The directory that holds everything of a run, and whose run it is."""
 
 import json
+import re
 
 from simclr_keras import disk
 from simclr_keras import old_runs
@@ -48,8 +49,8 @@ class RunDirectory:
         metrics: `metrics.csv`, one row per logged interval and epoch.
         results: `results.json`, the final figures.
         timing: `timing.json`, seconds and images per second.
-        export: versions of the SavedModel.
-        export_onnx: versions of the ONNX file.
+        export: versions of the SavedModel; those of another format lie in
+            `export_onnx` and the like beside it.
         lock: `RunLock` of the directory.
 
     Args:
@@ -66,7 +67,6 @@ class RunDirectory:
         self.results = self.path / "results.json"
         self.timing = self.path / "timing.json"
         self.export = self.path / "export"
-        self.export_onnx = self.path / "export_onnx"
         self.lock = lock.RunLock(self.path)
 
     def claim(self, flags, defaults=None, change=()):
@@ -151,6 +151,30 @@ class RunDirectory:
         """Writes `results.json` and `timing.json`; it ends the run."""
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
+
+
+def find_run(path):
+    """The run that a checkpoint belongs to.
+
+    Args:
+        path: a run directory, a file or folder in it, or what lies or lay in
+            its `checkpoints` or in the directory of one of its exports.
+
+    Returns:
+        `RunDirectory`, or None.
+    """
+    path = paths.as_path(path, "checkpoint")
+    if not paths.is_remote(path):
+        path = path.absolute()
+    folders = [path, path.parent] if path.exists() else [path]
+    # Farther up only by a name of ours: a file may lie anywhere.
+    if re.fullmatch("checkpoints|export(_.+)?", path.parent.name):
+        folders.append(path.parent.parent)
+    for folder in folders:
+        run = RunDirectory(folder)
+        if run.flags.exists() or run.checkpoints.is_dir():
+            return run
+    return None
 
 
 def write_whole(path, text):

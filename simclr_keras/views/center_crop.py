@@ -22,7 +22,7 @@ def central_box(height, width, target_aspect, proportion):
     Returns:
         `int32` tensor `[4]`: y, x, height, width in pixels.
     """
-    height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
+    height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     wide = target_aspect > width / height
     box_height = tf.where(
         wide, proportion / target_aspect * width, proportion * height

@@ -28,7 +28,7 @@ def train(folder, policy, replicas):
         )
     start = model(images)
     model.fit(data.batch(8, drop_remainder=True), epochs=3, verbose=0)
-    sk.export(model, folder / "export")
+    sk.export(model, folder / "export", precision="as_trained")
     h, p = tf.cast(model.embed(images), tf.float32), model(images)
     assert np.abs(p - start).max() > 0.01  # it has learned on both
     np.savez(

@@ -17,7 +17,7 @@ import tensorflow as tf
 from simclr_keras import models
 from simclr_keras import serving
 from simclr_keras import views
-from simclr_keras.serving import onnx_file
+from simclr_keras.serving import single_file
 
 SIZE = 48
 NAMES = ["cat", "dog", "Ärger"]
@@ -282,7 +282,7 @@ def test_onnx_gives_the_same(classifier, tmp_path):
 
 
 def test_onnx_holds_only_so_much(classifier, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_file, "_LIMIT", 1000)
+    monkeypatch.setattr(single_file, "_LIMIT", 1000)
     with pytest.raises(ValueError, match="less than 1000 bytes .* bytes;"):
         serving.export(
             classifier, tmp_path / "x", format="onnx", image_size=SIZE
@@ -369,7 +369,8 @@ def test_outputs_are_float32_under_mixed_precision(tmp_path):
         ({"image_size": SIZE, "class_names": ["a", "a", "b"]}, "different"),
         ({"image_size": SIZE, "class_names": ["a", "b\nc", "d"]}, "line"),
         ({"image_size": SIZE, "version": 0}, "positive integer"),
-        ({"image_size": SIZE, "format": "h5"}, "saved_model, onnx"),
+        ({"image_size": SIZE, "format": "h5"}, "saved_model, onnx, tflite"),
+        ({"image_size": SIZE, "precision": "int8"}, "float32, as_trained"),
         ({"image_size": SIZE, "about": {"licence": "MIT"}}, "about may have"),
     ],
 )

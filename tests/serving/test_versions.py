@@ -35,7 +35,7 @@ def test_a_failure_leaves_nothing_half_done(tmp_path):
         with new_version(directory) as (fresh, _):
             (fresh / "saved_model.pb").write_text("half")
             raise RuntimeError("on the way")
-    assert not list(directory.iterdir())
+    assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="exists"):
         with new_version(directory) as (fresh, final):
             (final / "precious").mkdir(parents=True)  # by someone else
