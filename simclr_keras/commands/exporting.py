@@ -34,6 +34,7 @@ def export(settings):
         version=settings.version or None,
         class_names=names,
         image_size=size,
+        max_pixels=settings.max_pixels,
         about={"license": settings.license, **_about(run)},
     )
     print(f"Exported: {path}")

@@ -9,10 +9,11 @@ import tensorflow as tf
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import training
-from simclr_keras import views
 from simclr_keras.commands import input_data
-from simclr_keras.data import decoding
 from simclr_keras.evaluation import pictures
+from simclr_keras.images import CenterCrop
+from simclr_keras.images import decode
+from simclr_keras.images import problem
 
 _RANDOM = "random:"
 _MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
@@ -76,8 +77,8 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         chosen = np.sort(rng.choice(len(bank), count, replace=False))
         queries = np.asarray(bank[chosen])
     else:
-        image = decoding.decode(tf.io.read_file(asked))[tf.newaxis]
-        queries = np.asarray(function(views.CenterCrop(size)(image)))
+        image = _query(asked, settings.max_pixels)
+        queries = np.asarray(function(CenterCrop(size)(image)))
     # A query that is in the bank finds itself: one more, and without it.
     rows, _ = evaluation.nearest(queries, bank, min(k + own, len(bank)))
     if own:
@@ -87,7 +88,7 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         first = _images(settings, source, chosen[:, np.newaxis])
     else:
         pixels = images.shape[2]
-        first = views.CenterCrop(pixels)(image).numpy()[np.newaxis]
+        first = CenterCrop(pixels)(image).numpy()[np.newaxis]
         first = (first * 255 + 0.5).astype(np.uint8)
     matches = None
     if own and labels is not None:
@@ -99,6 +100,20 @@ def _neighbors(settings, run, source, function, size, bank, labels):
     )
     training.write_png(run.path / "neighbors.png", grid)
     print(f"Neighbours: {run.path / 'neighbors.png'}")
+
+
+def _query(path, max_pixels):
+    """The image of a file, decoded as those of a data set, `[1, H, W, 3]`."""
+    encoded = tf.io.read_file(path)
+    try:
+        return decode(encoded, max_pixels)[tf.newaxis]
+    except tf.errors.OpError as error:
+        reason = problem(encoded, max_pixels).numpy().decode()
+        reason = reason or "it is corrupt or cut short"
+        raise ValueError(
+            "--neighbors must be an image that can be decoded. Received:"
+            f" --neighbors={path}: {reason}"
+        ) from error
 
 
 def _images(settings, source, rows, pixels=None):

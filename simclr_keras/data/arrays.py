@@ -5,10 +5,10 @@ import functools
 
 import numpy as np
 
-from simclr_keras.data import decoding
 from simclr_keras.data import shapes
 from simclr_keras.data import slices
 from simclr_keras.data.source import Source
+from simclr_keras.images import to_rgb
 
 
 def from_arrays(images, labels=None, class_names=None, name="arrays"):
@@ -35,7 +35,7 @@ def from_arrays(images, labels=None, class_names=None, name="arrays"):
             f" {np.shape(images)}, dtype {images.dtype}"
         )
     _check_values(images)
-    images = decoding.to_rgb(images)
+    images = to_rgb(images)
     if labels is not None:
         labels = _check_labels(labels, len(images))
         count = int(labels.max()) + 1

@@ -16,7 +16,7 @@ import socket
 import numpy as np
 import tensorflow as tf
 
-_LAYOUT = 1
+_LAYOUT = 2
 _PIXELS, _INDEX = "pixels", "index.npz"
 
 
@@ -30,7 +30,8 @@ def place(directory, source):
     """Directory of a source's cache: one for each data set and part of it."""
     rows = source.positions
     whole = len(rows) == rows[-1] + 1
-    key = [_LAYOUT, tf.__version__, source.origin, source.split, source.upright]
+    key = [_LAYOUT, tf.__version__, source.origin, source.split]
+    key.append(source.max_pixels)
     if not whole:
         key.append(rows.tobytes())
     if source.files is not None and not os.path.isabs(source.files[0]):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.data import decoding
+from simclr_keras import images
 from simclr_keras.data import photographs
 
 _NAMED = 10
@@ -37,7 +37,7 @@ def leave_out_corrupt(source):
 
     def decodable(number, key):
         encoded, _ = examples.fetch(key)
-        image = decoding.decode(encoded, source.upright)
+        image = images.decode(encoded, source.max_pixels)
         # Without the size, tf.data would find the decoding unused.
         return number, tf.size(image)
 

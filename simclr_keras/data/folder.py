@@ -5,9 +5,9 @@ import pathlib
 
 import numpy as np
 
-from simclr_keras.data import decoding
 from simclr_keras.data import slices
 from simclr_keras.data.source import Source
+from simclr_keras.images import EXTENSIONS
 
 SPLIT_NAMES = frozenset(
     "train training test testing val valid validation eval dev unlabeled"
@@ -28,8 +28,7 @@ def _find_images(root):
         found += [
             pathlib.Path(folder, name).relative_to(root)
             for name in names
-            if name.lower().endswith(decoding.EXTENSIONS)
-            and not name.startswith(".")
+            if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
         ]
     return sorted(found)
 
@@ -79,7 +78,7 @@ def open_folder(path, split="train"):
     if not images:
         raise ValueError(
             "The folder must hold images, at any depth"
-            f" ({', '.join(decoding.EXTENSIONS)}). Received: {str(root)!r},"
+            f" ({', '.join(EXTENSIONS)}). Received: {str(root)!r},"
             " which has none"
         )
     name, _, _ = slices.parse_split(split)
@@ -110,5 +109,4 @@ def _describe(source_name, split, base, splits):
         labels=labels,
         class_names=class_names,
         files=np.array([str(base / path) for path in images], object),
-        upright=True,
     )

@@ -12,6 +12,8 @@ from simclr_keras.data import folder
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data.pipeline import make_dataset
+from simclr_keras.images import MAX_PIXELS
+from simclr_keras.images import check_max_pixels
 
 _FOLDER, _ARRAYS = "folder:", "arrays:"
 MEMORY_LIMIT = 4 * 2**30
@@ -28,6 +30,7 @@ def open_source(
     image_size=None,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    max_pixels=MAX_PIXELS,
 ):
     """Opens a data set.
 
@@ -51,6 +54,8 @@ def open_source(
             training, 2,000 for testing.
         memory_limit: bytes that a TFDS data set may take in memory; a larger
             one is streamed from its files. Default 4 GiB.
+        max_pixels: height times width of the largest image that is decoded;
+            a larger one counts as corrupt. Default 89,478,485, as in Pillow.
 
     Returns:
         `Source`.
@@ -71,6 +76,8 @@ def open_source(
         source = tfds_source.open_tfds(
             spec, split, data_dir, download, memory_limit
         )
+    max_pixels = check_max_pixels(max_pixels)
+    source = dataclasses.replace(source, max_pixels=max_pixels)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)
@@ -107,6 +114,7 @@ def load(
     download=False,
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
+    max_pixels=MAX_PIXELS,
     cache="none",
     cache_dir=None,
     **pipeline,
@@ -133,6 +141,7 @@ def load(
         download: see `open_source`.
         num_examples: see `open_source`.
         memory_limit: see `open_source`.
+        max_pixels: see `open_source`.
         cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
             later epochs; see `cached`. Default `"none"`.
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
@@ -153,6 +162,7 @@ def load(
         image_size=image_size,
         num_examples=num_examples,
         memory_limit=memory_limit,
+        max_pixels=max_pixels,
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from simclr_keras.data.records import load_if_small
+from simclr_keras.images import MAX_PIXELS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Source:
         records: record files to stream from (`records.Records`).
         decoded: pixels of `files` or of what was `encoded`, beside them
             (`decoded.Decoded`).
-        upright: undo the EXIF orientation when decoding.
+        max_pixels: largest image that is decoded, height times width.
         skipped: `ids` of corrupt images that were left out.
     """
 
@@ -51,7 +52,7 @@ class Source:
     encoded: np.ndarray = dataclasses.field(default=None, repr=False)
     records: object = dataclasses.field(default=None, repr=False)
     decoded: object = dataclasses.field(default=None, repr=False)
-    upright: bool = False
+    max_pixels: int = MAX_PIXELS
     skipped: tuple = dataclasses.field(default=(), repr=False)
 
     @property

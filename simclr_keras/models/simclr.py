@@ -209,6 +209,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        fitting.check_two_crops(x)
         given, x = x, fitting.prepare(self, x, kwargs)
         micro_batches.check_fit(self, given, kwargs)
         with fitting.supervised(self, kwargs):

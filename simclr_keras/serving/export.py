@@ -1,12 +1,14 @@
 """Trained model -> SavedModel that plain TensorFlow loads and serves."""
 
 from simclr_keras import compat
+from simclr_keras.images import MAX_PIXELS
+from simclr_keras.images import CenterCrop
+from simclr_keras.images import check_max_pixels
 from simclr_keras.serving import card
 from simclr_keras.serving import onnx_file
 from simclr_keras.serving import signatures
 from simclr_keras.serving import warmup
 from simclr_keras.serving.versions import new_version
-from simclr_keras.views import CenterCrop
 
 FORMATS = ("saved_model", "onnx")
 
@@ -20,6 +22,7 @@ def export(
     class_names=None,
     image_size=None,
     crop_proportion="auto",
+    max_pixels=MAX_PIXELS,
     about=None,
 ):
     """Writes a model as a SavedModel that needs neither us nor Keras.
@@ -29,8 +32,8 @@ def export(
 
     * `serving_default`: `images`, uint8 `[B, H, W, 3]`, RGB, of any number and
       size;
-    * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG and PNG files,
-      each of its own size;
+    * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG, PNG, GIF, BMP
+      and WebP files, each of its own size; as they are decoded in training;
     * `classify`, of a classifier: `encoded` as above.
 
     The first two return float32 tensors: `embedding` `[B, C]`, which is h, and
@@ -61,6 +64,8 @@ def export(
             `image_size`, its views, or the encoder's input.
         crop_proportion: see `views.CenterCrop`. Defaults to "auto", as in
             evaluation.
+        max_pixels: height times width of the largest image that the signatures
+            of encoded images decode. Defaults to 89,478,485, as in Pillow.
         about: dict for the card with some of `license`, `data`, `metrics` and
             `run`, each a string or a dict of what JSON knows. Defaults to
             None: the card says that these were not said.
@@ -91,7 +96,8 @@ def export(
         onnx_file.check(compat.weights_of(model))
     size = _image_size(model, image_size)
     crop = CenterCrop(size, crop_proportion=crop_proportion)
-    functions = signatures.make(model, crop, class_names)
+    max_pixels = check_max_pixels(max_pixels)
+    functions = signatures.make(model, crop, class_names, max_pixels)
     with new_version(directory, version) as (target, final):
         name = final.parent.resolve().name
         if format == "onnx":

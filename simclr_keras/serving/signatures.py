@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.data import decoding
+from simclr_keras.images import decode
 from simclr_keras.models import fitting
 
 # Where the configuration of the Keras model lies in the SavedModel, and what
@@ -18,23 +18,27 @@ IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
 
-def make(model, crop, class_names):
+def make(model, crop, class_names, max_pixels):
     """The functions by name, each a `tf.function` of its one signature.
 
     Args:
         model: see `export`.
         crop: `views.CenterCrop` that makes the model's images.
         class_names: K names, or None for a model without classes.
+        max_pixels: largest image that is decoded, height times width.
     """
 
     def serve(images):
         return _outputs(model, crop(images))
 
+    def decoded(encoded):
+        return _decoded(encoded, crop, max_pixels)
+
     def serve_encoded(encoded):
-        return _outputs(model, _decoded(encoded, crop))
+        return _outputs(model, decoded(encoded))
 
     def classify(encoded):
-        p = _outputs(model, _decoded(encoded, crop))["probabilities"]
+        p = _outputs(model, decoded(encoded))["probabilities"]
         p, order = tf.math.top_k(p, len(class_names))
         return {
             "class_names": tf.gather(tf.constant(class_names), order),
@@ -82,10 +86,15 @@ def inputs_of(signature):
     return {spec.name: spec for spec in specs}
 
 
-def _decoded(encoded, crop):
+def _decoded(encoded, crop, max_pixels):
     """Encoded images of any sizes -> one batch of the model's size."""
+
+    def decoded(content):
+        image = decode(content, max_pixels, pillow=False)
+        return crop(image[tf.newaxis])[0]
+
     return tf.map_fn(
-        lambda content: crop(decoding.decode_in_graph(content)[tf.newaxis])[0],
+        decoded,
         encoded,
         fn_output_signature=tf.TensorSpec((*crop.size, 3), tf.float32),
     )

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import randomness
-from simclr_keras.views import checks
+from simclr_keras.images import checks
+from simclr_keras.images import interpolation
 from simclr_keras.views import foreign
-from simclr_keras.views import interpolation
 from simclr_keras.views.view import View
 from simclr_keras.views.view import compiled
 

@@ -9,7 +9,7 @@ from simclr_keras import data
 from simclr_keras import randomness
 from simclr_keras.data import order
 from simclr_keras.data import photographs
-from simclr_keras.views import geometry
+from simclr_keras.images import geometry
 
 
 def numbered(count):
