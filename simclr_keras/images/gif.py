@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from simclr_keras.images import contents
 
-_BLOCK, _EXTENSION, _PIXELS, _DONE, _BAD = range(5)
+_BLOCK, _FRAME, _BAD = range(3)
 _SEPARATOR, _INTRODUCER, _CONTROL = 0x2C, 0x21, 0xF9
 _HAS_TABLE, _INTERLACED = 0x80, 0x40
 # Blocks hold up to 255 bytes; a file of many shorter ones costs time only.
@@ -30,7 +30,7 @@ _Frame = collections.namedtuple(
 def read_size(encoded):
     """What `headers.read` wants to know; see `bmp.read_size`."""
     frame = _find_frame(encoded)
-    fault = tf.where(frame.state == _DONE, "", "it is cut short or damaged")
+    fault = tf.where(frame.state == _FRAME, "", "it is cut short or damaged")
     nothing = tf.constant("")
     return frame.height, frame.width, tf.constant(0, tf.int64), fault, nothing
 
@@ -44,37 +44,56 @@ def _find_frame(encoded):
     """The first frame, and the size of the canvas with it on."""
     size = contents.length(encoded)
     head = contents.bytes_at(encoded, 6, 5)
+    # Zeros behind the end, at which every chain of blocks ends.
+    raw = tf.concat(
+        [tf.io.decode_raw(encoded, tf.uint8), tf.zeros(1, tf.uint8)], 0
+    )
     most = _LEAST_BLOCKS + size // _BYTES_A_BLOCK
 
-    def unfinished(place, state, frame, transparent, count):
-        return (state < _DONE) & (place < size) & (count < most)
+    def behind_blocks(place):
+        """Behind the chain of blocks, each with its length before it."""
 
-    def next_block(place, state, frame, transparent, count):
-        part = contents.bytes_at(encoded, place, 10)
-        begins = state == _BLOCK
-        is_frame = begins & (part[0] == _SEPARATOR)
-        is_extension = begins & (part[0] == _INTRODUCER)
-        is_last = ~begins & (part[0] == 0)
-        control = is_extension & (part[1] == _CONTROL)
+        def step(place):
+            number = tf.cast(raw[tf.minimum(place, size)], tf.int64)
+            return tf.where(number > 0, place + 1 + number, place)
+
+        def unfinished(place, last, count):
+            return (place != last) & (count < most)
+
+        start = step(place), place, tf.constant(0, tf.int64)
+        place, last, _ = tf.while_loop(
+            unfinished,
+            lambda place, last, count: (step(place), place, count + 1),
+            start,
+        )
+        return contents.choose(place == last, place + 1, size + 1)
+
+    def unfinished(place, state, transparent, count):
+        return (state == _BLOCK) & (place < size) & (count < _LEAST_BLOCKS)
+
+    def next_block(place, state, transparent, count):
+        part = contents.bytes_at(encoded, place, 7)
+        extends = part[0] == _INTRODUCER
+        control = extends & (part[1] == _CONTROL)
         color = contents.choose(part[3] % 2 == 1, part[6], -1)
         transparent = contents.choose(control, color, transparent)
-        frame = contents.choose(is_frame, place, frame)
-        # To the block behind; of a frame, to its pixels' first one.
-        step = contents.choose(begins, 2, 1 + part[0])
-        step = contents.choose(is_frame, 11 + _table_bytes(part[9]), step)
-        after = contents.choose(state == _PIXELS, _DONE, _BLOCK)
-        state = contents.choose(is_last, after, state)
-        begun = contents.choose(is_extension, _EXTENSION, _BAD)
-        begun = contents.choose(is_frame, _PIXELS, begun)
-        state = contents.choose(begins, begun, state)
-        return place + step, state, frame, transparent, count + 1
+        other = contents.choose(part[0] == _SEPARATOR, _FRAME, _BAD)
+        state = contents.choose(extends, _BLOCK, other)
+        place = tf.cond(
+            extends, lambda: behind_blocks(place + 2), lambda: place
+        )
+        return place, state, transparent, count + 1
 
     zero = tf.constant(0, tf.int64)
-    first = 13 + _table_bytes(head[4])
-    start = first, zero + _BLOCK, zero, zero - 1, zero
-    stop, state, place, transparent, _ = tf.while_loop(
-        unfinished, next_block, start
+    start = 13 + _table_bytes(head[4]), zero + _BLOCK, zero - 1, zero
+    place, state, transparent, _ = tf.while_loop(unfinished, next_block, start)
+    flags = contents.bytes_at(encoded, place + 9, 1)[0]
+    stop = tf.cond(
+        state == _FRAME,
+        lambda: behind_blocks(place + 11 + _table_bytes(flags)),
+        lambda: size + 1,
     )
+    state = contents.choose(stop > size, _BAD, state)
     part = contents.bytes_at(encoded, place, 10)
     left, top, width, height = (
         contents.little(part[i : i + 2]) for i in (1, 3, 5, 7)

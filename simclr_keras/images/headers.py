@@ -20,8 +20,9 @@ Header = collections.namedtuple(
     "Header", "format height width orientation fault special"
 )
 
-_SEGMENTS, _CHUNKS = 1000, 4096
-_SEGMENT, _FILL, _BARE, _FRAME, _BAD = range(5)
+_CHUNKS = 1000
+# Bytes of a JPEG in which its EXIF begins: it comes first or second.
+_EXIF_WITHIN = 2**16
 _WEBP_ANIMATED, _WEBP_EXIF = 0x02, 0x08
 
 
@@ -54,72 +55,23 @@ def _unknown(encoded):
     return zero, zero, zero, tf.constant(fault), tf.constant("")
 
 
-def _marker_kinds():
-    """What to do at each of JPEG's 256 markers."""
-    kinds = [_SEGMENT] * 256
-    kinds[0xFF] = _FILL
-    for marker in (0x01, *range(0xD0, 0xD8)):
-        kinds[marker] = _BARE
-    for marker in (0x00, 0xD8, 0xD9, 0xDA):
-        kinds[marker] = _BAD
-    for marker in range(0xC0, 0xD0):
-        if marker not in (0xC4, 0xC8, 0xCC):
-            kinds[marker] = _FRAME
-    return kinds
+def _found(encoded, text):
+    """Where a text first stands, or the length of what is searched."""
+    parts = tf.raw_ops.StringSplitV2(input=[encoded], sep=text, maxsplit=1)
+    return contents.length(parts.values[0])
 
 
 def _jpeg(encoded):
-    kinds = tf.constant(_marker_kinds())
-
-    def unfinished(place, exif, size, bad, count):
-        return ~bad & tf.equal(size[0], 0) & (count < _SEGMENTS)
-
-    def next_segment(place, exif, size, bad, count):
-        part = contents.bytes_at(encoded, place, 10)
-        kind = kinds[part[1]]
-        length = contents.big(part[2:4])
-        plain = (kind == _SEGMENT) | (kind == _FRAME)
-        bad = (part[0] != 0xFF) | (kind == _BAD) | (plain & (length < 2))
-        is_exif = (part[1] == 0xE1) & contents.spells(part[4:], b"Exif\0\0")
-        exif = contents.choose(is_exif & (exif == 0), place + 10, exif)
-        sides = contents.big(tf.reshape(part[5:9], [2, 2]))
-        size = contents.choose(kind == _FRAME, sides, size)
-        step = contents.choose(plain, 2 + length, 2)
-        step = contents.choose(kind == _FILL, 1, step)
-        return place + step, exif, size, bad, count + 1
-
-    zero = tf.constant(0, tf.int64)
-    state = zero + 2, zero, tf.stack([zero, zero]), tf.constant(False), 0
-    _, exif, size, _, _ = tf.while_loop(unfinished, next_segment, state)
+    height, width = tf.unstack(tf.io.extract_jpeg_shape(encoded)[:2])
+    beginning = tf.strings.substr(encoded, 0, _EXIF_WITHIN)
+    place = _found(beginning, b"Exif\0\0")
+    # Behind a segment's marker, of which two bytes are its length.
+    marker = contents.bytes_at(encoded, tf.maximum(place - 4, 0), 2)
+    there = contents.spells(marker, b"\xff\xe1")
+    exif = contents.choose(there, place + 6, 0)
+    sides = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
     nothing = tf.constant("")
-    return size[0], size[1], exif, nothing, nothing
-
-
-def _chunks(encoded, first, name, end, in_order):
-    """Where the content of a chunk begins, or 0.
-
-    Args:
-        encoded: string scalar.
-        first: where the first chunk begins.
-        name: four `bytes`, the chunk that is searched.
-        end: four `bytes`, the chunk at which the search ends.
-        in_order: function of 8 bytes `[8]`: (the chunk's name `[4]`, bytes
-            from its beginning to the next one).
-    """
-    size = contents.length(encoded)
-
-    def unfinished(place, found, count):
-        return (found == 0) & (place < size) & (count < _CHUNKS)
-
-    def next_chunk(place, found, count):
-        title, step = in_order(contents.bytes_at(encoded, place, 8))
-        found = contents.choose(contents.spells(title, name), place + 8, found)
-        last = contents.spells(title, end)
-        return contents.choose(last, size, place + step), found, count + 1
-
-    zero = tf.constant(0, tf.int64)
-    state = zero + first, zero, 0
-    return tf.while_loop(unfinished, next_chunk, state)[1]
+    return *sides, exif, nothing, nothing
 
 
 def _png(encoded):
@@ -128,13 +80,11 @@ def _png(encoded):
     fault = tf.where(
         contents.spells(part[4:8], b"IHDR"), "", "its first chunk is no IHDR"
     )
-    exif = _chunks(
-        encoded,
-        8,
-        b"eXIf",
-        b"IEND",
-        lambda part: (part[4:], 12 + contents.big(part[:4])),
-    )
+    # With what EXIF begins with, for the name alone may stand in the pixels.
+    exif = contents.length(encoded)
+    for start in (b"II*\0", b"MM\0*"):
+        exif = tf.minimum(exif, 4 + _found(encoded, b"eXIf" + start))
+    exif = contents.choose(exif < contents.length(encoded), exif, 0)
     return height, width, exif, fault, tf.constant("")
 
 
@@ -166,11 +116,22 @@ def _webp(encoded):
 
 
 def _webp_exif(encoded):
-    def in_order(part):
-        size = contents.little(part[4:])
-        return part[:4], 8 + size + size % 2
+    """Where the EXIF of a WebP begins, or 0."""
+    size = contents.length(encoded)
 
-    found = _chunks(encoded, 12, b"EXIF", b"none", in_order)
+    def unfinished(place, found, count):
+        return (found == 0) & (place < size) & (count < _CHUNKS)
+
+    def next_chunk(place, found, count):
+        part = contents.bytes_at(encoded, place, 8)
+        wanted = contents.spells(part[:4], b"EXIF")
+        found = contents.choose(wanted, place + 8, found)
+        length = contents.little(part[4:])
+        return place + 8 + length + length % 2, found, count + 1
+
+    zero = tf.constant(0, tf.int64)
+    start = zero + 12, zero, 0
+    found = tf.while_loop(unfinished, next_chunk, start)[1]
     # Some writers keep the name that the block has in JPEG.
     named = contents.spells(contents.bytes_at(encoded, found, 6), b"Exif\0\0")
     return contents.choose((found > 0) & named, found + 6, found)
