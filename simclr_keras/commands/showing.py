@@ -77,7 +77,7 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         chosen = np.sort(rng.choice(len(bank), count, replace=False))
         queries = np.asarray(bank[chosen])
     else:
-        image = _query(asked, settings.max_pixels)
+        image = query_image(asked, settings.max_pixels)
         queries = np.asarray(function(CenterCrop(size)(image)))
     # A query that is in the bank finds itself: one more, and without it.
     rows, _ = evaluation.nearest(queries, bank, min(k + own, len(bank)))
@@ -102,14 +102,13 @@ def _neighbors(settings, run, source, function, size, bank, labels):
     print(f"Neighbours: {run.path / 'neighbors.png'}")
 
 
-def _query(path, max_pixels):
+def query_image(path, max_pixels):
     """The image of a file, decoded as those of a data set, `[1, H, W, 3]`."""
     encoded = tf.io.read_file(path)
     try:
         return decode(encoded, max_pixels)[tf.newaxis]
     except tf.errors.OpError as error:
-        reason = problem(encoded, max_pixels).numpy().decode()
-        reason = reason or "it is corrupt or cut short"
+        reason = problem(encoded.numpy(), max_pixels)
         raise ValueError(
             "--neighbors must be an image that can be decoded. Received:"
             f" --neighbors={path}: {reason}"

@@ -109,9 +109,13 @@ class Examples:
         if self.source.decoded is not None:
             return name
         encoded, _ = self.fetch(index)
-        reason = images.problem(encoded, self.source.max_pixels)
-        separator = tf.where(tf.equal(reason, ""), "", ": ")
-        return tf.strings.join([name, separator, reason])
+        reason = tf.numpy_function(
+            lambda encoded: images.problem(encoded, self.source.max_pixels),
+            [encoded],
+            tf.string,
+            stateful=False,
+        )
+        return tf.strings.join([name, ": ", reason])
 
 
 def to_uint8(image):

@@ -107,17 +107,22 @@ def image_size(encoded, max_pixels=MAX_PIXELS):
     return tf.where(turned, size[::-1], size)
 
 
-@tf.autograph.experimental.do_not_convert
-def problem(encoded, max_pixels=MAX_PIXELS, *, pillow=True):
-    """Says why `decode` refuses an image by its header.
+def problem(encoded, max_pixels=MAX_PIXELS):
+    """Says why `decode` refuses an image.
 
-    Args and what is refused as for `decode`.
+    Args:
+        encoded: `bytes`, the content of an image file.
+        max_pixels: as for `decode`.
 
     Returns:
-        String scalar tensor, such as `"it is cut short or damaged"`; `""`
-        where the header shows nothing.
+        String such as "it is a GIF cut short".
     """
-    return _problem(headers.read(encoded), max_pixels, pillow)
+    try:
+        header = headers.read(tf.constant(encoded))
+        text = _problem(header, max_pixels, pillow=True).numpy().decode()
+    except tf.errors.OpError:
+        text = ""  # said by no header, but by a decoder
+    return text or "it is corrupt or cut short"
 
 
 def check_max_pixels(max_pixels):
