@@ -100,10 +100,3 @@ def every_kind():
             }
         )
     return files
-
-
-@pytest.fixture(scope="session")
-def animated_webp():
-    """The content of a WebP with two frames."""
-    frames = [_picture(16, 16, seed) for seed in range(2)]
-    return _encode(frames[0], "WEBP", save_all=True, append_images=frames[1:])

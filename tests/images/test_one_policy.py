@@ -47,7 +47,7 @@ def _embedded(folder, model, run, *flags):
         "--eval_batch_size=7",
         *flags,
     ]
-    embed.run(cli.parse(embed.define_flags, ["simclr-embed", *arguments]))
+    embed.run(cli.parse(embed.define_flags, arguments))
     index = (run / "index.csv").read_text().splitlines()[1:]
     names = [line.split(",")[1].rsplit("/", 1)[-1] for line in index]
     return names, np.load(run / "embeddings.npy")
