@@ -21,8 +21,8 @@ def format_of(encoded):
         tf.equal(tf.strings.substr(encoded, 0, len(each)), each)
         for each in _SIGNATURES
     ]
-    riff = tf.strings.substr(encoded, 0, 12)
-    found.append(tf.strings.regex_full_match(riff, r"RIFF(?s:.{4})WEBP"))
+    part = bytes_at(encoded, 0, 12)
+    found.append(spells(part[:4], b"RIFF") & spells(part[8:], b"WEBP"))
     # The last is what remains where there is none.
     found.append(tf.constant(True))
     return tf.argmax(tf.stack(found), output_type=tf.int32)
