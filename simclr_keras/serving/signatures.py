@@ -31,7 +31,8 @@ def make(model, crop, class_names, max_pixels):
     def serve(images):
         return _outputs(model, crop(images))
 
-    def decoded(encoded):
+    @tf.function(input_signature=[ENCODED], autograph=False)
+    def decoded(encoded):  # traced once for both that call it
         return _decoded(encoded, crop, max_pixels)
 
     def serve_encoded(encoded):
