@@ -106,3 +106,29 @@ def test_neighbors_of_a_file_begin_with_itself(
     assert name in alike
     np.testing.assert_allclose(found["similarity"][0, 0], 1, atol=1e-6)
     assert (tmp_path / "embed" / "neighbors.png").exists()
+
+
+def test_onnx_agrees_with_the_evaluation(folder, tmp_path, every_kind):
+    """Given the pixels; decoding is not part of an ONNX file."""
+    pytest.importorskip("tf2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    names = ["turned6.jpg", "palette.gif", "flat.png", "large.jpg"]
+    path = tmp_path / "some"
+    path.mkdir()
+    for name in names:
+        (path / name).write_bytes(every_kind[name])
+    model = _model(33)
+    dataset = sk.data.load(
+        f"folder:{path}", image_size=33, batch_size=2, training=False
+    )
+    rows, _ = evaluation.extract(model, dataset)
+    export = sk.export(model, tmp_path / "export", format="onnx")
+    session = runtime.InferenceSession(
+        str(export / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    for name, row in zip(sorted(names), rows):
+        pixels = images.decode(every_kind[name])[tf.newaxis].numpy()
+        (embedding,) = session.run(["embedding"], {"images": pixels})
+        np.testing.assert_allclose(
+            embedding[0], row, rtol=0, atol=1e-5, err_msg=name
+        )
