@@ -75,7 +75,7 @@ def test_every_way_to_an_embedding_agrees(size, folder, tmp_path, every_kind):
         query = showing.query_image(str(folder / name), images.MAX_PIXELS)
         by_query = model.embed(images.CenterCrop(size)(query))[0]
         np.testing.assert_allclose(by_query, row, **close, err_msg=name)
-        pixels = decode(every_kind[name])[tf.newaxis]
+        pixels = decode(tf.constant(every_kind[name]))[tf.newaxis]
         by_pixels = served["serving_default"](images=pixels)["embedding"][0]
         np.testing.assert_allclose(by_pixels, row, **close, err_msg=name)
     assert np.ptp(rows, axis=0).max() > 1e-3  # not all one and the same
