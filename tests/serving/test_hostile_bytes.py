@@ -41,7 +41,7 @@ def _encode(kind, height=20, width=30, **options):
 
 
 def _huge_png(side=20_000):
-    """A PNG of one bit a pixel, all white, written by hand."""
+    """A PNG of one bit a pixel, all black, written by hand."""
 
     def chunk(name, content):
         code = zlib.crc32(name + content)
@@ -53,7 +53,7 @@ def _huge_png(side=20_000):
         )
 
     head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    row = b"\0" + b"\xff" * (side // 8)
+    row = bytes(1 + side // 8)
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(row) for _ in range(side))
     return b"".join(
