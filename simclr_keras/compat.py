@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+# Whether `tf.io.decode_image` knows WebP; older TensorFlow refuses it.
+DECODES_WEBP = hasattr(tf.raw_ops, "DecodeWebP")
 
 if KERAS_3 and keras.backend.backend() != "tensorflow":
     raise ImportError(

@@ -137,8 +137,6 @@ def _train(settings, place, run_directory, model, source, held_out):
         labelled=True,
         views=1,
         seed=settings.seed,
-        antialias=settings.antialias,
-        **input_data.host_crop_arguments(settings),
     )
     print(runs.start_line(settings, place, source, total))
     dataset, epochs, grouped = build.in_epochs(dataset, total)

@@ -71,10 +71,23 @@ def define_data(values):
         " images of 16 bits must use more than half.",
         values,
     )
+    define_max_pixels(values)
     flags.DEFINE_integer(
         "eval_batch_size",
         256,
         "Images per batch in evaluation.",
+        lower_bound=1,
+        flag_values=values,
+    )
+
+
+def define_max_pixels(values):
+    """How large an image may be."""
+    flags.DEFINE_integer(
+        "max_pixels",
+        89478485,  # `images.MAX_PIXELS`, without loading TensorFlow
+        "Height times width of the largest image that is decoded, checked"
+        " before decoding; the default is Pillow's.",
         lower_bound=1,
         flag_values=values,
     )

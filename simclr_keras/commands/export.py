@@ -3,6 +3,7 @@
 from absl import flags
 
 from simclr_keras.commands import cli
+from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
 
 
@@ -54,6 +55,7 @@ def define_flags(values):
         lower_bound=0,
         flag_values=values,
     )
+    data_flags.define_max_pixels(values)
     flags.DEFINE_list(
         "class_names",
         [],

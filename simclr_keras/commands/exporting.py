@@ -40,6 +40,7 @@ def export(settings):
         class_names=settings.class_names or names,
         image_size=size,
         pixel_range=pixel_range_of(run),
+        max_pixels=settings.max_pixels,
         about=about,
     )
     print(f"Exported: {path}")

@@ -20,6 +20,7 @@ def open_source(settings, split, dataset=None):
         split_order=settings.split_order,
         folder_layout=settings.folder_layout,
         pixel_range=settings.pixel_range,
+        max_pixels=settings.max_pixels,
     )
 
 
@@ -67,15 +68,16 @@ def cropped_on_host(source):
 def evaluation_data(
     source, size, batch_size, *, labelled=True, drop_remainder=False
 ):
-    """Images in source order, centre-cropped but for small ones that fit."""
-    # On the host as in `CenterCrop`: small images are not cropped, resized.
+    """Images in source order, each as `CenterCrop(size)` makes it.
+
+    Those that it would leave as they are stay `uint8`, for their size.
+    """
     dataset = data.make_dataset(
         source,
         batch_size=batch_size,
         image_size=size,
         training=False,
         labelled=labelled,
-        crop_proportion=0.875 if size > SMALL else 1.0,
         drop_remainder=drop_remainder,
     )
     fits = source.image_shape == (size, size, 3) and size <= SMALL
@@ -85,11 +87,3 @@ def evaluation_data(
     if labelled:
         return dataset.map(lambda images, labels: (crop(images), labels))
     return dataset.map(crop)
-
-
-def host_crop_arguments(settings):
-    """Arguments of `data.make_dataset` for crops made on the host."""
-    return {
-        "crop_area": (settings.crop_area_min, 1.0),
-        "crop_sampler": settings.crop_sampler,
-    }

@@ -144,8 +144,6 @@ def _training_data(settings, place, source, probe, size):
         labelled=probe is source,
         views=2,
         seed=settings.seed,
-        antialias=settings.antialias,
-        **input_data.host_crop_arguments(settings),
     )
     if probe is None or probe is source:
         return dataset
@@ -161,8 +159,6 @@ def _training_data(settings, place, source, probe, size):
             labelled=True,
             views=1,
             seed=settings.seed + 1,
-            antialias=settings.antialias,
-            **input_data.host_crop_arguments(settings),
         ),
     )
 
@@ -189,6 +185,7 @@ def _two_views(settings, size):
 
 def _write_preview(run_directory, path, two_views, dataset):
     """Writes a picture of the view pairs of one batch, to TensorBoard too."""
+    dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
     for batch in dataset.take(1):
         grid = pictures.view_pairs(two_views, batch)
     dataset.epoch.assign(0)

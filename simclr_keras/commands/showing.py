@@ -9,10 +9,11 @@ from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras import paths
 from simclr_keras import training
-from simclr_keras import views
 from simclr_keras.commands import input_data
-from simclr_keras.data import decoding
 from simclr_keras.evaluation import pictures
+from simclr_keras.images import CenterCrop
+from simclr_keras.images import decode
+from simclr_keras.images import problem
 
 _RANDOM = "random:"
 _MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
@@ -79,10 +80,8 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         chosen = np.sort(rng.choice(len(bank), count, replace=False))
         queries = np.asarray(bank[chosen])
     else:
-        image = decoding.decode(
-            tf.io.read_file(asked), pixel_range=settings.pixel_range
-        )[tf.newaxis]
-        queries = np.asarray(function(views.CenterCrop(size)(image)))
+        image = query_image(asked, settings.max_pixels, settings.pixel_range)
+        queries = np.asarray(function(CenterCrop(size)(image)))
     # A query that is in the bank finds itself: one more, and without it.
     rows, _ = evaluation.nearest(queries, bank, min(k + own, len(bank)))
     if own:
@@ -92,7 +91,7 @@ def _neighbors(settings, run, source, function, size, bank, labels):
         first = _images(settings, source, chosen[:, np.newaxis])
     else:
         pixels = images.shape[2]
-        first = views.CenterCrop(pixels)(image).numpy()[np.newaxis]
+        first = CenterCrop(pixels)(image).numpy()[np.newaxis]
         first = (first * 255 + 0.5).astype(np.uint8)
     matches = None
     if own and labels is not None:
@@ -104,6 +103,20 @@ def _neighbors(settings, run, source, function, size, bank, labels):
     )
     training.write_png(run.path / "neighbors.png", grid)
     print(f"Neighbours: {run.path / 'neighbors.png'}")
+
+
+def query_image(path, max_pixels, pixel_range=None):
+    """The image of a file, decoded as those of a data set, `[1, H, W, 3]`."""
+    encoded = tf.io.read_file(path)
+    try:
+        image = decode(encoded, max_pixels, pixel_range=pixel_range)
+        return image[tf.newaxis]
+    except tf.errors.OpError as error:
+        reason = problem(encoded.numpy(), max_pixels)
+        raise ValueError(
+            "--neighbors must be an image that can be decoded. Received:"
+            f" --neighbors={path}: {reason}"
+        ) from error
 
 
 def _images(settings, source, rows, pixels=None):

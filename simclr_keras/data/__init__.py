@@ -4,6 +4,7 @@ from simclr_keras.data.caching import cached
 from simclr_keras.data.caching import free_memory
 from simclr_keras.data.epochs import from_step
 from simclr_keras.data.epochs import grouped
+from simclr_keras.data.epochs import with_crops
 from simclr_keras.data.epochs import with_probe
 from simclr_keras.data.load import load
 from simclr_keras.data.load import open_source
@@ -29,5 +30,6 @@ __all__ = [
     "open_source",
     "read_labels",
     "require_labels",
+    "with_crops",
     "with_probe",
 ]

@@ -19,7 +19,7 @@ import tensorflow as tf
 from simclr_keras import disk
 from simclr_keras import paths
 
-_LAYOUT = 1
+_LAYOUT = 2
 _PIXELS, _INDEX = "pixels", "index.npz"
 
 
@@ -51,9 +51,8 @@ def place(directory, source):
     """Directory of a source's cache: one for each data set and part of it."""
     rows = source.positions
     whole = len(rows) == rows[-1] + 1
-    key = [_LAYOUT, tf.__version__, source.origin, source.split, source.upright]
-    if source.pixel_range is not None:
-        key.append(source.pixel_range)
+    key = [_LAYOUT, tf.__version__, source.origin, source.split]
+    key += [source.max_pixels, source.pixel_range]
     if not whole:
         key.append(rows.tobytes())
     if source.files is not None and _is_relative(source.files[0]):

@@ -116,7 +116,11 @@ def _fetch(source):
 def _fill(source, sizes):
     def fill(array):
         return decoded.fill(
-            array, _fetch(source), source.upright, sizes, source.pixel_range
+            array,
+            _fetch(source),
+            sizes,
+            max_pixels=source.max_pixels,
+            pixel_range=source.pixel_range,
         )
 
     return fill
@@ -136,13 +140,13 @@ def _sizes_that_fit(source, limit, free, kind, directory):
     fetch = _fetch(source)
     if count > 4 * _SAMPLE:
         rows = np.linspace(0, count - 1, _SAMPLE).astype(np.int64)
-        some = decoded.read_sizes(fetch, source.upright, rows)
+        some = decoded.read_sizes(fetch, source.max_pixels, rows)
         about = decoded.layout(some)[1] / _SAMPLE * count
         if about > _DOUBT * allowed:
             _say_too_large(source, about, "about ", allowed, kind, directory)
             return None
     rows = np.arange(count)
-    sizes = decoded.read_sizes(fetch, source.upright, rows)
+    sizes = decoded.read_sizes(fetch, source.max_pixels, rows)
     _, length = decoded.layout(sizes)
     if length > allowed:
         _say_too_large(source, length, "", allowed, kind, directory)

@@ -6,7 +6,6 @@ function of (seed, epoch, step).
 
 import dataclasses
 import os
-import pathlib
 import re
 import warnings
 
@@ -14,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.data import decoding
+from simclr_keras import images
 from simclr_keras.data import photographs
 
 _NAMED = 10
@@ -40,7 +39,9 @@ def leave_out_corrupt(source):
 
     def decodable(number, key):
         encoded, _ = examples.fetch(key)
-        image = decoding.decode(encoded, source.upright, source.pixel_range)
+        image = images.decode(
+            encoded, source.max_pixels, pixel_range=source.pixel_range
+        )
         # Without the size, tf.data would find the decoding unused.
         return number, tf.size(image)
 
@@ -100,32 +101,9 @@ def explain(message):
     found = re.search(rf"\[{marker}\] \[(.*?)\](?:\s|$)", message, re.S)
     if found is None:
         return message
-    name = found[1]
-    return f"{name}: {_reason(name)}"
-
-
-def _reason(name):
-    advice = "Remove it, or leave such images out by --skip_corrupt"
-    if re.search(r"#\d+$| \(\d+ read\)$", name) and not os.path.exists(name):
-        return f"the image cannot be decoded: it is damaged. {advice}."
-    try:
-        encoded = pathlib.Path(name).read_bytes()
-    except FileNotFoundError:
-        return (
-            "the file is gone since the data set was opened. Bring it back, or"
-            " start anew without it."
-        )
-    except OSError as error:
-        return f"the file cannot be read ({error.strerror}). {advice}."
-    try:
-        decoding.decode(tf.constant(encoded)).numpy()
-    except (tf.errors.OpError, ValueError, OSError) as error:
-        said = str(getattr(error, "message", error)).strip()
-        said = re.sub(r"\s*\[Op:\w+\].*", "", said.splitlines()[-1])
-        return f"the image cannot be decoded ({said[:200]}). {advice}."
     return (
-        "the image could not be read or decoded then, and can be now. Run the"
-        " same command again."
+        f"{found[1]}. Bring the image back, mend or remove it, or leave such"
+        " images out by --skip_corrupt."
     )
 
 

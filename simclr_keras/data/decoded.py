@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.data import decoding
+from simclr_keras import images
 
 # Images begin at multiples of this, so that none shares a cache line.
 _ALIGNMENT = 64
@@ -79,13 +79,13 @@ def in_memory(count):
     return np.frombuffer(mmap.mmap(-1, max(count, 1), flags=flags), np.uint8)
 
 
-def read_sizes(fetch, upright, rows):
+def read_sizes(fetch, max_pixels, rows):
     """Sizes of encoded images, from their headers.
 
     Args:
         fetch: function of a row number, a tensor, that gives the encoded
             image and its label.
-        upright: as for `decoding.decode`.
+        max_pixels: as for `images.decode`.
         rows: `int64` `[n]`, which images.
 
     Returns:
@@ -94,7 +94,7 @@ def read_sizes(fetch, upright, rows):
     """
 
     def size(number, row):
-        return number, decoding.image_size(fetch(row)[0], upright)
+        return number, images.image_size(fetch(row)[0], max_pixels)
 
     sizes = np.zeros((len(rows), 2), np.int32)
     for number, found in _decoded(size, rows):
@@ -110,22 +110,25 @@ def layout(sizes):
     return stops - counts, int(stops[-1])
 
 
-def fill(array, fetch, upright, sizes, pixel_range=None):
+def fill(array, fetch, sizes, *, max_pixels, pixel_range=None):
     """Decodes all images into a buffer.
 
     Args:
         array: `uint8` array of the bytes that `layout` tells.
         fetch: as for `read_sizes`.
-        upright: as for `decoding.decode`.
         sizes: `int32` `[n, 2]` of `read_sizes`.
-        pixel_range: as for `decoding.decode`.
+        max_pixels: as for `images.decode`.
+        pixel_range: as for `images.decode`.
 
     Returns:
         `sizes`, with 0 where an image cannot be decoded.
     """
 
     def pixels(number, row):
-        return number, decoding.decode(fetch(row)[0], upright, pixel_range)
+        image = images.decode(
+            fetch(row)[0], max_pixels, pixel_range=pixel_range
+        )
+        return number, image
 
     starts, _ = layout(sizes)
     count = len(sizes)

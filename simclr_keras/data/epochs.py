@@ -1,12 +1,15 @@
 """One epoch's batches as a function of its number -> a dataset for `fit`."""
 
+import dataclasses
+import functools
+
 import tensorflow as tf
 
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
 WHOLE = (0, 1)
 
 
-def by_epoch(one_epoch, steps):
+def by_epoch(one_epoch, steps, cut=None):
     """Makes a dataset whose every iteration is the next epoch.
 
     Args:
@@ -15,6 +18,7 @@ def by_epoch(one_epoch, steps):
             and step are `int64` scalar tensors; the part is a pair (i, n) of
             integers: rows `i b / n` to `(i + 1) b / n` of each batch of b.
         steps: number of batches of an epoch.
+        cut: `HostCrops` where crops are cut on the host. Default None.
 
     Returns:
         `tf.data.Dataset` of `steps` batches, with more attributes. `epoch`:
@@ -22,17 +26,91 @@ def by_epoch(one_epoch, steps):
         first batch of an iteration is drawn, and then advanced by one.
         `first_step`: the same for the step in that epoch to begin with, and
         then 0 again; the iteration ends with the epoch, after fewer batches.
-        `one_epoch` and `steps`: the arguments. `unsized`: the same dataset
-        without a known cardinality, which may be asked for more batches than
-        are left of an epoch.
+        `one_epoch`, `steps` and `cut`: the arguments. `unsized`: the same
+        dataset without a known cardinality, which may be asked for more
+        batches than are left of an epoch.
     """
     with tf.device("CPU:0"):
         epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
         first_step = tf.Variable(0, trainable=False, dtype=tf.int64)
-    return _build(one_epoch, steps, epoch, first_step, 0)
+    return _build(one_epoch, steps, epoch, first_step, 0, cut)
 
 
-def _build(one_epoch, steps, epoch, first_step, skipped):
+@dataclasses.dataclass(frozen=True)
+class HostCrops:
+    """Random crops that a dataset cuts on the host.
+
+    Attributes:
+        crops: tuple of all `geometry.Crops`.
+        views: crops of each image: 1, or 2 for ready views `[B, 2, h, w, 3]`;
+            None where only a probe's images are cut.
+        recut: function of the pair of crops that `with_crops` takes. Returns
+            the `one_epoch` with them and its `HostCrops`.
+    """
+
+    crops: tuple
+    views: object
+    recut: object
+
+
+def _joined(parts, wrap):
+    """`HostCrops` of a dataset made of others, or None.
+
+    Args:
+        parts: list of pairs (`one_epoch`, `HostCrops` or None).
+        wrap: function of their `one_epoch`s that gives the dataset's.
+    """
+    cuts = [cut for _, cut in parts if cut is not None]
+    if not cuts:
+        return None
+
+    def recut(crops):
+        made = [
+            (one_epoch, None) if cut is None else cut.recut(crops)
+            for one_epoch, cut in parts
+        ]
+        return wrap(*(one_epoch for one_epoch, _ in made)), _joined(made, wrap)
+
+    first = parts[0][1]
+    return HostCrops(
+        sum((cut.crops for cut in cuts), ()), first and first.views, recut
+    )
+
+
+def with_crops(dataset, crops):
+    """The same dataset, with the random crops that a model's views state.
+
+    Args:
+        dataset: any; only one of `make_dataset`, or made from such, of
+            photographs that are cropped at random on the host is changed.
+        crops: pair of `geometry.Crops`, of the first and the second view;
+            None for a view that does not state its crops, which then are
+            those of the dataset.
+
+    Returns:
+        The dataset itself where the crops are those already; else a new one
+        that shares its `epoch` and `first_step`.
+
+    Raises:
+        ValueError: the dataset's maker has stated others.
+    """
+    cut = getattr(dataset, "cut", None)
+    if cut is None:
+        return dataset
+    one_epoch, made = cut.recut(crops)
+    if made.crops == cut.crops:
+        return dataset
+    return _build(
+        one_epoch,
+        dataset.steps,
+        dataset.epoch,
+        dataset.first_step,
+        dataset.skipped,
+        made,
+    )
+
+
+def _build(one_epoch, steps, epoch, first_step, skipped, cut):
     def batches(number, step):
         return one_epoch(number, step + skipped, WHOLE)
 
@@ -45,6 +123,8 @@ def _build(one_epoch, steps, epoch, first_step, skipped):
     dataset.first_step = first_step
     dataset.one_epoch = one_epoch
     dataset.steps = steps
+    dataset.skipped = skipped
+    dataset.cut = cut
     return dataset
 
 
@@ -139,6 +219,7 @@ def from_step(dataset, step):
         dataset.epoch,
         dataset.first_step,
         step,
+        dataset.cut,
     )
 
 
@@ -162,16 +243,22 @@ def grouped(dataset, count):
     if count < 1:
         raise ValueError(f"`count` must be at least 1. Received: {count!r}")
 
-    def one_group(epoch, first_step, part):
-        first, within = first_step // dataset.steps, first_step % dataset.steps
+    steps = dataset.steps
 
-        def one_epoch(number):
-            step = tf.where(number == first, within, 0)
-            return dataset.one_epoch(epoch * count + number, step, part)
+    def group(one_epoch):
+        def one_group(epoch, first_step, part):
+            first, within = first_step // steps, first_step % steps
 
-        return tf.data.Dataset.range(first, count).flat_map(one_epoch)
+            def one_of_them(number):
+                step = tf.where(number == first, within, 0)
+                return one_epoch(epoch * count + number, step, part)
 
-    return by_epoch(one_group, dataset.steps * count)
+            return tf.data.Dataset.range(first, count).flat_map(one_of_them)
+
+        return one_group
+
+    cut = _joined([(dataset.one_epoch, dataset.cut)], group)
+    return by_epoch(group(dataset.one_epoch), steps * count, cut)
 
 
 def with_probe(dataset, labelled_dataset):
@@ -202,21 +289,30 @@ def with_probe(dataset, labelled_dataset):
             "`labelled_dataset` must yield (images, labels); make it with"
             f" labelled=True. Received: {labelled_dataset.element_spec}"
         )
-    rounds = -(-dataset.steps // labelled_dataset.steps)
+    sets = dataset, labelled_dataset
+    wrap = functools.partial(_beside, [each.steps for each in sets])
+    cut = _joined([(each.one_epoch, each.cut) for each in sets], wrap)
+    one_epoch = wrap(*(each.one_epoch for each in sets))
+    return by_epoch(one_epoch, dataset.steps, cut)
+
+
+def _beside(steps, images_epoch, probe_epoch):
+    """`one_epoch` of `with_probe`, of the steps and `one_epoch`s of both."""
+    probe_steps = steps[1]
+    rounds = -(-steps[0] // probe_steps)
 
     def one_epoch(epoch, first_step, part):
-        skipped = first_step // labelled_dataset.steps
-        within = first_step % labelled_dataset.steps
+        skipped = first_step // probe_steps
+        within = first_step % probe_steps
 
         def probe_round(number):
             first = tf.where(number == skipped, within, 0)
-            epoch_number = epoch * rounds + number
-            return labelled_dataset.one_epoch(epoch_number, first, part)
+            return probe_epoch(epoch * rounds + number, first, part)
 
         numbers = tf.data.Dataset.range(skipped, rounds)
         batches = tf.data.Dataset.zip(
             (
-                dataset.one_epoch(epoch, first_step, part),
+                images_epoch(epoch, first_step, part),
                 numbers.flat_map(probe_round),
             )
         )
@@ -228,7 +324,7 @@ def with_probe(dataset, labelled_dataset):
             }
         )
 
-    return by_epoch(one_epoch, dataset.steps)
+    return one_epoch
 
 
 def _require_epochs(name, dataset):

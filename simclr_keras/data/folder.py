@@ -5,11 +5,11 @@ import warnings
 import numpy as np
 
 from simclr_keras import paths
-from simclr_keras.data import decoding
 from simclr_keras.data import layout as layouts
 from simclr_keras.data import listing
 from simclr_keras.data import slices
 from simclr_keras.data.source import Source
+from simclr_keras.images import EXTENSIONS
 
 _OUTSIDE = "images outside the {}"
 _WARNED = (
@@ -59,7 +59,7 @@ def open_folder(
     if not found.images:
         raise ValueError(
             "The folder must hold images, at any depth"
-            f" ({', '.join(decoding.EXTENSIONS)}). Received: {str(root)!r},"
+            f" ({', '.join(EXTENSIONS)}). Received: {str(root)!r},"
             f" which has none{_instead(found)}"
         )
     source_name = f"folder:{path}"
@@ -113,7 +113,6 @@ def _describe(source_name, split, root, layout, found):
         labels=labels,
         class_names=class_names,
         files=np.array([str(root.joinpath(*p)) for p in images], object),
-        upright=True,
         layout=layout.text(),
         left_out=_left_out(split, layout, found),
     )

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from simclr_keras import paths
-from simclr_keras.data import decoding
+from simclr_keras.images import EXTENSIONS
 
 HIDDEN = "hidden"
 BROKEN_LINK = "broken links"
@@ -88,7 +88,7 @@ def _kind(entry, above):
         return LOOP if circle else "folder"
     if not entry.is_file():
         return BROKEN_LINK if entry.is_symlink() else SPECIAL
-    if entry.name.lower().endswith(decoding.EXTENSIONS):
+    if entry.name.lower().endswith(EXTENSIONS):
         return "image"
     extension = pathlib.PurePath(entry.name).suffix.lower()
     return extension or "without an extension"

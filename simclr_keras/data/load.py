@@ -9,10 +9,12 @@ from simclr_keras.data import arrays
 from simclr_keras.data import caching
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder
-from simclr_keras.data import pixel_range as ranges
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data.pipeline import make_dataset
+from simclr_keras.images import MAX_PIXELS
+from simclr_keras.images import check_max_pixels
+from simclr_keras.images import pixel_range as ranges
 
 _FOLDER, _ARRAYS = "folder:", "arrays:"
 MEMORY_LIMIT = 4 * 2**30
@@ -32,6 +34,7 @@ def open_source(
     split_order="shuffled",
     folder_layout="auto",
     pixel_range=None,
+    max_pixels=MAX_PIXELS,
 ):
     """Opens a data set.
 
@@ -67,6 +70,8 @@ def open_source(
             arrays of any type, that become 0 and 255: (0, 4095) for 12 bits.
             Default None: the range of the type, of which 16-bit images must
             use more than half.
+        max_pixels: height times width of the largest image that is decoded;
+            a larger one counts as corrupt. Default 89,478,485, as in Pillow.
 
     Returns:
         `Source`.
@@ -103,6 +108,8 @@ def open_source(
         )
     if source.files is not None:
         corrupt.check_names(source.files)
+    max_pixels = check_max_pixels(max_pixels)
+    source = dataclasses.replace(source, max_pixels=max_pixels)
     source = ranges.stated(source, pixel_range)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
@@ -141,6 +148,7 @@ def load(
     num_examples=None,
     memory_limit=MEMORY_LIMIT,
     pixel_range=None,
+    max_pixels=MAX_PIXELS,
     cache="none",
     cache_dir=None,
     split_order="shuffled",
@@ -170,6 +178,7 @@ def load(
         num_examples: see `open_source`.
         memory_limit: see `open_source`.
         pixel_range: see `open_source`.
+        max_pixels: see `open_source`.
         cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
             later epochs; see `cached`. Default `"none"`.
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
@@ -195,6 +204,7 @@ def load(
         split_order=split_order,
         folder_layout=folder_layout,
         pixel_range=pixel_range,
+        max_pixels=max_pixels,
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)

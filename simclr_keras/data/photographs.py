@@ -6,14 +6,15 @@ numbers of the examples; the batch with the gap names the missing one.
 """
 
 import dataclasses
+import os
 
 import tensorflow as tf
 
+from simclr_keras import images
+from simclr_keras import paths
 from simclr_keras import randomness
-from simclr_keras.data import decoding
 from simclr_keras.data import order
-from simclr_keras.views import center_crop
-from simclr_keras.views import geometry
+from simclr_keras.images import geometry
 
 CORRUPT = (
     "Corrupt image, it cannot be decoded (remove it, or open the data set with"
@@ -88,14 +89,16 @@ class Examples:
         """Height and width `[2]` in pixels of what `decode` makes."""
         if self.source.decoded is not None:
             return self._size_of(fetched)
-        return decoding.image_size(fetched, self.source.upright)
+        return images.image_size(fetched, self.source.max_pixels)
 
     def decode(self, fetched):
         """The pixels, `uint8` `[H, W, 3]`."""
         if self.source.decoded is not None:
             return self._image_of(fetched)
         source = self.source
-        return decoding.decode(fetched, source.upright, source.pixel_range)
+        return images.decode(
+            fetched, source.max_pixels, pixel_range=source.pixel_range
+        )
 
     def name(self, epoch, number):
         """What to call an example in a message, a string tensor."""
@@ -104,9 +107,27 @@ class Examples:
             return tf.strings.join([self.source.origin, " (", place, " read)"])
         index = self._order(epoch)[number]
         if self.source.files is not None:
-            return self._stored[index]
-        place = tf.strings.as_string(self._positions[index])
-        return tf.strings.join([self.source.origin, "#", place])
+            name = self._stored[index]
+        else:
+            place = tf.strings.as_string(self._positions[index])
+            name = tf.strings.join([self.source.origin, "#", place])
+        if self.source.decoded is not None:
+            return name
+        reason = tf.numpy_function(
+            self._reason, [self._stored[index]], tf.string, stateful=False
+        )
+        return tf.strings.join([name, ": ", reason])
+
+    def _reason(self, stored):
+        """Why an image cannot be decoded: a path, or its content."""
+        if self.source.files is not None:
+            try:
+                stored = paths.as_path(os.fsdecode(stored)).read_bytes()
+            except FileNotFoundError:
+                return "the file is gone since the data set was opened"
+            except OSError as error:
+                return f"the file cannot be read ({error.strerror})"
+        return images.problem(stored, self.source.max_pixels)
 
 
 def to_uint8(image):
@@ -114,60 +135,54 @@ def to_uint8(image):
     return tf.cast(tf.clip_by_value(tf.round(image * 255.0), 0, 255), tf.uint8)
 
 
-def random_boxes(size, views, seed, area, sampler):
+def random_boxes(size, seed, crops):
     """Returns the function that draws the crops of several photographs.
 
-    It maps steps `[K]`, positions in the global batch `[K]`, heights and
-    widths `[K]` to boxes `[K, views, 4]`, the same that the views on the
-    device would draw.
+    Args:
+        size: (height, width) of the crops after their resize, in pixels.
+        seed: Python integer.
+        crops: tuple of `geometry.Crops`, one for each view.
+
+    Returns:
+        Function of steps `[K]`, positions in the global batch `[K]`, heights
+        and widths `[K]`, that gives boxes `[K, views, 4]`, the same that the
+        views on the device would draw.
     """
     height, width = size
 
     def draw(steps, positions, heights, widths):
-        seeds = [
-            randomness.stateless_seeds(seed, steps, positions, view)
-            for view in range(views)
+        boxes = [
+            geometry.sample_crops(
+                randomness.stateless_seeds(seed, steps, positions, view),
+                heights,
+                widths,
+                target_aspect=width / height,
+                area=each.area,
+                aspect=each.aspect,
+                sampler=each.sampler,
+            )
+            for view, each in enumerate(crops)
         ]
-        boxes = geometry.sample_crops(
-            tf.concat(seeds, axis=0),
-            tf.tile(heights, [views]),
-            tf.tile(widths, [views]),
-            target_aspect=width / height,
-            area=area,
-            sampler=sampler,
-        )
-        boxes = tf.reshape(boxes, [views, -1, 4])
-        return tf.transpose(boxes, [1, 0, 2])
+        return tf.stack(boxes, axis=1)
 
     return draw
 
 
-def center_boxes(size, proportion):
-    """Returns the function that `random_boxes` returns, for the centre."""
-    height, width = size
-
-    def draw(steps, positions, heights, widths):
-        del steps, positions
-        boxes = center_crop.central_box(
-            heights, widths, width / height, proportion
-        )
-        return tf.transpose(boxes)[:, None]
-
-    return draw
-
-
-def cut_crops(size, antialias):
+def cut_crops(size, crops):
     """Returns (image, boxes `[views, 4]`) -> `uint8` crops, resized.
 
     The crops are `[views, h, w, 3]`, or `[h, w, 3]` if there is one view.
+    Args are those of `random_boxes`.
     """
 
     def cut(image, boxes):
-        crops = [
-            to_uint8(geometry.crop_and_resize_one(image, box, size, antialias))
-            for box in tf.unstack(boxes)
+        cut = [
+            to_uint8(
+                geometry.crop_and_resize_one(image, box, size, each.antialias)
+            )
+            for box, each in zip(tf.unstack(boxes, len(crops)), crops)
         ]
-        return tf.stack(crops) if len(crops) > 1 else crops[0]
+        return tf.stack(cut) if len(cut) > 1 else cut[0]
 
     return cut
 
@@ -179,9 +194,11 @@ class Batches:
     Attributes:
         examples: `Examples`.
         draw: function of (steps, positions, heights, widths) -> boxes, or
-            None: the images stay as they are.
-        cut: function of (image, boxes) -> pixels.
+            None: nothing is drawn.
+        cut: function of the image, and of its boxes if they are drawn, that
+            gives the pixels.
         shape: shape of these pixels.
+        dtype: their type.
         batch_size: images in a batch.
         steps: batches of an epoch.
         total: examples of an epoch; `steps * batch_size` if all batches are
@@ -192,6 +209,7 @@ class Batches:
     draw: object
     cut: object
     shape: tuple
+    dtype: tf.DType
     batch_size: int
     steps: int
     total: int
@@ -225,7 +243,7 @@ class Batches:
         found = found.ignore_errors(log_warning=True)
         # One more, so that the gap shows if the very last is missing.
         end = tf.constant(-1, tf.int64)
-        end = (end, end, tf.zeros(self.shape, tf.uint8))
+        end = (end, end, tf.zeros(self.shape, self.dtype))
         end = tf.data.Dataset.from_tensors(end)
         batches = found.concatenate(end).batch(size)
         batches = batches.enumerate(first_step).take(self.steps - first_step)

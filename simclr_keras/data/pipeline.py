@@ -1,13 +1,16 @@
 """A source -> batches for `fit`: a pure function of (seed, epoch, step)."""
 
+import functools
+
 import tensorflow as tf
 
 from simclr_keras.data import epochs
 from simclr_keras.data import order
 from simclr_keras.data import photographs
 from simclr_keras.data.source import require_labels
-from simclr_keras.views import checks
-from simclr_keras.views import geometry
+from simclr_keras.images import center_crop
+from simclr_keras.images import checks
+from simclr_keras.images import geometry
 
 
 def make_dataset(
@@ -19,10 +22,11 @@ def make_dataset(
     labelled=False,
     views=2,
     seed=0,
-    crop_area=(0.08, 1.0),
-    crop_sampler="official",
-    antialias=False,
-    crop_proportion=0.875,
+    crop_area=None,
+    crop_aspect=None,
+    crop_sampler=None,
+    antialias=None,
+    crop_proportion="auto",
     drop_remainder=None,
     shuffle_buffer=8192,
 ):
@@ -32,6 +36,10 @@ def make_dataset(
     model to crop on the device. Photographs of any size are decoded once on
     the host; in training, random crops are cut and resized there and the
     model adds colour and blur; in evaluation, the centre is cut and resized.
+
+    How random crops are drawn is stated by the views of the model, and `fit`
+    cuts them so. What is stated here must be the same; it is for models of
+    others, which state nothing.
 
     In training the order is a new permutation in every epoch and incomplete
     batches are dropped; order and crops are a pure function of (seed, epoch,
@@ -46,13 +54,15 @@ def make_dataset(
         labelled: yield pairs (images, labels). Default False.
         views: crops per photograph in training, 2 (default) or 1.
         seed: seed of the order and of the crops. Default 0.
-        crop_area: bounds of a crop's part of the area. Default (0.08, 1).
-        crop_sampler: `"official"` (default) or `"torchvision"`, see
-            `views.geometry.sample_crops`.
-        antialias: widen the bicubic kernel when shrinking. Default False, as
-            in the official code.
+        crop_area: bounds of a random crop's part of the area. Default None:
+            as the model's views say, and (0.08, 1) where none do.
+        crop_aspect: likewise of its width / height, (3/4, 4/3).
+        crop_sampler: likewise `"official"` or `"torchvision"`, see
+            `views.sample_crops`; `"official"`.
+        antialias: likewise whether the bicubic kernel is widened when
+            shrinking; False. In evaluation, see `views.CenterCrop`.
         crop_proportion: side of the evaluation crop relative to the largest
-            central one. Default 0.875.
+            central one, see `views.CenterCrop`. Default "auto".
         drop_remainder: drop the last batch if it is not full. Default: in
             training only.
         shuffle_buffer: records in the shuffle buffer of a data set too large
@@ -62,42 +72,118 @@ def make_dataset(
         `tf.data.Dataset` of one epoch's batches, see `epochs.by_epoch` for
         its `epoch`. Images are `uint8`, `[B, H, W, 3]` of one shape; in
         training on photographs `[B, 2, h, w, 3]`, or `[B, h, w, 3]` if
-        `views` is 1. Labels are `int64` `[B]`.
+        `views` is 1; in evaluation of photographs `float32` `[B, h, w, 3]` in
+        [0, 1], what `views.CenterCrop` makes of them. Labels are `int64`
+        `[B]`.
 
     Raises:
         ValueError: an argument is not allowed, labels are missing, or the
             batch is larger than the source.
     """
     checks.choice("views", views, (1, 2))
-    geometry.check_crops(crop_area, (3 / 4, 4 / 3), crop_sampler)
-    checks.interval("crop_proportion", (crop_proportion,) * 2, 1.0)
+    stated = {
+        "crop_area": crop_area,
+        "crop_aspect": crop_aspect,
+        "crop_sampler": crop_sampler,
+        "antialias": antialias,
+    }
+    stated = {k: v for k, v in stated.items() if v is not None}
     drop_remainder = training if drop_remainder is None else drop_remainder
     steps = _steps(source, batch_size, drop_remainder)
     total = steps * batch_size if drop_remainder else source.num_examples
     if labelled:
         require_labels(source)
+    random = training and source.image_shape is None
+    if not random:
+        _check_unused(stated, source, training)
     if source.images is not None:
         one_epoch = _in_memory(source, batch_size, training, seed, total)
-    else:
-        examples = photographs.Examples(source, seed, training, shuffle_buffer)
-        if source.image_shape is not None:
-            draw, shape = None, source.image_shape
-            cut = _as_it_is
-        else:
-            size = _size(source, image_size)
-            cut = photographs.cut_crops(size, antialias)
-            if training:
-                draw = photographs.random_boxes(
-                    size, views, seed, crop_area, crop_sampler
-                )
-            else:
-                draw = photographs.center_boxes(size, crop_proportion)
-            several = training and views > 1
-            shape = (views, *size, 3) if several else (*size, 3)
-        one_epoch = photographs.Batches(
-            examples, draw, cut, shape, batch_size, steps, total
+        return epochs.by_epoch(_choose(one_epoch, labelled), steps)
+    made = functools.partial(
+        photographs.Batches,
+        photographs.Examples(source, seed, training, shuffle_buffer),
+        batch_size=batch_size,
+        steps=steps,
+        total=total,
+    )
+    if source.image_shape is not None:
+        one_epoch = made(None, _as_it_is, source.image_shape, tf.uint8)
+        return epochs.by_epoch(_choose(one_epoch, labelled), steps)
+    size = _size(source, image_size)
+    if not random:
+        crop = _central(size, crop_proportion, antialias)
+        one_epoch = made(None, crop, (*size, 3), tf.float32)
+        return epochs.by_epoch(_choose(one_epoch, labelled), steps)
+
+    def with_crops(crops):
+        draw = photographs.random_boxes(size, seed, crops)
+        cut = photographs.cut_crops(size, crops)
+        shape = (views, *size, 3) if views > 1 else (*size, 3)
+        return _choose(made(draw, cut, shape, tf.uint8), labelled)
+
+    return epochs.by_epoch(*_random(with_crops, steps, views, stated))
+
+
+def _random(with_crops, steps, views, stated):
+    """Arguments of `epochs.by_epoch` for crops that can be cut anew.
+
+    Args:
+        with_crops: function of a tuple of `geometry.Crops` that gives
+            `one_epoch`.
+        steps: batches of an epoch.
+        views: crops of each image.
+        stated: dict, what the caller has stated of them.
+    """
+    default = _crops(**stated)
+
+    def cut(crops):
+        return with_crops(crops), epochs.HostCrops(crops, views, recut)
+
+    def recut(given):
+        crops = [default if each is None else each for each in given[:views]]
+        for each in crops:
+            _check_agreement(stated, each)
+        return cut(tuple(crops))
+
+    one_epoch, host_crops = cut((default,) * views)
+    return one_epoch, steps, host_crops
+
+
+def _check_unused(stated, source, training):
+    """Refuses what is stated of crops that are not made here."""
+    names = sorted(set(stated) - (set() if training else {"antialias"}))
+    if names:
+        raise ValueError(
+            f"`{names[0]}` is for photographs of different sizes in training;"
+            " other images are cropped by the views of the model, and in"
+            " evaluation by `crop_proportion`: leave it out. Received:"
+            f" {names[0]}={stated[names[0]]!r} for {source.name}"
         )
-    return epochs.by_epoch(_choose(one_epoch, labelled), steps)
+
+
+def _crops(crop_area=None, crop_aspect=None, crop_sampler=None, **others):
+    stated = dict(area=crop_area, aspect=crop_aspect, sampler=crop_sampler)
+    stated = {k: v for k, v in stated.items() if v is not None}
+    return geometry.Crops(**stated, **others)
+
+
+def _check_agreement(stated, crops):
+    """Refuses crops that differ from what was stated for the data set."""
+    for name, value in stated.items():
+        other = getattr(crops, name.replace("crop_", ""))
+        value = tuple(value) if isinstance(value, (list, tuple)) else value
+        if value != other:
+            raise ValueError(
+                f"`{name}` must be stated once, by the views of the model;"
+                " leave it out of the data set, or state the same. Received:"
+                f" {name}={value!r} of the data set, {name}={other!r} of the"
+                " views"
+            )
+
+
+def _central(size, crop_proportion, antialias):
+    crop = center_crop.CenterCrop(size, crop_proportion, bool(antialias))
+    return lambda image: crop(image[tf.newaxis])[0]
 
 
 def _steps(source, batch_size, drop_remainder):

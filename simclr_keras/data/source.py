@@ -11,6 +11,7 @@ import numpy as np
 from simclr_keras.data import listing
 from simclr_keras.data.layout import classes_text
 from simclr_keras.data.records import load_if_small
+from simclr_keras.images import MAX_PIXELS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Source:
         records: record files to stream from (`records.Records`).
         decoded: pixels of `files` or of what was `encoded`, beside them
             (`decoded.Decoded`).
-        upright: undo the EXIF orientation when decoding.
+        max_pixels: largest image that is decoded, height times width.
         pixel_range: (low, high), the values of 16-bit images that become 0 and
             255, where it was stated; else None.
         skipped: `ids` of corrupt images that were left out.
@@ -59,7 +60,7 @@ class Source:
     encoded: np.ndarray = dataclasses.field(default=None, repr=False)
     records: object = dataclasses.field(default=None, repr=False)
     decoded: object = dataclasses.field(default=None, repr=False)
-    upright: bool = False
+    max_pixels: int = MAX_PIXELS
     pixel_range: tuple = None
     skipped: tuple = dataclasses.field(default=(), repr=False)
     layout: str = dataclasses.field(default="", repr=False)

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras.images import value_range
 from simclr_keras.models import fitting
 from simclr_keras.models import pixels
-from simclr_keras.views import value_range
 
 
 class Extractor:

@@ -273,7 +273,8 @@ class Classifier(compat.TrainedByReplicas):
             replicas.positions(tf.shape(images)[0]),
             view=0,
         )
-        return self.views.finish(self._compiled_draw(images, seeds), seeds)
+        drawn = self._compiled_draw(images, seeds, self.crops_are_ready)
+        return self.views.finish(drawn, seeds)
 
     @functools.cached_property
     def _compiled_draw(self):

@@ -107,8 +107,10 @@ def prepare(model, dataset, arguments, labels=None):
         What takes the data set's place.
 
     Raises:
-        ValueError: the batch does not divide by the number of replicas.
+        ValueError: the batch does not divide by the number of replicas; or
+            the data set states other crops than the model's views.
     """
+    dataset = _cropped_as_stated(model, dataset, arguments)
     images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
     pixels.check_channels(getattr(images, "shape", None))
     strategy = model.distribute_strategy
@@ -134,6 +136,53 @@ def prepare(model, dataset, arguments, labels=None):
         # Of an epoch that begins within, it asks for more than there is.
         return compat.of_size(dataset.unsized, int(dataset.cardinality()))
     return watch(dataset)
+
+
+def stated_crops(views):
+    """Crops that a model's views state: of the first, of the second.
+
+    Args:
+        views: `TwoViews`, `View`, another layer or None.
+
+    Returns:
+        Pair of `geometry.Crops`, None for what is no `View`.
+    """
+    pair = [getattr(views, name, views) for name in ("first", "second")]
+    return tuple(getattr(view, "crops", None) for view in pair)
+
+
+def check_two_crops(dataset):
+    """Refuses photographs of which the host cuts one crop, not two.
+
+    Both views would be crops of that crop.
+
+    Raises:
+        ValueError: so they are.
+    """
+    cut = getattr(dataset, "cut", None)
+    if cut is not None and cut.views == 1:
+        raise ValueError(
+            "photographs must be loaded with views=2 to be contrasted: both"
+            " views would be cut from one crop else. Received: a data set of"
+            " views=1"
+        )
+
+
+def _cropped_as_stated(model, dataset, arguments):
+    """The data set whose photographs are cropped as the views state.
+
+    That of validation too; and the model notes whether its images are crops.
+    """
+    crops = stated_crops(model.views)
+    dataset = epochs.with_crops(dataset, crops)
+    validation = arguments.get("validation_data")
+    if validation is not None:
+        arguments["validation_data"] = epochs.with_crops(validation, crops)
+    ready = getattr(dataset, "cut", None) is not None
+    if ready != getattr(model, "crops_are_ready", False):
+        model.train_function = None  # it was traced for the others
+    model.crops_are_ready = ready
+    return dataset
 
 
 def _add_callbacks(model, dataset, arguments):

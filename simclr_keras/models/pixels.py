@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from simclr_keras.views import value_range
+from simclr_keras.images import value_range
 
 # Batches between two looks of the host at what the device has noted.
 _EVERY = 50

@@ -216,6 +216,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def fit(self, x=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        fitting.check_two_crops(x)
         given, x = x, fitting.prepare(self, x, kwargs)
         _check_batch(self.global_batch_size)
         micro_batches.check_fit(self, given)

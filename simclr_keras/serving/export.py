@@ -3,14 +3,16 @@
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.data import pixel_range as ranges
+from simclr_keras.images import MAX_PIXELS
+from simclr_keras.images import CenterCrop
+from simclr_keras.images import check_max_pixels
+from simclr_keras.images import pixel_range as ranges
 from simclr_keras.models import precision as precisions
 from simclr_keras.serving import card
 from simclr_keras.serving import signatures
 from simclr_keras.serving import single_file
 from simclr_keras.serving import warmup
 from simclr_keras.serving.versions import new_version
-from simclr_keras.views import CenterCrop
 
 FORMATS = ("saved_model", *single_file.FILES)
 PRECISIONS = ("float32", "as_trained")
@@ -28,6 +30,7 @@ def export(
     image_size=None,
     pixel_range=None,
     crop_proportion="auto",
+    max_pixels=MAX_PIXELS,
     about=None,
 ):
     """Writes a model as a SavedModel that needs neither us nor Keras.
@@ -37,8 +40,8 @@ def export(
 
     * `serving_default`: `images`, uint8 `[B, H, W, 3]`, RGB, of any number and
       size;
-    * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG and PNG files,
-      each of its own size;
+    * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG, PNG, GIF, BMP
+      and WebP files, each of its own size; as they are decoded in training;
     * `classify`, of a classifier: `encoded` as above.
 
     The first two return float32 tensors: `embedding` `[B, C]`, which is h, and
@@ -82,6 +85,8 @@ def export(
             to None.
         crop_proportion: see `views.CenterCrop`. Defaults to "auto", as in
             evaluation.
+        max_pixels: height times width of the largest image that the signatures
+            of encoded images decode. Defaults to 89,478,485, as in Pillow.
         about: dict for the card with some of `license`, `data`, `metrics` and
             `run`, each a string or a dict of what JSON knows. Defaults to
             None: the card says that these were not said.
@@ -114,8 +119,13 @@ def export(
     crop = CenterCrop(size, crop_proportion=crop_proportion)
     trained_in = precisions.compute_dtypes(model)[0]
     model = _in_precision(model, precision, format)
-    pixel_range = ranges.check(pixel_range)
-    functions = signatures.make(model, crop, class_names, pixel_range)
+    functions = signatures.make(
+        model,
+        crop,
+        class_names,
+        max_pixels=check_max_pixels(max_pixels),
+        pixel_range=ranges.check(pixel_range),
+    )
     if precision == "float32":
         _check_graph(functions[signatures.DEFAULT].get_concrete_function())
     how = {

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.data import decoding
+from simclr_keras.images import decode
 from simclr_keras.models import fitting
 
 # Where the configuration of the Keras model lies in the SavedModel, and what
@@ -18,26 +18,29 @@ IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
 
-def make(model, crop, class_names, pixel_range=None):
+def make(model, crop, class_names, *, max_pixels, pixel_range=None):
     """The functions by name, each a `tf.function` of its one signature.
 
     Args:
         model: see `export`.
         crop: `views.CenterCrop` that makes the model's images.
         class_names: K names, or None for a model without classes.
+        max_pixels: largest image that is decoded, height times width.
         pixel_range: see `export`.
     """
 
     def serve(images):
         return _outputs(model, crop(images))
 
+    @tf.function(input_signature=[ENCODED], autograph=False)
+    def decoded(encoded):  # traced once for both that call it
+        return _decoded(encoded, crop, max_pixels, pixel_range)
+
     def serve_encoded(encoded):
-        return _outputs(model, _decoded(encoded, crop, pixel_range))
+        return _outputs(model, decoded(encoded))
 
     def classify(encoded):
-        p = _outputs(model, _decoded(encoded, crop, pixel_range))[
-            "probabilities"
-        ]
+        p = _outputs(model, decoded(encoded))["probabilities"]
         p, order = tf.math.top_k(p, len(class_names))
         return {
             "class_names": tf.gather(tf.constant(class_names), order),
@@ -85,15 +88,17 @@ def inputs_of(signature):
     return {spec.name: spec for spec in specs}
 
 
-def _decoded(encoded, crop, pixel_range):
+def _decoded(encoded, crop, max_pixels, pixel_range):
     """Encoded images of any sizes -> one batch of the model's size."""
 
-    def decode(content):
-        image = decoding.decode_in_graph(content, pixel_range)
+    def decoded(content):
+        image = decode(
+            content, max_pixels, pixel_range=pixel_range, pillow=False
+        )
         return crop(image[tf.newaxis])[0]
 
     return tf.map_fn(
-        decode,
+        decoded,
         encoded,
         fn_output_signature=tf.TensorSpec((*crop.size, 3), tf.float32),
     )

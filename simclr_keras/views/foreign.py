@@ -5,7 +5,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from simclr_keras.views import checks
+from simclr_keras.images import checks
 
 
 def is_layer(item):

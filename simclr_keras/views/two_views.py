@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import randomness
-from simclr_keras.views import checks
+from simclr_keras.images import checks
+from simclr_keras.images import interpolation
+from simclr_keras.images import value_range
 from simclr_keras.views import foreign
-from simclr_keras.views import interpolation
-from simclr_keras.views import value_range
 from simclr_keras.views.view import View
 from simclr_keras.views.view import compiled
 

@@ -6,15 +6,15 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.images import checks
+from simclr_keras.images import geometry
+from simclr_keras.images import interpolation
+from simclr_keras.images import value_range
 from simclr_keras.views import ablations
 from simclr_keras.views import blur
-from simclr_keras.views import checks
 from simclr_keras.views import color
 from simclr_keras.views import draws
 from simclr_keras.views import foreign
-from simclr_keras.views import geometry
-from simclr_keras.views import interpolation
-from simclr_keras.views import value_range
 
 
 def compiled(draw, jit="auto"):
@@ -43,8 +43,9 @@ class View(keras.layers.Layer):
 
     Args:
         image_size: int or (height, width), size of the view in pixels.
-        crop: whether to crop and resize. If False, images must have the size
-            of the view. Default True.
+        crop: whether to crop and resize on the device. If False, images must
+            have the size of the view, as crops made on the host have, which
+            follow the next four arguments all the same. Default True.
         crop_area: bounds of the crop's part of the image. Default 0.08 to 1.
         crop_aspect: bounds of the crop's width / height. Default 3/4 to 4/3.
         crop_sampler: `"official"` (default) or `"torchvision"`, see
@@ -196,6 +197,13 @@ class View(keras.layers.Layer):
     def own(self):
         """Whether all of the view is ours: stateless, compiled by XLA."""
         return all(isinstance(item, str) for item in self.append)
+
+    @property
+    def crops(self):
+        """`geometry.Crops` of the view, on the device or on the host."""
+        return geometry.Crops(
+            self.crop_area, self.crop_aspect, self.crop_sampler, self.antialias
+        )
 
     def call(self, images, seeds, ready=False):
         """Returns the views; see the class."""

@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
+from simclr_keras import images
 from simclr_keras.data import cache_files
 from simclr_keras.data import caching
 from simclr_keras.data import decoded
-from simclr_keras.data import decoding
 from simclr_keras.data import epochs
 
 PLACES = ("memory", "disk")
@@ -49,7 +49,7 @@ def _open(folder):
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def _decoded(path):
-    return decoding.decode(tf.io.read_file(path), upright=True)
+    return images.decode(tf.io.read_file(path))
 
 
 def _assert_pixels(source, folder):
@@ -264,7 +264,7 @@ def test_what_a_killed_run_left_is_not_taken_for_whole(
     class Killed(BaseException):
         pass
 
-    def fill(array, fetch, upright, sizes):
+    def fill(array, fetch, max_pixels, sizes):
         array[: len(array) // 2] = 7
         raise Killed
 
@@ -333,9 +333,9 @@ def test_many_images_are_estimated_from_some(folder, capsys, monkeypatch):
     read = []
     sizes = decoded.read_sizes
 
-    def counted(fetch, upright, rows):
+    def counted(fetch, max_pixels, rows):
         read.append(len(rows))
-        return sizes(fetch, upright, rows)
+        return sizes(fetch, max_pixels, rows)
 
     monkeypatch.setattr(decoded, "read_sizes", counted)
     assert data.cached(source, "auto", limit=needed // 4) is source

@@ -176,7 +176,7 @@ def test_skip_corrupt_counts_and_names_them(broken):
         source, batch_size=4, image_size=8, training=False
     )
     red = np.concatenate([x[:, 0, 0, 0] for x in dataset])
-    np.testing.assert_array_equal(red, range(9))
+    np.testing.assert_allclose(255 * red, range(9), rtol=0, atol=1e-3)
 
 
 def test_nothing_but_corrupt_images(tmp_path):
@@ -199,6 +199,25 @@ def test_phone_photographs_are_turned_upright(tmp_path):
         training=False,
         crop_proportion=1.0,
     )
-    image = next(iter(dataset)).numpy()[0].astype(int)
-    assert image[:10].min() > 200
-    assert image[20:].max() < 50
+    image = next(iter(dataset)).numpy()[0]
+    assert image[:10].min() > 0.8
+    assert image[20:].max() < 0.2
+
+
+def test_an_image_over_the_bound_stops_the_run_by_name(tmp_path):
+    """64 * 65 pixels are more than 64 * 64."""
+    for name, width in (("fits.png", 64), ("large.png", 65)):
+        image = np.zeros((64, width, 3), np.uint8)
+        PIL.Image.fromarray(image).save(tmp_path / name)
+    options = dict(image_size=8, batch_size=2)
+    text = f"folder:{tmp_path}"
+    for training in (True, False):
+        dataset = data.load(
+            text, max_pixels=64 * 64, training=training, **options
+        )
+        message = "large.png: it has 64 x 65 pixels, max_pixels=4096"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            list(dataset)
+    assert list(data.load(text, max_pixels=64 * 65, **options))
+    with pytest.raises(ValueError, match="`max_pixels` must be .*max_pixels=0"):
+        data.load(text, max_pixels=0, **options)

@@ -1,5 +1,6 @@
 """Images of 12 bits in 16: scaled by a stated range, or refused."""
 
+import functools
 import io
 
 import keras
@@ -10,13 +11,13 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import data
+from simclr_keras import images as decoding
 from simclr_keras import training
 from simclr_keras.commands import cli
 from simclr_keras.commands import exporting
 from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import runs
-from simclr_keras.data import decoding
 
 RANGE = (0, 4095)
 SCENE = np.random.default_rng(0).integers(0, 4096, (6, 16, 16), np.uint16)
@@ -51,7 +52,8 @@ def folder(tmp_path_factory):
 def test_decoding():
     encoded = _png(SCENE[0])
     assert decoding.decode(encoded).numpy().mean() < 10  # nearly black
-    for decode in (decoding.decode, decoding.decode_in_graph):
+    for pillow in (True, False):
+        decode = functools.partial(decoding.decode, pillow=pillow)
         found = tf.function(lambda x, d=decode: d(x, pixel_range=RANGE))
         image = found(tf.constant(encoded)).numpy().astype(int)
         assert np.abs(image[..., 1] - EXPECTED[0]).max() == 0

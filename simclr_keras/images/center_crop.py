@@ -4,10 +4,10 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.views import checks
-from simclr_keras.views import interpolation
-from simclr_keras.views import value_range
-from simclr_keras.views.checks import SMALL_IMAGE
+from simclr_keras.images import checks
+from simclr_keras.images import interpolation
+from simclr_keras.images import value_range
+from simclr_keras.images.checks import SMALL_IMAGE
 
 
 def central_box(height, width, target_aspect, proportion):
@@ -22,19 +22,46 @@ def central_box(height, width, target_aspect, proportion):
     Returns:
         `int32` tensor `[4]`: y, x, height, width in pixels.
     """
-    height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-    wide = target_aspect > width / height
+    # float32, as in the official code: float64 keeps converters away.
+    height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
+    tall, broad = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+    wide = target_aspect > broad / tall
     box_height = tf.where(
-        wide, proportion / target_aspect * width, proportion * height
+        wide, proportion / target_aspect * broad, proportion * tall
     )
     box_width = tf.where(
-        wide, proportion * width, proportion * target_aspect * height
+        wide, proportion * broad, proportion * target_aspect * tall
     )
-    box_height = tf.maximum(tf.round(box_height), 1.0)
-    box_width = tf.maximum(tf.round(box_width), 1.0)
-    y = tf.floor((height - box_height + 1.0) / 2.0)
-    x = tf.floor((width - box_width + 1.0) / 2.0)
-    return tf.cast(tf.stack([y, x, box_height, box_width]), tf.int32)
+    box_height, box_width = (
+        tf.maximum(tf.cast(tf.round(side), tf.int32), 1)
+        for side in (box_height, box_width)
+    )
+    y = (height - box_height + 1) // 2
+    x = (width - box_width + 1) // 2
+    return tf.stack([y, x, box_height, box_width])
+
+
+def proportion_of(crop_proportion, size):
+    """The proportion that `"auto"` means for results of a size, or as given.
+
+    Args:
+        crop_proportion: "auto", a number in (0, 1], or None.
+        size: (height, width) of the result in pixels.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if crop_proportion == "auto":
+        return 0.875 if min(size) > SMALL_IMAGE else 1.0
+    if crop_proportion is None:
+        return None
+    checks.number("crop_proportion", crop_proportion, 0.0, 1.0)
+    if not crop_proportion:
+        raise ValueError(
+            "`crop_proportion` must be above 0, or None for no crop."
+            f" Received: crop_proportion={crop_proportion!r}"
+        )
+    return crop_proportion
 
 
 def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
@@ -47,8 +74,8 @@ def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
     Args:
         images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
         image_size: int or (height, width) of the result in pixels.
-        crop_proportion: in (0, 1]; None resizes without a crop (and returns
-            images of the right size as they are). Default 0.875.
+        crop_proportion: in (0, 1]; None resizes the whole image, and changes
+            its aspect. Default 0.875.
         antialias: widen the kernel when shrinking. Default False, as in the
             official code.
 
@@ -58,7 +85,8 @@ def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
     images = tf.convert_to_tensor(images)
     value_range.check_eagerly(images)
     height, width = size = checks.size("image_size", image_size)
-    if crop_proportion is None and tuple(images.shape[1:3]) == size:
+    uncut = crop_proportion in (None, 1.0)
+    if uncut and tuple(images.shape[1:3]) == size:
         return tf.clip_by_value(interpolation.to_float(images), 0.0, 1.0)
     shape = tf.shape(images)
     if crop_proportion is None:
@@ -84,7 +112,7 @@ class CenterCrop(keras.layers.Layer):
 
     Args:
         image_size: int or (height, width) of the result in pixels.
-        crop_proportion: see `central_crop`. Default `"auto"`: 0.875, and None
+        crop_proportion: see `central_crop`. Default `"auto"`: 0.875, and 1
             for results of at most 32 pixels.
         antialias: see `central_crop`. Default False.
         **kwargs: `name` and `dtype` of the Keras layer. The work is float32
@@ -113,16 +141,7 @@ class CenterCrop(keras.layers.Layer):
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.size = checks.size("image_size", image_size)
-        if crop_proportion == "auto":
-            crop_proportion = 0.875 if min(self.size) > SMALL_IMAGE else None
-        if crop_proportion is not None:
-            checks.number("crop_proportion", crop_proportion, 0.0, 1.0)
-            if not crop_proportion:
-                raise ValueError(
-                    "`crop_proportion` must be above 0, or None for no crop."
-                    f" Received: crop_proportion={crop_proportion!r}"
-                )
-        self.crop_proportion = crop_proportion
+        self.crop_proportion = proportion_of(crop_proportion, self.size)
         self.antialias = checks.choice("antialias", antialias, (True, False))
         self.built = True
 

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import paths
+
 _WHOLE = (0, 65535)
 # Images that are looked at, evenly spread over a source.
 _SAMPLE = 64
@@ -122,7 +124,7 @@ def _encoded(source):
         return
     for path in source.files[some]:
         try:
-            with open(path, "rb") as file:
+            with paths.as_path(path).open("rb") as file:
                 header = file.read(32)
                 yield header + (file.read() if is_deep_png(header) else b"")
         except OSError:  # said where it is decoded

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from simclr_keras.views import geometry
+from simclr_keras.images import geometry
 
 pytestmark = pytest.mark.newest
 

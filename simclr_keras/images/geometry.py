@@ -4,13 +4,14 @@ The interpolation matrices have static shapes, so that XLA compiles the whole
 for CPU, GPU and TPU, and every image of a batch has its own box.
 """
 
+import dataclasses
 import math
 
 import tensorflow as tf
 
 from simclr_keras import randomness
-from simclr_keras.views import checks
-from simclr_keras.views import interpolation
+from simclr_keras.images import checks
+from simclr_keras.images import interpolation
 
 CROP_STREAM, FLIP_STREAM = 0, 1
 SAMPLERS = ("official", "torchvision")
@@ -33,6 +34,32 @@ def check_crops(area, aspect, sampler):
             f" Received: crop_area={area!r}"
         )
     return area, checks.interval("crop_aspect", aspect)
+
+
+@dataclasses.dataclass(frozen=True)
+class Crops:
+    """How the random crops of one view are drawn and resized.
+
+    Attributes:
+        area: see `sample_crops`.
+        aspect: see `sample_crops`.
+        sampler: see `sample_crops`.
+        antialias: widen the bicubic kernel when shrinking.
+
+    Raises:
+        ValueError: a range or the sampler is not allowed.
+    """
+
+    area: tuple = (0.08, 1.0)
+    aspect: tuple = (3 / 4, 4 / 3)
+    sampler: str = "official"
+    antialias: bool = False
+
+    def __post_init__(self):
+        area, aspect = check_crops(self.area, self.aspect, self.sampler)
+        checks.choice("antialias", self.antialias, (True, False))
+        object.__setattr__(self, "area", area)
+        object.__setattr__(self, "aspect", aspect)
 
 
 def _official_tries(u, heights, widths, area, aspect):

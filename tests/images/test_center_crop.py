@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import views
-from simclr_keras.views import center_crop
+from simclr_keras.images import center_crop
 
 
 @pytest.mark.newest
@@ -36,10 +36,11 @@ def test_preprocessing_equals_the_official_one(preprocess):
 
 
 def test_default_crops_only_for_larger_results(pictures):
-    """Small images of the right size pass unchanged, others are resized."""
+    """Small images of the right size pass unchanged; of others the largest
+    box of the aspect is resized."""
     assert views.CenterCrop(64).crop_proportion == 0.875
     small = views.CenterCrop(32)
-    assert small.crop_proportion is None
+    assert small.crop_proportion == 1.0
     images = pictures(2, 32)
     np.testing.assert_array_equal(small(images), images / np.float32(255))
     larger = pictures(2, 50)
