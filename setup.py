@@ -47,6 +47,7 @@ setuptools.setup(
             "faiss-cpu>=1.8",
             "keras-cv>=0.9",
             "onnxruntime>=1.19",
+            "openvino>=2026.4; python_version >= '3.10'",
             "pytest>=8",
             "pytest-xdist>=3.7",
             "ruff==0.17.6",

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.serving import card
@@ -129,7 +130,8 @@ def _read(folder):
             " the run directory that it was made from. Received:"
             f" {str(folder)!r}, which has no {signatures.CONFIG}"
         )
-    model = training.deserialize(json.loads(config.read_text("utf-8")), config)
+    described = old_runs.complete(json.loads(config.read_text("utf-8")))
+    model = training.deserialize(described, config)
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
     prefix = str(folder / "variables" / "variables")
