@@ -247,7 +247,7 @@ def test_tflite_holds_only_so_much(trained, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", single_file.FILES.keys() | {"saved_model"})
+@pytest.mark.parametrize("name", ["saved_model", *single_file.FILES])
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, name):
     """Files above a few bytes fail, as they do when the disk is full."""
     resource = pytest.importorskip("resource")
