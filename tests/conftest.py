@@ -20,6 +20,7 @@ SHARED = pathlib.Path(
 # For `forked`, which the processes that it starts import too.
 sys.path.insert(0, str(ROOT / "tests"))
 
+import forked
 
 # Most of the time first, so that no worker of pytest-xdist begins a long file
 # when the others have ended. Files that are not named follow.
@@ -172,6 +173,34 @@ def pretrained(tmp_path_factory, run):
             patch.setattr(tf.test, "is_built_with_xla", lambda: True)
             run(pretrain, *arguments)  # which returns at once where it ended
     return directory, arguments
+
+
+@pytest.fixture(scope="module")
+def fork_workers(tmp_path_factory):
+    """Function of (count, path, arguments) that starts `forked.workers`.
+
+    All are ended with the module's tests; one alone has no `TF_CONFIG`.
+    """
+    processes = []
+
+    def begin(count, path, arguments):
+        logs = tmp_path_factory.mktemp("logs")
+        if count == 1:
+            started = [forked.Process(path, arguments, logs / "log")]
+        else:
+            started = forked.workers(count, path, arguments, logs)
+        processes.extend(started)
+        return started
+
+    yield begin
+    for process in processes:
+        process.end()
+
+
+@pytest.fixture(scope="module")
+def fork(fork_workers):
+    """Function of (path, arguments) that starts a `forked.Process`."""
+    return lambda path, arguments: fork_workers(1, path, arguments)[0]
 
 
 def _needed(path):
