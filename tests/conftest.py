@@ -143,11 +143,9 @@ def noted_run():
 def pretrained(tmp_path_factory, run):
     """A finished run of the quick start's recipe: (directory, command line).
 
-    Shortened to 70 steps, three short epochs; the views are compiled. It is
-    made once, also for several workers of pytest-xdist; copy it to change it.
+    Shortened to 70 steps, three short epochs. It is made once, also for several
+    workers of pytest-xdist; copy it to change it.
     """
-    import tensorflow as tf
-
     from simclr_keras.commands import pretrain
 
     folder = tmp_path_factory.getbasetemp()
@@ -169,9 +167,7 @@ def pretrained(tmp_path_factory, run):
     ]
     with open(folder / "pretrained.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tf.test, "is_built_with_xla", lambda: True)
-            run(pretrain, *arguments)  # which returns at once where it ended
+        run(pretrain, *arguments)  # which returns at once where it has ended
     return directory, arguments
 
 

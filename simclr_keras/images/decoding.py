@@ -61,8 +61,7 @@ def to_rgb(images):
     return images
 
 
-@tf.autograph.experimental.do_not_convert
-def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, pillow=True):
+def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, in_graph=False):
     """Decodes one image.
 
     Args:
@@ -72,13 +71,64 @@ def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, pillow=True):
         pixel_range: pair (low, high), the values of PNG files of 16 bits that
             become 0 and 255. Default None: 0 and 65535, of which the lower
             eight bits are dropped.
-        pillow: decode by Pillow what TensorFlow's operations cannot. Default
-            True; False for a graph that is to run where Python is not.
+        in_graph: only by operations of TensorFlow, for a graph that is to run
+            where Python is not. Default False: Pillow decodes what TensorFlow
+            cannot, and a `tf.data` pipeline calls a function that the process
+            traces once, where the decoders' two thousand operations would
+            cost it seconds in every epoch.
 
     Returns:
         `uint8` tensor `[H, W, 3]`. The op fails if the image is of another
         format, corrupt, cut short or too large.
     """
+    if in_graph:
+        return _decode(encoded, max_pixels, pixel_range, pillow=False)
+    function = _traced(_decode, max_pixels, pixel_range)
+    return tf.ensure_shape(
+        _called(function, encoded, tf.uint8), [None, None, 3]
+    )
+
+
+def image_size(encoded, max_pixels=MAX_PIXELS):
+    """Height and width of what `decode` makes, read from the header only.
+
+    Args:
+        encoded: string scalar, the content of an image file.
+        max_pixels: as for `decode`.
+
+    Returns:
+        `int32` tensor `[2]`: height and width in pixels. The op fails where
+        the header already says that `decode` will.
+    """
+    function = _traced(_image_size, max_pixels)
+    return tf.ensure_shape(_called(function, encoded, tf.int32), [2])
+
+
+@functools.cache
+def _traced(function, *arguments):
+    """A function of the encoded image, traced once in this process."""
+    with tf.init_scope(), tf.device("CPU:0"):
+        return tf.function(
+            lambda encoded: function(encoded, *arguments), autograph=False
+        ).get_concrete_function(tf.TensorSpec([], tf.string))
+
+
+def _called(function, encoded, dtype):
+    """What a traced function gives, also within a graph."""
+    if tf.executing_eagerly():
+        return function(tf.convert_to_tensor(encoded))
+
+    def call(encoded):
+        try:
+            return function(tf.constant(encoded)).numpy()
+        except tf.errors.OpError as error:
+            # As TensorFlow passes it on: an invalid argument.
+            raise ValueError(error.message) from None
+
+    return tf.numpy_function(call, [encoded], dtype, stateful=False)
+
+
+def _decode(encoded, max_pixels, pixel_range, pillow=True):
     header, encoded = _checked(encoded, max_pixels, pillow)
     png = functools.partial(_png, pixel_range=pixel_range)
     by_format = [_jpeg, png, gif.decode, bmp.decode, _webp]
@@ -95,18 +145,7 @@ def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, pillow=True):
     return tf.ensure_shape(image, [None, None, 3])
 
 
-@tf.autograph.experimental.do_not_convert
-def image_size(encoded, max_pixels=MAX_PIXELS):
-    """Height and width of what `decode` makes, read from the header only.
-
-    Args:
-        encoded: string scalar, the content of an image file.
-        max_pixels: as for `decode`.
-
-    Returns:
-        `int32` tensor `[2]`: height and width in pixels. The op fails where
-        the header already says that `decode` will.
-    """
+def _image_size(encoded, max_pixels):
     header, _ = _checked(encoded, max_pixels, pillow=True)
     size = tf.cast(tf.stack([header.height, header.width]), tf.int32)
     turned = orientation.swaps_sides(header.orientation)

@@ -93,7 +93,7 @@ def _decoded(encoded, crop, max_pixels, pixel_range):
 
     def decoded(content):
         image = decode(
-            content, max_pixels, pixel_range=pixel_range, pillow=False
+            content, max_pixels, pixel_range=pixel_range, in_graph=True
         )
         return crop(image[tf.newaxis])[0]
 

@@ -52,8 +52,8 @@ def folder(tmp_path_factory):
 def test_decoding():
     encoded = _png(SCENE[0])
     assert decoding.decode(encoded).numpy().mean() < 10  # nearly black
-    for pillow in (True, False):
-        decode = functools.partial(decoding.decode, pillow=pillow)
+    for in_graph in (False, True):
+        decode = functools.partial(decoding.decode, in_graph=in_graph)
         found = tf.function(lambda x, d=decode: d(x, pixel_range=RANGE))
         image = found(tf.constant(encoded)).numpy().astype(int)
         assert np.abs(image[..., 1] - EXPECTED[0]).max() == 0

@@ -62,11 +62,7 @@ FINE_TUNING = {
     **SHORT,
 }
 MICRO_BATCHES = {"micro_batch": 12, **SHORT}
-SHORT_RUN = {
-    "plain": PLAIN,
-    "fine_tuning": FINE_TUNING,
-    "micro_batches": MICRO_BATCHES,
-}
+SHORT_RUN = {"plain": PLAIN, "micro_batches": MICRO_BATCHES}
 LONG_RUN = {
     "deep": {"channels": [4, 8], "validation": True},
     "float32": {"dtype": "float32", "labelled": True, "learning_rate": 0.05},
@@ -97,11 +93,6 @@ def test_training_moves_the_weights(mirrored):
 def test_two_replicas_in_float64(mirrored, variant):
     """With validation, and by gradient caching."""
     _assert_equal(mirrored[f"{variant}-1"], mirrored[f"{variant}-2"])
-
-
-def test_fine_tuning_on_two_replicas(mirrored):
-    """The classifier's loss, penalty and metrics, in float32."""
-    _assert_close(mirrored["fine_tuning-1"], mirrored["fine_tuning-2"])
 
 
 def test_two_processes(mirrored, train):

@@ -144,12 +144,12 @@ def test_a_training_that_is_killed_ends_with_the_same_bits(
 ):
     """In a step within an epoch, in writing a checkpoint, in an evaluation."""
     kills = [
-        Kill("step", 13, 0.02),
-        Kill("writing", 50, 0.005, 0.01),
+        Kill("step", 13, 0.0),
+        Kill("writing", 50, 0.0, 0.03),
         Kill("knn", 2, 0.02),
     ]
     hit = _kill_and_finish(fork, kills, whole, tmp_path)
-    assert "half written" in hit and hit[0] == "step"
+    assert "half written" in hit
 
 
 @pytest.mark.long

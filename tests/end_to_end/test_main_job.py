@@ -97,7 +97,7 @@ def test_other_settings_in_the_same_directory_are_refused(pretrained, run):
 
 
 def test_interrupted_run_ends_like_an_uninterrupted_one(
-    pretrained, run, tmp_path, compiled_views
+    pretrained, run, tmp_path
 ):
     """Stopped after two of three epochs by taking its last files away."""
     directory, arguments = pretrained
@@ -135,7 +135,7 @@ def test_linear_evaluation_on_features(pretrained, run, tmp_path, protocol):
 
     One of ten guessed right, 512 times, has a standard deviation of 1.3 %.
     """
-    more = ("--eval_split=train[:512]", "--train_epochs=30")
+    more = ("--eval_split=train[:512]", "--train_epochs=10")
     results = _linear_eval(run, pretrained, tmp_path / "run", protocol, *more)
     assert results["accuracy"] > 0.25
 
@@ -169,7 +169,7 @@ def test_linear_evaluation_by_gradient(pretrained, run, tmp_path):
 @pytest.mark.parametrize(
     "extra",
     [
-        ["--from_scratch"],
+        pytest.param(["--from_scratch"], marks=pytest.mark.long),
         ["--fine_tune_after_block=2", "--ft_proj_selector=1"],
     ],
 )

@@ -23,7 +23,7 @@ SHORTER = {
 }
 
 
-def test_python_of_the_readme_runs(tmp_path, monkeypatch):
+def test_python_of_the_readme_runs(tmp_path, monkeypatch, compiled_views):
     """Every block, in turn; each way to shorten it still finds its place."""
     monkeypatch.chdir(tmp_path)
     code = "\n".join(_blocks())

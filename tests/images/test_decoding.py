@@ -28,20 +28,20 @@ def encode(image, kind, **options):
 
 
 @functools.cache
-def _graph(pillow):
+def _graph(in_graph):
     """Traced once; the pipeline's `map` runs the same ops in a graph."""
     return tf.function(
         lambda encoded: (
-            images.decode(encoded, pillow=pillow),
+            images.decode(encoded, in_graph=in_graph),
             images.image_size(encoded),
         ),
         input_signature=[tf.TensorSpec([], tf.string)],
     )
 
 
-def decode(encoded, pillow=False):
+def decode(encoded, in_graph=True):
     """Decodes as an export does, and checks that the header says the size."""
-    image, size = _graph(pillow)(encoded)
+    image, size = _graph(in_graph)(encoded)
     np.testing.assert_array_equal(size, image.shape[:2])
     return image.numpy()
 
