@@ -264,7 +264,7 @@ def test_what_a_killed_run_left_is_not_taken_for_whole(
     class Killed(BaseException):
         pass
 
-    def fill(array, fetch, max_pixels, sizes):
+    def fill(array, *_, **__):
         array[: len(array) // 2] = 7
         raise Killed
 

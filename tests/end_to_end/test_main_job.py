@@ -135,7 +135,7 @@ def test_linear_evaluation_on_features(pretrained, run, tmp_path, protocol):
 
     One of ten guessed right, 512 times, has a standard deviation of 1.3 %.
     """
-    more = ("--eval_split=train[:512]", "--train_epochs=10")
+    more = ("--eval_split=train[:512]", "--train_epochs=30")
     results = _linear_eval(run, pretrained, tmp_path / "run", protocol, *more)
     assert results["accuracy"] > 0.25
 
