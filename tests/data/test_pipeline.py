@@ -287,7 +287,7 @@ def test_photographs_resumed_at_a_step(folder):
 
 @pytest.mark.newest
 def test_photographs_in_evaluation(folder):
-    """Centre crop of the shorter side times 0.875, in the source's order."""
+    """Largest central square at small sizes, in the source's order."""
     source = data.open_source(folder)
     dataset = data.make_dataset(
         source, batch_size=8, image_size=16, training=False, labelled=True
@@ -299,7 +299,7 @@ def test_photographs_in_evaluation(folder):
     images = np.concatenate([images for images, _ in got])
     for path, image in zip(source.files, images):
         photo = np.array(PIL.Image.open(path)).astype(np.float32)
-        side = int(np.rint(0.875 * min(photo.shape[:2])))
+        side = min(photo.shape[:2])
         y, x = [(length - side + 1) // 2 for length in photo.shape[:2]]
         photo = photo[y : y + side, x : x + side]
         photo = tf.image.resize(photo, (16, 16), method="bicubic")
@@ -348,7 +348,7 @@ def test_real_photographs(photos_dir):
     ("options", "message"),
     [
         ({"image_size": None}, "`image_size` is needed: the images of folder"),
-        ({"image_size": 0}, "`image_size` must be a positive integer"),
+        ({"image_size": 0}, "`image_size` must be an integer of at least 8"),
         ({"views": 3}, "`views` must be one of 1, 2. Received: views=3"),
         ({"crop_sampler": "x"}, "`crop_sampler` must be one of 'official'"),
         ({"crop_area": (0.5, 0.2)}, "`crop_area` must be a pair"),

@@ -91,7 +91,8 @@ def in_order(source):
     dataset = data.make_dataset(
         source, batch_size=7, image_size=8, training=False, labelled=True
     )
-    got = [(numbers(x), y.numpy().tolist()) for x, y in dataset]
+    # Evaluation has floats in [0, 1].
+    got = [(numbers(x * 255.0), y.numpy().tolist()) for x, y in dataset]
     return sum((x for x, _ in got), []), sum((y for _, y in got), [])
 
 

@@ -3,7 +3,8 @@
 import csv
 import json
 import os
-import sys
+
+import forked
 
 FLAGS = (
     "--encoder=tiny",
@@ -18,10 +19,9 @@ FLAGS = (
 )
 
 
-def test_two_tasks_are_one_training(start, tmp_path):
+def test_two_tasks_are_one_training(tmp_path):
     """Each says so, one of them writes, and both end together."""
     directory = tmp_path / "run"
-    command = [sys.executable, "-m", "simclr_keras.commands.pretrain"]
     step = {
         "SLURM_JOB_ID": str(os.getpid()),
         "SLURM_STEP_ID": "0",
@@ -30,8 +30,10 @@ def test_two_tasks_are_one_training(start, tmp_path):
         "SLURM_STEP_TASKS_PER_NODE": "2",
     }
     runs = [
-        start(
-            [*command, f"--model_dir={directory}", *FLAGS],
+        forked.Process(
+            "pretrain",
+            [f"--model_dir={directory}", *FLAGS],
+            tmp_path / f"task-{rank}.log",
             SLURM_PROCID=str(rank),
             **step,
         )
