@@ -29,6 +29,12 @@ LONGEST_FIRST = (
     "end_to_end/test_kill",
     "end_to_end/test_main_job",
     "distributed/test_workers",
+    "end_to_end/test_learning",
+    "end_to_end/test_remote_paths",
+    "end_to_end/test_photographs",
+    "models/test_micro_batches",
+    "images/test_one_policy",
+    "models/test_data_of_others",
 )
 
 

@@ -81,12 +81,12 @@ def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, in_graph=False):
         `uint8` tensor `[H, W, 3]`. The op fails if the image is of another
         format, corrupt, cut short or too large.
     """
+    max_pixels = check_max_pixels(max_pixels)
     if in_graph:
         return _decode(encoded, max_pixels, pixel_range, pillow=False)
-    function = _traced(_decode, max_pixels, pixel_range)
-    return tf.ensure_shape(
-        _called(function, encoded, tf.uint8), [None, None, 3]
-    )
+    function = _traced(_decode, pixel_range)
+    image = _called(function, encoded, max_pixels, tf.uint8)
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def image_size(encoded, max_pixels=MAX_PIXELS):
@@ -100,27 +100,32 @@ def image_size(encoded, max_pixels=MAX_PIXELS):
         `int32` tensor `[2]`: height and width in pixels. The op fails where
         the header already says that `decode` will.
     """
-    function = _traced(_image_size, max_pixels)
-    return tf.ensure_shape(_called(function, encoded, tf.int32), [2])
+    max_pixels = check_max_pixels(max_pixels)
+    size = _called(_traced(_image_size), encoded, max_pixels, tf.int32)
+    return tf.ensure_shape(size, [2])
 
 
 @functools.cache
 def _traced(function, *arguments):
-    """A function of the encoded image, traced once in this process."""
+    """A function of (encoded image, max_pixels), traced once in a process."""
+    specs = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.function(
-            lambda encoded: function(encoded, *arguments), autograph=False
-        ).get_concrete_function(tf.TensorSpec([], tf.string))
+            lambda encoded, most: function(encoded, most, *arguments),
+            autograph=False,
+        ).get_concrete_function(*specs)
 
 
-def _called(function, encoded, dtype):
+def _called(function, encoded, max_pixels, dtype):
     """What a traced function gives, also within a graph."""
     if tf.executing_eagerly():
-        return function(tf.convert_to_tensor(encoded))
+        most = tf.constant(max_pixels, tf.int64)
+        return function(tf.convert_to_tensor(encoded), most)
 
     def call(encoded):
+        most = tf.constant(max_pixels, tf.int64)
         try:
-            return function(tf.constant(encoded)).numpy()
+            return function(tf.constant(encoded), most).numpy()
         except tf.errors.OpError as error:
             # As TensorFlow passes it on: an invalid argument.
             raise ValueError(error.message) from None
@@ -183,12 +188,15 @@ def check_max_pixels(max_pixels):
 
 def _problem(header, max_pixels, pillow):
     # Each side first: their product may not fit 64 bits.
-    most = tf.constant(check_max_pixels(max_pixels), tf.int64)
+    most = tf.convert_to_tensor(max_pixels, tf.int64)
     sides = header.height, header.width
     pixels = tf.minimum(sides[0], most + 1) * tf.minimum(sides[1], most + 1)
     height, width = map(tf.strings.as_string, sides)
     large = tf.strings.join(
-        ["it has ", height, " x ", width, f" pixels, max_pixels={max_pixels}"]
+        [
+            *("it has ", height, " x ", width, " pixels, max_pixels="),
+            tf.strings.as_string(most),
+        ]
     )
     text = header.fault
     if not pillow:

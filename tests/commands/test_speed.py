@@ -155,6 +155,7 @@ def folder(tmp_path):
     return tmp_path / "images"
 
 
+@pytest.mark.long
 def test_float16_from_pretraining_to_fine_tuning(folder, tmp_path, capsys, run):
     """Two steps at a time, from a cache on the disk; pre-training profiled."""
     first, cache = tmp_path / "run", tmp_path / "cache"

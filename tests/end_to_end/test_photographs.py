@@ -58,7 +58,6 @@ def test_photographs_from_pretraining_to_fine_tuning(folder, run, tmp_path):
     # Ready views of the host; blur is on above 32 pixels.
     assert model.views.size == (40, 40)
     for command, extra in (
-        (linear_eval, ["--protocol=gradient", "--train_epochs=20"]),
         (linear_eval, ["--protocol=knn", "--knn_k=5"]),
         (finetune, ["--label_fraction=0.5", "--train_epochs=10"]),
     ):

@@ -172,6 +172,7 @@ def test_fit_notes_the_image_size_for_the_export(tmp_path):
     assert outputs["probabilities"].shape == (2, 3)
 
 
+@pytest.mark.long
 def test_keras_application_as_encoder():
     encoder = keras.applications.MobileNet(
         (32, 32, 3), alpha=0.25, include_top=False, weights=None

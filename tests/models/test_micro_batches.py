@@ -138,7 +138,7 @@ def _train(model, steps=3, labels=None):
     return losses
 
 
-@pytest.mark.parametrize("micro", [8, 4])
+@pytest.mark.parametrize("micro", [pytest.param(8, marks=pytest.mark.long), 4])
 def test_without_batch_norm_it_is_the_plain_step(micro):
     """With all that views draw, which each image has to have of its own."""
     views = sk.TwoViews(SIZE, jit=False)
@@ -154,9 +154,9 @@ def test_without_batch_norm_it_is_the_plain_step(micro):
     "micro, stock, l2, tolerance",
     [
         (8, False, 0.0, 1e-12),
-        (4, False, 0.0, 1e-12),
+        pytest.param(4, False, 0.0, 1e-12, marks=pytest.mark.long),
         # The penalty is a float32 number: 6e-8 of rate * l2 * w = 1e-3 w.
-        (4, False, 1e-2, 1e-9),
+        pytest.param(4, False, 1e-2, 1e-9, marks=pytest.mark.long),
         # Keras's own layer rounds to float32 in between.
         (4, True, 0.0, 1e-6),
     ],
@@ -334,6 +334,7 @@ def test_mixed_precision(policy):
     _assert_alike(model, twin, 1e-6)
 
 
+@pytest.mark.long
 def test_step_compiles_with_xla():
     model, twin = (_model(4) for _ in range(2))
     model.compile(model.optimizer, model.loss, jit_compile=True)

@@ -191,7 +191,7 @@ def test_validation_is_the_same_every_time(trained, labelled):
 
 def test_two_trainings_with_one_seed_are_identical():
     def train():
-        model = _model(blur=True, color_strength=1.0)
+        model = _model(color_strength=1.0)
         model.compile(sk.LARS(0.1))
         model.fit(_batches(_images(32)), epochs=2, verbose=0)
         return model.get_weights()
