@@ -200,9 +200,13 @@ def test_other_settings_stay_refused(tmp_path):
     run.claim("--learning_rate=1\n--temperature=1\n")
     run.checkpoints.mkdir()
     with pytest.raises(ValueError, match="--temperature: 1 there, 2 now"):
-        run.claim("--learning_rate=2\n--temperature=2\n", ("learning_rate",))
-    run.claim("--learning_rate=2\n--temperature=1\n", ("learning_rate",))
+        run.claim(
+            "--learning_rate=2\n--temperature=2\n", change=("learning_rate",)
+        )
+    run.claim("--learning_rate=2\n--temperature=1\n", change=("learning_rate",))
     assert run.settings()["learning_rate"] == "2"
     run.write_results({}, {})
     with pytest.raises(ValueError, match="--learning_rate: 2 there, 3 now"):
-        run.claim("--learning_rate=3\n--temperature=1\n", ("learning_rate",))
+        run.claim(
+            "--learning_rate=3\n--temperature=1\n", change=("learning_rate",)
+        )
