@@ -121,7 +121,7 @@ def _linear_eval(run, pretrained, directory, protocol, *more):
         f"--protocol={protocol}",
         "--train_epochs=2",
         "--label_fraction=0.5",
-        f"--ft_proj_selector={0 if protocol == 'cached' else -1}",
+        f"--ft_proj_selector={0 if protocol in ('cached', 'lbfgs') else -1}",
         *SMALL,
         *more,
     )
