@@ -32,6 +32,8 @@ from simclr_keras.images import pixel_range as ranges
 MAX_PIXELS = 89_478_485
 
 _PILLOW_FORMATS = ("BMP", "WEBP")
+# Of the encoded image, and of max_pixels.
+_SPECS = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 _RULE = (
     "An image must be JPEG, PNG, GIF, BMP or WebP, whole, and of at most"
     " max_pixels pixels. Received: "
@@ -83,7 +85,11 @@ def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, in_graph=False):
     """
     max_pixels = check_max_pixels(max_pixels)
     if in_graph:
-        return _decode(encoded, max_pixels, pixel_range, pillow=False)
+        function, most = (
+            _exported(pixel_range),
+            tf.constant(max_pixels, tf.int64),
+        )
+        return tf.ensure_shape(function(encoded, most), [None, None, 3])
     function = _traced(_decode, pixel_range)
     image = _called(function, encoded, max_pixels, tf.uint8)
     return tf.ensure_shape(image, [None, None, 3])
@@ -108,12 +114,21 @@ def image_size(encoded, max_pixels=MAX_PIXELS):
 @functools.cache
 def _traced(function, *arguments):
     """A function of (encoded image, max_pixels), traced once in a process."""
-    specs = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.function(
             lambda encoded, most: function(encoded, most, *arguments),
             autograph=False,
-        ).get_concrete_function(*specs)
+        ).get_concrete_function(*_SPECS)
+
+
+@functools.cache
+def _exported(pixel_range):
+    """The same for graphs that leave the process; each takes it over."""
+    return tf.function(
+        lambda encoded, most: _decode(encoded, most, pixel_range, pillow=False),
+        input_signature=_SPECS,
+        autograph=False,
+    )
 
 
 def _called(function, encoded, max_pixels, dtype):

@@ -24,6 +24,7 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
 
+pytestmark = pytest.mark.newest
 SMALL = (
     "--encoder=tiny",
     "--width_multiplier=0.25",

@@ -13,7 +13,7 @@ from simclr_keras.commands import embed
 from simclr_keras.commands import showing
 
 SIZES = [
-    32,
+    pytest.param(32, marks=pytest.mark.newest),
     33,
     pytest.param(64, marks=pytest.mark.long),
     pytest.param(224, marks=pytest.mark.long),

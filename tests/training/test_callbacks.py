@@ -31,7 +31,9 @@ def _assert_same_weights(model, other):
         np.testing.assert_array_equal(compat.as_numpy(a), compat.as_numpy(b))
 
 
-@pytest.mark.parametrize("optimizer", ["lars", "lamb"])
+@pytest.mark.parametrize(
+    "optimizer", ["lars", pytest.param("lamb", marks=pytest.mark.long)]
+)
 def test_a_resumed_run_ends_with_the_same_bits(
     pretraining, make_pretraining, tmp_path, optimizer
 ):

@@ -114,7 +114,9 @@ def test_steps_that_float16_leaves_out_stop_nothing(tmp_path):
     assert _steps(tmp_path) == [4]
 
 
-@pytest.mark.parametrize("kind", ["number", "schedule"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("number", marks=pytest.mark.long), "schedule"]
+)
 def test_a_run_goes_on_with_another_rate(make_simclr, tmp_path, kind):
     images = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3))
 
