@@ -135,7 +135,9 @@ def test_loads_in_a_fresh_process_and_continues(tmp_path):
         expected[path] = model.get_weights()[0]
     process = forked.Process(LOAD_AND_FIT, expected, tmp_path / "log")
     assert process.wait() == 0, process.text()[-3000:]
-    assert process.text().splitlines() == [
+    # tensorflow-addons says beside it that it is at its end of life.
+    lines = process.text().splitlines()
+    assert [x for x in lines if x.startswith("simclr_keras.")] == [
         "simclr_keras.optimizers.adamw AdamW",
         "simclr_keras.optimizers.lamb Lamb",
     ]
