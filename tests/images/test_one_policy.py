@@ -55,7 +55,7 @@ def _embedded(folder, model, run, *flags):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_way_to_an_embedding_agrees(size, folder, tmp_path, every_kind):
-    """The issue's 1e-5: convolutions of other batches round differently."""
+    """Within 1e-5: convolutions of other batches round differently."""
     model = _model(size)
     names, rows = _embedded(folder, model, tmp_path / "embed")
     assert names == sorted(every_kind)
