@@ -7,6 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+# What checkpoints note: those of the other stack are not resumed from.
+STACK = "3" if KERAS_3 else "2"
+# Keras 2.15 marks the steps in a profile by itself.
+MARKS_PROFILED_STEPS = not KERAS_3
+# Keras 3 loads a saved optimizer of ours only if its class is known already;
+# Keras 2.15 imports the module by the name in the file.
+IMPORTS_SAVED_CLASSES = not KERAS_3
 # Whether `tf.io.decode_image` knows WebP; older TensorFlow refuses it.
 DECODES_WEBP = hasattr(tf.raw_ops, "DecodeWebP")
 
@@ -153,6 +160,14 @@ def spans_processes(strategy):
         isinstance(strategy, several)
         and strategy.extended._in_multi_worker_mode()
     )
+
+
+def keeps_iteration(strategy):
+    """Whether `fit` has one iteration over the data for all epochs.
+
+    Keras 2.15 does, among several processes.
+    """
+    return spans_processes(strategy) and not KERAS_3
 
 
 def build_optimizer(optimizer, variables):

@@ -1,5 +1,7 @@
 """Kinds of flags that absl lacks."""
 
+import math
+
 from absl import flags
 
 _SWITCH = ("auto", "on", "off")
@@ -25,51 +27,32 @@ class _SwitchParser(flags.ArgumentParser):
         return "string"
 
 
-class _IntervalParser(flags.ArgumentParser):
-    """Two whole numbers from 1, the first below the second."""
+class _PairParser(flags.ArgumentParser):
+    """Two numbers, the first below the second.
 
-    syntactic_help = "first,last"
-
-    def parse(self, argument):
-        """Pair of integers."""
-        parts = argument
-        if isinstance(argument, str):
-            parts = argument.split(",")
-        try:
-            first, last = (int(part) for part in parts)
-        except ValueError:
-            first, last = 0, 0
-        if not 1 <= first < last:
-            raise ValueError(
-                "must be two steps from 1, the first before the last, such as"
-                " 10,15"
-            )
-        return first, last
-
-    def flag_type(self):
-        """What absl calls it."""
-        return "string"
-
-
-class _RangeParser(flags.ArgumentParser):
-    """Two numbers, the first below the second."""
+    Args:
+        kind: `int` or `float`.
+        lowest: the first is at least this.
+        rule: what a wrong value must be.
+    """
 
     syntactic_help = "low,high"
 
+    def __init__(self, kind, lowest, rule):
+        super().__init__()
+        self._kind, self._lowest, self._rule = kind, lowest, rule
+
     def parse(self, argument):
-        """Pair of floats."""
+        """Pair of numbers."""
         parts = argument
         if isinstance(argument, str):
             parts = argument.split(",")
         try:
-            low, high = (float(part) for part in parts)
+            low, high = (self._kind(part) for part in parts)
         except ValueError:
-            low, high = 0.0, 0.0
-        if not low < high < float("inf"):
-            raise ValueError(
-                "must be two numbers, the first below the second, such as"
-                " 0,4095"
-            )
+            low = high = 0
+        if not self._lowest <= low < high < math.inf:
+            raise ValueError(self._rule)
         return low, high
 
     def flag_type(self):
@@ -77,10 +60,16 @@ class _RangeParser(flags.ArgumentParser):
         return "string"
 
 
+def _define_pair(name, parser, text, values):
+    serializer = flags.CsvListSerializer(",")
+    flags.DEFINE(parser, name, None, text, values, serializer)
+
+
 def define_range(name, text, values):
     """Defines `--name=LOW,HIGH`, a pair of floats or None."""
-    serializer = flags.CsvListSerializer(",")
-    flags.DEFINE(_RangeParser(), name, None, text, values, serializer)
+    rule = "must be two numbers, the first below the second, such as 0,4095"
+    parser = _PairParser(float, -math.inf, rule)
+    _define_pair(name, parser, text, values)
 
 
 def define_switch(name, default, text, values):
@@ -98,11 +87,5 @@ def define_switch(name, default, text, values):
 
 def define_interval(name, text, values):
     """Defines `--name=FIRST,LAST`, a pair of integers or None."""
-    flags.DEFINE(
-        _IntervalParser(),
-        name,
-        None,
-        text,
-        values,
-        flags.CsvListSerializer(","),
-    )
+    rule = "must be two steps from 1, the first before the last, such as 10,15"
+    _define_pair(name, _PairParser(int, 1, rule), text, values)

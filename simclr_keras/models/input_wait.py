@@ -27,10 +27,7 @@ class InputWait(keras.callbacks.Callback):
         super().__init__()
         with strategy.scope():
             self._ahead = tf.distribute.has_strategy()
-        # Keras 2.15 keeps one iteration through all epochs of a process among
-        # several.
-        several = compat.spans_processes(strategy)
-        self._endless = several and not compat.KERAS_3
+        self._endless = compat.keeps_iteration(strategy)
         self.clock = waiting.Clock()
         self.waited = self.seconds = 0.0
 

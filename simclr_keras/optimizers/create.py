@@ -20,9 +20,7 @@ DECAY_IN_LOSS = {
 }
 OPTIMIZERS = tuple(DECAY_IN_LOSS)
 
-if compat.KERAS_3:
-    # Keras 3 loads a saved LAMB only if its class is known already; older
-    # versions import the module by themselves.
+if not compat.IMPORTS_SAVED_CLASSES:
     importlib.import_module("simclr_keras.optimizers.lamb")
 
 

@@ -19,7 +19,7 @@ def of(model):
         Flat dict of settings, name -> text.
     """
     settings = {
-        "keras": "3" if compat.KERAS_3 else "2",
+        "keras": compat.STACK,
         "global_batch_size": getattr(model, "global_batch_size", None),
     }
     if _is_ours(model):

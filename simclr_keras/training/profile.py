@@ -52,8 +52,8 @@ class Profile(keras.callbacks.Callback):
         ahead = compat.steps_per_execution(self.model)
         if not self._done and self._place.step + ahead >= self._first:
             self._start()
-        if self._running and compat.KERAS_3:
-            # So that the profile knows steps; Keras 2.15 marks them itself.
+        if self._running and not compat.MARKS_PROFILED_STEPS:
+            # So that the profile knows steps.
             self._mark = tf.profiler.experimental.Trace(
                 "train", step_num=self._place.step + 1, _r=1
             )
