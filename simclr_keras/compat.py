@@ -128,6 +128,8 @@ class TrainedByReplicas(keras.Model):
 
     # Epoch and step in it where a `fit` that is resumed begins.
     start = None
+    # Whether the images of the `fit` are crops already, made on the host.
+    crops_are_ready = False
 
     def build_state(self, labels=None):
         """Creates the optimizer's variables, under the model's strategy.

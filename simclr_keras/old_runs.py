@@ -10,6 +10,8 @@ that a later release drops is passed over.
 # Flag -> the text of its value in runs that began before there was the flag.
 # Its default must not be None.
 FLAGS = {"folder_layout": "legacy", "split_order": "position"}
+# Flag -> a value that computes what its absence did in runs before the flag.
+SAME_AS_ABSENT = {"pixel_range": "0.0,65535.0"}
 # Class -> {argument: value in configurations that do not name it}.
 ARGUMENTS = {}
 # Class -> names of arguments that it took once and takes no more.
@@ -122,7 +124,9 @@ def flag_differences(there, here, defaults=None, free=()):
     return {
         f"--{name}": (then[name], value)
         for name, value in sorted(here.items())
-        if name not in free and then[name] != value
+        if name not in free
+        and then[name] != value
+        and (name in there or value != SAME_AS_ABSENT.get(name))
     }
 
 

@@ -326,6 +326,10 @@ class RemotePath:
             raise FileNotFoundError(
                 errno.ENOENT, os.strerror(errno.ENOENT), str(self)
             ) from error
+        except tf.errors.PermissionDeniedError as error:
+            raise PermissionError(
+                errno.EACCES, os.strerror(errno.EACCES), str(self)
+            ) from error
         except tf.errors.OpError as error:
             raise OSError(f"{self}: {error.message}") from error
 

@@ -61,6 +61,7 @@ class Process:
                 str(log),
                 {**os.environ, **environment},
             ),
+            daemon=True,  # else the tests' end would wait for it
         )
         self.log.write_text("")
         self._process.start()

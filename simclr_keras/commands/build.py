@@ -8,6 +8,7 @@ from simclr_keras import networks
 from simclr_keras import optimizers
 from simclr_keras import views
 from simclr_keras.commands import input_data
+from simclr_keras.images.checks import SMALL_IMAGE
 
 # Starting an epoch of `fit` costs as much as some steps.
 _LEAST_STEPS = 25
@@ -21,7 +22,7 @@ def encoder(settings, size):
             [round(c * width) for c in (32, 64, 128)],
             global_bn=settings.global_bn,
         )
-    small = size <= input_data.SMALL
+    small = size <= SMALL_IMAGE
     if settings.stem != "auto":
         small = settings.stem == "small"
     return networks.ResNet(

@@ -5,6 +5,7 @@ from absl import flags
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
+from simclr_keras.commands import required
 
 
 def define_flags(values):
@@ -67,6 +68,7 @@ def define_flags(values):
 
 def run(settings):
     """Exports as the settings say; returns the version's folder."""
+    required.check(settings, "checkpoint")
     from simclr_keras.commands import exporting
 
     return exporting.export(settings)

@@ -26,7 +26,11 @@ def export(settings):
     size = input_data.image_size(settings, None, loading.trained_size(model))
     # An export says itself what it is, wherever it was copied to.
     card = serving.read_card(settings.checkpoint)
-    names, about = card or (_class_names(run), _about(run))
+    names, pixel_range, about = card or (
+        _class_names(run),
+        pixel_range_of(run),
+        _about(run),
+    )
     if not isinstance(model, models.Classifier):
         names = None
     if settings.license:
@@ -39,7 +43,7 @@ def export(settings):
         version=settings.version or None,
         class_names=settings.class_names or names,
         image_size=size,
-        pixel_range=pixel_range_of(run),
+        pixel_range=pixel_range,
         max_pixels=settings.max_pixels,
         about=about,
     )

@@ -2,11 +2,8 @@
 
 from simclr_keras import data
 from simclr_keras import views
+from simclr_keras.images.checks import SMALL_IMAGE
 from simclr_keras.training import strategy
-
-# Images of at most this size in pixels are not cropped in evaluation, and get
-# the stem for small ones.
-SMALL = 32
 
 
 def open_source(settings, split, dataset=None):
@@ -80,7 +77,7 @@ def evaluation_data(
         labelled=labelled,
         drop_remainder=drop_remainder,
     )
-    fits = source.image_shape == (size, size, 3) and size <= SMALL
+    fits = source.image_shape == (size, size, 3) and size <= SMALL_IMAGE
     if cropped_on_host(source) or fits:
         return dataset
     crop = views.CenterCrop(size)

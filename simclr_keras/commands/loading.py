@@ -10,7 +10,6 @@ from simclr_keras import serving
 from simclr_keras.commands import build
 from simclr_keras.commands import input_data
 from simclr_keras.commands import model_flags
-from simclr_keras.commands import required
 from simclr_keras.models import precision
 
 
@@ -35,7 +34,6 @@ def pretrained(settings, source=None):
 
 def as_trained(settings, source=None):
     """The model of `--checkpoint` with its weights, in its own precision."""
-    required.check(settings, "checkpoint")
     network = _network(settings, source)
     return serving.load(settings.checkpoint, network).model
 

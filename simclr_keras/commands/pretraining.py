@@ -9,6 +9,7 @@ from simclr_keras import disk
 from simclr_keras import evaluation
 from simclr_keras import models
 from simclr_keras import networks
+from simclr_keras import old_runs
 from simclr_keras import views
 from simclr_keras.commands import build
 from simclr_keras.commands import hardware
@@ -19,6 +20,16 @@ from simclr_keras.commands import timing
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
 from simclr_keras.training import pictures
+
+# Flags that say which images there are and how they are read.
+_OF_THE_IMAGES = (
+    "data_dir",
+    "folder_layout",
+    "split_order",
+    "pixel_range",
+    "max_pixels",
+    "skip_corrupt",
+)
 
 
 @runs.releasing
@@ -306,13 +317,12 @@ def _next(settings, run_directory, results):
     """What to look at, and which command comes next."""
     path = run_directory.path
     labelled = "knn_accuracy" in results
-    where = f" --data_dir={settings.data_dir}" if settings.data_dir else ""
-    for name, default in (
-        ("folder_layout", "auto"),
-        ("split_order", "shuffled"),
-    ):
-        if getattr(settings, name) != default:
-            where += f" --{name}={getattr(settings, name)}"
+    given = old_runs.parse_flags(settings.flags_text)
+    where = "".join(
+        f" --{name}={given[name]}"
+        for name in _OF_THE_IMAGES
+        if given[name] != settings.flag_defaults[name]
+    )
     return (
         f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
         f"Curves:  tensorboard --logdir {path}\n"

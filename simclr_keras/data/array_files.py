@@ -48,22 +48,23 @@ def open_array_file(
                 "it must hold `images`, or such as `x_train` or `train_images`,"
                 f" and has {', '.join(file) or 'nothing'}"
             )
-        slices.check_split(source_name, name, splits)
-        images, class_names = file[splits[name][0]], None
-        # The classes of all splits together.
+        images = file[splits[name][0]] if name in splits else None
         labels = {k: file[each] for k, (_, each) in splits.items() if each}
-        if labels:
-            numbered, class_names = number_labels(list(labels.values()))
-            labels = dict(zip(labels, numbered))
-        source = arrays.from_arrays(
-            images,
-            labels.get(name),
-            class_names if name in labels else None,
-            source_name,
-            pixel_range,
-        )
         used = {each for pair in splits.values() for each in pair}
         others = tuple((f"array {x}", 1) for x in file if x not in used)
+        class_names = None
+        if labels:
+            # The classes of all splits together.
+            numbered, class_names = number_labels(list(labels.values()))
+            labels = dict(zip(labels, numbered))
+    slices.check_split(source_name, name, splits)
+    source = arrays.from_arrays(
+        images,
+        labels.get(name),
+        class_names if name in labels else None,
+        source_name,
+        pixel_range,
+    )
     source = dataclasses.replace(
         source, origin=f"{source_name}:{name}", left_out=others
     )

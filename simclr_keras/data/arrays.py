@@ -38,8 +38,8 @@ def from_arrays(
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] > 4 or not all(images.shape):
         raise ValueError(
-            "Images must be an array [n, height, width, channels] with 1 to 4"
-            " channels, or [n, height, width]. Received: shape"
+            f"Images of {name} must be an array [n, height, width, channels]"
+            " with 1 to 4 channels, or [n, height, width]. Received: shape"
             f" {np.shape(images)}, dtype {images.dtype}"
         )
     if pixel_range is not None and np.isfinite(images).all():
@@ -50,8 +50,8 @@ def from_arrays(
         (labels,), names = number_labels([labels], class_names)
         if len(labels) != len(images):
             raise ValueError(
-                f"Labels must be {len(images)}, one for each image. Received:"
-                f" {len(labels)}"
+                f"Labels of {name} must be {len(images)}, one for each image."
+                f" Received: {len(labels)}"
             )
         if class_names is None and names != _numbers(len(names)):
             _warn_numbered(names)
@@ -71,16 +71,17 @@ def from_arrays(
 
 def _check_values(images, name):
     if images.dtype == np.uint16:
-        ranges.refuse_dark(int(images.max()), len(images), name)
+        highest = int(ranges.colors(images).max())
+        ranges.refuse_dark(highest, len(images), name)
     if images.dtype in (np.uint8, np.uint16):
         return
     floating = np.issubdtype(images.dtype, np.floating)
     if not floating or not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(
-            "Images must be uint8, uint16, or finite floats in [0, 1]; else say"
-            " their black and white by pixel_range (--pixel_range). Received:"
-            f" dtype {images.dtype}, values from {images.min()} to"
-            f" {images.max()}"
+            f"Images of {name} must be uint8, uint16, or finite floats in"
+            " [0, 1]; else say their black and white by pixel_range"
+            f" (--pixel_range). Received: dtype {images.dtype}, values from"
+            f" {images.min()} to {images.max()}"
         )
 
 

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras import images
 from simclr_keras.data import photographs
 
 _NAMED = 10
@@ -39,9 +38,7 @@ def leave_out_corrupt(source):
 
     def decodable(number, key):
         encoded, _ = examples.fetch(key)
-        image = images.decode(
-            encoded, source.max_pixels, pixel_range=source.pixel_range
-        )
+        image = examples.decode(encoded)
         # Without the size, tf.data would find the decoding unused.
         return number, tf.size(image)
 

@@ -14,9 +14,9 @@ SPECIAL = "special files"
 UNREADABLE = "unreadable folders"
 # What a person would call an image and nothing here decodes, perhaps not yet.
 IMAGE_LIKE = frozenset(
-    ".arw .avif .bmp .cr2 .cr3 .dcm .dng .exr .gif .hdr .heic .heif .ico .j2k"
-    " .jfif .jpe .jpeg .jpg .jp2 .jxl .nef .orf .pbm .pgm .png .pnm .ppm .psd"
-    " .raf .raw .svg .tga .tif .tiff .webp".split()
+    ".arw .avif .cr2 .cr3 .dcm .dng .exr .hdr .heic .heif .ico .j2k .jfif .jpe"
+    " .jp2 .jxl .nef .orf .pbm .pgm .pnm .ppm .psd .raf .raw .svg .tga .tif"
+    " .tiff".split()
 )
 
 

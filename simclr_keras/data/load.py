@@ -1,4 +1,4 @@
-"""The door of this room: from the name of a data set to its batches."""
+"""Public entry point: opens a data set by name, and makes its batches."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from simclr_keras.data import arrays
 from simclr_keras.data import caching
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder
+from simclr_keras.data import pixel_depth
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data.pipeline import make_dataset
@@ -110,7 +111,7 @@ def open_source(
         corrupt.check_names(source.files)
     max_pixels = check_max_pixels(max_pixels)
     source = dataclasses.replace(source, max_pixels=max_pixels)
-    source = ranges.stated(source, pixel_range)
+    source = pixel_depth.with_pixel_range(source, pixel_range)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)

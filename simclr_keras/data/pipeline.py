@@ -88,14 +88,13 @@ def make_dataset(
         "antialias": antialias,
     }
     stated = {k: v for k, v in stated.items() if v is not None}
+    _check_used(stated, crop_proportion, source, training)
     drop_remainder = training if drop_remainder is None else drop_remainder
     steps = _steps(source, batch_size, drop_remainder)
     total = steps * batch_size if drop_remainder else source.num_examples
     if labelled:
         require_labels(source)
     random = training and source.image_shape is None
-    if not random:
-        _check_unused(stated, source, training)
     if source.images is not None:
         one_epoch = _in_memory(source, batch_size, training, seed, total)
         return epochs.by_epoch(_choose(one_epoch, labelled), steps)
@@ -149,12 +148,19 @@ def _random(with_crops, steps, views, stated):
     return one_epoch, steps, host_crops
 
 
-def _check_unused(stated, source, training):
+def _check_used(stated, crop_proportion, source, training):
     """Refuses what is stated of crops that are not made here."""
-    names = sorted(set(stated) - (set() if training else {"antialias"}))
+    if crop_proportion != "auto":
+        stated = {**stated, "crop_proportion": crop_proportion}
+    used = ()
+    if source.image_shape is None:
+        random = ("crop_area", "crop_aspect", "crop_sampler", "antialias")
+        used = random if training else ("antialias", "crop_proportion")
+    names = sorted(set(stated).difference(used))
     if names:
         raise ValueError(
-            f"`{names[0]}` is for photographs of different sizes in training;"
+            f"`{names[0]}` is for photographs of different sizes in"
+            f" {'evaluation' if names[0] == 'crop_proportion' else 'training'};"
             " other images are cropped by the views of the model, and in"
             " evaluation by `crop_proportion`: leave it out. Received:"
             f" {names[0]}={stated[names[0]]!r} for {source.name}"

@@ -5,7 +5,6 @@ import os
 import warnings
 
 import numpy as np
-from etils import epath
 
 from simclr_keras import paths
 from simclr_keras.data import slices
@@ -106,6 +105,8 @@ class _EtilsPath(paths.RemotePath):
 
 def _register_scheme(scheme):
     """Lets `etils.epath` read what TensorFlow reads and it does not know."""
+    from etils import epath  # slow to import
+
     try:
         epath.Path(f"{scheme}://")
     except KeyError:

@@ -1,4 +1,4 @@
-"""One image's way, said once: bytes -> RGB, crop boxes, resize."""
+"""Decodes, crops and resizes images, the same in training and serving."""
 
 from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop

@@ -179,7 +179,7 @@ def _cropped_as_stated(model, dataset, arguments):
     if validation is not None:
         arguments["validation_data"] = epochs.with_crops(validation, crops)
     ready = getattr(dataset, "cut", None) is not None
-    if ready != getattr(model, "crops_are_ready", False):
+    if ready != model.crops_are_ready:
         model.train_function = None  # it was traced for the others
     model.crops_are_ready = ready
     return dataset

@@ -157,9 +157,9 @@ def targets(labels, num_classes, activation, loss):
     """
     if not isinstance(labels, tf.Tensor):
         return labels
+    if is_sparse(loss):
+        return batches.class_indices(labels, num_classes)
     if activation == "softmax":
-        if is_sparse(loss):
-            return batches.class_indices(labels, num_classes)
         return labels
     if labels.shape.rank == 1 and num_classes == 1:
         labels = labels[:, tf.newaxis]

@@ -3,9 +3,10 @@
 import keras
 import tensorflow as tf
 
+from simclr_keras.images import blending
 from simclr_keras.images import value_range
 
-# Batches between two looks of the host at what the device has noted.
+# Executions between two looks of the host at what the device has noted.
 _EVERY = 50
 
 
@@ -22,9 +23,15 @@ def to_rgb(images):
         Tensor `[..., H, W, 3]` of the same dtype.
 
     Raises:
-        ValueError: another number of channels.
+        ValueError: another number of channels, or other integers than uint8.
     """
     images = tf.convert_to_tensor(images)
+    if images.dtype != tf.uint8 and not images.dtype.is_floating:
+        raise ValueError(
+            "images must be uint8 in [0, 255] or floats in [0, 1]; divide"
+            " integers by their largest value, such as images / 65535 for"
+            f" uint16. Received: images of dtype {images.dtype.name}"
+        )
     channels = images.shape[-1]
     if channels is None:
         return _to_rgb_later(images)
@@ -73,10 +80,7 @@ def _to_rgb_later(images):
 def _on_white(colors, alpha):
     if colors.dtype.is_floating:
         return colors * alpha + (1 - alpha)
-    # The rounding of `data`, so that arrays and files give the same pixels.
-    colors, alpha = tf.cast(colors, tf.int32), tf.cast(alpha, tf.int32)
-    laid = (colors * alpha + 255 * (255 - alpha) + 127) // 255
-    return tf.cast(laid, tf.uint8)
+    return blending.on_white(colors, alpha)
 
 
 def to_float(images):
@@ -95,12 +99,6 @@ def to_float(images):
     images = to_rgb(images)
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 255.0
-    if not images.dtype.is_floating:
-        raise ValueError(
-            "images must be uint8 in [0, 255] or floats in [0, 1]; divide"
-            " integers by their largest value, such as images / 65535 for"
-            f" uint16. Received: images of dtype {images.dtype.name}"
-        )
     value_range.check_eagerly(images)
     return images
 

@@ -58,7 +58,12 @@ def rebuild(model, policy, weights=True):
             made = type(model).from_config(config)
             if not made.built:
                 made.build(model.input_shape)
-    except (NotImplementedError, TypeError, ValueError) as error:
+    except (
+        AttributeError,  # a subclass without a known input
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"the model must round trip through get_config to compute in"
             f" {policy}. Received: {model.name!r} of type"
@@ -67,7 +72,14 @@ def rebuild(model, policy, weights=True):
     finally:
         keras.mixed_precision.set_global_policy(before)
     if weights:
-        for new, old in zip(compat.weights_of(made), compat.weights_of(model)):
+        ours, theirs = compat.weights_of(made), compat.weights_of(model)
+        if len(ours) != len(theirs):
+            raise ValueError(
+                "the model made anew from its configuration must have the same"
+                f" weights. Received: {model.name!r} with {len(theirs)}, of"
+                f" which {len(ours)} were made"
+            )
+        for new, old in zip(ours, theirs):
             dtype = tf.as_dtype(new.dtype).as_numpy_dtype
             new.assign(compat.as_numpy(old).astype(dtype))
     return made

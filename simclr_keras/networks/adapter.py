@@ -147,7 +147,7 @@ def _check_input(encoder, shape, size):
 
 
 def _gain(encoder):
-    """By what the layers before the first weights multiply differences."""
+    """By what the rescaling layers at the input multiply differences."""
     gain = np.ones(1)
     for layer in _in_order(encoder):
         if isinstance(layer, keras.layers.Rescaling):
@@ -158,8 +158,8 @@ def _gain(encoder):
                 break
             variance = np.ravel(compat.as_numpy(variance))
             gain = gain / np.maximum(np.sqrt(variance), 1e-7)
-        elif isinstance(layer, keras.Model) or layer.weights:
-            break
+        elif not isinstance(layer, keras.layers.InputLayer):
+            break  # what another layer does to the range is not known
     return float(np.abs(gain).max())
 
 

@@ -29,8 +29,8 @@ def make(name, version, model, crop, class_names, signatures, how, about):
         class_names: K names, or None.
         signatures: dict of name -> concrete function.
         how: dict with `format`; `precision` that it computes in; `trained_in`,
-            that of the training; and `extra_operations`, which a runtime
-            needs beside its own.
+            that of the training; `extra_operations`, which a runtime needs
+            beside its own; and `pixel_range` of `export`.
         about: dict with some of `SECTIONS`.
     """
     import simclr_keras

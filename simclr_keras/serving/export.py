@@ -119,12 +119,13 @@ def export(
     crop = CenterCrop(size, crop_proportion=crop_proportion)
     trained_in = precisions.compute_dtypes(model)[0]
     model = _in_precision(model, precision, format)
+    pixel_range = ranges.check(pixel_range)
     functions = signatures.make(
         model,
         crop,
         class_names,
         max_pixels=check_max_pixels(max_pixels),
-        pixel_range=ranges.check(pixel_range),
+        pixel_range=pixel_range,
     )
     if precision == "float32":
         _check_graph(functions[signatures.DEFAULT].get_concrete_function())
@@ -133,6 +134,7 @@ def export(
         "precision": precisions.compute_dtypes(model)[0],
         "trained_in": trained_in,
         "extra_operations": [],
+        "pixel_range": pixel_range,
     }
     with new_version(directory, version) as (target, final):
         name = final.parent.resolve().name

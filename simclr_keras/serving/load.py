@@ -14,7 +14,6 @@ from simclr_keras import training
 from simclr_keras.serving import card
 from simclr_keras.serving import signatures
 from simclr_keras.serving import weights_file
-from simclr_keras.serving.versions import latest_version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,25 +96,29 @@ def read_card(path):
         path: see `load`.
 
     Returns:
-        Pair of its class names, or None, and the dict `about` that it was
-        made with; None where `path` is no export.
+        Its class names and its range of pixels, either of them None, and the
+        dict `about` that it was made with; None where `path` is no export.
     """
     folder = _export(paths.as_path(path, "path"))
     if folder is None:
         return None
     contents = json.loads((folder / card.JSON).read_text("utf-8"))
     about = {name: contents.get(name) for name in card.SECTIONS}
-    return contents["class_names"], about
+    # Exports of earlier releases know no range.
+    return contents["class_names"], contents.get("pixel_range"), about
 
 
 def _export(path):
     """Folder of an export's version, or None."""
     if (path / "saved_model.pb").is_file():
         return path
-    versions = path.is_dir() and any(
-        (each / "saved_model.pb").is_file() for each in path.glob("[0-9]*")
-    )
-    return latest_version(path) if versions else None
+    # Versions of other formats may lie beside those that can be gone on with.
+    numbers = [
+        int(each.name)
+        for each in (path.glob("[0-9]*") if path.is_dir() else ())
+        if each.name.isdigit() and (each / "saved_model.pb").is_file()
+    ]
+    return path / str(max(numbers)) if numbers else None
 
 
 def _read(folder):

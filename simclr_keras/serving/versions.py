@@ -8,9 +8,10 @@ import tempfile
 import tensorflow as tf
 
 from simclr_keras import paths
+from simclr_keras.serving import single_file
 
 # What makes a version one that can be loaded.
-_LAST = ("saved_model.pb", "model.onnx", "model.tflite")
+_LAST = ("saved_model.pb", *single_file.FILES.values())
 # What TensorFlow makes of the errors of an operating system's files.
 _FILE_ERRORS = (
     tf.errors.AbortedError,
@@ -38,7 +39,7 @@ def new_version(directory, version=None):
     Yields:
         Pair of an empty `pathlib.Path` to write to, and the final one,
         `directory/version`. When the block ends the first is renamed to the
-        second, or copied where that has a scheme, `saved_model.pb` last; when
+        second, or copied where that has a scheme, the model's file last; when
         it fails it is removed. Nothing that exists is replaced.
 
     Raises:
@@ -99,23 +100,6 @@ def _said_in_a_sentence(base):
             f" is left of it there: {reason}. Make room or name another"
             " directory, and export again."
         ) from error
-
-
-def latest_version(directory):
-    """Path object of the highest version in a directory.
-
-    Raises:
-        ValueError: there is none.
-    """
-    base = paths.as_path(directory, "directory")
-    last = _last(base)
-    if not last:
-        raise ValueError(
-            "directory must hold versions of an exported model, in folders"
-            f" named 1, 2, ... Received: directory={str(base)!r}, which has"
-            " none"
-        )
-    return base / str(last)
 
 
 def _last(base):

@@ -82,23 +82,24 @@ def callbacks(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
     run, place = RunDirectory(directory), Place()
+    writer = checkpointing.Writer(run.checkpoints, keep)
     profile = []
     if profile_steps is not None:
         profile = [Profile(run.tensorboard, place, profile_steps)]
     return [
         Resume(run.checkpoints, place, run.lock, change_learning_rate),
         *profile,
-        AbortOnNonFinite(place, run.checkpoints),
+        AbortOnNonFinite(place, writer),
         FirstLoss(place),
         Log(run, place, log_every),
         Save(
             run.checkpoints,
             place,
             run.lock,
+            writer,
             epochs=checkpoint_epochs,
             steps=checkpoint_steps,
             minutes=checkpoint_minutes,
-            keep=keep,
         ),
     ]
 
@@ -111,10 +112,10 @@ class AbortOnNonFinite(keras.callbacks.Callback):
     step has spoilt, `saving.Save` sees before it writes.
     """
 
-    def __init__(self, place, directory):
+    def __init__(self, place, writer):
         super().__init__()
         self._place = place
-        self._directory = directory
+        self._writer = writer
 
     def on_train_batch_end(self, batch, logs=None):
         """Raises a RuntimeError that says at which step."""
@@ -129,10 +130,8 @@ class AbortOnNonFinite(keras.callbacks.Callback):
                 watch.check()
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from None
-        newest = ""
-        if self.model.distribute_strategy.extended.should_checkpoint:
-            newest = checkpointing.newest_intact(self._directory)
-        finite.stop(what, newest)
+        chief = self.model.distribute_strategy.extended.should_checkpoint
+        finite.stop(what, self._writer.newest() if chief else "")
 
 
 class FirstLoss(keras.callbacks.Callback):

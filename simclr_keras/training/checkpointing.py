@@ -86,6 +86,11 @@ class Writer:
             self._thread.join()
             self._thread = None
 
+    def newest(self):
+        """The newest intact checkpoint, the one being written included."""
+        self.wait()
+        return newest_intact(self._directory)
+
     def wait(self):
         """As `join`, and says whether all went well.
 
@@ -202,9 +207,10 @@ def _problem(file):
             # name can be another's.
             for member in archive.infolist():
                 with archive.open(member) as content:
-                    while content.read(_CHUNK):
+                    good = _is_finite(member.filename, content)
+                    while content.read(_CHUNK):  # to the end and its checksum
                         pass
-                if not _is_finite(archive, member):
+                if not good:
                     return f"{member.filename} is not finite"
             missing = {_MODEL, _NOTES} - set(archive.namelist())
             if missing:
@@ -216,12 +222,11 @@ def _problem(file):
     return None
 
 
-def _is_finite(archive, member):
-    name, _, kind = member.filename.rpartition(".")
+def _is_finite(filename, file):
+    name, _, kind = filename.rpartition(".")
     if kind != "npy":
         return True
-    with archive.open(member) as file:
-        return finite.is_finite(name, np.lib.format.read_array(file))
+    return finite.is_finite(name, np.lib.format.read_array(file))
 
 
 def read(data):
@@ -267,13 +272,16 @@ def load_model(path):
     if path.is_file() and path.suffix == ".keras":
         with paths.local_copy(path) as local:
             return safe_config.load_keras_file(local)
-    if path.is_file() and _problem_at(path) is None:
+    problem = _problem_at(path) if path.is_file() else None
+    if path.is_file() and problem is None:
         return _load(path)
     newest = newest_intact(path / "checkpoints")
     if newest is None:
         lacks = "does not exist"
         if path.exists():
-            lacks = "is none of these" if path.is_file() else "has none"
+            lacks = "has none"
+            if problem is not None:
+                lacks = f"is none of these, or damaged ({problem})"
         raise ValueError(
             "checkpoint must be a run directory with a checkpoint, an intact"
             " .npz checkpoint in it or a .keras file. Received:"

@@ -259,35 +259,30 @@ class _LocalFile:
 
 
 class _RemoteFile:
-    """An object of a store behind `tf.io.gfile`, which has no locks."""
+    """An object of a store that has no locks."""
 
     locked = None
 
     def __init__(self, path):
-        import tensorflow as tf  # not for a local directory
+        from simclr_keras import paths  # loads TensorFlow
 
-        self._path, self._gfile = path, tf.io.gfile
-        self._gfile.makedirs(path.rpartition("/")[0])
+        self._path = paths.as_path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self):
         """Its text; empty where it is not there."""
-        if not self._gfile.exists(self._path):
+        try:
+            return self._path.read_text()
+        except FileNotFoundError:
             return ""
-        with self._gfile.GFile(self._path) as file:
-            return file.read()
 
     def write(self, text):
         """Replaces it, whole."""
-        beside = f"{self._path}.upload"
-        if self._gfile.exists(beside):
-            self._gfile.remove(beside)  # ram:// would append to it
-        with self._gfile.GFile(beside, "w") as file:
-            file.write(text)
-        self._gfile.rename(beside, self._path, overwrite=True)
+        self._path.write_text(text)
 
     def remove(self):
         """Removes it."""
-        self._gfile.remove(self._path)
+        self._path.unlink()
 
     def close(self):
         """Nothing is open."""

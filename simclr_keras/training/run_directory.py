@@ -116,7 +116,8 @@ class RunDirectory:
         """Raises a ValueError where the directory holds something else."""
         if self.flags.exists() or not self.path.exists():
             return
-        if any(path.name != lock.NAME for path in self.path.iterdir()):
+        # The lock, or what a killed process has left of it.
+        if any(lock.NAME not in path.name for path in self.path.iterdir()):
             raise ValueError(
                 "model_dir must be new, empty, or the directory of the same"
                 f" run. Received: {str(self.path)!r}, which holds files but no"

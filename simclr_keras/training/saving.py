@@ -157,13 +157,15 @@ class Save(keras.callbacks.Callback):
     where that is the last of its epoch, after the epoch's evaluations.
     """
 
-    def __init__(self, directory, place, lock, *, epochs, steps, minutes, keep):
+    def __init__(
+        self, directory, place, lock, writer, *, epochs, steps, minutes
+    ):
         super().__init__()
         self._directory = directory
         self._place = place
         self._lock = lock
         self._epochs, self._steps, self._minutes = epochs, steps, minutes
-        self._writer = checkpointing.Writer(directory, keep)
+        self._writer = writer
         self._signals = interruption.Signals()
 
     def on_train_begin(self, logs=None):
@@ -226,11 +228,9 @@ class Save(keras.callbacks.Callback):
         packed = checkpointing.pack(self.model, vars(self._place))
         bad = finite.not_finite(packed)
         if bad:
-            self._writer.wait()
             what = f"{len(bad)} arrays of the training, such as {bad[0]}, are"
             what += f" not finite after step {self._place.step}"
-            newest = checkpointing.newest_intact(self._directory)
-            finite.stop(what, newest if self._chief else "")
+            finite.stop(what, self._writer.newest() if self._chief else "")
         self._saved = self._place.step
         if self._chief:
             self._lock.check()

@@ -14,10 +14,12 @@ from simclr_keras import data
 from simclr_keras import images as decoding
 from simclr_keras import training
 from simclr_keras.commands import cli
+from simclr_keras.commands import export
 from simclr_keras.commands import exporting
 from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import runs
+from simclr_keras.images import pixel_range
 
 RANGE = (0, 4095)
 SCENE = np.random.default_rng(0).integers(0, 4096, (6, 16, 16), np.uint16)
@@ -68,6 +70,43 @@ def test_dark_images_of_a_folder_are_refused(folder):
         data.open_source(f"folder:{folder}")
     source = data.open_source(f"folder:{folder}", pixel_range=(0, 65535))
     assert source.pixel_range == (0, 65535)
+
+
+def test_alpha_hides_no_darkness(tmp_path):
+    """Opaque is 65535; the colours are of 12 bits."""
+    alpha = np.full_like(SCENE, 65535)
+    images = np.stack([SCENE, alpha], axis=-1)
+    np.savez(tmp_path / "a.npz", images=images)
+    with pytest.raises(ValueError, match="--pixel_range=0,4095"):
+        data.open_source(f"arrays:{tmp_path / 'a.npz'}")
+
+
+@pytest.mark.parametrize("skip_corrupt", [False, True])
+def test_a_damaged_image_of_16_bits_is_named_where_it_is_decoded(
+    tmp_path, skip_corrupt
+):
+    whole = _png((SCENE[0] * 16).astype(np.uint16))
+    (tmp_path / "a.png").write_bytes(whole)
+    (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
+    text = f"folder:{tmp_path}"
+    if skip_corrupt:
+        with pytest.warns(UserWarning, match="1 of 2 images cannot be decoded"):
+            source = data.open_source(text, skip_corrupt=True)
+        assert source.num_examples == 1
+        return
+    batches = data.make_dataset(
+        data.open_source(text), batch_size=2, image_size=16, training=False
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="b.png: "):
+        list(batches)
+
+
+def test_the_whole_range_is_as_without_a_range():
+    """The lower eight bits are dropped, in NumPy and in TensorFlow."""
+    values = np.arange(0, 65536, 7, dtype=np.uint16)
+    for given in (values, tf.constant(values)):
+        found = np.asarray(pixel_range.to_uint8(given, (0, 65535)))
+        np.testing.assert_array_equal(found, values >> 8)
 
 
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
@@ -129,6 +168,27 @@ def test_the_export_scales_what_it_is_sent(tmp_path):
     encoded = tf.constant([_png(image) for image in SCENE])
     h = serve(encoded=encoded)["embedding"].numpy()
     _assert_scaled(np.round(h.reshape(6, 16, 16, 3) * 255))
+
+
+def test_an_export_hands_its_range_on(tmp_path):
+    """To an export of it, wherever it was copied to."""
+    first = sk.export(
+        sk.TinyResNet((4,)), tmp_path / "a", image_size=16, pixel_range=RANGE
+    )
+    arguments = [
+        f"--checkpoint={first}",
+        f"--export_dir={tmp_path / 'b'}",
+        "--image_size=16",
+    ]
+    second = export.run(cli.parse(export.define_flags, arguments))
+    encoded = tf.constant([_png(image) for image in SCENE])
+    served = [
+        tf.saved_model.load(str(path)).signatures["serve_encoded"](
+            encoded=encoded
+        )["embedding"]
+        for path in (first, second)
+    ]
+    np.testing.assert_allclose(*served, atol=1e-6)
 
 
 def test_the_command_says_the_range(folder, tmp_path):

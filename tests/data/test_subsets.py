@@ -150,12 +150,16 @@ def test_grey_floats_become_uint8_rgb():
     ],
 )
 def test_wrong_arrays(images):
-    with pytest.raises(ValueError, match="Images must be .*Received: "):
+    with pytest.raises(
+        ValueError, match="Images of arrays must be .*Received: "
+    ):
         data.open_source(images)
 
 
 def test_a_label_for_each_image():
-    with pytest.raises(ValueError, match="Labels must be 4, .*Received: 2"):
+    with pytest.raises(
+        ValueError, match="Labels of arrays must be 4, .*Received: 2"
+    ):
         data.open_source((np.zeros((4, 2, 2, 3), np.uint8), [0, 1]))
 
 

@@ -10,9 +10,7 @@ import pathlib
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAINING = pathlib.Path(__file__).with_name("training.py")
-SECONDS = 600
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ of the workers that TF_CONFIG names, `<variant>-workers.npz`.
 """
 
 import json
-import os
 import pathlib
 import sys
 
@@ -28,10 +27,7 @@ DEFAULTS = {
     "loss": "nt_xent",
     "optimizer": "lars",
     "labelled": False,
-    "directory": None,
     "learning_rate": 0.3,
-    "checkpoint_steps": 0,
-    "stop_at": 0,
     "model": "simclr",
     "micro_batch": None,
 }
@@ -41,10 +37,9 @@ IMAGES = 96
 class Losses(keras.callbacks.Callback):
     """The loss of every step: Keras logs the mean over the epoch so far."""
 
-    def __init__(self, stop_at):
+    def __init__(self):
         super().__init__()
         self.losses = []
-        self._stop_at = stop_at
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts a new mean."""
@@ -55,8 +50,6 @@ class Losses(keras.callbacks.Callback):
         total = float(logs["loss"]) * (self._count + 1)
         self.losses.append(total - self._sum)
         self._sum, self._count = total, self._count + 1
-        if self._stop_at and len(self.losses) == self._stop_at:
-            os._exit(9)  # as by kill -9: nothing is tidied up
 
 
 def _images():
@@ -136,17 +129,7 @@ def train(settings, devices):
         labelled=labelled,
         views=1 if settings["model"] == "classifier" else 2,
     )
-    losses = Losses(settings["stop_at"])
-    callbacks = [losses]
-    if settings["directory"]:
-        callbacks = (
-            sk.training.callbacks(
-                settings["directory"],
-                checkpoint_steps=settings["checkpoint_steps"],
-                log_every=2,
-            )
-            + callbacks
-        )
+    losses = Losses()
     validation = {}
     if settings["validation"]:
         validation = {
@@ -162,7 +145,7 @@ def train(settings, devices):
         data,
         epochs=settings["steps"] * settings["batch"] // IMAGES,
         verbose=0,
-        callbacks=callbacks,
+        callbacks=[losses],
         **validation,
     ).history
     return model, losses.losses, history

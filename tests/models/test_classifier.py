@@ -141,6 +141,14 @@ def test_augments_in_training_only():
     assert abs(losses[0][0] - losses[1][0]) > 1e-6
 
 
+def test_a_batch_can_be_trained_on_without_a_fit():
+    """`fit` alone knows of crops that were made before."""
+    views = sk.View(16, blur_probability=0.0)
+    model = _compiled(sk.Classifier(sk.TinyResNet((4,)), 3, views=views))
+    images, labels = next(iter(_data()))
+    assert np.isfinite(model.train_on_batch(images, labels)).all()
+
+
 def test_saves_and_loads(tmp_path):
     model = _compiled(
         sk.Classifier(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import compat
+from simclr_keras.networks import adapter
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 16, 16, 3)).astype(np.uint8)
@@ -199,6 +200,19 @@ def test_an_encoder_that_rescales_is_refused_or_wrapped(layers):
     np.testing.assert_allclose(
         copy.embed(IMAGES), expected, rtol=1e-3, atol=1e-3
     )
+
+
+def test_what_undoes_a_rescaling_is_left_to_the_user():
+    """Pixels of [0, 1] times 255, over 255: right as it is."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Lambda(lambda x: 255.0 * x),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3),
+        ]
+    )
+    adapter.check_encoder(encoder)
 
 
 @pytest.mark.long

@@ -174,5 +174,9 @@ def test_other_numbers_of_channels_and_dtypes_are_refused(simclr, classifier):
         classifier.fit(_batches(bands, LABELS[:8]), verbose=0)
     with pytest.raises(ValueError, match="divide integers by their largest"):
         classifier.predict(IMAGES.astype(np.uint16), verbose=0)
+    for channels in (2, 4):  # alpha must not cut off what is above 255
+        images = np.full((8, 16, 16, channels), 65535, np.uint16)
+        with pytest.raises(ValueError, match="Received: images of dtype uint1"):
+            pixels.to_rgb(images)
     with pytest.raises(ValueError, match="grey images have one channel"):
         simclr.fit(_batches(IMAGES[..., 0]), verbose=0)

@@ -121,6 +121,29 @@ def test_validation_and_what_is_made_of_data_sets_follow(folder):
         assert areas(batch["probe_images"]).min() > 0.8
 
 
+@pytest.mark.parametrize(
+    "training, stated",
+    [
+        (True, {"crop_proportion": 0.5}),
+        (False, {"antialias": True}),
+        (False, {"crop_proportion": 0.5}),
+    ],
+)
+def test_evaluation_crops_of_images_in_memory_are_not_stated_in_silence(
+    training, stated
+):
+    """The model crops those; of photographs the data set does."""
+    images = np.zeros((4, 16, 16, 3), np.uint8)
+    (name,) = stated
+    with pytest.raises(ValueError, match=f"`{name}` is for photographs"):
+        sk.data.load(images, batch_size=2, training=training, **stated)
+
+
+def test_crops_of_evaluation_are_not_stated_for_training(folder):
+    with pytest.raises(ValueError, match="`crop_proportion` is for photogr"):
+        sk.data.load(folder, image_size=16, batch_size=2, crop_proportion=0.5)
+
+
 def test_one_crop_cannot_be_contrasted(folder):
     with pytest.raises(ValueError, match="must be loaded with views=2"):
         simclr().fit(load(folder, views=1), verbose=0)

@@ -5,7 +5,6 @@ import functools
 import pytest
 
 import simclr_keras as sk
-from simclr_keras.serving.versions import latest_version
 from simclr_keras.serving.versions import new_version
 
 
@@ -22,11 +21,18 @@ def test_versions_are_counted_and_never_replaced(tmp_path):
     with new_version(directory, version=9) as (_, final):
         assert final == directory / "9"
     assert export(directory) == directory / "10"
-    assert latest_version(directory) == directory / "10"
     names = {path.name for path in directory.iterdir()}
     assert names == {"notes", "1", "9", "10"}
-    with pytest.raises(ValueError, match="versions of an exported model"):
-        latest_version(tmp_path)
+
+
+def test_the_highest_version_that_can_be_gone_on_with_is_loaded(tmp_path):
+    """Others are of another format, or somebody's."""
+    for channels in (4, 8):
+        sk.export(sk.TinyResNet((channels,)), tmp_path, image_size=16)
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "model.onnx").touch()
+    (tmp_path / "10").mkdir()
+    assert sk.load(tmp_path).encoder.output_shape == (None, 8)
 
 
 def test_a_failure_leaves_nothing_half_done(tmp_path):

@@ -5,7 +5,6 @@ import pathlib
 import signal
 import threading
 
-import forked
 import keras
 import numpy as np
 import pytest
@@ -190,18 +189,9 @@ def test_outside_the_main_thread_a_fit_watches_no_signals(
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Starts the script; none of the processes outlives this module."""
-    processes = []
-
-    def run(directory, *waits_in):
-        log = tmp_path_factory.mktemp("log") / "log"
-        processes.append(forked.Process(SCRIPT, [directory, *waits_in], log))
-        return processes[-1]
-
-    yield run
-    for process in processes:
-        process.end()
+def start(fork):
+    """Function of (run directory, step that waits) that starts the script."""
+    return lambda directory, *waits_in: fork(SCRIPT, [directory, *waits_in])
 
 
 def _signal_in_step_11(process, number):
