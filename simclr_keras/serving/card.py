@@ -30,7 +30,7 @@ def make(name, version, model, crop, class_names, signatures, how, about):
         signatures: dict of name -> concrete function.
         how: dict with `format`; `precision` that it computes in; `trained_in`,
             that of the training; `extra_operations`, which a runtime needs
-            beside its own; and `pixel_range` of `export`.
+            beside its own; `pixel_range` and `max_pixels` of `export`.
         about: dict with some of `SECTIONS`.
     """
     import simclr_keras
@@ -99,6 +99,11 @@ def _text(card):
         f" {card['embedding_size']} numbers.",
         _signatures(card["signatures"]),
     ]
+    if card["max_pixels"] is not None:
+        parts.append(
+            f"An encoded image of more than {card['max_pixels']:,} pixels is"
+            " refused before it is decoded."
+        )
     if names is not None:
         parts += [f"## {len(names)} classes", ", ".join(names)]
     for section in SECTIONS:

@@ -135,6 +135,8 @@ def export(
         "trained_in": trained_in,
         "extra_operations": [],
         "pixel_range": pixel_range,
+        # Of the signatures of encoded images, which one file does not have.
+        "max_pixels": None if format in single_file.FILES else max_pixels,
     }
     with new_version(directory, version) as (target, final):
         name = final.parent.resolve().name

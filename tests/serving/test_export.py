@@ -164,6 +164,7 @@ def test_card_stands_beside_the_graph(exported):
     assert card["crop_proportion"] == 0.875
     assert card["embedding_size"] == 6
     assert card["license"] is None and card["metrics"] == {"accuracy": 0.5}
+    assert card["max_pixels"] == 89_478_485
     assert set(card["signatures"]) == {
         "serving_default",
         "serve_encoded",
@@ -175,7 +176,13 @@ def test_card_stands_beside_the_graph(exported):
     outputs = card["signatures"]["serve_encoded"]["outputs"]
     assert outputs["probabilities"] == {"shape": [None, 3], "dtype": "float32"}
     text = (exported / "README.md").read_text("utf-8")
-    for words in ("Ärger", "48 x 48 pixels", "87.5%", "accuracy: 0.5"):
+    for words in (
+        "Ärger",
+        "48 x 48 pixels",
+        "87.5%",
+        "accuracy: 0.5",
+        "89,478,485",
+    ):
         assert words in text
     assert text.index("## License") < text.index("Not said.")
 
