@@ -54,103 +54,108 @@ def _assert_close(expected, result):
 
 
 SHORT = {"steps": 8}
-PLAIN = {"validation": True, **SHORT}
-FINE_TUNING = {
-    "model": "classifier",
-    "optimizer": "momentum",
-    "learning_rate": 0.02,
-    **SHORT,
-}
-MICRO_BATCHES = {"micro_batch": 12, **SHORT}
-SHORT_RUN = {"plain": PLAIN, "micro_batches": MICRO_BATCHES}
-LONG_RUN = {
+VARIANTS = {
+    "plain": {"validation": True, **SHORT},
+    "micro_batches": {"micro_batch": 12, **SHORT},
     "deep": {"channels": [4, 8], "validation": True},
     "float32": {"dtype": "float32", "labelled": True, "learning_rate": 0.05},
-    "fine_tuning": {**FINE_TUNING, "steps": 20},
+    "fine_tuning": {
+        "model": "classifier",
+        "optimizer": "momentum",
+        "learning_rate": 0.02,
+    },
     "local_bn": {"global_bn": False, **SHORT},
     "global_bn": SHORT,
     "nt_logistic": {"loss": "nt_logistic", **SHORT},
     "user": {"loss": "user", **SHORT},
     "lamb": {"optimizer": "lamb", "learning_rate": 1e-3, **SHORT},
-    "micro_batches": MICRO_BATCHES,
 }
 
 
 @pytest.fixture(scope="module")
-def mirrored(train):
-    """The short run's variants on one replica and on two logical CPUs."""
-    return train(SHORT_RUN, replicas=[1, 2])
+def on_replicas(train):
+    """Function that trains a variant, once; on one replica and on two CPUs."""
+    results = {}
+
+    def trained(variant):
+        if f"{variant}-1" not in results:
+            changes = {variant: VARIANTS[variant]}
+            results.update(train(changes, replicas=[1, 2]))
+        return results[f"{variant}-1"], results[f"{variant}-2"]
+
+    return trained
 
 
-def test_training_moves_the_weights(mirrored):
+@pytest.fixture(scope="module")
+def in_processes(train):
+    """Function that trains a variant in several processes together."""
+
+    def trained(variant, workers):
+        changes = {variant: VARIANTS[variant]}
+        return train(changes, workers=workers)[f"{variant}-workers"]
+
+    return trained
+
+
+def test_training_moves_the_weights(on_replicas):
     """Else all that follows would compare nothing."""
-    losses = mirrored["plain-1"]["losses"]
+    losses = on_replicas("plain")[0]["losses"]
     assert losses.shape == (8,) and np.isfinite(losses).all()
     assert np.ptp(losses) > 0.1
 
 
 @pytest.mark.parametrize("variant", ["plain", "micro_batches"])
-def test_two_replicas_in_float64(mirrored, variant):
+def test_two_replicas_in_float64(on_replicas, variant):
     """With validation, and by gradient caching."""
-    _assert_equal(mirrored[f"{variant}-1"], mirrored[f"{variant}-2"])
+    _assert_equal(*on_replicas(variant))
 
 
-def test_two_processes(mirrored, train):
-    both = train({"plain": PLAIN}, workers=2)
-    _assert_equal(mirrored["plain-1"], both["plain-workers"])
+def test_two_processes(on_replicas, in_processes):
+    _assert_equal(on_replicas("plain")[0], in_processes("plain", 2))
 
 
-def test_micro_batches_are_another_training(mirrored):
+def test_micro_batches_are_another_training(on_replicas):
     """By their batch norm alone: the same images, the same loss."""
-    plain, parts = (mirrored[f"{n}-1"] for n in ("plain", "micro_batches"))
+    plain, parts = (on_replicas(n)[0] for n in ("plain", "micro_batches"))
     assert 1e-4 < np.abs(plain["losses"][0] - parts["losses"][0]) < 0.5
-
-
-@pytest.fixture(scope="module")
-def mirrored_long(train):
-    """Every variant on one replica and on two logical CPUs."""
-    return train(LONG_RUN, replicas=[1, 2])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("variant", ["deep", "nt_logistic", "user", "lamb"])
-def test_every_loss_and_optimizer_in_float64(mirrored_long, variant):
+def test_every_loss_and_optimizer_in_float64(on_replicas, variant):
     """Five epochs of LARS; LAMB is Keras's or tensorflow-addons'."""
-    _assert_equal(mirrored_long[f"{variant}-1"], mirrored_long[f"{variant}-2"])
+    _assert_equal(*on_replicas(variant))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("variant", ["float32", "fine_tuning"])
-def test_twenty_steps_in_float32(mirrored_long, variant):
-    _assert_close(mirrored_long[f"{variant}-1"], mirrored_long[f"{variant}-2"])
+def test_twenty_steps_in_float32(on_replicas, variant):
+    _assert_close(*on_replicas(variant))
 
 
 @pytest.mark.long
-def test_four_replicas_in_float64(mirrored_long, train):
-    four = train({"deep": LONG_RUN["deep"]}, replicas=[4])
-    _assert_equal(mirrored_long["deep-1"], four["deep-4"])
+def test_four_replicas_in_float64(on_replicas, train):
+    four = train({"deep": VARIANTS["deep"]}, replicas=[4])["deep-4"]
+    _assert_equal(on_replicas("deep")[0], four)
 
 
 @pytest.mark.long
-def test_three_processes(mirrored_long, train):
-    both = train({"deep": LONG_RUN["deep"]}, workers=3)
-    _assert_equal(mirrored_long["deep-1"], both["deep-workers"])
+def test_three_processes(on_replicas, in_processes):
+    _assert_equal(on_replicas("deep")[0], in_processes("deep", 3))
 
 
 @pytest.mark.long
-def test_two_processes_by_micro_batches_and_in_fine_tuning(
-    mirrored_long, train
-):
-    names = ("micro_batches", "fine_tuning")
-    both = train({name: LONG_RUN[name] for name in names}, workers=2)
-    _assert_equal(
-        mirrored_long["micro_batches-1"], both["micro_batches-workers"]
-    )
-    _assert_close(mirrored_long["fine_tuning-1"], both["fine_tuning-workers"])
+@pytest.mark.parametrize(
+    "variant, check",
+    [("micro_batches", _assert_equal), ("fine_tuning", _assert_close)],
+)
+def test_two_processes_otherwise(on_replicas, in_processes, variant, check):
+    """By micro-batches, and in fine-tuning."""
+    check(on_replicas(variant)[0], in_processes(variant, 2))
 
 
 @pytest.mark.long
-def test_batch_norm_of_each_replica_is_another_training(mirrored_long):
-    one, two = (mirrored_long[f"local_bn-{n}"]["losses"] for n in (1, 2))
-    np.testing.assert_array_equal(one, mirrored_long["global_bn-1"]["losses"])
+def test_batch_norm_of_each_replica_is_another_training(on_replicas):
+    one, two = (each["losses"] for each in on_replicas("local_bn"))
+    np.testing.assert_array_equal(one, on_replicas("global_bn")[0]["losses"])
     assert np.abs(one - two).max() > 1e-2
