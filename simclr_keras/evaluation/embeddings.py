@@ -79,7 +79,7 @@ class Extractor:
             yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
-        images = pixels.to_float(images)
+        images = pixels.to_rgb_float(images)
         if self._preprocess is not None:
             images = self._preprocess(images)
         outputs = self._call(images)
@@ -149,7 +149,7 @@ def pixel_features(images):
     Returns:
         float32 tensor `[B, H * W * 3]`, in [0, 1].
     """
-    images = tf.cast(pixels.to_float(images), tf.float32)
+    images = tf.cast(pixels.to_rgb_float(images), tf.float32)
     # Width first: -1 would hide it where only the batch is unknown.
     width = images.shape[1:].num_elements()
     if width is None:

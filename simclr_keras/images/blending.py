@@ -1,18 +1,19 @@
-"""Lays transparent pixels on white, the same in TensorFlow and in NumPy."""
+"""Composites transparent pixels onto white, alike in TensorFlow and NumPy."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def on_white(colors, alpha):
-    """Colours and their alpha as they look on white paper.
+    """Composites colours with an alpha channel onto a white background.
 
     Args:
-        colors: `uint8` `[..., C]`, tensor or array.
-        alpha: `uint8` `[..., 1]`, likewise; 0 is transparent.
+        colors: `uint8` `[..., C]`, a tensor or an array.
+        alpha: `uint8` `[..., 1]`, a tensor or an array; 0 is transparent.
 
     Returns:
-        `uint8` `[..., C]`: rounded means of the colours and white.
+        `uint8` `[..., C]`: means of the colours and white, weighted by alpha
+        and rounded.
     """
     if isinstance(colors, np.ndarray):
         colors, alpha = colors.astype(np.uint16), alpha.astype(np.uint16)

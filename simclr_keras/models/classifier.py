@@ -148,7 +148,7 @@ class Classifier(compat.TrainedByReplicas):
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
         training = training and self.freeze != "all"
-        features = self.encoder(pixels.to_float(images), training=training)
+        features = self.encoder(pixels.to_rgb_float(images), training=training)
         return fitting.pooled(features)
 
     def logits_of(self, h, training=False):
@@ -266,7 +266,7 @@ class Classifier(compat.TrainedByReplicas):
 
     def _augmented(self, images):
         if not isinstance(self.views, view.View):
-            return self.views(pixels.to_float(images), training=True)
+            return self.views(pixels.to_rgb_float(images), training=True)
         seeds = randomness.stateless_seeds(
             self.seed,
             fitting.training_step(self.optimizer),

@@ -83,7 +83,7 @@ def _on_white(colors, alpha):
     return blending.on_white(colors, alpha)
 
 
-def to_float(images):
+def to_rgb_float(images):
     """RGB images in [0, 1]: uint8 is divided by 255, float is kept.
 
     Args:
@@ -122,7 +122,7 @@ class PixelWatch:
             if each is None or not each.dtype.is_floating:
                 continue
             before = tf.convert_to_tensor(self._noted)
-            found = value_range.measured(each)
+            found = value_range.statistics(each)
             kept = tf.where(before[0] > 0, before, found)
             self._noted.assign(kept)
 

@@ -169,7 +169,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def call(self, inputs, training=False):
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
-        images = pixels.to_float(inputs)
+        images = pixels.to_rgb_float(inputs)
         h = fitting.pooled(self.encoder(images, training=training))
         outputs = {"h": h, "z": self.projection_head(h, training=training)}
         if self.probe is not None:
@@ -178,7 +178,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
-        images = pixels.to_float(images)
+        images = pixels.to_rgb_float(images)
         return fitting.pooled(self.encoder(images, training=training))
 
     def compile(self, optimizer="adam", loss=None, **kwargs):

@@ -169,7 +169,7 @@ def _probe_apart(model, batch):
         if count > 1:
             rows = gradient_cache.places(number, count, images.shape[0])
             part = tf.gather(images, rows)
-        part = pixels.to_float(part)
+        part = pixels.to_rgb_float(part)
         if tuple(part.shape[1:3]) != tuple(model.views.size):
             part = tf.image.resize(part, model.views.size, antialias=True)
         return model.embed(part, training=False), {}

@@ -210,7 +210,7 @@ class TwoViews(keras.layers.Layer):
     def _finish(self, branch, views, seeds):
         if isinstance(branch, View):
             return branch.finish(views, seeds)
-        views = interpolation.to_float(views)
+        views = interpolation.to_float32(views)
         return foreign.call(branch, views, self.size)
 
     def get_config(self):

@@ -290,7 +290,7 @@ class View(keras.layers.Layer):
                 images, boxes, self.size, flip, self.antialias
             )
         checks.view_shape("`images` that are not cropped", images, self.size)
-        planes = tf.unstack(interpolation.to_float(images), num=3, axis=-1)
+        planes = tf.unstack(interpolation.to_float32(images), num=3, axis=-1)
         if self.flip_probability:
             planes = geometry.flip_planes(planes, flip)
         return planes

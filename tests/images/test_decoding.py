@@ -174,7 +174,7 @@ def test_no_image(content):
 
 def test_arrays_to_rgb():
     """By hand: 16 bits halved by 256, floats times 255, alpha on white."""
-    to_rgb = images.to_rgb
+    to_rgb = images.array_to_rgb
     grey16 = np.array([[[513]]], np.uint16)
     np.testing.assert_array_equal(to_rgb(grey16), [[[2, 2, 2]]])
     floats = np.array([[[0.0, 0.5, 1.0]]], np.float32)
