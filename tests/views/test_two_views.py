@@ -18,7 +18,7 @@ JIT_ATOL = 1e-5
 
 @keras.saving.register_keras_serializable("tests")
 class Invert(keras.layers.Layer):
-    """A foreign branch."""
+    """A branch that is not a `View`."""
 
     def call(self, images, training=False):
         return 1.0 - images if training else images
@@ -170,7 +170,7 @@ def test_config_round_trip(pictures):
         np.testing.assert_array_equal(one, other)
 
 
-def test_foreign_branches_get_whole_float_images(pictures):
+def test_branches_of_other_layers_get_whole_float_images(pictures):
     """One branch ours, the other a model of Keras layers in training."""
     model = keras.Sequential([keras.layers.Resizing(24, 24), Invert()])
     ours = views.View(24)
@@ -255,7 +255,7 @@ def test_wrong_images_are_named(plain, shape):
         plain(tf.zeros(shape), 0)
 
 
-def test_foreign_branches_must_make_views_of_the_size(pictures):
+def test_branches_of_other_layers_must_make_views_of_the_size(pictures):
     layer = views.TwoViews(32, branches=(Invert(), Invert()))
     with pytest.raises(ValueError, match=r"\[B, 32, 32, 3\].*40, 40"):
         layer(pictures(2, 40), 0)
