@@ -106,7 +106,9 @@ class Conv2D(keras.layers.Conv2D):
         """Returns `(B, ceil(H / stride), ceil(W / stride), filters)`."""
         sides = [
             side if side is None else side + before + after
-            for side, (before, after) in zip(input_shape[1:3], self._pad_widths())
+            for side, (before, after) in zip(
+                input_shape[1:3], self._pad_widths()
+            )
         ]
         return super().compute_output_shape(
             (input_shape[0], *sides, input_shape[3])
