@@ -1,4 +1,4 @@
-"""SimCLR for Keras and TensorFlow; the public names, loaded when used."""
+"""SimCLR for Keras and TensorFlow; imports the public names when used."""
 
 import importlib
 
