@@ -1,4 +1,6 @@
-"""Composites transparent pixels onto white, alike in TensorFlow and NumPy."""
+"""Converts arrays to RGB, and composites transparent pixels onto white."""
+
+from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
@@ -24,3 +26,27 @@ def on_white(colors, alpha):
 
 def _blend(colors, alpha):
     return (colors * alpha + 255 * (255 - alpha) + 127) // 255
+
+
+def array_to_rgb(images: np.ndarray) -> np.ndarray:
+    """Converts an array of 1 to 4 channels to `uint8` RGB.
+
+    Args:
+        images: array `[..., H, W, C]`: `uint8`; `uint16`, whose lower byte is
+            dropped; or float in [0, 1]. One channel is grey, two are grey and
+            alpha, four are RGB and alpha. Transparent pixels are composited
+            onto white.
+
+    Returns:
+        `uint8` array `[..., H, W, 3]`.
+    """
+    if images.dtype == np.uint16:
+        images = (images >> 8).astype(np.uint8)
+    elif images.dtype != np.uint8:
+        images = np.round(images * 255.0).astype(np.uint8)
+    channels = images.shape[-1]
+    if channels in (2, 4):
+        images = on_white(images[..., :-1], images[..., -1:])
+    if channels < 3:
+        images = np.repeat(images, 3, axis=-1)
+    return images

@@ -41,30 +41,6 @@ _RULE = (
 )
 
 
-def array_to_rgb(images: np.ndarray) -> np.ndarray:
-    """Converts an array of 1 to 4 channels to `uint8` RGB.
-
-    Args:
-        images: array `[..., H, W, C]`: `uint8`; `uint16`, whose lower byte is
-            dropped; or float in [0, 1]. One channel is grey, two are grey and
-            alpha, four are RGB and alpha. Transparent pixels are composited
-            onto white.
-
-    Returns:
-        `uint8` array `[..., H, W, 3]`.
-    """
-    if images.dtype == np.uint16:
-        images = (images >> 8).astype(np.uint8)
-    elif images.dtype != np.uint8:
-        images = np.round(images * 255.0).astype(np.uint8)
-    channels = images.shape[-1]
-    if channels in (2, 4):
-        images = blending.on_white(images[..., :-1], images[..., -1:])
-    if channels < 3:
-        images = np.repeat(images, 3, axis=-1)
-    return images
-
-
 def decode(
     encoded: tf.Tensor,
     max_pixels: int = MAX_PIXELS,
@@ -282,7 +258,7 @@ def _webp(encoded):
 
 
 def _to_rgb(image):
-    """`array_to_rgb` for one `uint8` image in a graph."""
+    """`blending.array_to_rgb` for one `uint8` image in a graph."""
     image = tf.cond(
         tf.shape(image)[2] % 2 == 0,
         lambda: blending.on_white(image[..., :-1], image[..., -1:]),
@@ -302,5 +278,5 @@ def _decode_with_pillow(encoded):
 
     with PIL.Image.open(io.BytesIO(encoded), formats=_PILLOW_FORMATS) as image:
         if image.has_transparency_data:
-            return array_to_rgb(np.array(image.convert("RGBA")))
+            return blending.array_to_rgb(np.array(image.convert("RGBA")))
         return np.array(image.convert("RGB"))

@@ -1,4 +1,4 @@
-"""Every format, mode and bit depth becomes the RGB that was meant."""
+"""Every format, mode and bit depth is decoded to the right RGB."""
 
 import functools
 import io

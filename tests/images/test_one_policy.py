@@ -1,4 +1,4 @@
-"""One file gives one embedding, by whichever way it reaches the encoder."""
+"""A file has the same embedding in evaluation, commands and exports."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pixels in another range, NaN, and other numbers of channels in `fit`."""
+"""`fit` with pixels out of range, NaN, and 1, 2 or 4 channels."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Crops of photographs are those that the model's views state."""
+"""Photographs are cropped as the model's views are configured."""
 
 import keras
 import numpy as np

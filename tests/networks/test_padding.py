@@ -1,4 +1,4 @@
-"""Zeros that the convolution reads, against zeros that are written."""
+"""The padded convolution against padding by a layer of its own."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is sent to an export is answered, or refused alone; nothing breaks."""
+"""An export answers a request or refuses it, and then goes on serving."""
 
 import io
 import pathlib

@@ -1,4 +1,4 @@
-"""What was exported or saved, taken up again as Keras models."""
+"""Exports and saved files load as Keras models."""
 
 import shutil
 

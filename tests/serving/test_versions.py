@@ -1,4 +1,4 @@
-"""Numbered folders of exports: counted, whole or not there, never replaced."""
+"""Numbered folders of exports are complete or absent, never replaced."""
 
 import functools
 

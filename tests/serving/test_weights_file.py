@@ -1,4 +1,4 @@
-"""Files of weights, which do not say of which network they are."""
+"""Weights files, which do not describe their network."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Two views of each image: pure, compiled or not, on any replica."""
+"""TwoViews is a pure function, compiled or not, on any replica."""
 
 import json
 import pathlib

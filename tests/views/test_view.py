@@ -1,4 +1,4 @@
-"""One branch: its distributions, its arguments, its independence."""
+"""View: distributions of its draws, checks of arguments, independence."""
 
 import keras
 import numpy as np
