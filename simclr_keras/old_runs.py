@@ -106,12 +106,12 @@ def values_then(text, names):
     return {n: FLAGS[n] for n in FLAGS if n in names and n not in recorded}
 
 
-def flag_differences(there, here, defaults=None, free=()):
+def flag_differences(old_text, new_text, defaults=None, free=()):
     """Compares the flags of two runs.
 
     Args:
-        there: text of the existing run's `flags.txt`.
-        here: text of the run that is starting.
+        old_text: text of the existing run's `flags.txt`.
+        new_text: text of the run that is starting.
         defaults: dict from flags to their defaults in this release, as text or
             None.
         free: flags that may differ.
@@ -121,24 +121,24 @@ def flag_differences(there, here, defaults=None, free=()):
         each a text, or None without a value. Flags that this release has
         dropped are left out.
     """
-    there, here = parse_flags(there), parse_flags(here)
-    then = {**here, **(defaults or {}), **FLAGS, **there}
+    old, new = parse_flags(old_text), parse_flags(new_text)
+    complete_old = {**new, **(defaults or {}), **FLAGS, **old}
     return {
-        f"--{name}": (then[name], value)
-        for name, value in sorted(here.items())
+        f"--{name}": (complete_old[name], value)
+        for name, value in sorted(new.items())
         if name not in free
-        and then[name] != value
-        and (name in there or value != SAME_AS_ABSENT.get(name))
+        and complete_old[name] != value
+        and (name in old or value != SAME_AS_ABSENT.get(name))
     }
 
 
-def dropped_flags(there, here):
+def dropped_flags(old_text, new_text):
     """Flags with values of an existing run that this release has dropped."""
-    here = parse_flags(here)
+    new = parse_flags(new_text)
     return [
         f"--{name}={value}"
-        for name, value in parse_flags(there).items()
-        if value is not None and name not in here
+        for name, value in parse_flags(old_text).items()
+        if value is not None and name not in new
     ]
 
 
@@ -167,15 +167,15 @@ def complete(config):
     return config
 
 
-def config_differences(there, here, required=()):
+def config_differences(old, new, required=()):
     """Compares two flat configurations.
 
     An argument that only one of them has, because another release wrote it,
     makes no difference unless `ARGUMENTS` has its earlier value.
 
     Args:
-        there: dict from `part.argument...` to text, of the existing run.
-        here: the same of the run that is starting.
+        old: dict from `part.argument...` to text, of the existing run.
+        new: the same of the run that is starting.
         required: parts that make a difference if only one run has them.
 
     Returns:
@@ -183,20 +183,20 @@ def config_differences(there, here, required=()):
         None if it is not set.
     """
     differences = {}
-    for name in sorted({*there, *here}):
-        old, new = there.get(name), here.get(name)
-        if old == new:
+    for name in sorted({*old, *new}):
+        before, now = old.get(name), new.get(name)
+        if before == now:
             continue
-        if None not in (old, new):
-            differences[name] = old, new
-        elif old is None:
-            then = _value_then(there, name)
-            if then is not None and then != new:
-                differences[name] = then, new
-            elif then is None and not _is_new(there, name, required):
-                differences[name] = None, new
-        elif not _is_new(here, name, required):
-            differences[name] = old, None
+        if None not in (before, now):
+            differences[name] = before, now
+        elif before is None:
+            implicit = _implicit_value(old, name)
+            if implicit is not None and implicit != now:
+                differences[name] = implicit, now
+            elif implicit is None and not _is_new(old, name, required):
+                differences[name] = None, now
+        elif not _is_new(new, name, required):
+            differences[name] = before, None
     return differences
 
 
@@ -217,12 +217,12 @@ def _is_new(flat, name, required):
     return False
 
 
-def _value_then(flat, name):
+def _implicit_value(flat, name):
     """Value in `ARGUMENTS` of a setting that a configuration lacks."""
     path, _, argument = name.rpartition(".")
     if path.endswith(".config"):
         class_name = flat.get(f"{path[: -len('.config')]}.class_name")
     else:
         class_name = flat.get(f"{path}.class")
-    then = ARGUMENTS.get(class_name, {})
-    return str(then[argument]) if argument in then else None
+    arguments = ARGUMENTS.get(class_name, {})
+    return str(arguments[argument]) if argument in arguments else None

@@ -46,26 +46,26 @@ def _read(encoded):
     header_bytes = contents.bytes_at(encoded, 0, 70)
 
     def number(offset, size=4):
-        return contents.little(header_bytes[offset : offset + size])
+        return contents.little_endian(header_bytes[offset : offset + size])
 
     header = number(14)
     core = tf.equal(header, _CORE)
-    width = contents.choose(core, number(18, 2), number(18))
-    height = contents.choose(core, number(20, 2), number(22))
+    width = contents.select(core, number(18, 2), number(18))
+    height = contents.select(core, number(20, 2), number(22))
     bottom_up = height < 2**31
-    height = contents.choose(bottom_up, height, 2**32 - height)
-    depth = contents.choose(core, number(24, 2), number(28, 2))
-    packing = contents.choose(core, _PLAIN, number(30))
+    height = contents.select(bottom_up, height, 2**32 - height)
+    depth = contents.select(core, number(24, 2), number(28, 2))
+    packing = contents.select(core, _PLAIN, number(30))
     has_masks = tf.equal(packing, _MASKS)
     file_masks = [number(54), number(58), number(62), number(66)]
-    file_masks[3] = contents.choose(header >= 56, file_masks[3], 0)
-    masks = contents.choose(has_masks, tf.stack(file_masks), _DEFAULT_MASKS)
+    file_masks[3] = contents.select(header >= 56, file_masks[3], 0)
+    masks = contents.select(has_masks, tf.stack(file_masks), _DEFAULT_MASKS)
     # The masks follow the shortest header, and are part of longer ones.
-    mask_bytes = contents.choose(has_masks & (header == _INFO), 12, 0)
-    colors = contents.choose(
+    mask_bytes = contents.select(has_masks & (header == _INFO), 12, 0)
+    colors = contents.select(
         core | (number(46) == 0), 2 ** tf.minimum(depth, 8), 0
     )
-    colors = contents.choose(colors > 0, colors, number(46))
+    colors = contents.select(colors > 0, colors, number(46))
     layout = _Layout(
         start=number(10),
         height=height,
@@ -136,7 +136,7 @@ def _palette_pixels(encoded, layout, rows):
     offsets = tf.range(256)[:, None] * entry + [2, 1, 0]
     colors = tf.gather(colors, offsets)
     in_palette = tf.range(256, dtype=tf.int64)[:, None] < layout.colors
-    palette = tf.cast(contents.choose(in_palette, colors, 0), tf.uint8)
+    palette = tf.cast(contents.select(in_palette, colors, 0), tf.uint8)
     depth = tf.cast(layout.depth, tf.int32)
     shifts = 8 - depth * (1 + tf.range(8 // depth))
     indices = tf.bitwise.right_shift(rows[..., None], tf.cast(shifts, tf.uint8))
@@ -161,7 +161,7 @@ def _masked_pixels(layout, rows):
     )
     missing = [[0, 0], [0, 0], [0, 4 - pixel]]
     pixels = tf.ensure_shape(tf.pad(pixels, missing), [None, None, 4])
-    pixels = contents.little(tf.cast(pixels, tf.int64))
+    pixels = contents.little_endian(tf.cast(pixels, tf.int64))
     channels = []
     for mask in tf.unstack(layout.masks):
         lowest = tf.maximum(tf.bitwise.bitwise_and(mask, -mask), 1)

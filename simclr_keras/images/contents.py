@@ -22,7 +22,7 @@ def format_of(encoded):
         for signature in _SIGNATURES
     ]
     part = bytes_at(encoded, 0, 12)
-    matches.append(spells(part[:4], b"RIFF") & spells(part[8:], b"WEBP"))
+    matches.append(equals(part[:4], b"RIFF") & equals(part[8:], b"WEBP"))
     # UNKNOWN, if no other format matches.
     matches.append(tf.constant(True))
     return tf.argmax(tf.stack(matches), output_type=tf.int32)
@@ -50,22 +50,22 @@ def length(encoded):
     return tf.cast(tf.strings.length(encoded), tf.int64)
 
 
-def big(numbers):
+def big_endian(numbers):
     """Unsigned value of big-endian bytes `[..., count]`, `int64`."""
-    return little(numbers[..., ::-1])
+    return little_endian(numbers[..., ::-1])
 
 
-def little(numbers):
+def little_endian(numbers):
     """Unsigned value of little-endian bytes `[..., count]`, `int64`."""
     weights = [256**position for position in range(numbers.shape[-1])]
     return tf.reduce_sum(numbers * tf.constant(weights, tf.int64), axis=-1)
 
 
-def spells(numbers, text):
+def equals(numbers, text):
     """Whether bytes `[len(text)]` equal a Python `bytes` constant."""
     return tf.reduce_all(tf.equal(numbers, list(text)))
 
 
-def choose(condition, yes, no):
+def select(condition, yes, no):
     """`tf.where` on `int64` values; either may be a Python integer."""
     return tf.where(condition, tf.cast(yes, tf.int64), tf.cast(no, tf.int64))

@@ -38,7 +38,7 @@ def read_size(encoded):
 
 def _table_bytes(flags):
     size = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8)
-    return contents.choose(flags >= _HAS_TABLE, size, 0)
+    return contents.select(flags >= _HAS_TABLE, size, 0)
 
 
 def _find_frame(encoded):
@@ -67,7 +67,7 @@ def _find_frame(encoded):
             lambda offset, last, count: (step(offset), offset, count + 1),
             start,
         )
-        return contents.choose(offset == last, offset + 1, size + 1)
+        return contents.select(offset == last, offset + 1, size + 1)
 
     def unfinished(offset, state, transparent, count):
         return (state == _BLOCK) & (offset < size) & (count < _LEAST_BLOCKS)
@@ -76,10 +76,10 @@ def _find_frame(encoded):
         part = contents.bytes_at(encoded, offset, 7)
         extends = part[0] == _INTRODUCER
         control = extends & (part[1] == _CONTROL)
-        color = contents.choose(part[3] % 2 == 1, part[6], -1)
-        transparent = contents.choose(control, color, transparent)
-        other = contents.choose(part[0] == _SEPARATOR, _FRAME, _BAD)
-        state = contents.choose(extends, _BLOCK, other)
+        color = contents.select(part[3] % 2 == 1, part[6], -1)
+        transparent = contents.select(control, color, transparent)
+        other = contents.select(part[0] == _SEPARATOR, _FRAME, _BAD)
+        state = contents.select(extends, _BLOCK, other)
         offset = tf.cond(
             extends, lambda: skip_blocks(offset + 2), lambda: offset
         )
@@ -94,17 +94,17 @@ def _find_frame(encoded):
         lambda: skip_blocks(offset + 11 + _table_bytes(flags)),
         lambda: size + 1,
     )
-    state = contents.choose(stop > size, _BAD, state)
+    state = contents.select(stop > size, _BAD, state)
     part = contents.bytes_at(encoded, offset, 10)
     left, top, width, height = (
-        contents.little(part[i : i + 2]) for i in (1, 3, 5, 7)
+        contents.little_endian(part[i : i + 2]) for i in (1, 3, 5, 7)
     )
     colorless = tf.maximum(head[4], part[9]) < _HAS_TABLE
     empty = (width < 1) | (height < 1)
-    state = contents.choose(colorless | empty, _BAD, state)
+    state = contents.select(colorless | empty, _BAD, state)
     return _Frame(
-        tf.maximum(contents.little(head[2:4]), top + height),
-        tf.maximum(contents.little(head[:2]), left + width),
+        tf.maximum(contents.little_endian(head[2:4]), top + height),
+        tf.maximum(contents.little_endian(head[:2]), left + width),
         offset,
         stop,
         state,
@@ -143,9 +143,9 @@ def decode(encoded):
     )
     with tf.control_dependencies([whole]):
         indices = tf.cast(frames[0, :, :, 0], tf.int32)
-    table = contents.choose(has_local_table, frame.offset + 10, 13)
+    table = contents.select(has_local_table, frame.offset + 10, 13)
     pixels = tf.gather(_palette(encoded, table, frame.transparent), indices)
-    left, top = (contents.little(part[i : i + 2]) for i in (1, 3))
+    left, top = (contents.little_endian(part[i : i + 2]) for i in (1, 3))
     height, width = tf.unstack(tf.shape(indices, tf.int64))
     margins = [
         [top, frame.height - top - height],

@@ -69,8 +69,8 @@ def _jpeg(encoded):
     offset = _find(beginning, b"Exif\0\0")
     # Before it stand the two bytes of the segment's marker and its length.
     marker = contents.bytes_at(encoded, tf.maximum(offset - 4, 0), 2)
-    has_exif = contents.spells(marker, b"\xff\xe1")
-    exif = contents.choose(has_exif, offset + 6, 0)
+    has_exif = contents.equals(marker, b"\xff\xe1")
+    exif = contents.select(has_exif, offset + 6, 0)
     sides = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
     nothing = tf.constant("")
     return *sides, exif, nothing, nothing
@@ -78,32 +78,40 @@ def _jpeg(encoded):
 
 def _png(encoded):
     part = contents.bytes_at(encoded, 8, 16)
-    width, height = contents.big(part[8:12]), contents.big(part[12:16])
+    width, height = (
+        contents.big_endian(part[8:12]),
+        contents.big_endian(part[12:16]),
+    )
     fault = tf.where(
-        contents.spells(part[4:8], b"IHDR"), "", "its first chunk is not IHDR"
+        contents.equals(part[4:8], b"IHDR"), "", "its first chunk is not IHDR"
     )
     # Together with the first bytes of EXIF, as pixel data may contain the
     # chunk's name alone.
     exif = contents.length(encoded)
     for start in (b"II*\0", b"MM\0*"):
         exif = tf.minimum(exif, 4 + _find(encoded, b"eXIf" + start))
-    exif = contents.choose(exif < contents.length(encoded), exif, 0)
+    exif = contents.select(exif < contents.length(encoded), exif, 0)
     return height, width, exif, fault, tf.constant("")
 
 
 def _webp(encoded):
     part = contents.bytes_at(encoded, 12, 18)
     title, flags = part[:4], part[8]
-    extended = contents.spells(title, b"VP8X")
-    lossless = contents.spells(title, b"VP8L") & (part[8] == 0x2F)
-    lossy = contents.spells(title, b"VP8 ") & contents.spells(
+    extended = contents.equals(title, b"VP8X")
+    lossless = contents.equals(title, b"VP8L") & (part[8] == 0x2F)
+    lossy = contents.equals(title, b"VP8 ") & contents.equals(
         part[11:14], b"\x9d\x01\x2a"
     )
-    packed = contents.little(part[9:13])
+    packed = contents.little_endian(part[9:13])
     sizes = [
-        (1 + contents.little(part[15:18]), 1 + contents.little(part[12:15])),
+        (
+            1 + contents.little_endian(part[15:18]),
+            1 + contents.little_endian(part[12:15]),
+        ),
         (1 + packed // 2**14 % 2**14, 1 + packed % 2**14),
-        tuple(contents.little(part[i : i + 2]) % 2**14 for i in (16, 14)),
+        tuple(
+            contents.little_endian(part[i : i + 2]) % 2**14 for i in (16, 14)
+        ),
     ]
     kinds = tf.stack([extended, lossless, lossy])
     size = tf.gather(tf.convert_to_tensor(sizes), tf.argmax(kinds))
@@ -127,14 +135,14 @@ def _webp_exif(encoded):
 
     def next_chunk(offset, exif, count):
         part = contents.bytes_at(encoded, offset, 8)
-        is_exif = contents.spells(part[:4], b"EXIF")
-        exif = contents.choose(is_exif, offset + 8, exif)
-        length = contents.little(part[4:])
+        is_exif = contents.equals(part[:4], b"EXIF")
+        exif = contents.select(is_exif, offset + 8, exif)
+        length = contents.little_endian(part[4:])
         return offset + 8 + length + length % 2, exif, count + 1
 
     zero = tf.constant(0, tf.int64)
     start = zero + 12, zero, 0
     exif = tf.while_loop(unfinished, next_chunk, start)[1]
     # Some writers keep the name with which the block begins in JPEG.
-    named = contents.spells(contents.bytes_at(encoded, exif, 6), b"Exif\0\0")
-    return contents.choose((exif > 0) & named, exif + 6, exif)
+    named = contents.equals(contents.bytes_at(encoded, exif, 6), b"Exif\0\0")
+    return contents.select((exif > 0) & named, exif + 6, exif)

@@ -29,14 +29,16 @@ def read(encoded, start):
 
 def _read_block(encoded, start):
     head = contents.bytes_at(encoded, start, 8)
-    little_endian = contents.spells(head[:4], b"II*\0")
+    little_endian = contents.equals(head[:4], b"II*\0")
 
     def number(numbers):
-        return contents.choose(
-            little_endian, contents.little(numbers), contents.big(numbers)
+        return contents.select(
+            little_endian,
+            contents.little_endian(numbers),
+            contents.big_endian(numbers),
         )
 
-    valid = little_endian | contents.spells(head[:4], b"MM\0*")
+    valid = little_endian | contents.equals(head[:4], b"MM\0*")
     directory = start + number(head[4:])
     count = number(contents.bytes_at(encoded, directory, 2))
     entries = contents.bytes_at(encoded, directory + 2, 12 * _ENTRIES)
@@ -47,13 +49,13 @@ def _read_block(encoded, start):
     matches &= tf.equal(kinds, _SHORT) | tf.equal(kinds, _LONG)
     first = tf.argmax(matches)
     entry = tf.ensure_shape(entries[first], [12])
-    value = contents.choose(
+    value = contents.select(
         tf.equal(kinds[first], _SHORT),
         number(entry[8:10]),
         number(entry[8:12]),
     )
     valid &= matches[first] & (value >= 1) & (value <= 8)
-    return tf.cast(contents.choose(valid, value, 1), tf.int32)
+    return tf.cast(contents.select(valid, value, 1), tf.int32)
 
 
 def swaps_sides(orientation):

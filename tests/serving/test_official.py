@@ -15,8 +15,8 @@ import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras.commands import import_official
 from simclr_keras.networks import resnet
-from simclr_keras.serving.official import load
-from simclr_keras.serving.official import shapes
+from simclr_keras.serving.official import architecture
+from simclr_keras.serving.official import importer
 
 SEED = 13_000_000
 NEW = {
@@ -91,7 +91,7 @@ def networks():
 @pytest.fixture
 def known_encoder(networks, monkeypatch):
     """Spares what is refused in the end a second for building a ResNet-18."""
-    monkeypatch.setattr(load, "ResNet", lambda **arguments: networks[0])
+    monkeypatch.setattr(importer, "ResNet", lambda **arguments: networks[0])
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,7 @@ def test_smaller_heads(version_1, networks, layers, mode, tmp_path):
 def test_arguments_follow_from_shapes(arguments):
     layers = resnet.ResNet(**arguments).layers_in_forward_order()
     convs = [x for x in layers if x.weights and hasattr(x, "kernel")]
-    found = shapes.resnet_arguments(
+    found = architecture.resnet_arguments(
         [list(x.kernel.shape) for x in convs], [x.use_bias for x in convs]
     )
     defaults = {

@@ -11,9 +11,9 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras.networks import ProjectionHead
 from simclr_keras.networks import ResNet
-from simclr_keras.serving.official import names
-from simclr_keras.serving.official import shapes
-from simclr_keras.serving.official.stored import Checkpoint
+from simclr_keras.serving.official import architecture
+from simclr_keras.serving.official import variable_names
+from simclr_keras.serving.official.checkpoint_reader import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +70,13 @@ def load_official(
         Chen et al. 2020, arXiv 2002.05709 and 2006.10029.
     """
     checkpoint = Checkpoint(path)
-    status = {v.key: names.reason_to_skip(v) for v in checkpoint.variables}
+    status = {
+        v.key: variable_names.reason_to_skip(v) for v in checkpoint.variables
+    }
     unknown = [
-        v for v in checkpoint.variables if status[v.key] == names.UNKNOWN
+        v
+        for v in checkpoint.variables
+        if status[v.key] == variable_names.UNKNOWN
     ]
     weights = [v for v in checkpoint.variables if status[v.key] is None]
     if unknown or not weights:
@@ -82,7 +86,7 @@ def load_official(
             f" {checkpoint.prefix!r} with {len(others)} variables that have no"
             f" place in it, such as {', '.join(others[:3])}"
         )
-    parameters = names.sort_by_layer(weights)
+    parameters = variable_names.sort_by_layer(weights)
     values = {}  # from keys to arrays; read before any network is built
     for stored in weights:
         values[stored.key] = checkpoint.read(stored)
@@ -129,7 +133,7 @@ def _encoder(parameters, sk_ratio):
     convs = _in_order(parameters, "conv")
     kernels = [conv["kernel"].shape for conv in convs if "kernel" in conv]
     biased = ["bias" in conv for conv in convs if "kernel" in conv]
-    arguments = shapes.resnet_arguments(kernels, biased)
+    arguments = architecture.resnet_arguments(kernels, biased)
     if sk_ratio is not None:
         arguments["sk_ratio"] = sk_ratio
     return ResNet(**arguments)
@@ -150,7 +154,7 @@ def _heads(parameters, features):
     dense = _in_order(parameters, "dense")
     norms = _in_order(parameters, "head norm")
     head = ProjectionHead(
-        **shapes.head_arguments(
+        **architecture.head_arguments(
             [layer["kernel"].shape for layer in dense if "kernel" in layer],
             ["beta" in norm for norm in norms],
         ),
