@@ -95,9 +95,8 @@ def gradients(
         cache: float zeros `[n, 2, d]`, in the dtype that `contrast` expects.
         count: K, number of micro-batches, a Python integer.
         logs: names of the scalars of `forward`.
-        extra_loss: function of the scalars that returns a further term of the
-            loss; the terms of all micro-batches are summed. Default: no such
-            term.
+        extra_loss: function of the scalars that returns a further loss term;
+            the terms of all micro-batches are summed. Default: no such term.
         state: variables that `forward` changes; `compat.state_of`.
 
     Returns:
@@ -187,7 +186,7 @@ class StateAverager:
 
 
 def _sequential_loop(body, carry, count):
-    """Computes `carry = body(number, carry)` for all numbers, in sequence."""
+    """`carry = body(number, carry)` for all numbers, never two at a time."""
     if replicas.may_loop():
         return tf.while_loop(
             lambda number, _: number < count,

@@ -51,8 +51,7 @@ def contrastive_metrics(
         None if z_a_global is None else tf.stop_gradient(z_a_global),
         None if z_b_global is None else tf.stop_gradient(z_b_global),
     )
-    partner_columns = tf.range(tf.shape(a)[0])
-    partner_columns += tf.cast(first_anchor, tf.int32)
+    own_columns = tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(a)[0])
 
     def values(anchors, columns):
         """Rank of the partner and entropy for some anchors, `[m, 2]`."""
@@ -61,9 +60,9 @@ def contrastive_metrics(
         rank = _ranks(logits, columns)
         return tf.stack([rank, _entropies(logits / temperature)], axis=1)
 
-    num_candidates = blocks.shape(b_global)[0]
     rank, entropy = tf.unstack(
-        blocks.map_rows(values, [a, partner_columns], num_candidates), axis=1
+        blocks.map_rows(values, [a, own_columns], blocks.shape(b_global)[0]),
+        axis=1,
     )
     return {
         "contrastive_accuracy": _top_k_accuracy(rank, 1),

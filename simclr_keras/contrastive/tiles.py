@@ -71,7 +71,7 @@ class _Grid:
 
     @classmethod
     def of(cls, anchors, candidates, first_anchor):
-        """Makes the grid for anchors and candidates."""
+        """The grid for these views."""
         side = blocks.tile_side(anchors.dtype)
         symmetric = candidates is None
         rows = blocks.Cut.of(blocks.shape(anchors)[0], side, symmetric)

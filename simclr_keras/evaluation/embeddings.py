@@ -50,7 +50,7 @@ class Extractor:
         self._run = tf.function(self._features, jit_compile=False)
 
     def __call__(self, dataset, verbose=False):
-        """Extracts the features of a data set; see `extract`."""
+        """Runs over a data set; see `extract`."""
         features, labels = [], []
         bar = _progress_bar(dataset) if verbose else None
         for batch, y in self.batches(dataset):

@@ -29,7 +29,7 @@ from simclr_keras.images import headers
 from simclr_keras.images import orientation
 from simclr_keras.images import pixel_range as ranges
 
-# Pillow's limit, against files made to exhaust the memory.
+# Pillow's bound: more pixels are taken for an attack on the memory.
 MAX_PIXELS = 89_478_485
 
 _PILLOW_FORMATS = ("BMP", "WEBP")

@@ -17,9 +17,8 @@ from simclr_keras.images import interpolation
 
 CROP_STREAM, FLIP_STREAM = 0, 1
 SAMPLERS = ("official", "torchvision")
-# A crop of the official sampler covers at least this fraction of the image,
-# whatever `area` says (its `min_object_covered`, with the whole image as the
-# object).
+# A crop of the official sampler must cover this part of the image, whatever
+# `area` says (its `min_object_covered`, with the whole image as the object).
 MIN_COVERED = 0.1
 
 _TRIES_PER_ROUND = 10

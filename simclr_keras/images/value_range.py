@@ -39,8 +39,8 @@ def statistics(images):
     low, high = tf.reduce_min(images), tf.reduce_max(images)
     finite = tf.reduce_all(finite)
     if replicas.here()[0] > 1:
-        local = tf.stack([low, high, tf.cast(finite, tf.float32)])
-        rows = replicas.gather(local[tf.newaxis])  # [R, 3]
+        mine = tf.stack([low, high, tf.cast(finite, tf.float32)])
+        rows = replicas.gather(mine[tf.newaxis])  # [R, 3]
         low, high = tf.reduce_min(rows[:, 0]), tf.reduce_max(rows[:, 1])
         finite = tf.reduce_min(rows[:, 2]) > 0
     bad = (low < -OVERSHOOT) | (high > 1 + OVERSHOOT) | ~finite

@@ -21,7 +21,7 @@ from simclr_keras.views import view
 
 @compat.register
 class Classifier(compat.TrainedByReplicas):
-    """Linear classifier on an encoder that is frozen, in part or not at all.
+    """Linear classifier on an encoder, frozen as far as asked.
 
     The encoder and the projection head are copied, so training the classifier
     does not change the pretrained model. Frozen parts run in inference mode;
@@ -125,7 +125,7 @@ class Classifier(compat.TrainedByReplicas):
         self._freeze_unused_layers()
 
     def build(self, input_shape=None):
-        """Does nothing: the constructor builds the model."""
+        """Does nothing: the model is built when it is made."""
         self.built = True
 
     def _freeze_parts(self):
@@ -288,14 +288,13 @@ class Classifier(compat.TrainedByReplicas):
         loss = super().compute_loss(*args, **kwargs)
         if self.l2:
             penalty = l2_penalty(self, self.l2, self.l2_scope)
-            # The replicas' gradients are summed, and Keras divides only its
-            # own loss by their number.
+            # The replicas' gradients are summed; Keras divides its own part.
             penalty /= replicas.here()[0]
             loss += tf.cast(penalty, loss.dtype)
         return loss
 
     def get_config(self):
-        """Returns the arguments of the model, with nested layers serialised."""
+        """Arguments of the model, nested layers serialised."""
         nested = {
             name: keras.saving.serialize_keras_object(getattr(self, name))
             for name in ("encoder", "projection_head", "views")
@@ -315,7 +314,7 @@ class Classifier(compat.TrainedByReplicas):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Makes the model from the dict of `get_config`."""
+        """Model from the dict of `get_config`."""
         config = dict(config)
         for name in ("encoder", "projection_head", "views"):
             config[name] = keras.saving.deserialize_keras_object(

@@ -19,13 +19,13 @@ def compute_dtypes(model):
     Returns:
         Names such as `["bfloat16", "float32"]`, by increasing precision.
     """
-    dtypes = set()
+    found = set()
     for network in _networks(model):
         for layer in network._flatten_layers():
-            # Only layers without inner layers compute themselves.
+            # A container leaves the computing to the layers in it.
             if not list(layer._flatten_layers(include_self=False)):
-                dtypes.add(layer.compute_dtype)
-    return [name for name in _FLOATS if name in dtypes] or ["float32"]
+                found.add(layer.compute_dtype)
+    return [name for name in _FLOATS if name in found] or ["float32"]
 
 
 def rebuild(model, policy, weights=True):
@@ -94,7 +94,7 @@ def _networks(model):
 
 
 def _custom_classes(model):
-    """The user's classes of layers, by name, as they may be unregistered."""
+    """Classes of the model's layers, which need not be registered for this."""
     classes = {type(layer) for layer in model._flatten_layers()}
     return {
         cls.__name__: cls

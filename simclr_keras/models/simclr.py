@@ -46,7 +46,7 @@ class _Counter:
 
 @compat.register
 class SimCLR(compat.TrainedByReplicas):
-    """Pre-trains an image encoder by contrasting two views of each image.
+    """Contrastive pre-training of an image encoder.
 
     One training step draws two views of every image, maps both to
     `h = encoder(view)` and `z = projection_head(h)` in one forward pass, and
@@ -172,7 +172,7 @@ class SimCLR(compat.TrainedByReplicas):
         self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
 
     def build(self, input_shape=None):
-        """Does nothing: the constructor builds the model."""
+        """Does nothing: the model is built when it is made."""
         self.built = True
 
     def call(self, inputs, training=False):
@@ -301,7 +301,7 @@ class SimCLR(compat.TrainedByReplicas):
         )
 
     def get_config(self):
-        """Returns the arguments of the model, with nested layers serialised."""
+        """Arguments of the model, nested layers serialised."""
         nested = {
             name: keras.saving.serialize_keras_object(getattr(self, name))
             for name in ("encoder", "projection_head", "views")
@@ -317,7 +317,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Makes the model from the dict of `get_config`."""
+        """Model from the dict of `get_config`."""
         config = dict(config)
         for name in ("encoder", "projection_head", "views"):
             config[name] = keras.saving.deserialize_keras_object(

@@ -41,7 +41,7 @@ def train(model, batch, step):
         logs.update(_separate_probe_metrics(model, batch), loss=loss)
         for term in _auxiliary_losses(model, logs):
             loss += tf.cast(term, loss.dtype)
-        # The replicas' gradients are summed, which makes this their mean.
+        # The replicas' gradients are summed: the mean over replicas.
         loss /= replicas.here()[0]
     compat.minimize(model.optimizer, tape, loss, model.trainable_variables)
     return logs, views

@@ -250,16 +250,16 @@ def _synchronized_fused(x, gamma, beta, epsilon):
                 epsilon=epsilon,
                 is_training=False,
             )
-            local_sums = [kernel.scale_backprop, kernel.offset_backprop]
+            own = [kernel.scale_backprop, kernel.offset_backprop]
             rows = tf.reduce_prod(tf.shape(x)[:-1]) * replicas.here()[0]
-            means = replicas.all_reduce(tf.stack(local_sums))
+            means = replicas.all_reduce(tf.stack(own))
             means /= tf.cast(rows, tf.float32)
             rate = -gamma * tf.math.rsqrt(moments[1] + epsilon)
             rest = _normalize_fused(
                 x, rate * means[0], rate * means[1], epsilon, moments
             )[0]
             dx = tf.reshape(kernel.x_backprop, tf.shape(x)) + rest
-            return dx, local_sums[0], local_sums[1]
+            return dx, own[0], own[1]
 
         return (y, *moments), backward
 

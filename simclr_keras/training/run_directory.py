@@ -49,8 +49,8 @@ class RunDirectory:
         metrics: `metrics.csv`, one row per logged interval and epoch.
         results: `results.json`, the final figures.
         timing: `timing.json`, seconds and images per second.
-        export: directory of the SavedModel's versions; those of other formats
-            are in `export_onnx` and `export_tflite` beside it.
+        export: versions of the SavedModel; those of another format lie in
+            `export_onnx` and the like beside it.
         lock: `RunLock` of the directory.
 
     Args:
@@ -70,17 +70,17 @@ class RunDirectory:
         self.lock = lock.RunLock(self.path)
 
     def claim(self, flags, defaults=None, change=()):
-        """Writes a new run's flags, or checks that they are this run's.
+        """Takes the directory for a run, or finds that it is this run's.
 
         A flag that only one of the two releases has makes no difference if it
         has its default, which is what the other release does.
 
         Args:
-            flags: text of the run's flags, from `old_runs.flags_text`.
-            defaults: dict from flags to their defaults, as text or None.
-            change: names of flags that may differ from those of a run that has
-                not ended; the new ones are then written to `flags.txt`, the
-                earlier ones to `flags.before.txt`.
+            flags: the run's settings, text of `old_runs.flags_text`.
+            defaults: dict of flag -> its default, a text or None.
+            change: names of flags that may be others than those of a run that
+                has not ended; `flags.txt` then has the new ones, and
+                `flags.before.txt` what it had.
 
         Raises:
             ValueError: the directory holds another run, or other files.
