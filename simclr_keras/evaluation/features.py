@@ -1,5 +1,7 @@
 """Checks and standardises arrays of features and labels."""
 
+from __future__ import annotations
+
 import numpy as np
 
 
@@ -74,8 +76,10 @@ def columns_of(classes, labels):
     return np.where(classes[columns] == labels, columns, -1)
 
 
-def standardize(train_h, *others):
-    """Shifts and scales each column by the training set's mean and deviation.
+def standardize(
+    train_h: np.ndarray, *others: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Shifts and scales columns by the training set's mean and deviation.
 
     A column that is constant on the training set is only shifted.
 

@@ -141,8 +141,8 @@ def logistic_regression(
             "validation", *validation, width=train_h.shape[1]
         )
     table, start = (), None
-    # BLAS threads compete with TensorFlow's idle threads, and the solver would
-    # take a minute instead of a second.
+    # Beside the threads that TensorFlow keeps running, BLAS threads would stall
+    # the solver: a minute instead of a second.
     with threadpool_limits(1):
         if l2 is None:
             fitted, held_out = _split(

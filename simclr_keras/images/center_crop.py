@@ -25,8 +25,8 @@ def central_box(height, width, target_aspect, proportion):
     Returns:
         `int32` tensor `[4]`: y, x, height, width in pixels.
     """
-    # float32, as in the official code: the TensorFlow Lite and ONNX converters
-    # do not support these operations in float64.
+    # float32, as in the official code: converters of exported models do not
+    # accept float64.
     height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
     tall, broad = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     wide = target_aspect > broad / tall

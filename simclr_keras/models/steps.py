@@ -150,7 +150,7 @@ def _contrastive_loss(model, z):
         loss = model.loss(candidates["z_a_global"], candidates["z_b_global"])
     else:
         loss = model.loss(z_a, z_b, **candidates)
-    # Masking and maxima in the loss can hide a NaN in z: restore it.
+    # Sums over negatives can lose a NaN in z: restore it.
     finite = tf.math.is_finite(candidates.get("z_a_global", z_a))
     finite &= tf.math.is_finite(candidates.get("z_b_global", z_b))
     nan = tf.constant(float("nan"), loss.dtype)

@@ -85,7 +85,7 @@ class ResNet(StagedEncoder):
         small_images: bool = False,
         global_bn: bool = True,
         name: str | None = None,
-        dtype=None,
+        dtype: str | keras.mixed_precision.Policy | None = None,
     ):
         _check(depth, width, sk_ratio, se_ratio)
         policy = compat.dtype_policy_name(dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keras
+
 from simclr_keras import compat
 from simclr_keras.networks import blocks
 from simclr_keras.networks import layers
@@ -50,7 +52,7 @@ class TinyResNet(StagedEncoder):
         *,
         global_bn: bool = True,
         name: str | None = None,
-        dtype=None,
+        dtype: str | keras.mixed_precision.Policy | None = None,
     ):
         channels = _check_channels(channels)
         policy = compat.dtype_policy_name(dtype)
