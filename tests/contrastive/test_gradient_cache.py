@@ -93,7 +93,7 @@ def _by_one_tape(toy, count):
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_gradient_scalars_order_and_state(count, graph):
-    """Also in a graph, where the micro-batches are a loop."""
+    """Eagerly, and in a graph, where micro-batches are a loop."""
     toy, twin = _Toy(), _Toy()
     run = tf.function(_by_micro_batches) if graph else _by_micro_batches
     (gradient, unused), scalars, z = run(toy, count)
@@ -137,7 +137,7 @@ def test_gradient_to_the_last_digits():
 
 
 def test_the_loop_does_not_grow_the_graph():
-    """Nor the time to trace it: on one replica, one body for all."""
+    """On one replica, one loop body is traced for all micro-batches."""
 
     def operations(count):
         traced = tf.function(_by_micro_batches).get_concrete_function(

@@ -143,7 +143,7 @@ def test_first_frame_of_an_animation():
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_exif_orientation(orientation, kind):
-    """Upright as Pillow's `exif_transpose` has it."""
+    """Peer: Pillow's `exif_transpose`."""
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if kind == "WEBP" else {"quality": 95}

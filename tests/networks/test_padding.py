@@ -48,7 +48,7 @@ def test_configuration():
 
 
 def test_weights_of_the_stock_layer_load(tmp_path):
-    """Networks of older files had a stock layer behind one that pads."""
+    """Networks in older files have a padding layer and Keras's Conv2D."""
     draw = np.random.default_rng(0).normal
     images = keras.Input((8, 8, 3))
     x = keras.layers.ZeroPadding2D(1)(images)

@@ -90,7 +90,7 @@ def networks():
 
 @pytest.fixture
 def known_encoder(networks, monkeypatch):
-    """Spares what is refused in the end a second for building a ResNet-18."""
+    """Saves the second of building a ResNet-18 for a refused checkpoint."""
     monkeypatch.setattr(importer, "ResNet", lambda **arguments: networks[0])
 
 
@@ -171,7 +171,7 @@ def test_real_checkpoint(parity, expected, name):
 
 
 def test_version_1(version_1, parity, expected, tmp_path):
-    """With what a training run leaves beside the weights."""
+    """With optimizer slots and counters beside the weights."""
     slots = {
         f"{name}/Momentum": np.zeros_like(value)
         for name, value in version_1.items()
@@ -217,7 +217,7 @@ def test_version_2(version_2, parity, expected, tmp_path):
 
 
 def test_saved_model(version_2, parity, expected, tmp_path):
-    """Of which the graph is not read: it may as well be spoilt."""
+    """Its graph is not read, so it may be damaged."""
     tf.saved_model.save(_module(version_2), str(tmp_path / "saved_model"))
     (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"no graph")
     official = sk.serving.load_official(tmp_path / "saved_model")

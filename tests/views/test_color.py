@@ -105,7 +105,7 @@ def test_jitter_equals_the_official_one_in_every_order(preprocess, jit):
     "missing", [c for n in (1, 3) for c in itertools.combinations(range(4), n)]
 )
 def test_operations_that_are_left_out_change_nothing(missing):
-    """Left out is the same as the factor that leaves an image as it is."""
+    """Leaving an operation out equals its neutral factor."""
     random = np.random.RandomState(0)
     planes = _planes(random.rand(24, 8, 8, 3).astype(np.float32))
     ranks = tf.constant(list(itertools.permutations(range(4))))

@@ -114,7 +114,7 @@ def test_mixed_precision_does_not_touch_the_views(plain, pictures):
 
 
 def test_ready_views_go_to_their_branches(pictures):
-    """By hand: each branch flips its own crops where it drew a flip."""
+    """By hand: each branch flips those of its crops that it drew a flip for."""
     ready = np.stack([pictures(20, 32), pictures(20, 32, seed=1)], axis=1)
     layer = views.TwoViews(
         32, color_strength=0.0, grayscale_probability=0.0, jit=False
@@ -171,7 +171,7 @@ def test_config_round_trip(pictures):
 
 
 def test_branches_of_other_layers_get_whole_float_images(pictures):
-    """One branch ours, the other a model of Keras layers in training."""
+    """One branch is a `View`, the other a model of Keras layers."""
     model = keras.Sequential([keras.layers.Resizing(24, 24), Invert()])
     ours = views.View(24)
     images = pictures(4, 48)
