@@ -43,11 +43,11 @@ def _make_branches(image_size, color_strength, blur, second, arguments):
     return View(image_size, **first), View(image_size, **{**first, **second})
 
 
-def _check_branches(branches, given):
-    if given:
+def _check_branches(branches, arguments):
+    if arguments:
         raise ValueError(
             "`branches` replaces the arguments of the views. Received besides"
-            f" it: {sorted(given)}"
+            f" it: {sorted(arguments)}"
         )
     if (
         not isinstance(branches, (tuple, list))
@@ -139,11 +139,11 @@ class TwoViews(keras.layers.Layer):
                 self.size, color_strength, blur, second, view_arguments
             )
         else:
-            given = dict(view_arguments, second=second, blur=blur)
+            arguments = dict(view_arguments, second=second, blur=blur)
             if color_strength != 1.0:
-                given["color_strength"] = color_strength
-            given = {k for k, v in given.items() if v is not None}
-            branches = _check_branches(branches, given)
+                arguments["color_strength"] = color_strength
+            arguments = {k for k, v in arguments.items() if v is not None}
+            branches = _check_branches(branches, arguments)
         for branch in branches:
             if isinstance(branch, View) and branch.size != self.size:
                 raise ValueError(
