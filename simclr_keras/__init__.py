@@ -1,8 +1,9 @@
-"""SimCLR for Keras and TensorFlow; the public names, loaded when used."""
+"""SimCLR for Keras and TensorFlow; imports the public names when used."""
 
 import importlib
 
-_HOMES = {
+# From public names to the subpackages that define them.
+_EXPORTS = {
     "Classifier": "models",
     "LARS": "optimizers",
     "MarginTriplet": "contrastive",
@@ -20,7 +21,7 @@ _HOMES = {
     "load": "serving",
     "scale_learning_rate": "optimizers",
 }
-_ROOMS = (
+_SUBPACKAGES = (
     "contrastive",
     "data",
     "evaluation",
@@ -32,16 +33,16 @@ _ROOMS = (
     "views",
 )
 
-__all__ = [*sorted(_HOMES), *_ROOMS]
+__all__ = [*sorted(_EXPORTS), *_SUBPACKAGES]
 __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # Loading TensorFlow takes seconds, and `--help` does not need it.
-    if name in _HOMES:
-        room = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-        return getattr(room, name)
-    if name in _ROOMS:
+    # Importing TensorFlow takes seconds, and `--help` does not need it.
+    if name in _EXPORTS:
+        package = importlib.import_module(f"{__name__}.{_EXPORTS[name]}")
+        return getattr(package, name)
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,4 +1,4 @@
-"""What a full disk does: an error that names the file, never a dead process."""
+"""Makes a full disk raise an error that names the file."""
 
 import contextlib
 import errno
@@ -10,25 +10,26 @@ _FULL = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG")
     if hasattr(errno, name)
 }
-# What a file system that cannot reserve room says.
-_CANNOT = (errno.EINVAL, errno.ENOSYS, errno.ENODEV, errno.EOPNOTSUPP)
+# Errors of file systems that cannot reserve space.
+_CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.ENODEV, errno.EOPNOTSUPP)
 _CHUNK = 2**20
 
 
 def allocate(file, length, written=0):
-    """Reserves the room of a file before it is mapped into memory.
+    """Reserves the space of a file before it is mapped into memory.
 
-    Writing to a mapped file on a full disk kills the process (SIGBUS), without
-    a message. File systems that compress, or share blocks of snapshots, can
-    run full even so.
+    Writing to a memory-mapped file on a full disk kills the process (SIGBUS)
+    without a message. File systems that compress or share blocks between
+    snapshots can run full nevertheless.
 
     Args:
-        file: open for writing in binary, and empty or of the length already.
-        length: bytes that the file will have.
-        written: bytes of the file that are kept. Defaults to 0.
+        file: binary file, open for writing, empty or of its final length.
+        length: length in bytes that the file will have.
+        written: number of bytes at the start of the file to keep. Defaults to
+            0.
 
     Raises:
-        OSError: there is no room; it names the file.
+        OSError: there is not enough space; the error names the file.
     """
     if length <= written and not hasattr(os, "posix_fallocate"):
         return
@@ -38,9 +39,9 @@ def allocate(file, length, written=0):
                 os.posix_fallocate(file.fileno(), 0, max(length, 1))
                 return
             except OSError as error:
-                if error.errno not in _CANNOT:
+                if error.errno not in _CANNOT_RESERVE:
                     raise
-        # Elsewhere, macOS for one, what is written is reserved.
+        # Elsewhere, as on macOS, writing zeros reserves the space.
         file.seek(written)
         zeros = bytes(_CHUNK)
         for start in range(written, length, _CHUNK):
@@ -51,16 +52,16 @@ def allocate(file, length, written=0):
 
 @contextlib.contextmanager
 def naming(path, need=""):
-    """Around writing a file: an OSError that does not name it, does.
+    """Context for writing a file, in which every OSError names the file.
 
-    An error of TensorFlow's writers becomes an OSError as well.
+    Errors of TensorFlow's writers become an OSError too.
 
     Args:
-        path: of the file, or of the directory of several.
-        need: how much room it takes, in words. Defaults to "".
+        path: path of the file, or of the directory of several files.
+        need: the required space, in words. Defaults to "".
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file could not be written.
     """
     try:
         yield
@@ -81,6 +82,6 @@ def naming(path, need=""):
 
 
 def _tensorflow_errors():
-    """Classes of TensorFlow's errors, where it is loaded."""
+    """Classes of TensorFlow's errors; none if it is not imported."""
     tensorflow = sys.modules.get("tensorflow")
     return () if tensorflow is None else (tensorflow.errors.OpError,)

@@ -1,34 +1,34 @@
-"""Reads what runs of earlier releases left, whose settings were others.
+"""Completes the settings of runs of earlier releases.
 
-A run says its settings in `flags.txt` and in its checkpoints. A setting that a
-later release adds is not among them; it has the value that it had then. One
-that a later release drops is passed over.
+The settings of a run are in its `flags.txt` and in its checkpoints. A setting
+that a later release added is missing there, and has the value that earlier
+releases used implicitly. A setting that a later release dropped is ignored.
 """
 
-# The tables to add a line to where a new setting's default is another
-# computation than before there was the setting. Others need no line.
-# Flag -> the text of its value in runs that began before there was the flag.
-# Its default must not be None.
+# Add a line to one of these tables if the default of a new setting computes
+# something else than releases without the setting did.
+# From flags to their values, as text, in runs that began before the flag was
+# added. The flag's default must not be None.
 FLAGS = {"folder_layout": "legacy", "split_order": "position"}
-# Flag -> a value that computes what its absence did in runs before the flag.
+# From flags to the value that computes what runs without the flag computed.
 SAME_AS_ABSENT = {"pixel_range": "0.0,65535.0"}
-# Class -> {argument: value in configurations that do not name it}.
+# From classes to {argument: value in configurations without the argument}.
 ARGUMENTS = {}
-# Class -> names of arguments that it took once and takes no more.
+# From classes to the names of arguments that were removed.
 DROPPED = {}
 
-# A flag that one command alone has -> the command.
+# From a flag that only one command has to the command.
 _COMMANDS = {
     "temperature": "simclr-pretrain",
     "protocol": "simclr-linear-eval",
     "fine_tune_after_block": "simclr-finetune",
     "layer": "simclr-embed",
 }
-# Arguments whose empty lists the first release left out of checkpoints.
+# Arguments whose empty lists the first release did not write to checkpoints.
 _LISTS_AT_FIRST = ("append",)
-# A line of `flags.txt`: names of the flags that had no value.
+# Start of the line of `flags.txt` with the names of flags without a value.
 _UNSET = "# Not set:"
-# These had none in the first release, which did not list them.
+# Flags without a value in the first release, which did not write that line.
 _UNSET_AT_FIRST = frozenset(
     (
         "cache_dir",
@@ -59,7 +59,7 @@ def flags_text(values):
     """Text of `flags.txt`, readable by `--flagfile`.
 
     Args:
-        values: dict of flag -> text, or None for a flag without a value.
+        values: dict from flags to text, or to None for a flag without a value.
     """
     unset = sorted(name for name, text in values.items() if text is None)
     lines = [f"{_UNSET} {' '.join(unset)}".rstrip()]
@@ -68,7 +68,7 @@ def flags_text(values):
 
 
 def parse_flags(text):
-    """Dict of flag -> text, or None where the run knew it and had no value."""
+    """Parses `flags.txt`; a flag that the run has without a value is None."""
     values = {}
     for line in text.splitlines():
         line = line.strip()
@@ -83,72 +83,75 @@ def parse_flags(text):
 
 
 def command_of(flags):
-    """The command that a `flags.txt` is of, or None.
+    """The command that wrote a `flags.txt`, or None.
 
     Args:
-        flags: names of its flags.
+        flags: names of the flags in the file.
     """
     commands = (c for flag, c in _COMMANDS.items() if flag in flags)
     return next(commands, None)
 
 
 def values_then(text, names):
-    """Values that flags had in a run that began before there were the flags.
+    """Implicit values of flags in a run that began before they were added.
 
     Args:
-        text: of the run's `flags.txt`.
-        names: flags of the command.
+        text: text of the run's `flags.txt`.
+        names: names of the command's flags.
 
     Returns:
-        Dict of flag -> text, of those flags that have another default now.
+        Dict from flags to text, for those flags whose default is different.
     """
-    known = parse_flags(text)
-    return {n: FLAGS[n] for n in FLAGS if n in names and n not in known}
+    recorded = parse_flags(text)
+    return {n: FLAGS[n] for n in FLAGS if n in names and n not in recorded}
 
 
-def flag_differences(there, here, defaults=None, free=()):
-    """Flags of two texts that differ.
+def flag_differences(old_text, new_text, defaults=None, free=()):
+    """Compares the flags of two runs.
 
     Args:
-        there: text of the existing run's `flags.txt`.
-        here: text of the run that is starting.
-        defaults: dict of flag -> default in this release, as text or None.
-        free: flags that do not count.
+        old_text: text of the existing run's `flags.txt`.
+        new_text: text of the run that is starting.
+        defaults: dict from flags to their defaults in this release, as text or
+            None.
+        free: flags that may differ.
 
     Returns:
-        Dict of flag -> pair of texts, there and now; None: without a value.
-        A flag that this release has dropped is not in it.
+        Dict from flags that differ to pairs of the existing and the new value,
+        each a text, or None without a value. Flags that this release has
+        dropped are left out.
     """
-    there, here = parse_flags(there), parse_flags(here)
-    then = {**here, **(defaults or {}), **FLAGS, **there}
+    old, new = parse_flags(old_text), parse_flags(new_text)
+    complete_old = {**new, **(defaults or {}), **FLAGS, **old}
     return {
-        f"--{name}": (then[name], value)
-        for name, value in sorted(here.items())
+        f"--{name}": (complete_old[name], value)
+        for name, value in sorted(new.items())
         if name not in free
-        and then[name] != value
-        and (name in there or value != SAME_AS_ABSENT.get(name))
+        and complete_old[name] != value
+        and (name in old or value != SAME_AS_ABSENT.get(name))
     }
 
 
-def dropped_flags(there, here):
-    """Text lines of an existing run whose flags there are no more."""
-    here = parse_flags(here)
+def dropped_flags(old_text, new_text):
+    """Flags with values of an existing run that this release has dropped."""
+    new = parse_flags(new_text)
     return [
         f"--{name}={value}"
-        for name, value in parse_flags(there).items()
-        if value is not None and name not in here
+        for name, value in parse_flags(old_text).items()
+        if value is not None and name not in new
     ]
 
 
 def complete(config):
-    """A serialised Keras object of any age, as its classes of today take it.
+    """Updates a serialised Keras object of an earlier release.
 
     Args:
-        config: what `keras.saving.serialize_keras_object` gave, of any age.
+        config: result of `keras.saving.serialize_keras_object` in this or an
+            earlier release.
 
     Returns:
-        The same with what `ARGUMENTS` says where a class does not name it,
-        and without what is in `DROPPED`.
+        A copy with missing arguments from `ARGUMENTS`, and without those in
+        `DROPPED`.
     """
     if isinstance(config, (list, tuple)):
         return [complete(inner) for inner in config]
@@ -164,47 +167,48 @@ def complete(config):
     return config
 
 
-def config_differences(there, here, required=()):
-    """Settings of two flat configurations that differ.
+def config_differences(old, new, required=()):
+    """Compares two flat configurations.
 
-    What only one of them knows, as another release wrote it, does not count,
-    unless `ARGUMENTS` says what it was.
+    An argument that only one of them has, because another release wrote it,
+    makes no difference unless `ARGUMENTS` has its earlier value.
 
     Args:
-        there: dict of `part.argument...` -> text of the existing run.
-        here: that of the one that is starting.
-        required: parts that are a difference where only one has them.
+        old: dict from `part.argument...` to text, of the existing run.
+        new: the same of the run that is starting.
+        required: parts that make a difference if only one run has them.
 
     Returns:
-        Dict of name -> pair of texts, there and now; None: not set.
+        Dict from names that differ to pairs of the existing and the new text;
+        None if it is not set.
     """
     differences = {}
-    for name in sorted({*there, *here}):
-        old, new = there.get(name), here.get(name)
-        if old == new:
+    for name in sorted({*old, *new}):
+        before, now = old.get(name), new.get(name)
+        if before == now:
             continue
-        if None not in (old, new):
-            differences[name] = old, new
-        elif old is None:
-            then = _value_then(there, name)
-            if then is not None and then != new:
-                differences[name] = then, new
-            elif then is None and not _is_new(there, name, required):
-                differences[name] = None, new
-        elif not _is_new(here, name, required):
-            differences[name] = old, None
+        if None not in (before, now):
+            differences[name] = before, now
+        elif before is None:
+            implicit = _implicit_value(old, name)
+            if implicit is not None and implicit != now:
+                differences[name] = implicit, now
+            elif implicit is None and not _is_new(old, name, required):
+                differences[name] = None, now
+        elif not _is_new(new, name, required):
+            differences[name] = before, None
     return differences
 
 
 def _is_new(flat, name, required):
-    """Whether a configuration lacks a setting because it does not know it."""
+    """Whether a configuration lacks a setting because it is older."""
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         prefix = ".".join(parts[:end])
         if prefix in flat:
-            return False  # it has one value where the other has several
+            return False  # one has a value, the other has nested settings
         if not any(key.startswith(f"{prefix}.") for key in flat):
-            # The first part of the name that is not there.
+            # The first part of the name that the configuration lacks.
             part = parts[end - 1]
             shorter_list = part.isdigit() or (
                 part in _LISTS_AT_FIRST and end < len(parts)
@@ -213,12 +217,12 @@ def _is_new(flat, name, required):
     return False
 
 
-def _value_then(flat, name):
-    """What `ARGUMENTS` says of a setting that a configuration lacks."""
+def _implicit_value(flat, name):
+    """Value in `ARGUMENTS` of a setting that a configuration lacks."""
     path, _, argument = name.rpartition(".")
     if path.endswith(".config"):
         class_name = flat.get(f"{path[: -len('.config')]}.class_name")
     else:
         class_name = flat.get(f"{path}.class")
-    then = ARGUMENTS.get(class_name, {})
-    return str(then[argument]) if argument in then else None
+    arguments = ARGUMENTS.get(class_name, {})
+    return str(arguments[argument]) if argument in arguments else None

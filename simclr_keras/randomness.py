@@ -1,10 +1,10 @@
-"""(seed, step, global position, view) -> random numbers without any state.
+"""Draws random numbers that depend on seed, step, position and view alone.
 
-Every random choice of training is drawn from here, so that a batch looks the
+All random choices of training are drawn here, without state, so a batch is the
 same however it is split over replicas and whenever a run was resumed. The
 generator is Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random
-numbers: as easy as 1, 2, 3"), written in `uint32` TensorFlow ops: static
-shapes, the same bits on CPU, GPU and TPU, and compilable by XLA.
+numbers: as easy as 1, 2, 3"), implemented with `uint32` TensorFlow operations:
+static shapes, the same bits on CPU, GPU and TPU, and compilable by XLA.
 """
 
 import math
@@ -28,8 +28,7 @@ def threefry(key, counter):
 
     Args:
         key: pair of `uint32` tensors.
-        counter: pair of `uint32` tensors, of shapes that broadcast with those
-            of `key`.
+        counter: pair of `uint32` tensors, broadcastable with those of `key`.
 
     Returns:
         Pair of `uint32` tensors of 32 random bits per element.
@@ -42,7 +41,7 @@ def threefry(key, counter):
     k2 = tf.bitwise.bitwise_xor(k0, k1)
     k2 = tf.bitwise.bitwise_xor(k2, tf.constant(_PARITY, tf.uint32))
     x0, x1 = counter[0] + k0, counter[1] + k1
-    zeros = tf.zeros_like(x0 + x1)  # of the shape of both
+    zeros = tf.zeros_like(x0 + x1)  # in the broadcast shape
     rotations = tf.constant(_ROTATIONS, tf.uint32)
 
     def four_rounds(block, x0, x1, k0, k1, k2):
@@ -53,8 +52,8 @@ def threefry(key, counter):
         x1 += k2 + tf.cast(block, tf.uint32)
         return block, x0 + k1, x1, k1, k2, k0
 
-    # A loop, because a compiler goes wrong on twenty rounds in a row: LLVM's
-    # vectoriser looks at both operands of each, and so at 2^20 ways back.
+    # A loop, because LLVM does not cope with twenty unrolled rounds: its
+    # vectoriser follows both operands of each round, along 2^20 paths.
     return tf.while_loop(
         lambda *_: True,
         four_rounds,
@@ -69,14 +68,14 @@ def _low_word(x):
 
 
 def stateless_seeds(seed, step, positions, view):
-    """Seeds of the images of a batch, one for each.
+    """Computes one seed for each image of a batch.
 
     Args:
-        seed: Python integer, the seed of the run; its low 64 bits count.
+        seed: Python integer, the seed of the run; its low 64 bits are used.
         step: integer scalar, the training step (0, 1, ...), below 2^32.
-        positions: integer tensor `[B]`, the place of each image in the
+        positions: integer tensor `[B]`, the position of each image in the
             global batch.
-        view: Python integer that tells the views of one image apart.
+        view: Python integer, the number of the view of an image.
 
     Returns:
         `uint32` tensor `[B, 2]`, a pure function of the arguments.
@@ -91,13 +90,13 @@ def stateless_seeds(seed, step, positions, view):
 
 
 def random_bits(seeds, count, stream):
-    """Random words for every seed.
+    """Draws random 32-bit words for every seed.
 
     Args:
         seeds: `uint32` tensor `[B, 2]` of `stateless_seeds`.
         count: number of words per seed.
-        stream: integer (Python or scalar tensor) that tells apart the uses of
-            one seed (crop, colour, ...); different streams are independent.
+        stream: integer (Python or tensor) that distinguishes the uses of one
+            seed (crop, colour, ...); different streams are independent.
 
     Returns:
         `uint32` tensor `[B, count]`.
@@ -112,14 +111,14 @@ def random_bits(seeds, count, stream):
 
 
 def uniforms(seeds, count, stream, low=0.0, high=1.0):
-    """Uniform random numbers for every seed.
+    """Draws uniform random numbers for every seed.
 
     Args:
         seeds: `uint32` tensor `[B, 2]` of `stateless_seeds`.
         count: number of values per seed.
         stream: see `random_bits`.
-        low: lower bound, included.
-        high: upper bound, excluded up to rounding.
+        low: lower bound, inclusive.
+        high: upper bound, exclusive up to rounding.
 
     Returns:
         `float32` tensor `[B, count]`.
@@ -132,7 +131,7 @@ def uniforms(seeds, count, stream, low=0.0, high=1.0):
 
 
 def normals(seeds, count, stream):
-    """Standard normal random numbers for every seed (Box and Muller).
+    """Draws standard normal numbers for every seed (Box and Muller).
 
     Args:
         seeds: `uint32` tensor `[B, 2]` of `stateless_seeds`.
@@ -146,5 +145,5 @@ def normals(seeds, count, stream):
     u = uniforms(seeds, 2 * pairs, stream)
     radius = tf.sqrt(-2.0 * tf.math.log(1.0 - u[:, :pairs]))
     angle = 2.0 * math.pi * u[:, pairs:]
-    both = [radius * tf.cos(angle), radius * tf.sin(angle)]
-    return tf.concat(both, axis=1)[:, :count]
+    numbers = [radius * tf.cos(angle), radius * tf.sin(angle)]
+    return tf.concat(numbers, axis=1)[:, :count]

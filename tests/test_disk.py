@@ -1,4 +1,4 @@
-"""A full disk is an error that names the file and can be mended."""
+"""A full disk raises an error that names the file and the remedy."""
 
 import errno
 import os

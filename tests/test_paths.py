@@ -1,4 +1,4 @@
-"""Path objects: local ones as they are, others over TensorFlow."""
+"""Path objects: local ones are pathlib's, remote ones use TensorFlow."""
 
 import pathlib
 import uuid

@@ -1,4 +1,4 @@
-"""Randomness is a pure function, and a good one."""
+"""Random numbers: pure function, test vectors, statistical quality."""
 
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Computes contrastive losses and their metrics."""
+
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
 from simclr_keras.contrastive.health import representation_health
 from simclr_keras.contrastive.losses import LOSSES

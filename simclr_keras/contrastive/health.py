@@ -1,4 +1,6 @@
-"""Whether representations are alive: spread, alignment, uniformity, rank."""
+"""Measures the spread of z to reveal a collapse of the representation."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -6,11 +8,11 @@ from simclr_keras.contrastive import blocks
 from simclr_keras.contrastive import similarity
 
 
-def representation_health(z_a, z_b):
-    """Four numbers that show a collapse before the loss does.
+def representation_health(z_a: tf.Tensor, z_b: tf.Tensor) -> dict:
+    """Computes four measures that reveal a collapse before the loss does.
 
-    All are computed on rows of unit length, so they do not depend on the
-    scale of z, in graph mode and outside, and stay finite for collapsed z.
+    They are computed on rows of unit length, so the scale of z does not
+    matter, and they stay finite for collapsed z. Works eagerly and in graphs.
 
     Args:
         z_a: First view, `[N, d]`, any float type.
@@ -55,12 +57,12 @@ def _uniformity(rows):
     count = tf.shape(rows)[0]
 
     def log_sums(part, part_squares, numbers):
-        """Of some rows against all, `[m]`."""
+        """Log-sums over all rows for a part of the rows, `[m]`."""
         products = similarity.similarities(part, rows)  # [m, d] x [d, N]
         distances = part_squares[:, tf.newaxis] + squares - 2 * products
         exponents = -2 * tf.nn.relu(distances)
-        itself = numbers[:, tf.newaxis] == tf.range(count)
-        exponents = tf.where(itself, rows.dtype.min, exponents)
+        is_same_row = numbers[:, tf.newaxis] == tf.range(count)
+        exponents = tf.where(is_same_row, rows.dtype.min, exponents)
         return tf.reduce_logsumexp(exponents, axis=1)
 
     exponents = blocks.map_rows(
@@ -72,22 +74,23 @@ def _uniformity(rows):
 
 
 def _effective_rank(rows):
-    """Exp of the entropy of the singular values' shares.
+    """Exp of the entropy of the normalised singular values.
 
-    The singular values are the roots of the eigenvalues of rows' rows, a d x d
-    matrix whatever the batch. Rounding takes roots too: in float32 a zero
-    singular value would come out as 3e-4 of the largest, hence float64.
+    The singular values are the square roots of the eigenvalues of rows^T rows,
+    a d x d matrix for any batch size. The root enlarges rounding errors: in
+    float32 a singular value of zero would become 3e-4 of the largest, hence
+    float64.
     """
     rows = tf.cast(rows, tf.float64)
     gram = tf.matmul(rows, rows, transpose_a=True)  # [d, 2N] x [2N, d]
-    # The solver fails where z is no number, and would hide why.
-    known = tf.reduce_all(tf.math.is_finite(gram))
-    gram = tf.where(known, gram, tf.eye(tf.shape(gram)[0], dtype=gram.dtype))
+    # The solver raises an unrelated error for NaN; the result is NaN instead.
+    finite = tf.reduce_all(tf.math.is_finite(gram))
+    gram = tf.where(finite, gram, tf.eye(tf.shape(gram)[0], dtype=gram.dtype))
     eigenvalues = tf.nn.relu(tf.linalg.eigvalsh(gram))
-    # Clean of what rounding leaves, as in numpy.linalg.matrix_rank.
+    # Removes rounding noise, as numpy.linalg.matrix_rank does.
     noise = tf.reduce_max(eigenvalues) * 1e-13
     values = tf.sqrt(tf.where(eigenvalues > noise, eigenvalues, 0.0))
     shares = tf.math.divide_no_nan(values, tf.reduce_sum(values))
     entropy = -tf.reduce_sum(tf.math.xlogy(shares, shares))
     nan = tf.constant(float("nan"), entropy.dtype)
-    return tf.where(known, tf.exp(entropy), nan)
+    return tf.where(finite, tf.exp(entropy), nan)

@@ -1,4 +1,8 @@
-"""The contrastive losses by name, for commands and ablations."""
+"""Makes contrastive losses by name, for commands and ablations."""
+
+from __future__ import annotations
+
+import keras
 
 from simclr_keras.contrastive.margin_triplet import MarginTriplet
 from simclr_keras.contrastive.nt_logistic import NTLogistic
@@ -8,25 +12,25 @@ LOSSES = ("nt_xent", "nt_logistic", "margin_triplet")
 
 
 def make_loss(
-    name,
+    name: str,
     *,
-    temperature=0.1,
-    normalize=True,
-    margin=0.8,
-    semi_hard=True,
-    view_reduction="mean",
-):
-    """Makes a contrastive loss; each takes of the arguments what it knows.
+    temperature: float = 0.1,
+    normalize: bool = True,
+    margin: float = 0.8,
+    semi_hard: bool = True,
+    view_reduction: str = "mean",
+) -> keras.losses.Loss:
+    """Makes a contrastive loss from those arguments that it takes.
 
     Args:
         name: `"nt_xent"`, `"nt_logistic"` or `"margin_triplet"`.
-        temperature: tau, above 0; not for the margin triplet. Default 0.1.
+        temperature: tau, above 0; of NT-Xent and NT-Logistic. Default 0.1.
         normalize: Whether rows of z are divided by their L2 norm. Default
             True.
-        margin: Of the margin triplet, at least 0. Default 0.8.
-        semi_hard: Whether NT-Logistic and margin triplet mine semi-hard
-            negatives. Default True.
-        view_reduction: Of NT-Xent, `"mean"` (default) or `"sum"`.
+        margin: At least 0; of the margin triplet. Default 0.8.
+        semi_hard: Whether to mine semi-hard negatives; of NT-Logistic and the
+            margin triplet. Default True.
+        view_reduction: `"mean"` (default) or `"sum"`; of NT-Xent.
 
     Returns:
         A `keras.losses.Loss`: called with `z_a`, `z_b` `[N, d]` it returns a

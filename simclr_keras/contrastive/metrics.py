@@ -1,35 +1,36 @@
-"""How well views find their partners: what stands beside the loss in a log."""
+"""Measures how well views find their partners, for the logs of training."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 
 from simclr_keras.contrastive import blocks
 from simclr_keras.contrastive import similarity
 
-# Keeps the entropy finite where a probability vanishes, as in the official
-# code, whose value this is.
+# Keeps the entropy finite if a probability vanishes; the official code's value.
 ENTROPY_FLOOR = 1e-8
 
 
 def contrastive_metrics(
-    z_a,
-    z_b,
-    temperature=0.1,
-    normalize=True,
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
+    temperature: float = 0.1,
+    normalize: bool = True,
     *,
-    z_a_global=None,
-    z_b_global=None,
-    first_anchor=0,
-):
-    """Accuracy and entropy of finding b among the N second views, from a.
+    z_a_global: tf.Tensor | None = None,
+    z_b_global: tf.Tensor | None = None,
+    first_anchor: int | tf.Tensor = 0,
+) -> dict:
+    """Accuracy and entropy of retrieving view b of an image by its view a.
 
-    As in the official code the anchors are the rows of view a, the candidates
-    the rows of view b only. Where candidates tie, the first one counts as
-    found; a similarity that is not a number counts as a miss.
+    As in the official code the anchors are the rows of view a and the
+    candidates only the rows of view b. Among equal similarities the first
+    candidate wins; a similarity of NaN counts as a miss.
 
     Args:
         z_a: Anchors, `[n, d]`, any float type.
         z_b: Their partners, `[n, d]`.
-        temperature: tau, above 0; matters to the entropy only. Default 0.1.
+        temperature: tau, above 0; affects the entropy only. Default 0.1.
         normalize: Whether rows are divided by their L2 norm. Default True.
         z_a_global: All rows of view a, `[N, d]`; default: `z_a`.
         z_b_global: All rows of view b, `[N, d]`; default: `z_b`.
@@ -52,11 +53,11 @@ def contrastive_metrics(
     )
     own_columns = tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(a)[0])
 
-    def values(anchors, own):
-        """Rank and entropy of some anchors, `[m, 2]`."""
+    def values(anchors, columns):
+        """Rank of the partner and entropy for some anchors, `[m, 2]`."""
         # [m, d] x [d, N] -> [m, N]
         logits = similarity.similarities(anchors, b_global)
-        rank = _ranks(logits, own)
+        rank = _ranks(logits, columns)
         return tf.stack([rank, _entropies(logits / temperature)], axis=1)
 
     rank, entropy = tf.unstack(
@@ -64,21 +65,23 @@ def contrastive_metrics(
         axis=1,
     )
     return {
-        "contrastive_accuracy": _share(rank, 1),
-        "contrastive_top5": _share(rank, 5),
+        "contrastive_accuracy": _top_k_accuracy(rank, 1),
+        "contrastive_top5": _top_k_accuracy(rank, 5),
         "contrastive_entropy": tf.reduce_mean(entropy),
     }
 
 
-def _ranks(logits, own):
-    """How many candidates come before the own one, `[m]`, as floats."""
-    positive = tf.gather(logits, own[:, tf.newaxis], batch_dims=1)
+def _ranks(logits, partner_columns):
+    """Number of candidates that rank before the partner, `[m]`, as floats."""
+    partner_columns = partner_columns[:, tf.newaxis]
+    positive = tf.gather(logits, partner_columns, batch_dims=1)
     columns = tf.range(tf.shape(logits)[1])
-    tied_behind = (logits == positive) & (columns > own[:, tf.newaxis])
-    # Counts the beaten, not the better: comparisons with NaN are all false.
-    beaten = tf.cast((logits < positive) | tied_behind, logits.dtype)
+    tied_after = (logits == positive) & (columns > partner_columns)
+    # Counts the candidates after the partner, because comparisons with NaN are
+    # false: NaN then ranks last.
+    after = tf.cast((logits < positive) | tied_after, logits.dtype)
     others = tf.cast(tf.shape(logits)[1] - 1, logits.dtype)
-    return others - tf.reduce_sum(beaten, axis=1)
+    return others - tf.reduce_sum(after, axis=1)
 
 
 def _entropies(logits):
@@ -86,5 +89,5 @@ def _entropies(logits):
     return -tf.reduce_sum(p * tf.math.log(p + ENTROPY_FLOOR), axis=1)
 
 
-def _share(rank, most):
-    return tf.reduce_mean(tf.cast(rank < most, rank.dtype))
+def _top_k_accuracy(rank, k):
+    return tf.reduce_mean(tf.cast(rank < k, rank.dtype))

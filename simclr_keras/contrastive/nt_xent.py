@@ -1,4 +1,6 @@
-"""NT-Xent, the loss of SimCLR: each view must find its partner in the batch."""
+"""Computes NT-Xent, SimCLR's loss: each view must find its partner."""
+
+from __future__ import annotations
 
 import math
 
@@ -52,10 +54,10 @@ class NTXent(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature=0.1,
-        normalize=True,
-        view_reduction="mean",
-        name="nt_xent",
+        temperature: float = 0.1,
+        normalize: bool = True,
+        view_reduction: str = "mean",
+        name: str = "nt_xent",
     ):
         super().__init__(name=name)
         similarity.check_positive("temperature", temperature)
@@ -82,8 +84,8 @@ class NTXent(ContrastiveLoss):
         """Mean of `[2, n]` over all, or sum of the two views' means."""
         return self._views * tf.reduce_mean(anchor_losses)
 
-    def random_guess(self, num_images):
-        """Loss when all similarities are equal: `log(2N - 1)`.
+    def random_guess(self, num_images: int) -> float:
+        """Loss if all similarities are equal: `log(2N - 1)`.
 
         Args:
             num_images: N, images in the global batch.
@@ -98,7 +100,7 @@ class NTXent(ContrastiveLoss):
         return 2.0 if self.view_reduction == "sum" else 1.0
 
     def get_config(self):
-        """Arguments that make an equal loss."""
+        """Returns the arguments of the loss."""
         return {
             "temperature": self.temperature,
             "normalize": self.normalize,
@@ -108,26 +110,25 @@ class NTXent(ContrastiveLoss):
 
 
 def nt_xent(
-    z_a,
-    z_b,
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
     *,
-    temperature,
-    normalize=True,
-    z_a_global=None,
-    z_b_global=None,
-    first_anchor=0,
-):
-    """NT-Xent of each anchor, local anchors against global candidates.
+    temperature: float | tf.Tensor,
+    normalize: bool = True,
+    z_a_global: tf.Tensor | None = None,
+    z_b_global: tf.Tensor | None = None,
+    first_anchor: int | tf.Tensor = 0,
+) -> tf.Tensor:
+    """Computes NT-Xent of each anchor, local anchors against all candidates.
 
-    With one replica anchors and candidates are the same rows. With several,
-    or where the batch is worked through in blocks, `z_a` and `z_b` are a part
-    of the rows of `z_a_global` and `z_b_global`; gradients flow through all
-    four.
+    With one replica, anchors and candidates are the same rows. With several
+    replicas, or if the batch is processed in parts, `z_a` and `z_b` are some of
+    the rows of `z_a_global` and `z_b_global`; gradients flow through all four.
 
-    A matrix of logits that is larger than a few MiB, or of unknown size, never
-    exists as a whole: memory grows with n + N, not with n N. Values and
-    gradients are the same to rounding; only gradients of gradients need a
-    batch small enough.
+    If the matrix of logits would be larger than a few MiB, or its size is
+    unknown, it is computed in tiles: memory grows with n + N, not with n N.
+    Values and gradients are the same up to rounding; second derivatives exist
+    only without tiles.
 
     Args:
         z_a: Anchors of view a, `[n, d]`, any float type.
@@ -159,7 +160,9 @@ def nt_xent(
 def _tiled(views, everywhere, first_anchor, temperature):
     """Losses `[2, n]` in memory that is linear in n and N."""
     temperature = tf.convert_to_tensor(temperature, views[0].dtype)
-    scale = tf.sqrt(temperature)  # of both factors, so that they can be equal
+    # Both factors are divided by sqrt(tau), so that anchors and candidates can
+    # be the same tensor, which makes the products symmetric.
+    scale = tf.sqrt(temperature)
 
     def scaled_pairs(a, b):
         # The two views of an image side by side: [n, 2, d] -> [2n, d]
@@ -189,13 +192,13 @@ def _dense(a, b, a_global, b_global, first_anchor, temperature):
 
 def _anchor_losses(anchors, positives, same_view, other_view, own, temperature):
     """Losses `[n]` of the anchors of one view."""
-    # Scaled before the product: n x d divisions in place of n x 2N.
+    # Divides before the product: n x d divisions instead of n x 2N.
     anchors = anchors / temperature
     positive = similarity.paired_similarities(anchors, positives)  # [n]
     against_other = similarity.similarities(anchors, other_view)  # [n, N]
     against_same = similarity.similarities(anchors, same_view)  # [n, N]
-    # Out go the positive of the one and the anchor itself of the other, both
-    # in the same column. The lowest float leaves nothing behind in the sum,
+    # Masks the positive in the other view and the anchor itself in its own
+    # view, which are in the same column. Exp of the lowest float is exactly 0,
     # however large the logits are, and unlike -inf it has a gradient.
     lowest = anchors.dtype.min
     negatives = tf.concat(
@@ -205,6 +208,6 @@ def _anchor_losses(anchors, positives, same_view, other_view, own, temperature):
         ],
         axis=1,
     )  # [n, 2N]
-    # -log(e^p / (e^p + sum_k e^k)) = log(1 + e^(log sum_k e^k - p)): keeps its
-    # digits where the loss is close to zero.
+    # -log(e^p / (e^p + sum_k e^k)) = log(1 + e^(log sum_k e^k - p)) keeps its
+    # precision if the loss is close to zero.
     return tf.math.softplus(tf.reduce_logsumexp(negatives, axis=1) - positive)

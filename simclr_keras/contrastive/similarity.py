@@ -1,4 +1,4 @@
-"""From the rows of z to similarities: what all contrastive losses share."""
+"""Checks and normalises z and computes similarities, for all losses."""
 
 import tensorflow as tf
 
@@ -7,18 +7,18 @@ SQUARED_NORM_FLOOR = 1e-12
 
 
 def as_float(tensor):
-    """Tensor in float32 at least: float64 stays, all else becomes float32."""
+    """Casts to float32, the least precision of losses; float64 stays."""
     tensor = tf.convert_to_tensor(tensor)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
 def normalize_rows(z):
-    """Rows of z `[N, d]` divided by `sqrt(max(|row|^2, 1e-12))`."""
+    """Divides the rows of z `[N, d]` by `sqrt(max(|row|^2, 1e-12))`."""
     return tf.math.l2_normalize(z, axis=1, epsilon=SQUARED_NORM_FLOOR)
 
 
 def prepare_views(z_a, z_b, normalize, z_a_global=None, z_b_global=None):
-    """Checks and unifies what a contrastive loss is called with.
+    """Checks, casts and normalises the arguments of a contrastive loss.
 
     Args:
         z_a: Anchors of the first view, `[n, d]`, any float type.
@@ -54,7 +54,7 @@ def prepare_views(z_a, z_b, normalize, z_a_global=None, z_b_global=None):
 
 
 def own_columns(z_local, z_global, first_anchor=0):
-    """Where an anchor meets its own image among the candidates.
+    """Mask of the candidates that show the anchor's own image.
 
     Args:
         z_local: Anchors `[n, d]`.
@@ -71,13 +71,13 @@ def own_columns(z_local, z_global, first_anchor=0):
 
 
 def similarities(anchors, candidates):
-    """Inner products of all anchors with all candidates."""
+    """Inner products of all anchors with all candidates, `[n, N]`."""
     # [n, d] x [d, N] -> [n, N]
     return tf.matmul(anchors, candidates, transpose_b=True)
 
 
 def paired_similarities(anchors, positives):
-    """Inner product of each anchor with its positive."""
+    """Inner product of each anchor with its positive, `[n]`."""
     # [n, d] . [n, d] -> [n]
     return tf.reduce_sum(anchors * positives, axis=1)
 
@@ -92,9 +92,9 @@ def mean_over_negatives(terms, own):
 def semi_hard_negative(to_candidates, to_positive, own):
     """Similarity to the closest negative that is farther than the positive.
 
-    Where every negative is closer than the positive, the least similar one
-    stands in for it (as is usual since FaceNet): an anchor whose positive is
-    worst placed would otherwise get no gradient at all.
+    If every negative is closer than the positive, the least similar one is
+    taken instead (as is usual since FaceNet): otherwise an anchor whose
+    positive is farthest would get no gradient at all.
 
     Args:
         to_candidates: Similarities to all candidates, `[n, N]`.
@@ -102,7 +102,7 @@ def semi_hard_negative(to_candidates, to_positive, own):
         own: Boolean `[n, N]`, true where a candidate is the positive.
 
     Returns:
-        `[n]`; without any negative (N = 1) the largest float.
+        `[n]`; the largest float if there is no negative (N = 1).
     """
     dtype = to_candidates.dtype
     farther = tf.logical_and(

@@ -1,4 +1,4 @@
-"""Sums over all pairs of views, a tile of them at a time: linear memory."""
+"""Sums over all pairs of views tile by tile, in linear memory."""
 
 import dataclasses
 from typing import Any
@@ -17,27 +17,27 @@ _ONCE = (
 def log_sum_negatives(anchors, candidates=None, first_anchor=0):
     """Log of the sum of exp(u.v) over the negatives v of each anchor u.
 
-    Views stand in pairs: rows 2i and 2i + 1 show the same image. Those of its
-    own image are no negatives of an anchor. No matrix larger than a tile
-    exists: the way back computes the products anew, from which it takes the
-    softmax by each anchor's maximum and sum.
+    Rows 2i and 2i + 1 are the two views of the same image; views of the
+    anchor's own image are not negatives. No matrix larger than a tile is ever
+    stored: the backward pass computes the products again, and the softmax from
+    them with the maximum and the sum of each anchor.
 
     Args:
         anchors: `[2n, d]`, float32 or float64.
-        candidates: `[2N, d]`, or None where these are the anchors themselves:
-            products are then symmetric and half of them are computed.
-        first_anchor: image of the candidates that is the first one of the
-            anchors; int or scalar integer tensor.
+        candidates: `[2N, d]`, or None if the candidates are the anchors: the
+            products are then symmetric, and half of them are computed.
+        first_anchor: index of the candidates' image that is the first image of
+            the anchors; int or scalar integer tensor.
 
     Returns:
-        `[2n]`; the lowest float where there is no negative (N = 1). It has a
-        gradient by anchors and by candidates, which has none itself.
+        `[2n]`; the lowest float if there is no negative (N = 1). It can be
+        differentiated once, with respect to anchors and candidates.
     """
     grid = _Grid.of(anchors, candidates, first_anchor)
 
     @tf.custom_gradient
     def function(*views):
-        # A tape that runs eagerly would keep every tile.
+        # Otherwise an eager tape would store every tile.
         views = [tf.stop_gradient(view) for view in views]
         rows = grid.rows.parts(views[0])
         columns = rows if grid.symmetric else grid.columns.parts(views[1])
@@ -45,12 +45,12 @@ def log_sum_negatives(anchors, candidates=None, first_anchor=0):
         value = grid.rows.join(maxima + tf.math.log(sums))
 
         def gradient(upstream):
-            # By maximum and sum, not by their logarithm: that would lose the
-            # digits of the softmax where products are large.
+            # From maximum and sum, not from the log of the sum, which would
+            # lose precision of the softmax if products are large.
             weights = grid.rows.parts(upstream) / sums
             return [
-                tf.raw_ops.PreventGradient(input=each, message=_ONCE)
-                for each in _backward(grid, rows, columns, maxima, weights)
+                tf.raw_ops.PreventGradient(input=part, message=_ONCE)
+                for part in _backward(grid, rows, columns, maxima, weights)
             ]
 
         return value, gradient
@@ -62,7 +62,7 @@ def log_sum_negatives(anchors, candidates=None, first_anchor=0):
 
 @dataclasses.dataclass(frozen=True)
 class _Grid:
-    """Tiles of the matrix of all anchors by all candidates."""
+    """Divides the matrix of all anchors by all candidates into tiles."""
 
     rows: blocks.Cut
     columns: blocks.Cut
@@ -77,45 +77,45 @@ class _Grid:
         rows = blocks.Cut.of(blocks.shape(anchors)[0], side, symmetric)
         if symmetric:
             return cls(rows, rows, 0, True)
-        # Few anchors, as of one replica of many, take wider tiles.
+        # Few anchors, as on one replica of many, allow wider tiles.
         width = side * side // rows.size
         columns = blocks.Cut.of(blocks.shape(candidates)[0], width)
         return cls(rows, columns, tf.cast(first_anchor, tf.int32), False)
 
     @property
     def _tiles_per_row(self):
-        # With an odd number around a circle, each pair of tiles is met once
-        # by going half around from each.
+        # Of a symmetric matrix, row i visits the columns i to i + count // 2,
+        # modulo count. As count is odd, this visits each pair once.
         if self.symmetric:
             return self.rows.count // 2 + 1
         return self.columns.count
 
     @property
     def steps(self):
-        """Number of tiles to visit."""
+        """Number of tiles that the loop visits."""
         return self.rows.count * self._tiles_per_row
 
     def tile(self, step):
-        """Row and column of the tile that is visited in a step."""
+        """Row and column of the tile that a step visits."""
         i, j = step // self._tiles_per_row, step % self._tiles_per_row
         if self.symmetric:
             j = (i + j) % self.rows.count
         return i, j
 
     def products(self, i, j, rows, columns):
-        """One tile, the lowest float where a pair does not count."""
+        """One tile of products; the lowest float for pairs to leave out."""
         # [size, d] x [d, size]
         products = similarity.similarities(rows[i], columns[j])
         first_row = self.first_anchor + i * (self.rows.size // 2)
         first_column = j * (self.columns.size // 2)
-        own = (first_row < first_column + self.columns.size // 2) & (
+        has_own_images = (first_row < first_column + self.columns.size // 2) & (
             first_column < first_row + self.rows.size // 2
         )
-        filled = ((i + 1) * self.rows.size > self.rows.length) | (
+        has_padding = ((i + 1) * self.rows.size > self.rows.length) | (
             (j + 1) * self.columns.size > self.columns.length
         )
         return tf.cond(
-            own | filled,
+            has_own_images | has_padding,
             lambda: self._masked(products, first_row, first_column),
             lambda: products,
         )
@@ -125,8 +125,8 @@ class _Grid:
         column = first_column + tf.range(self.columns.size) // 2
         out = (row == column) | (column >= self.columns.length // 2)
         out |= row >= self.first_anchor + self.rows.length // 2
-        # The lowest float leaves nothing behind in the sum, however large the
-        # products are, and unlike -inf it makes no NaN where nothing is left.
+        # Exp of the lowest float is exactly 0 in the sum, however large the
+        # products are, and unlike -inf it gives no NaN if no pair is left.
         return tf.where(out, products.dtype.min, products)
 
 
@@ -153,7 +153,7 @@ def _forward(grid, rows, columns):
     def visit(step, maxima, sums):
         i, j = grid.tile(step)
         products = grid.products(i, j, rows, columns)
-        found = absorb(maxima, sums, i, *summary(products, axis=1))
+        totals = absorb(maxima, sums, i, *summary(products, axis=1))
         if grid.symmetric:
             nothing = (
                 tf.fill([side.size], dtype.min),
@@ -162,15 +162,15 @@ def _forward(grid, rows, columns):
             transposed = tf.cond(
                 i == j, lambda: nothing, lambda: summary(products, axis=0)
             )
-            found = absorb(*found, j, *transposed)
-        return (step + 1, *found)
+            totals = absorb(*totals, j, *transposed)
+        return (step + 1, *totals)
 
     maxima, sums = _loop(grid, visit, stored(dtype.min), stored(0))
     return maxima, sums
 
 
 def _backward(grid, rows, columns, maxima, weights):
-    """Gradients by the anchors and, where they are others, the candidates."""
+    """Gradients by the anchors, and by the candidates if these differ."""
 
     def add(gradient, i, addend):
         return gradient.write(i, gradient.read(i) + addend)
@@ -191,7 +191,7 @@ def _backward(grid, rows, columns, maxima, weights):
         i, j = grid.tile(step)
         u, v = rows[i], rows[j]
         products = grid.products(i, j, rows, rows)
-        # Each product counts for its row's anchor and for its column's.
+        # Each product contributes to the anchors of its row and its column.
         both = tf.exp(products - maxima[i][:, tf.newaxis])
         both *= weights[i][:, tf.newaxis]
         both += tf.exp(products - maxima[j]) * weights[j]
@@ -204,8 +204,8 @@ def _backward(grid, rows, columns, maxima, weights):
         return step + 1, add(gradient, j, transposed)
 
     if grid.symmetric:
-        (found,) = _loop(grid, visit_symmetric, _stored(tf.zeros_like(rows)))
-        return [grid.rows.join(found)]
+        (by_rows,) = _loop(grid, visit_symmetric, _stored(tf.zeros_like(rows)))
+        return [grid.rows.join(by_rows)]
     by_rows, by_columns = _loop(
         grid,
         visit,
@@ -216,7 +216,7 @@ def _backward(grid, rows, columns, maxima, weights):
 
 
 def _stored(tiles):
-    """Tiles that a loop can change one by one without copying the others."""
+    """A TensorArray, of which a loop changes one row without a copy of all."""
     array = tf.TensorArray(
         tiles.dtype,
         size=blocks.shape(tiles)[0],
@@ -231,6 +231,6 @@ def _loop(grid, visit, *stored):
         lambda step, *_: step < grid.steps,
         visit,
         (tf.constant(0), *stored),
-        parallel_iterations=1,  # each would have its own tile in memory
+        parallel_iterations=1,  # parallel ones would each store a tile
     )
     return [array.stack() for array in stored]

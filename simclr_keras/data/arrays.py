@@ -10,8 +10,8 @@ from simclr_keras.data import shapes
 from simclr_keras.data import slices
 from simclr_keras.data.labels import number_labels
 from simclr_keras.data.source import Source
+from simclr_keras.images import array_to_rgb
 from simclr_keras.images import pixel_range as ranges
-from simclr_keras.images import to_rgb
 
 
 def from_arrays(
@@ -45,7 +45,7 @@ def from_arrays(
     if pixel_range is not None and np.isfinite(images).all():
         images = ranges.to_uint8(images, pixel_range)
     _check_values(images, name)
-    images = to_rgb(images)
+    images = array_to_rgb(images)
     if labels is not None:
         (labels,), names = number_labels([labels], class_names)
         if len(labels) != len(images):

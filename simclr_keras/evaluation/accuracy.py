@@ -1,19 +1,21 @@
-"""Scores or predictions and labels -> the accuracies that papers report."""
+"""Computes the accuracies that papers report."""
+
+from __future__ import annotations
 
 import numpy as np
 
 
-def top_k_accuracy(scores, labels, k=1):
-    """Part of the rows whose label is among the k highest scores.
+def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
+    """Fraction of the rows whose label is among the k highest scores.
 
-    Of equal scores the class with the lower index stands first, as in
-    `argmax`; so constant scores do not count as right.
+    Of equal scores the class with the lower index ranks first, as in `argmax`,
+    so constant scores do not count as correct for every class.
 
     Args:
-        scores: `[n, K]`, any monotone score: logits, probabilities, votes.
-        labels: integers `[n]`; a label outside 0..K-1 counts as missed.
+        scores: `[n, K]`, higher is more likely: logits, probabilities, votes.
+        labels: integers `[n]`; a label outside 0..K-1 counts as incorrect.
         k: number of guesses, at least 1. With `k >= K` every label of the
-            K classes is found. Defaults to 1.
+            K classes counts as correct. Defaults to 1.
 
     Returns:
         Float in [0, 1].
@@ -33,19 +35,21 @@ def top_k_accuracy(scores, labels, k=1):
         raise ValueError(
             "scores must be finite. Received: scores with NaN or infinity"
         )
-    known = (labels >= 0) & (labels < scores.shape[1])
-    columns = np.where(known, labels, 0)[:, None]
-    own = np.take_along_axis(scores, columns, axis=1)
+    in_range = (labels >= 0) & (labels < scores.shape[1])
+    columns = np.where(in_range, labels, 0)[:, None]
+    label_scores = np.take_along_axis(scores, columns, axis=1)
     earlier = np.arange(scores.shape[1]) < columns
-    ahead = (scores > own) | ((scores == own) & earlier)
-    return float(np.mean(known & (ahead.sum(axis=1) < k)))
+    ahead = (scores > label_scores) | ((scores == label_scores) & earlier)
+    return float(np.mean(in_range & (ahead.sum(axis=1) < k)))
 
 
-def mean_per_class_accuracy(predictions, labels):
+def mean_per_class_accuracy(
+    predictions: np.ndarray, labels: np.ndarray
+) -> float:
     """Accuracy within each class, averaged over the classes.
 
-    What the paper reports for Aircraft, Pets, Caltech-101 and Flowers
-    (Chen et al. 2020, arXiv 2002.05709, appendix B.8.1).
+    The paper reports it for Aircraft, Pets, Caltech-101 and Flowers (Chen et
+    al. 2020, arXiv 2002.05709, appendix B.8.1).
 
     Args:
         predictions: integers `[n]`.
@@ -63,7 +67,7 @@ def mean_per_class_accuracy(predictions, labels):
             "predictions and labels must both be [n], with n at least 1."
             f" Received: shapes {predictions.shape} and {labels.shape}"
         )
-    right = predictions == labels
+    correct = predictions == labels
     return float(
-        np.mean([right[labels == c].mean() for c in np.unique(labels)])
+        np.mean([correct[labels == c].mean() for c in np.unique(labels)])
     )

@@ -1,4 +1,8 @@
-"""Encoder and data set -> features and labels in memory, for evaluation."""
+"""Extracts features of whole data sets with an encoder, for evaluation."""
+
+from __future__ import annotations
+
+from typing import Callable
 
 import keras
 import numpy as np
@@ -10,33 +14,39 @@ from simclr_keras.models import pixels
 
 
 class Extractor:
-    """Features of whole data sets, with the encoder compiled only once.
+    """Extracts features of data sets, tracing the encoder only once.
 
-    `extract` is the short form for one data set. Weights are read at each
-    call, so an encoder in training can be measured again and again.
+    `extract` is the short form for one data set. Every call uses the current
+    weights, so an encoder can be measured repeatedly during training.
 
     Args:
         encoder: `keras.Model` that maps float images `[B, H, W, 3]` in [0, 1]
             to features `[B, C]` or to a feature map, which is averaged over
             space; or a model with a method `embed` (`SimCLR`, `Classifier`),
-            of which h is taken; or any function of images.
+            which returns h; or any function of images.
         preprocess: callable or layer that maps the images to the encoder's
             input, such as `CenterCrop(224)`. It gets float32 images in
             [0, 1]. Defaults to None.
-        outputs: where calling `encoder` gives a dict, as `SimCLR` does: the
-            name of the entry to take, or a tuple of names. Defaults to None.
+        outputs: if `encoder` returns a dict, as `SimCLR` does: the name of the
+            entry to extract, or a tuple of names. Defaults to None.
 
     Raises:
-        ValueError: at the call, before any image is read: the data set is
+        ValueError: in a call, before any image is read: the data set is
             endless, not batched, or yields neither images nor
-            `(images, labels)`; the encoder's output fits none of the above.
+            `(images, labels)`; the encoder's output is none of the above.
     """
 
-    def __init__(self, encoder, *, preprocess=None, outputs=None):
+    def __init__(
+        self,
+        encoder: Callable,
+        *,
+        preprocess: Callable | None = None,
+        outputs: str | tuple[str, ...] | None = None,
+    ):
         self._encoder = encoder
         self._preprocess = preprocess
         self._outputs = outputs
-        # XLA would make convolutions slower on CPU.
+        # Without XLA, which makes convolutions slower on CPU.
         self._run = tf.function(self._features, jit_compile=False)
 
     def __call__(self, dataset, verbose=False):
@@ -65,7 +75,7 @@ class Extractor:
             dataset: see `extract`.
         """
         image_spec, labelled = _check_dataset(dataset)
-        # An open batch dimension: the last, smaller batch is no new trace.
+        # With an unknown batch size, a smaller last batch needs no new trace.
         run = self._run.get_concrete_function(
             tf.TensorSpec([None, *image_spec.shape[1:]], image_spec.dtype)
         )
@@ -79,7 +89,7 @@ class Extractor:
             yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
-        images = pixels.to_float(images)
+        images = pixels.to_rgb_float(images)
         if self._preprocess is not None:
             images = self._preprocess(images)
         outputs = self._call(images)
@@ -97,20 +107,27 @@ class Extractor:
         if self._outputs is None and not isinstance(outputs, (dict, list)):
             return outputs
         names = self._outputs
-        wanted = (names,) if isinstance(names, str) else tuple(names or ())
-        known = sorted(outputs) if isinstance(outputs, dict) else []
-        if not wanted or not set(wanted) <= set(known):
+        selection = (names,) if isinstance(names, str) else tuple(names or ())
+        entries = sorted(outputs) if isinstance(outputs, dict) else []
+        if not selection or not set(selection) <= set(entries):
             raise ValueError(
                 "outputs must name entries of the dict that the encoder gives."
-                f" Received: outputs={names!r}, entries {known}"
+                f" Received: outputs={names!r}, entries {entries}"
             )
         if isinstance(names, str):
             return outputs[names]
-        return {name: outputs[name] for name in wanted}
+        return {name: outputs[name] for name in selection}
 
 
-def extract(encoder, dataset, *, preprocess=None, outputs=None, verbose=False):
-    """Runs an encoder in inference mode over a data set.
+def extract(
+    encoder: Callable,
+    dataset: tf.data.Dataset,
+    *,
+    preprocess: Callable | None = None,
+    outputs: str | tuple[str, ...] | None = None,
+    verbose: bool = False,
+) -> tuple:
+    """Extracts the features of a data set, with the encoder in inference mode.
 
     Args:
         encoder: see `Extractor`.
@@ -123,8 +140,8 @@ def extract(encoder, dataset, *, preprocess=None, outputs=None, verbose=False):
 
     Returns:
         Pair `(features, labels)` of arrays in the data set's order: float32
-        `[n, C]` (a dict of them where `outputs` is a tuple of names) and int64
-        `[n]`, or None where the data set has no labels.
+        `[n, C]` (a dict of these if `outputs` is a tuple of names); and int64
+        `[n]`, or None if the data set has no labels.
 
     Raises:
         ValueError: see `Extractor`; or the data set is empty.
@@ -138,10 +155,10 @@ def extract(encoder, dataset, *, preprocess=None, outputs=None, verbose=False):
     return extractor(dataset, verbose=verbose)
 
 
-def pixel_features(images):
-    """Pixels as features: the baseline that any encoder must beat.
+def pixel_features(images: tf.Tensor) -> tf.Tensor:
+    """Returns pixels as features: the baseline that any encoder must beat.
 
-    Can stand for an encoder: `extract(pixel_features, dataset)`.
+    Can be used as an encoder: `extract(pixel_features, dataset)`.
 
     Args:
         images: `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1].
@@ -149,8 +166,9 @@ def pixel_features(images):
     Returns:
         float32 tensor `[B, H * W * 3]`, in [0, 1].
     """
-    images = tf.cast(pixels.to_float(images), tf.float32)
-    # Width first: -1 would hide it where only the batch is unknown.
+    images = tf.cast(pixels.to_rgb_float(images), tf.float32)
+    # The width must be static; reshaping to [B, -1] would make it unknown if
+    # the batch size is.
     width = images.shape[1:].num_elements()
     if width is None:
         raise ValueError(
@@ -162,7 +180,7 @@ def pixel_features(images):
 
 
 def _check_dataset(dataset):
-    """`(spec of the images, whether there are labels)`."""
+    """Checks a data set; returns the images' spec and if there are labels."""
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(
             "dataset must be a batched tf.data.Dataset. Received: an object of"

@@ -1,22 +1,24 @@
-"""Cached features and labels, checked before any evaluation reads them."""
+"""Checks and standardises arrays of features and labels."""
+
+from __future__ import annotations
 
 import numpy as np
 
 
 def check_features(name, features, labels=None, width=None):
-    """Features as finite float32 `[n, C]`, labels as int64 `[n]`.
+    """Checks features and labels, and converts them to float32 and int64.
 
     Args:
-        name: name of the argument, for the errors.
-        features: array `[n, C]` with n at least 1.
-        labels: integers `[n]`, not negative; or None: not looked at.
-        width: C that is required; or None.
+        name: name of the argument, for error messages.
+        features: array `[n, C]` with n at least 1, finite.
+        labels: integers `[n]`, not negative; None for features alone.
+        width: required C; None for any.
 
     Returns:
-        Pair `(features, labels)`.
+        Pair of features, float32 `[n, C]`, and labels, int64 `[n]` or None.
 
     Raises:
-        ValueError: something of the above does not hold.
+        ValueError: an array does not satisfy the above.
     """
     features = np.asarray(features, dtype=np.float32)
     if features.ndim != 2 or not features.size:
@@ -47,14 +49,14 @@ def check_features(name, features, labels=None, width=None):
 
 
 def unit_rows(features):
-    """Rows scaled to length 1, float32; zeros stay."""
+    """Scales rows to length 1, float32; rows of zeros stay zero."""
     features = np.asarray(features, np.float32)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.maximum(lengths, 1e-12)
 
 
 def check_train_and_test(train_h, train_y, test_h, test_y):
-    """`check_features` of a training and a test set that belong together.
+    """Applies `check_features` to a training set and its test set.
 
     Returns:
         `(train_h, train_y, test_h, test_y)`.
@@ -69,13 +71,15 @@ def check_train_and_test(train_h, train_y, test_h, test_y):
 
 
 def columns_of(classes, labels):
-    """Place of each label among the sorted classes; -1 where it has none."""
+    """Index of each label in the sorted classes; -1 if it is not there."""
     columns = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     return np.where(classes[columns] == labels, columns, -1)
 
 
-def standardize(train_h, *others):
-    """Shifts and scales each column by the training set's mean and deviation.
+def standardize(
+    train_h: np.ndarray, *others: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Shifts and scales columns by the training set's mean and deviation.
 
     A column that is constant on the training set is only shifted.
 
@@ -90,7 +94,7 @@ def standardize(train_h, *others):
     train_h = np.asarray(train_h, np.float32)
     mean = train_h.mean(axis=0, dtype=np.float64)
     deviation = train_h.std(axis=0, dtype=np.float64)
-    # What rounding leaves of a constant column is no signal.
+    # A smaller deviation is the rounding error of a constant column.
     constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
     scale = np.where(constant, 1.0, 1.0 / np.where(constant, 1.0, deviation))
     mean, scale = mean.astype(np.float32), scale.astype(np.float32)

@@ -1,4 +1,6 @@
-"""Cached features -> transfer accuracy of a regularised linear classifier."""
+"""Measures transfer by L2-regularised logistic regression on features."""
+
+from __future__ import annotations
 
 import dataclasses
 import warnings
@@ -15,19 +17,20 @@ from simclr_keras.evaluation.features import check_features
 from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import columns_of
 
-# Appendix B.8.1 of the paper: 45 values from 1e-6 to 1e5, a factor 1.78 apart.
+# Appendix B.8.1 of the paper: 45 values from 1e-6 to 1e5, in steps of a factor
+# of 1.78.
 L2_VALUES = tuple(float(value) for value in np.logspace(-6, 5, 45))
 
 
 @dataclasses.dataclass(frozen=True)
 class L2Score:
-    """How one L2 value did on the held-out rows.
+    """Result of one L2 value on the held-out rows.
 
     Attributes:
-        l2: the value.
+        l2: the L2 value.
         accuracy: top-1 accuracy on the held-out rows, in [0, 1].
-        cross_entropy: mean cross-entropy on them, nats.
-        converged: whether the solver met its tolerance.
+        cross_entropy: mean cross-entropy on the held-out rows, in nats.
+        converged: whether the solver reached its tolerance.
     """
 
     l2: float
@@ -44,10 +47,10 @@ class LogisticRegressionResult:
         accuracy: top-1 test accuracy, in [0, 1].
         top5_accuracy: top-5 test accuracy, in [0, 1].
         mean_per_class_accuracy: test accuracy averaged over classes.
-        l2: the L2 value in use.
-        converged: whether the last fit met its tolerance.
-        table: an `L2Score` per value tried, strongest first; empty where one
-            value was given.
+        l2: the L2 value of the final classifier.
+        converged: whether the final fit reached its tolerance.
+        table: tuple of an `L2Score` per value, the largest first; empty if
+            `l2` was given.
     """
 
     accuracy: float
@@ -59,53 +62,54 @@ class LogisticRegressionResult:
 
 
 def logistic_regression(
-    train_h,
-    train_y,
-    test_h,
-    test_y,
+    train_h: np.ndarray,
+    train_y: np.ndarray,
+    test_h: np.ndarray,
+    test_y: np.ndarray,
     *,
-    l2=None,
-    l2_values=L2_VALUES,
-    validation=None,
-    validation_fraction=0.1,
-    max_iterations=100,
-    seed=0,
-    verbose=False,
-):
-    """Multinomial logistic regression by L-BFGS, as the paper's for transfer.
+    l2: float | None = None,
+    l2_values: tuple[float, ...] = L2_VALUES,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    validation_fraction: float = 0.1,
+    max_iterations: int = 100,
+    seed: int = 0,
+    verbose: bool = False,
+) -> LogisticRegressionResult:
+    """Fits multinomial logistic regression by L-BFGS, the paper's transfer.
 
     Minimises, with an intercept that is not regularised,
 
         sum_i cross_entropy(W h_i + b, y_i) + l2 / 2 * ||W||^2
 
-    The paper does not say whether its L2 parameter goes with the sum or the
+    The paper does not say whether its L2 parameter refers to the sum or the
     mean over rows. Here it is the sum, scikit-learn's convention with
-    C = 1 / l2: a value then means the same with more rows, and the range
+    C = 1 / l2: a value then has the same effect with more rows, and the range
     1e-6 to 1e5 reaches from no effect to W = 0.
 
-    The value is chosen by accuracy on held-out training rows (then by their
-    cross-entropy), and the classifier fitted again on all rows with it. Along
-    the values, from strong to weak, each fit starts from the one before.
+    The value with the best accuracy on held-out training rows is chosen (for
+    equal accuracies, that with the lower cross-entropy), and the classifier is
+    fitted again on all rows. From the largest to the smallest value, each fit
+    starts from the previous one.
 
-    Features are used as they are, as in the paper: they are centred and scaled
-    by one common factor only inside, which leaves the minimum where it is and
-    lets the solver find it in far fewer iterations.
+    As in the paper, features are not normalised. Centring them and dividing
+    them by one common factor happens only inside the solver: it does not change
+    the minimum, and the solver needs far fewer iterations.
 
     Args:
         train_h: float `[n, C]`.
         train_y: integers `[n]`, of at least two classes.
         test_h: float `[m, C]`.
         test_y: integers `[m]`.
-        l2: single value, which skips the choice. Defaults to None.
+        l2: value to use without a choice. Defaults to None.
         l2_values: values to choose from, above 0. Defaults to the paper's 45.
-        validation: pair `(features, labels)` of a validation set of the data
-            set's own; after the choice it joins the training rows. Defaults to
-            None: rows are held out.
-        validation_fraction: part of each class that is held out, in (0, 1); at
-            least one row of each class stays. Defaults to 0.1.
-        max_iterations: of L-BFGS, for each value; the last fit may take ten
+        validation: pair `(features, labels)`, the validation split of the data
+            set; after the choice it is added to the training rows. Defaults to
+            None: training rows are held out.
+        validation_fraction: fraction of each class to hold out, in (0, 1); at
+            least one row of each class remains. Defaults to 0.1.
+        max_iterations: of L-BFGS, for each value; the final fit may take ten
             times as many. Defaults to 100.
-        seed: of the held-out rows. Defaults to 0.
+        seed: seed of the random choice of held-out rows. Defaults to 0.
         verbose: whether to show a progress bar. Defaults to False.
 
     Returns:
@@ -137,7 +141,7 @@ def logistic_regression(
             "validation", *validation, width=train_h.shape[1]
         )
     table, start = (), None
-    # With the threads that TensorFlow left running, BLAS threads would stall
+    # Beside the threads that TensorFlow keeps running, BLAS threads would stall
     # the solver: a minute instead of a second.
     with threadpool_limits(1):
         if l2 is None:
@@ -166,7 +170,7 @@ def logistic_regression(
 
 
 def _split(features, labels, validation, fraction, seed):
-    """`(fitted rows, held-out rows)`, each `(features, labels)`."""
+    """`(rows to fit, held-out rows)`, each `(features, labels)`."""
     if validation is not None:
         return (features, labels), validation
     if not 0 < fraction < 1:
@@ -192,7 +196,7 @@ def _split(features, labels, validation, fraction, seed):
 
 
 def _choose(fitted, held_out, values, max_iterations, verbose):
-    """`(table, best L2 value, its weights)`; strong values come first."""
+    """Fits all values; returns `(table, best L2 value, its weights)`."""
     classifier = _Classifier(*fitted, max_iterations)
     columns = columns_of(classifier.classes, held_out[1])
     bar = keras.utils.Progbar(len(values), unit_name="L2 value")
@@ -200,8 +204,8 @@ def _choose(fitted, held_out, values, max_iterations, verbose):
     for value in values:
         converged = classifier.fit(value)
         scores = classifier.scores(held_out[0])
-        own = scores[np.arange(len(columns)), columns]
-        losses = np.logaddexp.reduce(scores, axis=1) - own
+        label_scores = scores[np.arange(len(columns)), columns]
+        losses = np.logaddexp.reduce(scores, axis=1) - label_scores
         score = L2Score(
             l2=float(value),
             accuracy=top_k_accuracy(scores, columns, 1),
@@ -218,11 +222,12 @@ def _choose(fitted, held_out, values, max_iterations, verbose):
 
 
 class _Classifier:
-    """scikit-learn's solver on well-conditioned features, one data set.
+    """scikit-learn's solver on centred and scaled features of one data set.
 
-    A shift of the features is taken up by the intercept, which is free. A
-    common factor 1 / s is taken up by W, so that l2 becomes l2 / s^2. With
-    s^2 the mean variance the tolerance means the same for all features.
+    The intercept, which is not regularised, compensates a shift of the
+    features. W compensates a common factor 1 / s if l2 becomes l2 / s^2. With
+    s^2 the mean variance, the solver's tolerance has the same meaning for all
+    features.
     """
 
     def __init__(self, features, labels, max_iterations):
@@ -230,7 +235,7 @@ class _Classifier:
         self._mean = features.mean(axis=0)
         variance = features.var(axis=0).mean()
         self._scale = np.sqrt(variance) if variance > 0 else 1.0
-        self._rows = self._mapped(features)
+        self._rows = self._standardize(features)
         self._labels = labels
         # For two classes scikit-learn fits one vector w = w_1 - w_0, and
         # ||w||^2 / 2 = ||w_0||^2 + ||w_1||^2 at the optimum w_0 = -w_1.
@@ -239,11 +244,11 @@ class _Classifier:
             solver="lbfgs", max_iter=max_iterations, warm_start=True
         )
 
-    def _mapped(self, features):
+    def _standardize(self, features):
         return (features - self._mean) / self._scale
 
     def fit(self, l2, start=None):
-        """Fits from `start` or the last fit; returns if it converged."""
+        """Fits from `start` or the last fit; returns whether it converged."""
         if start is not None and np.array_equal(start[0], self.classes):
             _, kernel, bias = start
             self._solver.coef_ = kernel * self._scale
@@ -257,7 +262,7 @@ class _Classifier:
         )
 
     def weights(self):
-        """`(classes, kernel, intercept)` for features as they came."""
+        """`(classes, kernel, intercept)` for features before scaling."""
         kernel = self._solver.coef_ / self._scale
         return (
             self.classes,
@@ -266,8 +271,8 @@ class _Classifier:
         )
 
     def scores(self, features):
-        """Logits `[m, K]`, also of two classes."""
-        scores = self._solver.decision_function(self._mapped(features))
+        """Logits `[m, K]`, also for two classes."""
+        scores = self._solver.decision_function(self._standardize(features))
         if scores.ndim == 1:
             scores = np.stack([np.zeros_like(scores), scores], axis=1)
         return scores

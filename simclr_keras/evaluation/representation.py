@@ -1,7 +1,8 @@
-"""Features of a whole data set -> how much of their space they use."""
+"""Measures how much of their space the features of a data set use."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Optional
 
 import numpy as np
 
@@ -14,17 +15,18 @@ class RepresentationQuality:
     """Result of `representation_quality`.
 
     Attributes:
-        row_count: images that were measured.
-        width: dimensions C.
+        row_count: number of images that were measured.
+        width: number C of dimensions.
         std: standard deviation of each dimension of the unit-length rows, mean
             over dimensions; 0: collapsed, 1/sqrt(C): spread evenly.
         uniformity: in [-8, 0], lower is better.
-        effective_rank: in [1, min(2 * row_count, C)], directions in use.
+        effective_rank: number of directions in use, in
+            [1, min(2 * row_count, C)].
         alignment: mean squared distance of two views of an image, in [0, 4],
             lower is better; None without second views.
         per_dimension_std: float32 `[C]`, standard deviation of each dimension
-            of the features as they are, over all rows.
-        dead_dimensions: number of dimensions that are the same in all rows.
+            of the features without normalisation, over all rows.
+        dead_dimensions: number of dimensions that are constant over all rows.
     """
 
     row_count: int
@@ -32,27 +34,31 @@ class RepresentationQuality:
     std: float
     uniformity: float
     effective_rank: float
-    alignment: Optional[float]
+    alignment: float | None
     per_dimension_std: np.ndarray
     dead_dimensions: int
 
 
 def representation_quality(
-    features, second_views=None, *, max_rows=4096, seed=0
-):
-    """Measures features h or projections z of a data set.
+    features: np.ndarray,
+    second_views: np.ndarray | None = None,
+    *,
+    max_rows: int = 4096,
+    seed: int = 0,
+) -> RepresentationQuality:
+    """Measures the spread of features h or projections z of a data set.
 
     The definitions are those of `contrastive.representation_health`, which
     training logs for single batches.
 
     Args:
         features: float `[n, C]`, n at least 2.
-        second_views: float `[n, C]`: row i shows the image of row i of
-            `features` in another view. Defaults to None: no alignment.
-        max_rows: rows, drawn at random, for all but the last two numbers of
-            the result: uniformity compares every pair of rows. Defaults to
+        second_views: float `[n, C]`: row i is another view of the image of row
+            i of `features`. Defaults to None: no alignment.
+        max_rows: number of random rows for all but the last two numbers of the
+            result, because uniformity compares every pair of rows. Defaults to
             4096.
-        seed: of the drawn rows. Defaults to 0.
+        seed: seed of the random rows. Defaults to 0.
 
     Returns:
         `RepresentationQuality`.
@@ -78,7 +84,8 @@ def representation_quality(
     if row_count > max_rows:
         rows = np.random.default_rng(seed).permutation(row_count)[:max_rows]
     first = features[rows]
-    # Set against itself a view gives the same spread, uniformity and rank.
+    # Without second views the first ones are passed twice, which does not
+    # change spread, uniformity and rank.
     second = first if second_views is None else second_views[rows]
     health = representation_health(first, second)
     deviation = features.std(axis=0, dtype=np.float64)

@@ -1,5 +1,6 @@
 """Decodes, crops and resizes images, the same in training and serving."""
 
+from simclr_keras.images.blending import array_to_rgb
 from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop
 from simclr_keras.images.contents import EXTENSIONS
@@ -8,16 +9,15 @@ from simclr_keras.images.decoding import check_max_pixels
 from simclr_keras.images.decoding import decode
 from simclr_keras.images.decoding import image_size
 from simclr_keras.images.decoding import problem
-from simclr_keras.images.decoding import to_rgb
 
 __all__ = [
     "EXTENSIONS",
     "MAX_PIXELS",
     "CenterCrop",
+    "array_to_rgb",
     "central_crop",
     "check_max_pixels",
     "decode",
     "image_size",
     "problem",
-    "to_rgb",
 ]

@@ -1,18 +1,21 @@
-"""Lays transparent pixels on white, the same in TensorFlow and in NumPy."""
+"""Converts arrays to RGB, and composites transparent pixels onto white."""
+
+from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
 
 def on_white(colors, alpha):
-    """Colours and their alpha as they look on white paper.
+    """Composites colours with an alpha channel onto a white background.
 
     Args:
-        colors: `uint8` `[..., C]`, tensor or array.
-        alpha: `uint8` `[..., 1]`, likewise; 0 is transparent.
+        colors: `uint8` `[..., C]`, a tensor or an array.
+        alpha: `uint8` `[..., 1]`, a tensor or an array; 0 is transparent.
 
     Returns:
-        `uint8` `[..., C]`: rounded means of the colours and white.
+        `uint8` `[..., C]`: means of the colours and white, weighted by alpha
+        and rounded.
     """
     if isinstance(colors, np.ndarray):
         colors, alpha = colors.astype(np.uint16), alpha.astype(np.uint16)
@@ -23,3 +26,27 @@ def on_white(colors, alpha):
 
 def _blend(colors, alpha):
     return (colors * alpha + 255 * (255 - alpha) + 127) // 255
+
+
+def array_to_rgb(images: np.ndarray) -> np.ndarray:
+    """Converts an array of 1 to 4 channels to `uint8` RGB.
+
+    Args:
+        images: array `[..., H, W, C]`: `uint8`; `uint16`, whose lower byte is
+            dropped; or float in [0, 1]. One channel is grey, two are grey and
+            alpha, four are RGB and alpha. Transparent pixels are composited
+            onto white.
+
+    Returns:
+        `uint8` array `[..., H, W, 3]`.
+    """
+    if images.dtype == np.uint16:
+        images = (images >> 8).astype(np.uint8)
+    elif images.dtype != np.uint8:
+        images = np.round(images * 255.0).astype(np.uint8)
+    channels = images.shape[-1]
+    if channels in (2, 4):
+        images = on_white(images[..., :-1], images[..., -1:])
+    if channels < 3:
+        images = np.repeat(images, 3, axis=-1)
+    return images

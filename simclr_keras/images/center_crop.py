@@ -1,4 +1,6 @@
-"""Evaluation preprocessing: central crop and bicubic resize, no randomness."""
+"""Preprocesses images for evaluation: central crop, then bicubic resize."""
+
+from __future__ import annotations
 
 import keras
 import tensorflow as tf
@@ -11,18 +13,20 @@ from simclr_keras.images.checks import SMALL_IMAGE
 
 
 def central_box(height, width, target_aspect, proportion):
-    """Largest central box of an aspect, scaled by a proportion.
+    """Largest central box of an aspect ratio, scaled by a proportion.
 
     Args:
         height: height of the image in pixels, integer or integer tensor.
-        width: likewise its width.
+        width: width of the image in pixels, integer or integer tensor.
         target_aspect: width / height of the box.
-        proportion: how much of the largest such box is kept, in (0, 1].
+        proportion: side of the box as a fraction of the side of the largest
+            such box, in (0, 1].
 
     Returns:
         `int32` tensor `[4]`: y, x, height, width in pixels.
     """
-    # float32, as in the official code: float64 keeps converters away.
+    # float32, as in the official code: converters of exported models do not
+    # accept float64.
     height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
     tall, broad = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     wide = target_aspect > broad / tall
@@ -41,15 +45,18 @@ def central_box(height, width, target_aspect, proportion):
     return tf.stack([y, x, box_height, box_width])
 
 
-def proportion_of(crop_proportion, size):
-    """The proportion that `"auto"` means for results of a size, or as given.
+def resolve_proportion(crop_proportion, size):
+    """Replaces `"auto"` by the proportion for an output size.
 
     Args:
         crop_proportion: "auto", a number in (0, 1], or None.
         size: (height, width) of the result in pixels.
 
+    Returns:
+        Number in (0, 1]; or None for no crop.
+
     Raises:
-        ValueError: it is something else.
+        ValueError: `crop_proportion` is something else.
     """
     if crop_proportion == "auto":
         return 0.875 if min(size) > SMALL_IMAGE else 1.0
@@ -64,20 +71,26 @@ def proportion_of(crop_proportion, size):
     return crop_proportion
 
 
-def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
-    """Central crop of images of one size, resized bicubically.
+def central_crop(
+    images: tf.Tensor,
+    image_size: int | tuple[int, int],
+    crop_proportion: float | None = 0.875,
+    antialias: bool = False,
+) -> tf.Tensor:
+    """Crops the centre of equally large images and resizes it bicubically.
 
-    The box has the aspect of the result and the given part of the largest
-    such box. Only the pixels that count are read, so that large photographs
-    cost little, also where their size is not known when the graph is made.
+    The box has the aspect ratio of the result; its sides are `crop_proportion`
+    times those of the largest such box. Only the pixels that contribute are
+    read, so large photographs cost little, even if their size is unknown while
+    the graph is built.
 
     Args:
         images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
         image_size: int or (height, width) of the result in pixels.
-        crop_proportion: in (0, 1]; None resizes the whole image, and changes
-            its aspect. Default 0.875.
-        antialias: widen the kernel when shrinking. Default False, as in the
-            official code.
+        crop_proportion: in (0, 1]; None resizes the whole image, which may
+            change its aspect ratio. Default 0.875.
+        antialias: whether to widen the kernel when shrinking. Default False,
+            as in the official code.
 
     Returns:
         `float32` tensor `[B, height, width, 3]`, clipped to [0, 1].
@@ -87,7 +100,7 @@ def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
     height, width = size = checks.size("image_size", image_size)
     uncut = crop_proportion in (None, 1.0)
     if uncut and tuple(images.shape[1:3]) == size:
-        return tf.clip_by_value(interpolation.to_float(images), 0.0, 1.0)
+        return tf.clip_by_value(interpolation.to_float32(images), 0.0, 1.0)
     shape = tf.shape(images)
     if crop_proportion is None:
         box = tf.stack([0, 0, shape[1], shape[2]])
@@ -105,10 +118,10 @@ def central_crop(images, image_size, crop_proportion=0.875, antialias=False):
 
 @compat.register
 class CenterCrop(keras.layers.Layer):
-    """Preprocessing of images that are to be recognised, not augmented.
+    """Preprocesses images for evaluation and serving: central crop and resize.
 
-    Part of the exported model: takes images of any size, known only when they
-    come (all images of a batch have one).
+    Part of the exported model, so the input size may be unknown until the
+    graph runs; all images of a batch have the same size.
 
     Args:
         image_size: int or (height, width) of the result in pixels.
@@ -134,14 +147,14 @@ class CenterCrop(keras.layers.Layer):
 
     def __init__(
         self,
-        image_size,
-        crop_proportion="auto",
-        antialias=False,
+        image_size: int | tuple[int, int],
+        crop_proportion: float | str | None = "auto",
+        antialias: bool = False,
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.size = checks.size("image_size", image_size)
-        self.crop_proportion = proportion_of(crop_proportion, self.size)
+        self.crop_proportion = resolve_proportion(crop_proportion, self.size)
         self.antialias = checks.choice("antialias", antialias, (True, False))
         self.built = True
 

@@ -1,11 +1,12 @@
-"""Argument checks that the views share; every error names what it got."""
+"""Checks arguments of views and of the image functions."""
 
 import numbers
 
-# Images up to this many pixels are neither blurred in training nor cropped in
-# evaluation unless asked (the paper's CIFAR-10 recipe, appendix B.9).
+# Images with a shorter side of at most this many pixels are by default neither
+# blurred in training nor cropped in evaluation (the paper's CIFAR-10 recipe,
+# appendix B.9).
 SMALL_IMAGE = 32
-# The smallest side of an image that is trained or evaluated on, in pixels.
+# Smallest side, in pixels, of images for training and evaluation.
 LEAST_SIZE = 8
 
 
@@ -51,7 +52,7 @@ def interval(name, value, high=float("inf")):
 
 
 def choice(name, value, allowed):
-    """Returns `value` if it is one of `allowed`."""
+    """Returns `value` if it is one of the values in `allowed`."""
     if not any(value is x or value == x for x in allowed):
         raise ValueError(
             f"`{name}` must be one of {', '.join(map(repr, allowed))}."
@@ -61,7 +62,7 @@ def choice(name, value, allowed):
 
 
 def view_shape(name, images, size):
-    """Raises if images are known not to be views of this size."""
+    """Raises a ValueError if the static shape is not `[B, *size, 3]`."""
     if not images.shape[1:].is_compatible_with([*size, 3]):
         raise ValueError(
             f"{name} must have the shape [B, {size[0]}, {size[1]}, 3] of"
@@ -70,7 +71,7 @@ def view_shape(name, images, size):
 
 
 def rgb(images):
-    """Raises if images are known not to have three channels."""
+    """Raises a ValueError if the static shape has not three channels."""
     if images.shape[-1] not in (3, None):
         raise ValueError(
             "`images` of a view must have three channels, RGB; repeat grey ones"

@@ -1,16 +1,17 @@
-"""Content of an image file -> RGB, whatever its format, mode and bit depth.
+"""Decodes image files of any format, mode and bit depth to RGB.
 
-One function for training, evaluation and the exported graph. The format is
-told from the first bytes, and only the decoder of that format sees the rest.
-What becomes RGB: grey is repeated; 16 bits lose their lower eight; palettes
-are looked up; CMYK is converted; what is transparent is laid on white; of an
-animation the first frame is taken; the picture is turned upright as its EXIF
-orientation says.
+Training, evaluation and the exported graph use the same function. The first
+bytes identify the format, and only the decoder of that format sees the rest.
+Conversion to RGB: grey is repeated; 16 bits lose their lower eight; palettes
+are looked up; CMYK is converted; transparent pixels are composited onto white;
+an animation gives its first frame; the EXIF orientation is applied.
 
-Few kinds are beyond TensorFlow's operations: animated WebP, compressed
-bitmaps, and all WebP on older TensorFlow. Where there is Python, Pillow
-decodes them; an exported graph refuses them.
+TensorFlow operations cannot decode animated WebP, compressed bitmaps, and, in
+older releases of TensorFlow, any WebP. Pillow decodes these when Python runs;
+an exported graph refuses them.
 """
+
+from __future__ import annotations
 
 import functools
 import io
@@ -32,7 +33,7 @@ from simclr_keras.images import pixel_range as ranges
 MAX_PIXELS = 89_478_485
 
 _PILLOW_FORMATS = ("BMP", "WEBP")
-# Of the encoded image, and of max_pixels.
+# Signature of the decoding functions: encoded image, max_pixels.
 _SPECS = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 _RULE = (
     "An image must be JPEG, PNG, GIF, BMP or WebP, whole, and of at most"
@@ -40,125 +41,109 @@ _RULE = (
 )
 
 
-def to_rgb(images):
-    """Arrays `[..., H, W, C]` with 1 to 4 channels -> `uint8` RGB.
-
-    Args:
-        images: `uint8`; `uint16`, whose lower byte is dropped; or float in
-            [0, 1]. One channel is grey, two are grey and alpha, four are RGB
-            and alpha; what is transparent is laid on white.
-
-    Returns:
-        `uint8` array `[..., H, W, 3]`.
-    """
-    if images.dtype == np.uint16:
-        images = (images >> 8).astype(np.uint8)
-    elif images.dtype != np.uint8:
-        images = np.round(images * 255.0).astype(np.uint8)
-    channels = images.shape[-1]
-    if channels in (2, 4):
-        images = blending.on_white(images[..., :-1], images[..., -1:])
-    if channels < 3:
-        images = np.repeat(images, 3, axis=-1)
-    return images
-
-
-def decode(encoded, max_pixels=MAX_PIXELS, *, pixel_range=None, in_graph=False):
-    """Decodes one image.
+def decode(
+    encoded: tf.Tensor,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    pixel_range: tuple[float, float] | None = None,
+    in_graph: bool = False,
+) -> tf.Tensor:
+    """Decodes an image file.
 
     Args:
         encoded: string scalar, the content of an image file.
-        max_pixels: largest height times width that is decoded, checked by the
+        max_pixels: largest height times width to decode, checked against the
             header. Default 89,478,485, as in Pillow.
-        pixel_range: pair (low, high), the values of PNG files of 16 bits that
-            become 0 and 255. Default None: 0 and 65535, of which the lower
-            eight bits are dropped.
-        in_graph: only by operations of TensorFlow, for a graph that is to run
-            where Python is not. Default False: Pillow decodes what TensorFlow
-            cannot, and a `tf.data` pipeline calls a function that the process
-            traces once, where the decoders' two thousand operations would
-            cost it seconds in every epoch.
+        pixel_range: pair (low, high), the values of 16-bit PNG files that
+            become 0 and 255. Default None: the lower eight bits are dropped,
+            so 0 and 65535.
+        in_graph: whether to use TensorFlow operations alone, for a graph that
+            will run without Python. Default False: Pillow decodes what
+            TensorFlow cannot, and a `tf.data` pipeline calls back into one
+            function that is traced once per process. Its two thousand
+            operations inside the pipeline would cost seconds in every epoch.
 
     Returns:
-        `uint8` tensor `[H, W, 3]`. The op fails if the image is of another
-        format, corrupt, cut short or too large.
+        `uint8` tensor `[H, W, 3]`. The operation fails if the image is of
+        another format, corrupt, cut short or too large.
     """
     max_pixels = check_max_pixels(max_pixels)
     if in_graph:
-        function, most = (
-            _exported(pixel_range),
-            tf.constant(max_pixels, tf.int64),
-        )
-        return tf.ensure_shape(function(encoded, most), [None, None, 3])
-    function = _traced(_decode, pixel_range)
-    image = _called(function, encoded, max_pixels, tf.uint8)
+        function = _exportable(pixel_range)
+        limit = tf.constant(max_pixels, tf.int64)
+        return tf.ensure_shape(function(encoded, limit), [None, None, 3])
+    function = _trace_once(_decode, pixel_range)
+    image = _call_traced(function, encoded, max_pixels, tf.uint8)
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def image_size(encoded, max_pixels=MAX_PIXELS):
-    """Height and width of what `decode` makes, read from the header only.
+def image_size(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
+    """Reads the size of the image that `decode` returns from the header alone.
 
     Args:
         encoded: string scalar, the content of an image file.
         max_pixels: as for `decode`.
 
     Returns:
-        `int32` tensor `[2]`: height and width in pixels. The op fails where
-        the header already says that `decode` will.
+        `int32` tensor `[2]`: height and width in pixels. The operation fails
+        if the header shows that `decode` will fail.
     """
     max_pixels = check_max_pixels(max_pixels)
-    size = _called(_traced(_image_size), encoded, max_pixels, tf.int32)
+    size = _call_traced(_trace_once(_image_size), encoded, max_pixels, tf.int32)
     return tf.ensure_shape(size, [2])
 
 
 @functools.cache
-def _traced(function, *arguments):
-    """A function of (encoded image, max_pixels), traced once in a process."""
+def _trace_once(function, *arguments):
+    """A function of (encoded image, max_pixels), traced once per process."""
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.function(
-            lambda encoded, most: function(encoded, most, *arguments),
+            lambda encoded, limit: function(encoded, limit, *arguments),
             autograph=False,
         ).get_concrete_function(*_SPECS)
 
 
 @functools.cache
-def _exported(pixel_range):
-    """The same for graphs that leave the process; each takes it over."""
+def _exportable(pixel_range):
+    """`_decode` without Pillow, to become a part of exported graphs."""
     return tf.function(
-        lambda encoded, most: _decode(encoded, most, pixel_range, pillow=False),
+        lambda encoded, limit: _decode(
+            encoded, limit, pixel_range, pillow=False
+        ),
         input_signature=_SPECS,
         autograph=False,
     )
 
 
-def _called(function, encoded, max_pixels, dtype):
-    """What a traced function gives, also within a graph."""
+def _call_traced(function, encoded, max_pixels, dtype):
+    """Calls a traced function, from within a graph too."""
     if tf.executing_eagerly():
-        most = tf.constant(max_pixels, tf.int64)
-        return function(tf.convert_to_tensor(encoded), most)
+        limit = tf.constant(max_pixels, tf.int64)
+        return function(tf.convert_to_tensor(encoded), limit)
 
     def call(encoded):
-        most = tf.constant(max_pixels, tf.int64)
+        limit = tf.constant(max_pixels, tf.int64)
         try:
-            return function(tf.constant(encoded), most).numpy()
+            return function(tf.constant(encoded), limit).numpy()
         except tf.errors.OpError as error:
-            # As TensorFlow passes it on: an invalid argument.
+            # TensorFlow turns this into an InvalidArgumentError.
             raise ValueError(error.message) from None
 
     return tf.numpy_function(call, [encoded], dtype, stateful=False)
 
 
 def _decode(encoded, max_pixels, pixel_range, pillow=True):
-    header, encoded = _checked(encoded, max_pixels, pillow)
+    header, encoded = _check_header(encoded, max_pixels, pillow)
     png = functools.partial(_png, pixel_range=pixel_range)
-    by_format = [_jpeg, png, gif.decode, bmp.decode, _webp]
+    decoders = [_jpeg, png, gif.decode, bmp.decode, _webp]
     number = header.format
     if pillow:
-        by_format.append(_with_pillow)
-        special = _is_special(header)
-        number = tf.where(special, len(by_format) - 1, number)
+        decoders.append(_with_pillow)
+        special = _needs_pillow(header)
+        number = tf.where(special, len(decoders) - 1, number)
     image = tf.switch_case(
-        number, [lambda each=each: each(encoded) for each in by_format]
+        number,
+        [lambda decoder=decoder: decoder(encoded) for decoder in decoders],
     )
     image = tf.ensure_shape(image, [None, None, 3])
     image = orientation.turn_upright(image, header.orientation)
@@ -166,13 +151,13 @@ def _decode(encoded, max_pixels, pixel_range, pillow=True):
 
 
 def _image_size(encoded, max_pixels):
-    header, _ = _checked(encoded, max_pixels, pillow=True)
+    header, _ = _check_header(encoded, max_pixels, pillow=True)
     size = tf.cast(tf.stack([header.height, header.width]), tf.int32)
-    turned = orientation.swaps_sides(header.orientation)
-    return tf.where(turned, size[::-1], size)
+    swapped = orientation.swaps_sides(header.orientation)
+    return tf.where(swapped, size[::-1], size)
 
 
-def problem(encoded, max_pixels=MAX_PIXELS):
+def problem(encoded: bytes, max_pixels: int = MAX_PIXELS) -> str:
     """Says why `decode` refuses an image.
 
     Args:
@@ -186,12 +171,16 @@ def problem(encoded, max_pixels=MAX_PIXELS):
         header = headers.read(tf.constant(encoded))
         text = _problem(header, max_pixels, pillow=True).numpy().decode()
     except tf.errors.OpError:
-        text = ""  # said by no header, but by a decoder
+        text = ""  # the header is right: a decoder failed
     return text or "it is corrupt or cut short"
 
 
-def check_max_pixels(max_pixels):
-    """Returns a bound on pixels if it is a positive integer."""
+def check_max_pixels(max_pixels: int) -> int:
+    """Returns `max_pixels` if it is a positive whole number.
+
+    Raises:
+        ValueError: it is something else.
+    """
     checks.number("max_pixels", max_pixels, 1)
     if max_pixels != int(max_pixels):
         raise ValueError(
@@ -202,34 +191,34 @@ def check_max_pixels(max_pixels):
 
 
 def _problem(header, max_pixels, pillow):
-    # Each side first: their product may not fit 64 bits.
-    most = tf.convert_to_tensor(max_pixels, tf.int64)
+    # The sides are clipped first: their product may overflow 64 bits.
+    limit = tf.convert_to_tensor(max_pixels, tf.int64)
     sides = header.height, header.width
-    pixels = tf.minimum(sides[0], most + 1) * tf.minimum(sides[1], most + 1)
+    pixels = tf.minimum(sides[0], limit + 1) * tf.minimum(sides[1], limit + 1)
     height, width = map(tf.strings.as_string, sides)
     large = tf.strings.join(
         [
             *("it has ", height, " x ", width, " pixels, max_pixels="),
-            tf.strings.as_string(most),
+            tf.strings.as_string(limit),
         ]
     )
     text = header.fault
     if not pillow:
         text = tf.where(tf.equal(text, ""), header.special, text)
-    return tf.where(tf.equal(text, "") & (pixels > most), large, text)
+    return tf.where(tf.equal(text, "") & (pixels > limit), large, text)
 
 
-def _checked(encoded, max_pixels, pillow):
-    """The header, and the content behind the check that both are right."""
+def _check_header(encoded, max_pixels, pillow):
+    """The header and the content, both dependent on a check of the header."""
     header = headers.read(encoded)
     text = _problem(header, max_pixels, pillow)
     message = tf.strings.join([_RULE, text])
-    right = tf.debugging.Assert(tf.equal(text, ""), [message])
-    with tf.control_dependencies([] if right is None else [right]):
+    check = tf.debugging.Assert(tf.equal(text, ""), [message])
+    with tf.control_dependencies([] if check is None else [check]):
         return headers.Header(*map(tf.identity, header)), tf.identity(encoded)
 
 
-def _is_special(header):
+def _needs_pillow(header):
     special = tf.not_equal(header.special, "")
     if not compat.DECODES_WEBP:
         special |= tf.equal(header.format, contents.WEBP)
@@ -237,15 +226,15 @@ def _is_special(header):
 
 
 def _jpeg(encoded):
-    # The accurate transform gives what Pillow gives, at the same speed.
+    # The accurate inverse transform equals Pillow's, at the same speed.
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _png(encoded, pixel_range):
-    # Not channels=4: TensorFlow then invents alpha values for palettes.
+    # Not channels=4, with which TensorFlow invents alpha values for palettes.
     if pixel_range is None:
         return _to_rgb(tf.io.decode_png(encoded))
-    # The byte of the header that says how many bits a sample has.
+    # Byte 24 of the header is the number of bits per sample.
     deep = tf.equal(tf.strings.substr(encoded, 24, 1), b"\x10")
     image = tf.cond(
         deep,
@@ -258,7 +247,7 @@ def _png(encoded, pixel_range):
 
 
 def _webp(encoded):
-    # Known only to newer runtimes: others fail with their own message.
+    # Older runtimes do not have this operation and fail with their own message.
     image = tf.raw_ops.DecodeImage(
         contents=encoded,
         channels=0,
@@ -269,7 +258,7 @@ def _webp(encoded):
 
 
 def _to_rgb(image):
-    """`to_rgb` of one `uint8` image in a graph."""
+    """`blending.array_to_rgb` for one `uint8` image in a graph."""
     image = tf.cond(
         tf.shape(image)[2] % 2 == 0,
         lambda: blending.on_white(image[..., :-1], image[..., -1:]),
@@ -289,5 +278,5 @@ def _decode_with_pillow(encoded):
 
     with PIL.Image.open(io.BytesIO(encoded), formats=_PILLOW_FORMATS) as image:
         if image.has_transparency_data:
-            return to_rgb(np.array(image.convert("RGBA")))
+            return blending.array_to_rgb(np.array(image.convert("RGBA")))
         return np.array(image.convert("RGB"))

@@ -1,8 +1,10 @@
-"""Crop, resize and flip of a batch as two matrix products per image.
+"""Crops, resizes and flips a batch by two matrix products per image.
 
-The interpolation matrices have static shapes, so that XLA compiles the whole
-for CPU, GPU and TPU, and every image of a batch has its own box.
+Every image of a batch has its own crop box, yet the interpolation matrices have
+static shapes, so XLA compiles everything for CPU, GPU and TPU.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
@@ -19,12 +21,16 @@ SAMPLERS = ("official", "torchvision")
 # `area` says (its `min_object_covered`, with the whole image as the object).
 MIN_COVERED = 0.1
 
-_TRIES_AT_ONCE = 10
+_TRIES_PER_ROUND = 10
 _TRIES = {"official": 100, "torchvision": 10}
 
 
 def check_crops(area, aspect, sampler):
-    """Returns the checked `area` and `aspect` of `sample_crops`."""
+    """Checks and returns the `area` and `aspect` of `sample_crops`.
+
+    Raises:
+        ValueError: a range or the sampler is not allowed.
+    """
     checks.choice("crop_sampler", sampler, SAMPLERS)
     area = checks.interval("crop_area", area, high=1.0)
     if sampler == "official" and area[1] <= MIN_COVERED:
@@ -44,7 +50,7 @@ class Crops:
         area: see `sample_crops`.
         aspect: see `sample_crops`.
         sampler: see `sample_crops`.
-        antialias: widen the bicubic kernel when shrinking.
+        antialias: whether to widen the bicubic kernel when shrinking.
 
     Raises:
         ValueError: a range or the sampler is not allowed.
@@ -63,7 +69,7 @@ class Crops:
 
 
 def _official_tries(u, heights, widths, area, aspect):
-    """Boxes of TensorFlow's distorted bounding box sampler, and if valid."""
+    """Boxes of TensorFlow's distorted bounding box sampler; which are valid."""
     low, high = area[0] * heights * widths, area[1] * heights * widths
     ratio = aspect[0] + (aspect[1] - aspect[0]) * u[0]
     smallest = tf.round(tf.sqrt(low / ratio))
@@ -76,7 +82,7 @@ def _official_tries(u, heights, widths, area, aspect):
     largest = tf.minimum(largest, heights)
     smallest = tf.minimum(smallest, largest)
     height = smallest + tf.floor(u[1] * (largest - smallest + 1.0))
-    # Rounding may have left the allowed areas by one row: mend it.
+    # Rounding may put the area out of its range by one row: correct that.
     small = height * tf.round(height * ratio) < low
     height = tf.where(small, height + 1.0, height)
     large = height * tf.round(height * ratio) > high
@@ -85,14 +91,14 @@ def _official_tries(u, heights, widths, area, aspect):
     pixels = height * width
     valid = (pixels >= low) & (pixels <= high)
     valid &= pixels >= MIN_COVERED * heights * widths
-    # The last possible offset is never drawn; part of the distribution.
+    # As in TensorFlow's sampler, the last possible offset is never drawn.
     y = tf.floor(u[2] * (heights - height))
     x = tf.floor(u[3] * (widths - width))
     return (y, x, height, width), valid
 
 
 def _torchvision_tries(u, heights, widths, area, aspect):
-    """Boxes of torchvision's RandomResizedCrop, and whether each is valid."""
+    """Boxes of torchvision's RandomResizedCrop; which are valid."""
     pixels = heights * widths * (area[0] + (area[1] - area[0]) * u[0])
     low, high = math.log(aspect[0]), math.log(aspect[1])
     ratio = tf.exp(low + (high - low) * u[1])
@@ -104,7 +110,7 @@ def _torchvision_tries(u, heights, widths, area, aspect):
 
 
 def _torchvision_fallback(heights, widths, aspect):
-    """Largest central box whose aspect lies in the range."""
+    """Largest central box whose aspect ratio lies in the range."""
     width = tf.minimum(widths, tf.round(heights * aspect[1]))
     height = tf.minimum(heights, tf.round(widths / aspect[0]))
     y = tf.floor((heights - height) / 2.0)
@@ -113,15 +119,15 @@ def _torchvision_fallback(heights, widths, aspect):
 
 
 def sample_crops(
-    seeds,
-    heights,
-    widths,
-    target_aspect=1.0,
-    area=(0.08, 1.0),
-    aspect=(3 / 4, 4 / 3),
-    sampler="official",
-):
-    """Draws one random box per image.
+    seeds: tf.Tensor,
+    heights: int | tf.Tensor,
+    widths: int | tf.Tensor,
+    target_aspect: float = 1.0,
+    area: tuple[float, float] = (0.08, 1.0),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    sampler: str = "official",
+) -> tf.Tensor:
+    """Draws one random crop box per image.
 
     Args:
         seeds: `uint32` tensor `[B, 2]` of `randomness.stateless_seeds`.
@@ -129,14 +135,15 @@ def sample_crops(
         widths: width of the images in pixels, scalar or `[B]`.
         target_aspect: width / height of the image that the box is resized to;
             `aspect` is relative to it. Default 1.
-        area: bounds of the box's part of the image's area. Default 0.08 to 1.
+        area: bounds of the box's area as a fraction of the image's. Default
+            0.08 to 1.
         aspect: bounds of the box's width / height. Default 3/4 to 4/3.
-        sampler: `"official"` (default): TensorFlow's sampler, as the official
-            SimCLR code uses it: aspect uniform, height uniform over what area
-            and aspect allow (so area is not uniform), never less than a tenth
-            of the image, the whole image after 100 failures. `"torchvision"`:
+        sampler: `"official"` (default) is TensorFlow's sampler, as the official
+            SimCLR code uses it: aspect uniform; height uniform over the values
+            that area and aspect allow, so area is not uniform; at least a tenth
+            of the image; the whole image after 100 rejections. `"torchvision"`:
             area uniform, aspect log-uniform, the largest central box of an
-            allowed aspect after 10 failures.
+            allowed aspect after 10 rejections.
 
     Returns:
         `int32` tensor `[B, 4]`: y, x, height, width in pixels.
@@ -163,20 +170,20 @@ def sample_crops(
         draw = _torchvision_tries
         boxes = _torchvision_fallback(heights, widths, aspect)
 
-    def unfinished(done, found, boxes):
-        return (done < _TRIES[sampler]) & ~tf.reduce_all(found)
+    def unfinished(tried, has_box, boxes):
+        return (tried < _TRIES[sampler]) & ~tf.reduce_all(has_box)
 
-    def more_tries(done, found, boxes):
-        u = randomness.uniforms(seeds, 4 * _TRIES_AT_ONCE, stream=done)
+    def more_tries(tried, has_box, boxes):
+        u = randomness.uniforms(seeds, 4 * _TRIES_PER_ROUND, stream=tried)
         u = tf.split(u, 4, axis=1)
         tries, valid = draw(u, heights, widths, area, aspect)
         valid &= (tries[2] > 0) & (tries[2] <= heights)
         valid &= (tries[3] > 0) & (tries[3] <= widths)
         first = tf.argmax(tf.cast(valid, tf.int32), axis=1)
-        chosen = tf.gather(tf.stack(tries, -1), first, axis=1, batch_dims=1)
-        now = ~found & tf.reduce_any(valid, axis=1)
-        boxes = tf.where(now[:, None], chosen, boxes)
-        return done + _TRIES_AT_ONCE, found | now, boxes
+        box = tf.gather(tf.stack(tries, -1), first, axis=1, batch_dims=1)
+        is_new = ~has_box & tf.reduce_any(valid, axis=1)
+        boxes = tf.where(is_new[:, None], box, boxes)
+        return tried + _TRIES_PER_ROUND, has_box | is_new, boxes
 
     state = tf.constant(0), tf.fill([batch], False), boxes
     _, _, boxes = tf.while_loop(unfinished, more_tries, state)
@@ -184,8 +191,8 @@ def sample_crops(
 
 
 def crop_to_planes(images, boxes, size, flip=None, antialias=False):
-    """`crop_and_resize` whose result is three colour planes `[B, h, w]`."""
-    images = interpolation.to_float(images)
+    """`crop_and_resize` that returns three colour planes `[B, h, w]`."""
+    images = interpolation.to_float32(images)
     height, width = checks.size("size", size)
     shape = tf.shape(images)
     rows = interpolation.matrices(
@@ -204,19 +211,27 @@ def crop_to_planes(images, boxes, size, flip=None, antialias=False):
     return tf.unstack(tf.reshape(images, [-1, 3, height, width]), axis=1)
 
 
-def crop_and_resize(images, boxes, size, flip=None, antialias=False):
-    """Cuts a box out of every image and resizes it bicubically.
+def crop_and_resize(
+    images: tf.Tensor,
+    boxes: tf.Tensor,
+    size: int | tuple[int, int],
+    flip: tf.Tensor | None = None,
+    antialias: bool = False,
+) -> tf.Tensor:
+    """Crops one box from each image and resizes it bicubically.
 
-    Keys' cubic kernel with half-pixel centres, as `tf.image.resize` computes
-    it for the cut box; the result is not clipped and may overshoot [0, 1].
+    Uses Keys' cubic kernel with half-pixel centres, and equals
+    `tf.image.resize` of the cropped box. The result is not clipped and may
+    overshoot [0, 1].
 
     Args:
         images: `[B, H, W, 3]`, `uint8` or float.
         boxes: `int32` `[B, 4]`: y, x, height, width in pixels.
         size: int or (height, width) of the result in pixels.
-        flip: optional `bool` `[B]`: mirror the result left to right.
-        antialias: widen the kernel when shrinking. Default False, as in the
-            official code.
+        flip: `bool` `[B]`, whether to mirror an image left to right. Default
+            None: no flips.
+        antialias: whether to widen the kernel when shrinking. Default False,
+            as in the official code.
 
     Returns:
         `float32` tensor `[B, height, width, 3]`.
@@ -225,17 +240,22 @@ def crop_and_resize(images, boxes, size, flip=None, antialias=False):
     return tf.stack(planes, axis=-1)
 
 
-def crop_and_resize_one(image, box, size, antialias=False):
-    """`crop_and_resize` of one image of any size, for the host's pipeline.
+def crop_and_resize_one(
+    image: tf.Tensor,
+    box: tf.Tensor,
+    size: int | tuple[int, int],
+    antialias: bool = False,
+) -> tf.Tensor:
+    """`crop_and_resize` of one image of any size, for the input pipeline.
 
-    Cheaper there than matrices as large as the photograph, with the same
-    numbers; not for XLA.
+    On the host this is cheaper than interpolation matrices as large as the
+    photograph, and gives the same numbers. XLA does not compile it.
 
     Args:
         image: `[H, W, 3]`, `uint8` or float.
         box: `int32` `[4]`: y, x, height, width in pixels.
         size: int or (height, width) of the result in pixels.
-        antialias: widen the kernel when shrinking. Default False.
+        antialias: whether to widen the kernel when shrinking. Default False.
 
     Returns:
         `float32` tensor `[height, width, 3]`, not clipped.
@@ -243,7 +263,7 @@ def crop_and_resize_one(image, box, size, antialias=False):
     size = checks.size("size", size)
     image = image[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
     image = tf.image.resize(
-        interpolation.to_float(image),
+        interpolation.to_float32(image),
         size,
         method="bicubic",
         antialias=antialias,
@@ -252,6 +272,6 @@ def crop_and_resize_one(image, box, size, antialias=False):
 
 
 def flip_planes(planes, flip):
-    """Mirrors the images where `flip` `[B]` is true."""
+    """Mirrors the images for which `flip` `[B]` is true."""
     flip = flip[:, None, None]
     return [tf.where(flip, tf.reverse(p, axis=[2]), p) for p in planes]

@@ -1,14 +1,14 @@
-"""Bicubic interpolation as weights: matrices, or four taps per pixel."""
+"""Computes bicubic interpolation weights, as matrices or four taps a pixel."""
 
 import tensorflow as tf
 
-# TensorFlow's bicubic kernel looks its weights up in a table of this many
+# TensorFlow's bicubic kernel reads its weights from a table with this many
 # fractional positions per pixel.
 _POSITIONS = 1024.0
 
 
-def to_float(images):
-    """Returns images as `float32` in [0, 1]: `uint8` is divided by 255.
+def to_float32(images):
+    """Converts images to `float32` in [0, 1]; `uint8` is divided by 255.
 
     Raises:
         ValueError: the images are neither `uint8` nor floats.
@@ -33,7 +33,7 @@ def _keys_cubic(x):
 
 
 def _sample_positions(lengths, size, antialias):
-    """Where output pixels lie in the box, `[B, size]`; the kernel's width."""
+    """Positions of output pixels in the box, `[B, size]`; kernel widths."""
     scale = tf.cast(lengths, tf.float32)[:, None] / size
     positions = (tf.range(size, dtype=tf.float32) + 0.5) * scale - 0.5
     if antialias:
@@ -44,57 +44,60 @@ def _sample_positions(lengths, size, antialias):
 
 
 def matrices(starts, lengths, size, extent, flip=None, antialias=False):
-    """Matrices that resize a stretch of pixels bicubically, one per image.
+    """Matrices that resize an interval of pixels bicubically, one per image.
 
     Args:
-        starts: `int32` `[B]`, first pixel of the stretch.
-        lengths: `int32` `[B]`, its length in pixels.
-        size: number of pixels to make of it.
-        extent: number of pixels of the image.
-        flip: optional `bool` `[B]`: reverse the result.
-        antialias: widen the kernel when shrinking. Default False.
+        starts: `int32` `[B]`, first pixel of the interval.
+        lengths: `int32` `[B]`, length of the interval in pixels.
+        size: number of output pixels.
+        extent: number of pixels of the image along this axis.
+        flip: `bool` `[B]`, whether to reverse the result. Default None: no
+            reversals.
+        antialias: whether to widen the kernel when shrinking. Default False.
 
     Returns:
-        `float32` tensor `[B, size, extent]`. Half-pixel centres; taps outside
-        of the stretch are dropped and the rest renormalised.
+        `float32` tensor `[B, size, extent]`. Pixel centres lie at half
+        integers; taps outside of the interval are dropped and the rest
+        renormalised.
     """
-    positions, stretch = _sample_positions(lengths, size, antialias)
+    positions, kernel_width = _sample_positions(lengths, size, antialias)
     if flip is not None:
         mirrored = tf.reverse(positions, axis=[1])
         positions = tf.where(flip[:, None], mirrored, positions)
     pixels = tf.range(extent)[None, None, :] - starts[:, None, None]
     inside = (pixels >= 0) & (pixels < lengths[:, None, None])
     distances = tf.cast(pixels, tf.float32) - positions[:, :, None]
-    weights = _keys_cubic(distances / stretch[:, :, None])
+    weights = _keys_cubic(distances / kernel_width[:, :, None])
     weights = tf.where(inside, weights, 0.0)
     return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
 
 
 def resize_along(images, axis, start, length, size, antialias=False):
-    """Resizes one stretch of rows (axis 1) or columns (axis 2) of all images.
+    """Resizes one interval of rows (axis 1) or columns (axis 2) of all images.
 
-    The stretch is the same for all images: where a pixel needs just four taps,
-    gathering them beats a matrix product over a large photograph.
+    The interval is the same for all images. Without antialiasing an output
+    pixel needs four taps, and gathering these is faster than a matrix product
+    over a large photograph.
     """
     extent = tf.shape(images)[axis]
     start, length = start[None], length[None]
     if antialias:
         matrix = matrices(start, length, size, extent, antialias=True)[0]
         equation = "sp,bpwc->bswc" if axis == 1 else "sp,bhpc->bhsc"
-        return tf.einsum(equation, matrix, to_float(images))
+        return tf.einsum(equation, matrix, to_float32(images))
     positions, _ = _sample_positions(length, size, antialias)
     taps = tf.floor(positions[0])[:, None] + tf.range(-1.0, 3.0)
     weights = _keys_cubic(taps - positions[0][:, None])
     taps = tf.cast(taps, tf.int32)
     weights = tf.where((taps >= 0) & (taps < length), weights, 0.0)
     weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
-    # Taps outside of the box have weight 0: any pixel will do for them.
+    # Taps outside of the box have weight 0, so any index in range will do.
     taps = tf.clip_by_value(start + taps, 0, extent - 1)
     shape = [-1, 1, 1] if axis == 1 else [-1, 1]
     return tf.add_n(
         [
             tf.reshape(weights[:, tap], shape)
-            * to_float(tf.gather(images, taps[:, tap], axis=axis))
+            * to_float32(tf.gather(images, taps[:, tap], axis=axis))
             for tap in range(4)
         ]
     )

@@ -1,4 +1,4 @@
-"""EXIF orientation: read from the bytes, undone on the pixels."""
+"""Reads the EXIF orientation of a file and turns its pixels upright."""
 
 import tensorflow as tf
 
@@ -6,63 +6,65 @@ from simclr_keras.images import contents
 
 _TAG = 0x0112
 _SHORT, _LONG = 3, 4
-# Entries of the first directory that are looked at; cameras write about 20.
+# Entries of the first directory that are searched; cameras write about 20.
 _ENTRIES = 256
 
 
 def read(encoded, start):
-    """The orientation that a block of EXIF states.
+    """Reads the orientation from an EXIF block.
 
     Args:
         encoded: string scalar, the content of a file.
-        start: `int64` scalar, where the block's TIFF header begins; 0: the
-            file has none.
+        start: `int64` scalar, offset of the block's TIFF header; 0 for a file
+            without EXIF.
 
     Returns:
-        `int32` scalar from 1 to 8. What is broken or unsaid is 1: no reason
-        to refuse the picture.
+        `int32` scalar from 1 to 8. A missing or damaged orientation is 1: that
+        is no reason to refuse the picture.
     """
     return tf.cond(
-        start > 0, lambda: _stated(encoded, start), lambda: tf.constant(1)
+        start > 0, lambda: _read_block(encoded, start), lambda: tf.constant(1)
     )
 
 
-def _stated(encoded, start):
+def _read_block(encoded, start):
     head = contents.bytes_at(encoded, start, 8)
-    swapped = contents.spells(head[:4], b"II*\0")
+    little_endian = contents.equals(head[:4], b"II*\0")
 
     def number(numbers):
-        return contents.choose(
-            swapped, contents.little(numbers), contents.big(numbers)
+        return contents.select(
+            little_endian,
+            contents.little_endian(numbers),
+            contents.big_endian(numbers),
         )
 
-    known = swapped | contents.spells(head[:4], b"MM\0*")
+    valid = little_endian | contents.equals(head[:4], b"MM\0*")
     directory = start + number(head[4:])
     count = number(contents.bytes_at(encoded, directory, 2))
     entries = contents.bytes_at(encoded, directory + 2, 12 * _ENTRIES)
     entries = tf.reshape(entries, [_ENTRIES, 12])
     tags, kinds = number(entries[:, :2]), number(entries[:, 2:4])
-    wanted = tf.equal(tags, _TAG)
-    wanted &= tf.range(_ENTRIES, dtype=tf.int64) < count
-    wanted &= tf.equal(kinds, _SHORT) | tf.equal(kinds, _LONG)
-    first = tf.argmax(wanted)
+    matches = tf.equal(tags, _TAG)
+    matches &= tf.range(_ENTRIES, dtype=tf.int64) < count
+    matches &= tf.equal(kinds, _SHORT) | tf.equal(kinds, _LONG)
+    first = tf.argmax(matches)
     entry = tf.ensure_shape(entries[first], [12])
-    value = contents.choose(
+    value = contents.select(
         tf.equal(kinds[first], _SHORT),
         number(entry[8:10]),
         number(entry[8:12]),
     )
-    stated = known & wanted[first] & (value >= 1) & (value <= 8)
-    return tf.cast(contents.choose(stated, value, 1), tf.int32)
+    valid &= matches[first] & (value >= 1) & (value <= 8)
+    return tf.cast(contents.select(valid, value, 1), tf.int32)
 
 
 def swaps_sides(orientation):
-    """Whether undoing an orientation makes the height the width."""
+    """Whether turning upright exchanges height and width."""
     return orientation > 4
 
 
 def turn_upright(image, orientation):
-    """Undoes the turn and the mirroring that an orientation stands for.
+    """Undoes the rotation and the mirroring of an EXIF orientation.
 
     Args:
         image: `[H, W, 3]`.
@@ -72,27 +74,27 @@ def turn_upright(image, orientation):
         The image as viewers show it, `[H, W, 3]` or `[W, H, 3]`.
     """
 
-    def among(*values):
+    def is_one_of(*values):
         return tf.reduce_any(tf.equal(orientation, values))
 
     def keep():
         return image
 
-    def turned():
-        turned = tf.cond(
+    def turn():
+        transposed = tf.cond(
             swaps_sides(orientation),
             lambda: tf.transpose(image, [1, 0, 2]),
             keep,
         )
         mirrored = tf.cond(
-            among(2, 3, 6, 7),
-            lambda: tf.reverse(turned, axis=[1]),
-            lambda: turned,
+            is_one_of(2, 3, 6, 7),
+            lambda: tf.reverse(transposed, axis=[1]),
+            lambda: transposed,
         )
         return tf.cond(
-            among(3, 4, 7, 8),
+            is_one_of(3, 4, 7, 8),
             lambda: tf.reverse(mirrored, axis=[0]),
             lambda: mirrored,
         )
 
-    return tf.cond(orientation > 1, turned, keep)
+    return tf.cond(orientation > 1, turn, keep)

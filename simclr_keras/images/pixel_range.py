@@ -1,19 +1,21 @@
-"""The range of values that images of more than 8 bits use, stated or told."""
+"""Scales images of more than 8 bits by the range of values that they use."""
 
 import numpy as np
 import tensorflow as tf
 
-_WHOLE = (0, 65535)
-# A camera's 10, 12 or 14 bits, as one would state them.
+_FULL_RANGE = (0, 65535)
+# Largest values of a camera's 10, 12 or 14 bits.
 _TOPS = (1023, 4095, 16383)
-_STATE = "Command line: --pixel_range={0},{1}; Python: pixel_range=({0}, {1})"
+_HOW_TO_SET = (
+    "Command line: --pixel_range={0},{1}; Python: pixel_range=({0}, {1})"
+)
 
 
 def check(value):
-    """Returns the pair (low, high) of a stated range, or None.
+    """Returns a range as a pair of floats (low, high); None stays None.
 
     Raises:
-        ValueError: it is no pair of numbers with low < high.
+        ValueError: it is not a pair of numbers with low < high.
     """
     if value is None:
         return None
@@ -33,18 +35,18 @@ def check(value):
 
 
 def to_uint8(images, pixel_range):
-    """Values of a range as 8 bits; what lies outside is clipped.
+    """Maps a range of values to 8 bits and clips the values outside.
 
     Args:
         images: array or tensor of numbers.
         pixel_range: pair (low, high), which become 0 and 255.
 
     Returns:
-        The same as `uint8`.
+        `uint8` array or tensor of the same shape.
     """
     low, high = pixel_range
-    if images.dtype in (np.uint16, tf.uint16) and (low, high) == _WHOLE:
-        # As without a range: the lower eight bits are dropped.
+    if images.dtype in (np.uint16, tf.uint16) and (low, high) == _FULL_RANGE:
+        # Drops the lower eight bits, as without a range.
         if tf.is_tensor(images):
             return tf.cast(tf.bitwise.right_shift(images, 8), tf.uint8)
         return (images >> 8).astype(np.uint8)
@@ -56,29 +58,30 @@ def to_uint8(images, pixel_range):
 
 
 def colors(images):
-    """Images `[..., C]` without their alpha, which says nothing of darkness."""
+    """Images `[..., C]` without alpha, which says nothing about brightness."""
     return images[..., :-1] if images.shape[-1] in (2, 4) else images
 
 
 def refuse_dark(highest, count, name):
-    """Raises a ValueError where 16-bit images use less than half their range.
+    """Raises a ValueError if 16-bit images use less than half their range.
 
     Args:
-        highest: largest value of any of them.
-        count: how many were looked at.
-        name: of the data set.
+        highest: largest value of any of the images.
+        count: number of images that were examined.
+        name: name of the data set.
     """
-    if highest > _WHOLE[1] // 2:
+    full = _FULL_RANGE[1]
+    if highest > full // 2:
         return
-    top = next((t for t in _TOPS if highest <= t), _WHOLE[1])
+    top = next((t for t in _TOPS if highest <= t), full)
     raise ValueError(
-        f"16-bit images must use their range, 0 to {_WHOLE[1]}, or it must be"
+        f"16-bit images must use their whole range, 0 to {full}, or it must be"
         f" said which: as it is, their white would be {highest // 256} of 255."
-        f" {_STATE.format(0, top)}; 0,{_WHOLE[1]} takes them as they are."
+        f" {_HOW_TO_SET.format(0, top)}; 0,{full} takes them as they are."
         f" Received: values up to {highest} in {count} images of {name}"
     )
 
 
 def is_deep_png(encoded):
-    """Whether the bytes are a PNG of 16 bits, by its header."""
+    """Whether bytes have the header of a PNG with 16 bits per sample."""
     return encoded[:4] == b"\x89PNG" and encoded[24:25] == b"\x10"

@@ -1,33 +1,37 @@
-"""Tells float images that are not in [0, 1], which clipping would spoil."""
+"""Detects float images outside of [0, 1], which clipping would spoil."""
 
 import tensorflow as tf
 
 from simclr_keras import replicas
 
-# How far a bicubic or Lanczos resize may overshoot [0, 1]: what lies further
-# out was made for another range. Views clip what lies between.
+# How far a bicubic or Lanczos resize may overshoot [0, 1]. Views clip such
+# values; pixels further outside were scaled to another range.
 OVERSHOOT = 0.25
 
 
 def check_eagerly(images):
-    """Raises a ValueError for images out of range, where they can be read.
+    """Raises a ValueError for eager tensors of images out of range.
 
-    In a graph nothing happens; there `models.pixels.PixelWatch` sees them.
+    In a graph this does nothing; `models.pixels.PixelWatch` checks there.
 
     Args:
-        images: tensor, of any type.
+        images: tensor, of any dtype.
     """
     if not tf.executing_eagerly() or not images.dtype.is_floating:
         return
     if images.shape.num_elements():
-        refuse(measured(images))
+        refuse(statistics(images))
 
 
-def measured(images):
-    """`[is it refused, lowest, highest, are all finite]` of float images.
+def statistics(images):
+    """Measures the range of float images, over all replicas.
+
+    Args:
+        images: float tensor of any shape.
 
     Returns:
-        float32 tensor `[4]`; lowest and highest are those of finite pixels.
+        float32 tensor `[4]`: 1 if the images must be refused, else 0; lowest
+        and highest finite pixel; 1 if all pixels are finite, else 0.
     """
     images = tf.cast(images, tf.float32)
     finite = tf.math.is_finite(images)
@@ -36,19 +40,19 @@ def measured(images):
     finite = tf.reduce_all(finite)
     if replicas.here()[0] > 1:
         mine = tf.stack([low, high, tf.cast(finite, tf.float32)])
-        each = replicas.gather(mine[tf.newaxis])
-        low, high = tf.reduce_min(each[:, 0]), tf.reduce_max(each[:, 1])
-        finite = tf.reduce_min(each[:, 2]) > 0
+        rows = replicas.gather(mine[tf.newaxis])  # [R, 3]
+        low, high = tf.reduce_min(rows[:, 0]), tf.reduce_max(rows[:, 1])
+        finite = tf.reduce_min(rows[:, 2]) > 0
     bad = (low < -OVERSHOOT) | (high > 1 + OVERSHOOT) | ~finite
     bad, finite = (tf.cast(x, tf.float32) for x in (bad, finite))
     return tf.stack([bad, low, high, finite])
 
 
 def refuse(values):
-    """Raises a ValueError where `measured` found pixels out of range.
+    """Raises a ValueError if `statistics` show pixels out of range.
 
     Args:
-        values: tensor of `measured`.
+        values: tensor `[4]` of `statistics`.
     """
     bad, low, high, finite = (float(x) for x in tf.unstack(values))
     if not bad:

@@ -1,4 +1,4 @@
-"""Keras models to fit: contrastive pre-training and classification."""
+"""Defines the Keras models: contrastive pre-training and classification."""
 
 from simclr_keras.models.classifier import Classifier
 from simclr_keras.models.simclr import SimCLR

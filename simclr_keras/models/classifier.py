@@ -1,4 +1,6 @@
-"""A classifier on a pretrained encoder: linear evaluation and fine-tuning."""
+"""Defines the classifier of linear evaluation and fine-tuning."""
+
+from __future__ import annotations
 
 import functools
 
@@ -21,20 +23,21 @@ from simclr_keras.views import view
 class Classifier(compat.TrainedByReplicas):
     """Linear classifier on an encoder, frozen as far as asked.
 
-    The encoder (and projection head) are copied: training the classifier
-    leaves the pretrained model as it is. Frozen parts run in inference mode,
-    their batch-norm statistics stay as they are.
+    The encoder and the projection head are copied, so training the classifier
+    does not change the pretrained model. Frozen parts run in inference mode;
+    their batch-norm statistics do not change.
 
     `fit` takes `(images, labels)` with images `[B, H, W, 3]`, uint8 in
     [0, 255] or float in [0, 1] (grey and alpha as `SimCLR` takes them), and
     integer labels `[B]` or `[B, 1]`, or one-hot `[B, K]`.
 
-    Calling the model gives class probabilities `[B, K]`, float32, so that
+    Calling the model returns class probabilities `[B, K]`, float32, so
     `compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])` is
-    right as it stands. With `activation="sigmoid"` an image may have several
-    labels at once, rows `[B, K]` of 0 and 1 for the loss
+    right without `from_logits`. With `activation="sigmoid"` an image may have
+    several labels at once, rows `[B, K]` of 0 and 1 for the loss
     `"binary_crossentropy"`; with `activation="linear"` the outputs are K
-    numbers, for losses such as `"mse"`. A loss that does not fit is refused.
+    numbers, for losses such as `"mse"`. A loss that does not fit the activation
+    is refused.
 
     Args:
         encoder: `keras.Model` from images to features `[B, C]` or a feature
@@ -43,18 +46,18 @@ class Classifier(compat.TrainedByReplicas):
         num_classes: number of classes K, or of outputs.
         freeze: `"all"` trains the linear layer only (linear evaluation),
             `"none"` everything (fine-tuning); an integer b in 0..4 freezes the
-            stem and the block groups 1..b of an encoder of ours. Defaults to
-            `"none"`.
+            stem and the block groups 1..b of a `ResNet` or `TinyResNet`.
+            Defaults to `"none"`.
         projection_head: `ProjectionHead` of the pretrained model, needed for
             `projection_layer` other than 0. Defaults to None.
         projection_layer: output of the projection head that feeds the linear
             layer: 0 is `h` itself, 1 the first layer's output, -1 the last's.
-            Layers behind it are left out. Defaults to 0.
+            Later layers are not used. Defaults to 0.
         views: training augmentation of images: a `View` (crops and flips for
             linear evaluation), or any Keras layer. Defaults to None.
         seed: seed of the augmentation. Defaults to 0.
-        image_size: side in pixels of the images that it is trained on, kept
-            for the export. Defaults to None: what `fit` sees.
+        image_size: side in pixels of the training images, stored for the
+            export. Defaults to None: the size of the images that `fit` gets.
         l2: factor of the penalty `0.5 * sum(w^2)`. Defaults to 0.
         l2_scope: `"all"` or `"heads"`, see `SimCLR`. Defaults to `"all"`.
         activation: `"softmax"` for one class of K, `"sigmoid"` for several
@@ -71,18 +74,18 @@ class Classifier(compat.TrainedByReplicas):
 
     def __init__(
         self,
-        encoder,
-        num_classes,
+        encoder: keras.Model,
+        num_classes: int,
         *,
-        freeze="none",
-        projection_head=None,
-        projection_layer=0,
-        views=None,
-        seed=0,
-        image_size=None,
-        l2=0.0,
-        l2_scope="all",
-        activation="softmax",
+        freeze: str | int = "none",
+        projection_head: keras.layers.Layer | None = None,
+        projection_layer: int = 0,
+        views: keras.layers.Layer | None = None,
+        seed: int = 0,
+        image_size: int | None = None,
+        l2: float = 0.0,
+        l2_scope: str = "all",
+        activation: str | None = "softmax",
         **kwargs,
     ):
         super().__init__(**{"name": "classifier", **kwargs})
@@ -138,7 +141,7 @@ class Classifier(compat.TrainedByReplicas):
             self.encoder.freeze_through(self.freeze)
 
     def _freeze_unused_layers(self):
-        """No gradient reaches the projection layers behind the chosen one."""
+        """Freezes layers of the projection head that get no gradient."""
         head = self.projection_head
         if head is not None:
             used = head.layer_index(self.projection_layer)
@@ -148,7 +151,7 @@ class Classifier(compat.TrainedByReplicas):
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
         training = training and self.freeze != "all"
-        features = self.encoder(pixels.to_float(images), training=training)
+        features = self.encoder(pixels.to_rgb_float(images), training=training)
         return fitting.pooled(features)
 
     def logits_of(self, h, training=False):
@@ -166,12 +169,12 @@ class Classifier(compat.TrainedByReplicas):
         return self.activated(self.logits_of(h, training=training))
 
     def activated(self, logits):
-        """Maps logits `[B, K]` to what the model gives."""
+        """Maps logits `[B, K]` to the outputs of the model."""
         # Keras recognises the softmax and computes the loss from the logits.
         return outputs.ACTIVATIONS[self.activation](logits)
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
-        """`keras.Model.compile`; XLA only where `jit_compile=True` is given."""
+        """As `keras.Model.compile`; XLA is off unless `jit_compile=True`."""
         kwargs.setdefault("jit_compile", False)
         for name in ("metrics", "weighted_metrics"):
             if kwargs.get(name):
@@ -181,7 +184,7 @@ class Classifier(compat.TrainedByReplicas):
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def compile_from_config(self, config):
-        """Compiles a loaded model as it was saved, by the config of that."""
+        """Compiles a loaded model with the configuration saved in its file."""
         fitting.compile_from_config(self, config)
 
     def fit(self, x=None, y=None, *args, **kwargs):
@@ -197,19 +200,19 @@ class Classifier(compat.TrainedByReplicas):
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.evaluate`; refuses pixels in another range."""
+        """As `keras.Model.evaluate`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         if getattr(self, "optimizer", None) is not None:
             self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """`keras.Model.predict`; refuses pixels in another range."""
+        """As `keras.Model.predict`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         return super().predict(x, *args, **kwargs)
 
     def build_state(self, labels=None):
-        """Creates what training creates late: optimizer and metrics."""
+        """Creates the variables of optimizer and metrics before training."""
         super().build_state(labels)
         if labels is None:
             return
@@ -232,7 +235,7 @@ class Classifier(compat.TrainedByReplicas):
     def test_step(self, data):
         """Metrics of a batch in inference mode."""
         with batches.behind(data):
-            return self.step_logs(super().test_step(self._seen(data)))
+            return self.step_logs(super().test_step(self._unpack(data)))
 
     def predict_step(self, data):
         """Outputs for a batch, with or without labels."""
@@ -240,7 +243,7 @@ class Classifier(compat.TrainedByReplicas):
         return super().predict_step((self._images(x),))
 
     def _images(self, x):
-        """RGB images of a batch, the pixels looked at."""
+        """RGB images of a batch, whose range of pixels is recorded."""
         if x.shape.rank not in (4, None):
             raise ValueError(
                 "images must have the shape [B, H, W, 3], grey ones [B, H, W,"
@@ -251,22 +254,22 @@ class Classifier(compat.TrainedByReplicas):
         self.pixel_watch.note(x)
         return x
 
-    def _seen(self, data):
-        """`(images, targets, weights)`, the pixels looked at, RGB."""
+    def _unpack(self, data):
+        """`(images, targets, weights)` of a batch, the images as RGB."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y = outputs.targets(y, *self._target_arguments())
         return self._images(x), y, sample_weight
 
     def _augment(self, data):
-        """What `_seen` gives, the images augmented."""
-        x, y, sample_weight = self._seen(data)
+        """`_unpack`, with augmented images."""
+        x, y, sample_weight = self._unpack(data)
         if self.views is not None:
-            x = self._augmented(x)
+            x = self._draw_views(x)
         return x, y, sample_weight
 
-    def _augmented(self, images):
+    def _draw_views(self, images):
         if not isinstance(self.views, view.View):
-            return self.views(pixels.to_float(images), training=True)
+            return self.views(pixels.to_rgb_float(images), training=True)
         seeds = randomness.stateless_seeds(
             self.seed,
             fitting.training_step(self.optimizer),
@@ -278,7 +281,7 @@ class Classifier(compat.TrainedByReplicas):
 
     @functools.cached_property
     def _compiled_draw(self):
-        return view.compiled(self.views.draw)
+        return view.compile_with_xla(self.views.draw)
 
     def compute_loss(self, *args, **kwargs):
         """The compiled loss plus the L2 penalty."""

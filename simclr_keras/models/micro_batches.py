@@ -1,4 +1,4 @@
-"""Whether and how a batch is cut into micro-batches."""
+"""Decides whether and how a batch is divided into micro-batches."""
 
 import tensorflow as tf
 
@@ -10,18 +10,18 @@ _NAME = "micro_batch_size"
 
 
 def check_size(batch, micro, shared_by, name=_NAME):
-    """Refuses a micro-batch that does not divide a batch.
+    """Raises a ValueError if a micro-batch does not divide a batch.
 
     Args:
-        batch: images in the global batch, a multiple of the number of
-            replicas; or None where that is unknown.
-        micro: images in a micro-batch over all replicas; None for no
+        batch: number of images in the global batch, a multiple of the number
+            of replicas; None if unknown.
+        micro: number of images in a micro-batch over all replicas; None for no
             micro-batches.
         shared_by: number of replicas.
-        name: what the micro-batch is called in the message.
+        name: name of the micro-batch size in the error message.
 
     Raises:
-        ValueError: the sizes do not fit.
+        ValueError: the sizes do not divide.
     """
     if micro is None:
         return
@@ -47,15 +47,15 @@ def check_size(batch, micro, shared_by, name=_NAME):
 
 
 def check_fit(model, data):
-    """Refuses data that a model's `fit` could not cut into micro-batches.
+    """Raises a ValueError for data that `fit` cannot divide into micro-batches.
 
     Args:
         model: `SimCLR` whose `global_batch_size` is set.
         data: first argument of `fit`.
 
     Raises:
-        ValueError: sizes do not fit, or the networks or the views draw random
-            numbers that cannot be drawn twice.
+        ValueError: sizes do not divide, or the networks or the views draw
+            random numbers that cannot be drawn twice.
     """
     micro, batch = model.micro_batch_size, model.global_batch_size
     check_size(batch, micro, model.distribute_strategy.num_replicas_in_sync)
@@ -73,10 +73,14 @@ def check_fit(model, data):
 
 
 def check_repeatable(model):
-    """Refuses what would not be the same in both passes.
+    """Raises a ValueError if two forward passes would draw different numbers.
+
+    Args:
+        model: `SimCLR`.
 
     Raises:
-        ValueError: a layer of the networks or of the views is to blame.
+        ValueError: a layer of the networks or of the views draws numbers that
+            cannot be drawn twice.
     """
     layers = compat.unrepeatable_layers(model.encoder, model.projection_head)
     if layers:
@@ -87,35 +91,33 @@ def check_repeatable(model):
             f" {', '.join(sorted({layer.name for layer in layers}))}"
         )
     branches = [getattr(model.views, n, None) for n in ("first", "second")]
-    foreign = [
-        b.name for b in branches if b is not None and not is_repeatable(b)
+    random_branches = [
+        b.name
+        for b in branches
+        if b is not None and not getattr(b, "is_stateless", False)
     ]
-    if foreign:
+    if random_branches:
         raise ValueError(
             f"{_NAME} draws every view twice, so views must be a function of"
-            " seed, step and position, as a View is without foreign layers in"
-            f" branches and append. Received: {', '.join(foreign)}"
+            " seed, step and position, as a View is without Keras layers in"
+            " branches and append. Received:"
+            f" {', '.join(random_branches)}"
         )
 
 
-def is_repeatable(branch):
-    """Whether a branch of `TwoViews` draws the same at the same step."""
-    return getattr(branch, "own", False)
-
-
-def of_training(model, batch):
-    """A batch to train on, and the number of its micro-batches.
+def split_batch(model, batch):
+    """Prepares a batch for training and counts its micro-batches.
 
     Args:
         model: `SimCLR`.
         batch: `Batch` of this replica.
 
     Returns:
-        The batch, with a known number of rows where it is to be cut; and a
-        Python integer, 1 for the plain step.
+        The batch, with a static number of rows if it has several micro-batches;
+        and their number, a Python integer, 1 for a step on the whole batch.
 
     Raises:
-        ValueError: it cannot be cut.
+        ValueError: the micro-batch size does not divide the batch.
     """
     micro = model.micro_batch_size
     if micro is None:
@@ -129,12 +131,12 @@ def of_training(model, batch):
     return batches.of_rows(batch, size // here), size // micro
 
 
-def number_of(model, rows):
-    """Fewest equal parts of this replica's rows that are small enough.
+def num_micro_batches(model, rows):
+    """Smallest number of equal micro-batches of at most the set size.
 
     Args:
         model: `SimCLR`.
-        rows: rows of this replica, or None where that is unknown.
+        rows: number of rows of this replica, or None if unknown.
 
     Returns:
         Python integer; 1 for no micro-batches.

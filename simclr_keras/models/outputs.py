@@ -1,4 +1,4 @@
-"""What a classifier's outputs mean, and which losses and labels fit them."""
+"""Checks that losses and labels fit the meaning of a classifier's outputs."""
 
 import keras
 import tensorflow as tf
@@ -40,10 +40,10 @@ _FITTING = {
 
 
 def check_activation(activation, num_classes):
-    """Name of an activation; refuses what no classifier has.
+    """Checks an activation and the number of outputs; returns its name.
 
     Args:
-        activation: `"softmax"`, `"sigmoid"`, `"linear"` or None.
+        activation: `"softmax"`, `"sigmoid"`, `"linear"` or None for linear.
         num_classes: number of outputs.
 
     Raises:
@@ -66,10 +66,14 @@ def check_activation(activation, num_classes):
 
 
 def check_loss(loss, activation):
-    """Refuses a loss whose labels mean something else than the outputs.
+    """Checks that a loss fits the meaning of the outputs.
+
+    Args:
+        loss: Keras loss, its name, or a function. Unknown ones are accepted.
+        activation: name of the activation.
 
     Raises:
-        ValueError: for the loss another activation is needed.
+        ValueError: the loss needs another activation.
     """
     meant = _meaning(loss)
     if meant is None or meant in _FITTING[activation]:
@@ -84,7 +88,7 @@ def check_loss(loss, activation):
 
 
 def is_sparse(loss):
-    """Whether a loss takes labels that are numbers of classes."""
+    """Whether a loss takes integer class labels, not one-hot rows."""
     return _plain_name(loss) == "sparsecategoricalcrossentropy"
 
 
@@ -111,17 +115,22 @@ def _from_logits(loss):
 
 
 def fitting_metrics(metrics, activation):
-    """Metrics of `compile`, where "accuracy" is that of the activation.
+    """Replaces "accuracy" in the metrics of `compile` as the activation needs.
 
-    Keras would take several labels at once for one-hot ones.
+    For rows with several labels Keras would choose the accuracy of one-hot
+    labels.
+
+    Args:
+        metrics: see `keras.Model.compile`.
+        activation: name of the activation.
 
     Raises:
-        ValueError: numbers have no accuracy.
+        ValueError: "accuracy" of a classifier with linear outputs.
     """
     if activation == "softmax" or not isinstance(metrics, (str, list, tuple)):
         return metrics
-    given = [metrics] if isinstance(metrics, str) else list(metrics)
-    if activation == "linear" and {"accuracy", "acc"} & _strings(given):
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    if activation == "linear" and {"accuracy", "acc"} & _strings(metrics):
         raise ValueError(
             "metrics must be errors, such as 'mae', for a classifier of"
             " numbers (activation='linear'). Received: 'accuracy'"
@@ -130,7 +139,7 @@ def fitting_metrics(metrics, activation):
         keras.metrics.BinaryAccuracy(name=metric)
         if isinstance(metric, str) and metric in ("accuracy", "acc")
         else metric
-        for metric in given
+        for metric in metrics
     ]
 
 
@@ -139,21 +148,20 @@ def _strings(values):
 
 
 def targets(labels, num_classes, activation, loss):
-    """Labels of a batch in the shape that the loss takes.
+    """Converts the labels of a batch to the shape that the loss takes.
 
     Args:
-        labels: tensor; numbers of classes `[B]` or `[B, 1]`, or one-hot
-            `[B, K]`; for other activations than softmax `[B, K]`, or `[B]`
-            where K is 1.
+        labels: tensor. For softmax: class labels `[B]` or `[B, 1]`, or one-hot
+            rows `[B, K]`. For other activations: `[B, K]`, or `[B]` if K is 1.
         num_classes: K.
-        activation: name of it.
-        loss: what the model was compiled with.
+        activation: name of the activation.
+        loss: loss that the model was compiled with.
 
     Returns:
         Tensor.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the labels have another shape.
     """
     if not isinstance(labels, tf.Tensor):
         return labels
@@ -173,7 +181,7 @@ def targets(labels, num_classes, activation, loss):
 
 
 def target_spec(labels, num_classes, activation, loss):
-    """`tf.TensorSpec` of what `targets` makes of labels of a spec."""
+    """`tf.TensorSpec` of the result of `targets` for labels of a spec."""
 
     @tf.function(input_signature=[labels], autograph=False)
     def traced(labels):

@@ -1,4 +1,4 @@
-"""Checks and conversions of the pixels that models are given."""
+"""Converts and checks the pixels of images that models get."""
 
 import keras
 import tensorflow as tf
@@ -6,15 +6,15 @@ import tensorflow as tf
 from simclr_keras.images import blending
 from simclr_keras.images import value_range
 
-# Executions between two looks of the host at what the device has noted.
-_EVERY = 50
+# Steps between two reads of the device's variable, which make the host wait.
+_CHECK_EVERY = 50
 
 
 def to_rgb(images):
-    """Images `[..., C]` of 1 to 4 channels as RGB, as files are decoded.
+    """Converts tensors of 1 to 4 channels to RGB, as decoding does for files.
 
     One channel is grey and repeated; the last of two or four is alpha, and
-    what is transparent is laid on white. Three are returned as they are.
+    transparent pixels are composited onto white. Three are returned unchanged.
 
     Args:
         images: `[..., H, W, C]`, uint8 in [0, 255] or float in [0, 1].
@@ -34,7 +34,7 @@ def to_rgb(images):
         )
     channels = images.shape[-1]
     if channels is None:
-        return _to_rgb_later(images)
+        return _to_rgb_dynamic(images)
     if channels == 3:
         return images
     check_channels(images.shape)
@@ -46,10 +46,13 @@ def to_rgb(images):
 
 
 def check_channels(shape):
-    """Refuses images of a number of channels that `to_rgb` does not know.
+    """Raises a ValueError for a number of channels that `to_rgb` cannot handle.
 
     Args:
-        shape: theirs, channels last, as far as it is known.
+        shape: static shape of the images, channels last.
+
+    Raises:
+        ValueError: the last dimension is neither unknown nor 1, 2, 3 or 4.
     """
     shape = tf.TensorShape(shape)
     if shape.rank not in (4, 5) or shape[-1] in (None, 1, 2, 3, 4):
@@ -61,11 +64,11 @@ def check_channels(shape):
     )
 
 
-def _to_rgb_later(images):
-    """`to_rgb` where the number of channels is known in the step only.
+def _to_rgb_dynamic(images):
+    """`to_rgb` if the number of channels is known only at run time.
 
-    Such are batches of a Python generator, and those of a function that Keras
-    has traced for several shapes.
+    This happens with a Python generator, and in a function that Keras traced
+    for several shapes.
     """
     shape = tf.shape(images)
     colors = tf.cond(
@@ -83,8 +86,8 @@ def _on_white(colors, alpha):
     return blending.on_white(colors, alpha)
 
 
-def to_float(images):
-    """RGB images in [0, 1]: uint8 is divided by 255, float is kept.
+def to_rgb_float(images):
+    """Converts images to RGB floats in [0, 1]; uint8 is divided by 255.
 
     Args:
         images: `[..., H, W, C]`, see `to_rgb`.
@@ -93,8 +96,8 @@ def to_float(images):
         Float tensor `[..., H, W, 3]`, float32 for uint8.
 
     Raises:
-        ValueError: a dtype or a number of channels that is no image's; or,
-            where the values can be read, floats in another range.
+        ValueError: dtype or number of channels are not those of images; or, for
+            eager tensors, floats are out of range.
     """
     images = to_rgb(images)
     if images.dtype == tf.uint8:
@@ -104,72 +107,75 @@ def to_float(images):
 
 
 class PixelWatch:
-    """Notes on the device the first batch with pixels out of range.
+    """Records the first batch with pixels out of range, on the device.
 
-    A plain object, so that its variable is no weight of the model.
+    A plain object, not a layer, so its variable is not a weight of the model.
     """
 
     def __init__(self):
-        self._noted = tf.Variable(
+        self._record = tf.Variable(
             tf.zeros([4]),
             trainable=False,
-            aggregation=tf.VariableAggregation.NONE,  # all note the same
+            # All replicas write the same value.
+            aggregation=tf.VariableAggregation.NONE,
         )
 
     def note(self, *images):
-        """Takes part in a step: looks at its float images; uint8 is free."""
-        for each in images:
-            if each is None or not each.dtype.is_floating:
+        """Checks float images within a step; uint8 images cost nothing."""
+        for batch in images:
+            if batch is None or not batch.dtype.is_floating:
                 continue
-            before = tf.convert_to_tensor(self._noted)
-            found = value_range.measured(each)
-            kept = tf.where(before[0] > 0, before, found)
-            self._noted.assign(kept)
+            before = tf.convert_to_tensor(self._record)
+            new = value_range.statistics(batch)
+            self._record.assign(tf.where(before[0] > 0, before, new))
 
     def check(self):
-        """Raises a ValueError, once, where a batch was out of range."""
-        noted = tf.convert_to_tensor(self._noted)
-        if noted[0] > 0:
+        """Raises a ValueError, once, if a batch was out of range."""
+        record = tf.convert_to_tensor(self._record)
+        if record[0] > 0:
             self.reset()
-        value_range.refuse(noted)
+        value_range.refuse(record)
 
     def reset(self):
-        """Forgets what was noted."""
-        self._noted.assign(tf.zeros([4]))
+        """Clears the record."""
+        self._record.assign(tf.zeros([4]))
 
 
 class CheckPixels(keras.callbacks.Callback):
-    """Reads a model's `PixelWatch` after the first batch, and now and then."""
+    """Stops `fit`, `evaluate` and `predict` if pixels are out of range.
+
+    Reads the model's `PixelWatch` after the first batch and every 50 steps.
+    """
 
     def on_train_begin(self, logs=None):
-        """Begins with the first batch."""
+        """Clears the record, so that the first batch is checked."""
         self.model.pixel_watch.reset()
         self._trained = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Stops after the first batch, or some steps after a later one."""
-        if self._trained % _EVERY == 0:
+        """Checks after the first batch and every 50 steps."""
+        if self._trained % _CHECK_EVERY == 0:
             self.model.pixel_watch.check()
         self._trained += 1
 
     def on_epoch_end(self, epoch, logs=None):
-        """Before the user's callbacks, which may save."""
+        """Checks before the user's callbacks, which may save the model."""
         self.model.pixel_watch.check()
 
     def on_test_begin(self, logs=None):
-        """Begins with the first batch."""
+        """Makes the next check follow the first batch."""
         self._tested = False
 
     def on_test_batch_end(self, batch, logs=None):
-        """Stops after the first batch."""
+        """Checks after the first batch."""
         if not self._tested:
             self.model.pixel_watch.check()
         self._tested = True
 
     def on_test_end(self, logs=None):
-        """Stops where a later batch was out of range."""
+        """Checks the later batches."""
         self.model.pixel_watch.check()
 
     def on_predict_batch_end(self, batch, logs=None):
-        """Stops after any batch: its result is about to be handed out."""
+        """Checks after every batch, before its outputs are returned."""
         self.model.pixel_watch.check()

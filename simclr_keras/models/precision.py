@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 
-# Floating dtypes, the least precise first.
+# Floating dtypes by increasing precision.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _MIXED = ("mixed_float16", "mixed_bfloat16")
 
@@ -17,7 +17,7 @@ def compute_dtypes(model):
         model: `SimCLR`, `Classifier`, or any `keras.Model`.
 
     Returns:
-        Names such as `["bfloat16", "float32"]`, the least precise first.
+        Names such as `["bfloat16", "float32"]`, by increasing precision.
     """
     found = set()
     for network in _networks(model):
@@ -29,18 +29,18 @@ def compute_dtypes(model):
 
 
 def rebuild(model, policy, weights=True):
-    """A model of the same configuration under another dtype policy.
+    """Makes a model of the same configuration under another dtype policy.
 
-    Under "float32" all floating layers become float32. Under a mixed policy
-    the networks of this package take it, and of other layers those that had a
-    mixed one: a float32 layer among these may be float32 on purpose.
+    Under "float32" all floating layers become float32. A mixed policy applies
+    to the networks of this package, and to those other layers that already have
+    a mixed policy: other float32 layers may be float32 on purpose.
 
     Args:
         model: `SimCLR`, `Classifier`, or any `keras.Model` that round trips
-            through `get_config`; it is left as it is.
+            through `get_config`; it is not changed.
         policy: name of a dtype policy, such as "float32" or "mixed_bfloat16".
-        weights: whether the new model has the weights of `model`, or fresh
-            ones. Defaults to True.
+        weights: whether to copy the weights of `model`; otherwise they are
+            initialised anew. Defaults to True.
 
     Returns:
         `keras.Model` of the same class, not compiled.
@@ -49,17 +49,17 @@ def rebuild(model, policy, weights=True):
         ValueError: the model does not round trip through `get_config`.
     """
     before = compat.dtype_policy_name()
-    # Layers whose configuration does not say their dtype take the global one.
+    # Layers without a dtype in their configuration take the global policy.
     keras.mixed_precision.set_global_policy(policy)
     try:
-        with keras.saving.custom_object_scope(_own_classes(model)):
-            ours = _is_network(type(model).__module__)
-            config = _with_policy(model.get_config(), policy, ours)
-            made = type(model).from_config(config)
-            if not made.built:
-                made.build(model.input_shape)
+        with keras.saving.custom_object_scope(_custom_classes(model)):
+            is_ours = _is_network(type(model).__module__)
+            config = _with_policy(model.get_config(), policy, is_ours)
+            copy = type(model).from_config(config)
+            if not copy.built:
+                copy.build(model.input_shape)
     except (
-        AttributeError,  # a subclass without a known input
+        AttributeError,  # a subclass without an input shape
         NotImplementedError,
         TypeError,
         ValueError,
@@ -72,60 +72,62 @@ def rebuild(model, policy, weights=True):
     finally:
         keras.mixed_precision.set_global_policy(before)
     if weights:
-        ours, theirs = compat.weights_of(made), compat.weights_of(model)
-        if len(ours) != len(theirs):
+        new_weights = compat.weights_of(copy)
+        old_weights = compat.weights_of(model)
+        if len(new_weights) != len(old_weights):
             raise ValueError(
-                "the model made anew from its configuration must have the same"
-                f" weights. Received: {model.name!r} with {len(theirs)}, of"
-                f" which {len(ours)} were made"
+                "a model must have the same weights when it is rebuilt from"
+                f" its configuration. Received: {model.name!r} with"
+                f" {len(old_weights)} weights, and {len(new_weights)} when it"
+                " was rebuilt"
             )
-        for new, old in zip(ours, theirs):
+        for new, old in zip(new_weights, old_weights):
             dtype = tf.as_dtype(new.dtype).as_numpy_dtype
             new.assign(compat.as_numpy(old).astype(dtype))
-    return made
+    return copy
 
 
 def _networks(model):
-    """The parts of a model that are applied to images."""
+    """The encoder and the projection head; else the model itself."""
     parts = [getattr(model, n, None) for n in ("encoder", "projection_head")]
     return [part for part in parts if part is not None] or [model]
 
 
-def _own_classes(model):
+def _custom_classes(model):
     """Classes of the model's layers, which need not be registered for this."""
     classes = {type(layer) for layer in model._flatten_layers()}
     return {
-        each.__name__: each
-        for each in classes
-        if each.__module__.split(".")[0] not in ("keras", "simclr_keras")
+        cls.__name__: cls
+        for cls in classes
+        if cls.__module__.split(".")[0] not in ("keras", "simclr_keras")
     }
 
 
 def _is_network(module):
-    """Whether a class of a module is a network of this package, or a part."""
+    """Whether a module holds networks of this package or their parts."""
     return str(module).startswith("simclr_keras.networks.")
 
 
-def _with_policy(config, policy, ours):
+def _with_policy(config, policy, is_ours):
     """A copy of a configuration with another dtype policy; see `rebuild`."""
     if isinstance(config, (list, tuple)):
-        return type(config)(_with_policy(x, policy, ours) for x in config)
+        return type(config)(_with_policy(x, policy, is_ours) for x in config)
     if not isinstance(config, dict):
         return config
     if config.get("class_name") and "config" in config:
-        ours = _is_network(config.get("module"))
+        is_ours = _is_network(config.get("module"))
     return {
         key: policy
-        if key == "dtype" and _is_replaced(value, policy, ours)
-        else _with_policy(value, policy, ours)
+        if key == "dtype" and _is_replaced(value, policy, is_ours)
+        else _with_policy(value, policy, is_ours)
         for key, value in config.items()
     }
 
 
-def _is_replaced(dtype, policy, ours):
-    """Whether a `dtype` of a configuration gives way to a policy."""
-    if isinstance(dtype, dict):  # a policy, as Keras writes it
+def _is_replaced(dtype, policy, is_ours):
+    """Whether a policy replaces the `dtype` of a layer; see `rebuild`."""
+    if isinstance(dtype, dict):  # a serialised policy
         dtype = (dtype.get("config") or {}).get("name")
-    if policy in _FLOATS or ours:
+    if policy in _FLOATS or is_ours:
         return dtype in _FLOATS + _MIXED
     return dtype in _MIXED

@@ -1,4 +1,6 @@
-"""Encoder, projection head, views and loss as one Keras model to `fit`."""
+"""Defines SimCLR: encoder, projection head and views as one Keras model."""
+
+from __future__ import annotations
 
 import keras
 import tensorflow as tf
@@ -16,7 +18,7 @@ from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
 from simclr_keras.models import steps
 
-# Representation health needs eigenvalues: measured at every tenth step.
+# Representation health needs eigenvalues, so it is measured every tenth step.
 _HEALTH_EVERY = 10
 _CONTRASTIVE = (
     "contrastive_accuracy",
@@ -27,14 +29,18 @@ _HEALTH = ("z_std", "alignment", "uniformity", "effective_rank")
 
 
 class _Counter:
-    """Numbers the validation batches; no weight of the model, so wrapped."""
+    """Numbers the validation batches.
+
+    A plain object, so that Keras does not track its variable as a weight.
+    """
 
     def __init__(self):
         self.step = tf.Variable(
             0,
             trainable=False,
             dtype=tf.int64,
-            aggregation=tf.VariableAggregation.NONE,  # all count alike
+            # All replicas write the same value.
+            aggregation=tf.VariableAggregation.NONE,
         )
 
 
@@ -49,23 +55,25 @@ class SimCLR(compat.TrainedByReplicas):
     `fit` takes a `tf.data.Dataset` (or anything else that Keras takes) of
 
     * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1]; grey ones
-      `[B, H, W, 1]` are repeated, alpha `[B, H, W, 4]` is laid on white;
-      floats in another range stop the first step;
+      `[B, H, W, 1]` are repeated, those with alpha `[B, H, W, 4]` are
+      composited onto white; floats out of range raise an error after the first
+      step;
     * `(images, labels)`; the labels, integers `[B]` or `[B, 1]` or one-hot,
-      feed the online probe;
+      train the online probe;
     * ready views `[B, 2, S, S, 3]`, crops made on the host, with or without
-      labels: only flip, colour and blur are left to the device;
+      labels: the device only flips, distorts colours and blurs;
     * dicts with `images` (any of the above), `probe_images` and
-      `probe_labels`, where the probe has a labelled data set of its own
+      `probe_labels`, if the probe has its own labelled data set
       (`simclr_keras.data.with_probe`).
 
     Calling the model maps images to a dict with `h` `[B, C]`, `z` `[B, d]` and,
     with a probe, `probe_logits`, in inference mode by default.
 
-    Under a `tf.distribute` strategy the views of all replicas are negatives for
-    all, gradients flow back through them, and metrics are those of the global
-    batch, which must divide by the number of replicas. For one seed and one
-    global batch the training is the same on any number of them.
+    Under a `tf.distribute` strategy the views of all replicas are negatives on
+    every replica, gradients flow back through them, and metrics are those of
+    the global batch, which must be a multiple of the number of replicas. For
+    one seed and one global batch size, training is the same on any number of
+    replicas.
 
     Logged metrics: `loss` (contrastive, also as `val_loss`),
     `contrastive_accuracy`, `contrastive_top5`, `contrastive_entropy`; of the
@@ -75,29 +83,29 @@ class SimCLR(compat.TrainedByReplicas):
     Args:
         encoder: `keras.Model` that maps float images `[B, S, S, 3]` in [0, 1]
             to features `[B, C]`, or to a feature map, which is averaged over
-            space. One that expects another range, or gives tokens, is wrapped
-            by `networks.as_encoder`.
+            space. Wrap a model that expects another range, or that outputs
+            tokens, with `networks.as_encoder`.
         projection_head: `ProjectionHead` or another layer that maps `h` to
             `z`. Defaults to `ProjectionHead()`.
         views: layer with the interface of `TwoViews`.
         num_classes: number of classes of the online linear probe, which learns
             from `h` behind a stop-gradient and never changes the encoder.
             Defaults to None: no probe.
-        l2: factor of the penalty `0.5 * sum(w^2)` added to the loss.
-            Optimizers that decay by themselves need it for the probe only.
-            Defaults to 0.
+        l2: factor of the penalty `0.5 * sum(w^2)` added to the loss. With an
+            optimizer that decays weights itself it is needed for the probe
+            only. Defaults to 0.
         l2_scope: `which` of `optimizers.l2_penalty`: `"all"` penalises every
-            trainable variable but those of batch norm, `"heads"` the
-            supervised head's kernel alone (the official code beside LARS).
+            trainable variable except those of batch norm, `"heads"` only the
+            supervised head's kernel (as the official code does with LARS).
             Defaults to `"all"`.
-        micro_batch_size: images, over all replicas, that go through the
-            networks at a time. A larger global batch, of which it must be a
-            divisor, is trained on by gradient caching: the loss is that of the
-            whole batch, exactly, in the memory of a micro-batch and for one
-            more forward pass. Batch norm then normalises over a micro-batch,
-            every K-th image of K micro-batches, and moving statistics are the
-            mean of what the micro-batches make of them. Defaults to None: the
-            batch goes through whole.
+        micro_batch_size: number of images, over all replicas, that pass through
+            the networks at a time; must divide the global batch. A larger
+            global batch is trained on by gradient caching: the loss is exactly
+            that of the whole batch, in the memory of a micro-batch and for one
+            additional forward pass. Batch norm then normalises over a
+            micro-batch, which holds every K-th image if there are K, and moving
+            statistics become the mean of the micro-batches' updates. Defaults
+            to None: no micro-batches.
 
     Example:
 
@@ -112,14 +120,14 @@ class SimCLR(compat.TrainedByReplicas):
 
     def __init__(
         self,
-        encoder,
-        projection_head=None,
-        views=None,
+        encoder: keras.Model,
+        projection_head: keras.layers.Layer | None = None,
+        views: keras.layers.Layer | None = None,
         *,
-        num_classes=None,
-        l2=0.0,
-        l2_scope="all",
-        micro_batch_size=None,
+        num_classes: int | None = None,
+        l2: float = 0.0,
+        l2_scope: str = "all",
+        micro_batch_size: int | None = None,
         **kwargs,
     ):
         super().__init__(**{"name": "simclr", **kwargs})
@@ -160,7 +168,7 @@ class SimCLR(compat.TrainedByReplicas):
         size = getattr(views, "size", None)
         networks.check_encoder(encoder, size)
         outputs = self(fitting.build_images(encoder, size))
-        # What one image gives, for those who collect many.
+        # Shapes and dtypes for one image; micro-batches allocate many rows.
         self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
 
     def build(self, input_shape=None):
@@ -169,7 +177,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def call(self, inputs, training=False):
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
-        images = pixels.to_float(inputs)
+        images = pixels.to_rgb_float(inputs)
         h = fitting.pooled(self.encoder(images, training=training))
         outputs = {"h": h, "z": self.projection_head(h, training=training)}
         if self.probe is not None:
@@ -178,7 +186,7 @@ class SimCLR(compat.TrainedByReplicas):
 
     def embed(self, images, training=False):
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
-        images = pixels.to_float(images)
+        images = pixels.to_rgb_float(images)
         return fitting.pooled(self.encoder(images, training=training))
 
     def compile(self, optimizer="adam", loss=None, **kwargs):
@@ -201,7 +209,7 @@ class SimCLR(compat.TrainedByReplicas):
         super().compile(optimizer=optimizer, loss=loss or NTXent(), **kwargs)
 
     def compile_from_config(self, config):
-        """Compiles a loaded model as it was saved, by the config of that."""
+        """Compiles a loaded model with the configuration saved in its file."""
         fitting.compile_from_config(self, config)
 
     @property
@@ -224,43 +232,43 @@ class SimCLR(compat.TrainedByReplicas):
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.evaluate`; refuses pixels in another range."""
+        """As `keras.Model.evaluate`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """`keras.Model.predict`; refuses pixels in another range."""
+        """As `keras.Model.predict`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         return super().predict(x, *args, **kwargs)
 
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""
         with batches.behind(data):
-            batch = self._unpacked(data)
+            batch = self._unpack(data)
             step = fitting.training_step(self.optimizer)
             logs, views = steps.train(self, batch, step)
-            # At an epoch's first step too, whose means are else no numbers.
-            begun = tf.convert_to_tensor(self._means[-1].count) > 0
-            health = (step % _HEALTH_EVERY == 0) | ~begun
+            # At an epoch's first step too: a mean over no steps is NaN.
+            has_mean = tf.convert_to_tensor(self._means[-1].count) > 0
+            health = (step % _HEALTH_EVERY == 0) | ~has_mean
             return self._update(logs, views, health=health)
 
     def test_step(self, data):
-        """Contrastive loss of a batch in inference mode, on other views."""
+        """Contrastive loss in inference mode, on views unlike training's."""
         with batches.behind(data):
-            batch = self._unpacked(data)
+            batch = self._unpack(data)
             step = tf.convert_to_tensor(self._validation.step)
             logs, views = steps.validate(self, batch, step)
             self._validation.step.assign_add(1)
             return self._update(logs, views, health=True)
 
     def predict_step(self, data):
-        """What `call` gives for a batch, with or without labels."""
+        """Outputs of `call` for a batch, with or without labels."""
         images = batches.unpack(data, num_classes=None).images
         self.pixel_watch.note(images)
         return self(images, training=False)
 
-    def _unpacked(self, data):
-        """`Batch` of what a data set yields, its pixels looked at."""
+    def _unpack(self, data):
+        """`Batch` of an element of the data set; records its pixels' range."""
         batch = batches.unpack(data, self.num_classes)
         self.pixel_watch.note(batch.images, batch.probe_images)
         return batch
@@ -274,17 +282,17 @@ class SimCLR(compat.TrainedByReplicas):
             normalize=getattr(self.loss, "normalize", True),
             **candidates,
         )
-        everything = (
+        z_global = (
             candidates.get("z_a_global", z_a),
             candidates.get("z_b_global", z_b),
         )
-        measured = tf.cond(
+        health_logs = tf.cond(
             tf.cast(health, tf.bool),
-            lambda: representation_health(*everything),
+            lambda: representation_health(*z_global),
             lambda: dict.fromkeys(_HEALTH, tf.constant(0.0)),
         )
         logs = replicas.mean({**logs, **contrast})
-        logs.update(measured)
+        logs.update(health_logs)
         weights = dict.fromkeys(_HEALTH, tf.cast(health, tf.float32))
         for mean in self._means:
             mean.update_state(logs[mean.name], weights.get(mean.name))
@@ -319,7 +327,7 @@ class SimCLR(compat.TrainedByReplicas):
 
 
 def _check_batch(images):
-    """Refuses a batch in which an image has no negatives."""
+    """Raises a ValueError for a batch of one image, which has no negatives."""
     if images == 1:
         raise ValueError(
             "the batch must have at least 2 images: one alone has nothing to be"

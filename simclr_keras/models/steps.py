@@ -1,4 +1,4 @@
-"""One step of SimCLR: a batch -> moved weights, and what is to be logged."""
+"""Runs one step of SimCLR: updates the weights and computes the logs."""
 
 import functools
 
@@ -13,11 +13,12 @@ from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
 from simclr_keras.optimizers import l2_penalty
 
-_TRAINING, _VALIDATION = 0, 2  # numbers of the first of two views
+# Number of the first of two views in the random seeds.
+_TRAINING, _VALIDATION = 0, 2
 
 
 def train(model, batch, step):
-    """Moves the weights by one batch.
+    """Updates the weights by one batch.
 
     Args:
         model: `SimCLR`, compiled.
@@ -26,17 +27,19 @@ def train(model, batch, step):
 
     Returns:
         Dict of scalars to log; and `(z_a, z_b, candidates)`, z of both views
-        and the keyword arguments of `cross_replica.candidates`.
+        and the keyword arguments that `cross_replica.candidates` returns.
     """
-    batch, count = micro_batches.of_training(model, batch)
-    look = functools.partial(_look, model, batch, step, count, training=True)
+    batch, count = micro_batches.split_batch(model, batch)
+    encode = functools.partial(
+        _encode_views, model, batch, step, count, training=True
+    )
     if count > 1:
-        return _train_in_parts(model, batch, look, count)
+        return _train_by_micro_batches(model, batch, encode, count)
     with tf.GradientTape() as tape:
-        z, logs = look(0)
-        loss, views = _contrast(model, z)
-        logs.update(_probe_apart(model, batch), loss=loss)
-        for term in _beside(model, logs):
+        z, logs = encode(0)
+        loss, views = _contrastive_loss(model, z)
+        logs.update(_separate_probe_metrics(model, batch), loss=loss)
+        for term in _auxiliary_losses(model, logs):
             loss += tf.cast(term, loss.dtype)
         # The replicas' gradients are summed: the mean over replicas.
         loss /= replicas.here()[0]
@@ -44,67 +47,73 @@ def train(model, batch, step):
     return logs, views
 
 
-def _train_in_parts(model, batch, look, count):
+def _train_by_micro_batches(model, batch, encode, count):
     """`train` by micro-batches, with the gradient of the whole batch."""
 
     def scaled(loss):
         return compat.scale_loss(model.optimizer, loss / replicas.here()[0])
 
     def contrast(z):
-        loss, views = _contrast(model, z)
+        loss, views = _contrastive_loss(model, z)
         return scaled(loss), (loss, views)
 
+    def probe_loss(scalars):
+        return scaled(scalars["probe_loss"] / count)
+
     variables = model.trainable_variables
-    names = _look_logs(model, batch)
+    names = _names_of_logs(model, batch)
     gradients, logs, (loss, views) = gradient_cache.gradients(
-        look,
+        encode,
         contrast,
         variables,
         _cache(model.z_spec, batch.images.shape[0], 2),
         count,
         logs=names,
-        own=(lambda own: scaled(own["probe_loss"] / count)) if names else None,
+        extra_loss=probe_loss if names else None,
         state=compat.state_of(model.encoder, model.projection_head),
     )
     with tf.GradientTape() as tape:
-        apart = _probe_apart(model, batch)
-        terms = [scaled(term) for term in _beside(model, apart)]
+        probe_logs = _separate_probe_metrics(model, batch)
+        terms = [scaled(term) for term in _auxiliary_losses(model, probe_logs)]
     if terms:
         more = tape.gradient(terms, variables)
         gradients = [_sum(pair) for pair in zip(gradients, more)]
     compat.apply_scaled(model.optimizer, gradients, variables)
-    return {**logs, **apart, "loss": loss}, views
+    return {**logs, **probe_logs, "loss": loss}, views
 
 
 def _sum(gradients):
-    known = [g for g in gradients if g is not None]
-    return tf.add_n(known) if known else None
+    """Sum of those gradients that are not None; None if all are."""
+    gradients = [g for g in gradients if g is not None]
+    return tf.add_n(gradients) if gradients else None
 
 
 def validate(model, batch, step):
-    """The loss of a batch in inference mode, on views not trained on.
+    """Computes the loss in inference mode, on views that training never draws.
 
     Args and returns as in `train`.
     """
-    count = micro_batches.number_of(model, batch.images.shape[0])
-    look = functools.partial(_look, model, batch, step, count, training=False)
+    count = micro_batches.num_micro_batches(model, batch.images.shape[0])
+    encode = functools.partial(
+        _encode_views, model, batch, step, count, training=False
+    )
     if count == 1:
-        z, logs = look(0)
+        z, logs = encode(0)
     else:
-        names = _look_logs(model, batch)
+        names = _names_of_logs(model, batch)
         cache = _cache(model.z_spec, batch.images.shape[0], 2)
-        z, logs = gradient_cache.collect(look, cache, count, names)
-    loss, views = _contrast(model, z)
-    logs.update(_probe_apart(model, batch), loss=loss)
+        z, logs = gradient_cache.collect(encode, cache, count, names)
+    loss, views = _contrastive_loss(model, z)
+    logs.update(_separate_probe_metrics(model, batch), loss=loss)
     return logs, views
 
 
-def _look(model, batch, step, count, number, training):
-    """z `[n / K, 2, d]` of a micro-batch's views, and the probe's success."""
+def _encode_views(model, batch, step, count, number, training):
+    """z `[n / K, 2, d]` of the views of micro-batch `number`; probe metrics."""
     images = batch.images
     positions = replicas.positions(tf.shape(images)[0])
     if count > 1:
-        rows = gradient_cache.places(number, count, images.shape[0])
+        rows = gradient_cache.micro_batch_rows(number, count, images.shape[0])
         images, positions = tf.gather(images, rows), tf.gather(positions, rows)
     view_a, view_b = model.views(
         images,
@@ -112,36 +121,36 @@ def _look(model, batch, step, count, number, training):
         positions=positions,
         first_view=_TRAINING if training else _VALIDATION,
     )
-    both = model(tf.concat([view_a, view_b], axis=0), training=training)
+    outputs = model(tf.concat([view_a, view_b], axis=0), training=training)
     logs = {}
-    if _look_logs(model, batch):
+    if _names_of_logs(model, batch):
         labels = batch.labels if count == 1 else tf.gather(batch.labels, rows)
-        logs = _classification(both["probe_logits"], tf.tile(labels, [2]))
-    return tf.stack(tf.split(both["z"], 2, axis=0), axis=1), logs
+        logs = _probe_metrics(outputs["probe_logits"], tf.tile(labels, [2]))
+    return tf.stack(tf.split(outputs["z"], 2, axis=0), axis=1), logs
 
 
-def _look_logs(model, batch):
-    """Names of the scalars of `_look`."""
-    shared = model.probe is not None and batch.probe_images is None
-    return ("probe_loss", "probe_accuracy") if shared else ()
+def _names_of_logs(model, batch):
+    """Names of the scalars of `_encode_views`."""
+    uses_views = model.probe is not None and batch.probe_images is None
+    return ("probe_loss", "probe_accuracy") if uses_views else ()
 
 
 def _cache(spec, *shape):
-    """Zeros where rows of z or h are to be written."""
+    """Zeros to be overwritten by rows of z or h."""
     return tf.zeros([*shape, *spec.shape], spec.dtype)
 
 
-def _contrast(model, z):
-    """Contrastive loss of this replica's anchors, or of the batch."""
+def _contrastive_loss(model, z):
+    """Contrastive loss of this replica's anchors, or of the global batch."""
     z_a, z_b = tf.unstack(z, axis=1)
     candidates = cross_replica.candidates(z_a, z_b)
     if candidates and not isinstance(model.loss, ContrastiveLoss):
-        # A loss of the user's knows two views only: all replicas compute the
-        # whole, and the mean over them is the same.
+        # A custom loss takes two views only. Every replica computes it on the
+        # global batch, so the mean over replicas is the loss.
         loss = model.loss(candidates["z_a_global"], candidates["z_b_global"])
     else:
         loss = model.loss(z_a, z_b, **candidates)
-    # Sums over negatives can lose a NaN on the way.
+    # Sums over negatives can lose a NaN in z: restore it.
     finite = tf.math.is_finite(candidates.get("z_a_global", z_a))
     finite &= tf.math.is_finite(candidates.get("z_b_global", z_b))
     nan = tf.constant(float("nan"), loss.dtype)
@@ -149,27 +158,29 @@ def _contrast(model, z):
     return loss, (z_a, z_b, candidates)
 
 
-def _beside(model, logs):
-    """Terms of the loss besides the contrastive one."""
+def _auxiliary_losses(model, logs):
+    """Terms of the loss beside the contrastive one: probe and L2 penalty."""
     terms = [logs["probe_loss"]] if "probe_loss" in logs else []
     if model.l2:
         terms.append(l2_penalty(model, model.l2, model.l2_scope))
     return terms
 
 
-def _probe_apart(model, batch):
-    """Success of a probe that has images of its own; else an empty dict."""
+def _separate_probe_metrics(model, batch):
+    """Probe metrics on the probe's own data set; without one, an empty dict."""
     if model.probe is None or batch.probe_images is None:
         return {}
     images = batch.probe_images
-    count = micro_batches.number_of(model, images.shape[0])
+    count = micro_batches.num_micro_batches(model, images.shape[0])
 
     def features(number):
         part = images
         if count > 1:
-            rows = gradient_cache.places(number, count, images.shape[0])
+            rows = gradient_cache.micro_batch_rows(
+                number, count, images.shape[0]
+            )
             part = tf.gather(images, rows)
-        part = pixels.to_float(part)
+        part = pixels.to_rgb_float(part)
         if tuple(part.shape[1:3]) != tuple(model.views.size):
             part = tf.image.resize(part, model.views.size, antialias=True)
         return model.embed(part, training=False), {}
@@ -179,10 +190,10 @@ def _probe_apart(model, batch):
     else:
         cache = _cache(model.h_spec, images.shape[0])
         h, _ = gradient_cache.collect(features, cache, count)
-    return _classification(model.probe(tf.stop_gradient(h)), batch.labels)
+    return _probe_metrics(model.probe(tf.stop_gradient(h)), batch.labels)
 
 
-def _classification(logits, labels):
+def _probe_metrics(logits, labels):
     """Mean cross-entropy and accuracy of logits `[B, K]`, labels `[B]`."""
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     correct = tf.argmax(logits, axis=1) == tf.cast(labels, tf.int64)

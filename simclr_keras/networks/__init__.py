@@ -1,4 +1,4 @@
-"""Encoders and projection heads."""
+"""Defines the networks: encoders, projection heads and their layers."""
 
 from simclr_keras.networks.adapter import TokenPooling
 from simclr_keras.networks.adapter import as_encoder

@@ -1,4 +1,6 @@
-"""Makes an encoder of ours from a Keras model that expects other pixels."""
+"""Adapts Keras models as encoders, and checks encoders."""
+
+from __future__ import annotations
 
 import keras
 import numpy as np
@@ -7,14 +9,15 @@ import tensorflow as tf
 from simclr_keras import compat
 
 TOKENS = ("first", "mean")
-# An encoder whose first layers shrink [0, 1] to less than this was made for
-# [0, 255]: 1 / 255 does, division by a deviation of pixels does not.
+# An encoder whose first layers shrink [0, 1] to a smaller range than this
+# expects [0, 255]: a factor of 1 / 255 does so, division by the standard
+# deviation of pixels does not.
 _LEAST_GAIN = 0.1
 
 
 @compat.register
 class TokenPooling(keras.layers.Layer):
-    """Features `[B, C]` of the tokens `[B, T, C]` of a vision transformer.
+    """Pools tokens `[B, T, C]` of a vision transformer to features `[B, C]`.
 
     Args:
         tokens: `"first"`, the class token where the network has one; or
@@ -22,7 +25,7 @@ class TokenPooling(keras.layers.Layer):
         **kwargs: `name` and `dtype` of the Keras layer.
     """
 
-    def __init__(self, tokens, **kwargs):
+    def __init__(self, tokens: str, **kwargs):
         super().__init__(**kwargs)
         _check_tokens(tokens)
         self.tokens = tokens
@@ -31,7 +34,7 @@ class TokenPooling(keras.layers.Layer):
         """Maps `[B, T, C]` to `[B, C]`."""
         if self.tokens == "first":
             return inputs[:, 0]
-        # TensorFlow 2.15 adds bfloat16 up in bfloat16 on CPU.
+        # On CPU, TensorFlow 2.15 sums bfloat16 in bfloat16.
         mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=1)
         return tf.cast(mean, inputs.dtype)
 
@@ -44,20 +47,24 @@ class TokenPooling(keras.layers.Layer):
         return {**super().get_config(), "tokens": self.tokens}
 
 
-def as_encoder(model, value_range=(0.0, 1.0), tokens=None):
-    """An encoder of images in [0, 1] around a model that expects others.
+def as_encoder(
+    model: keras.Model,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    tokens: str | None = None,
+) -> keras.Sequential:
+    """Wraps a model as an encoder of images in [0, 1].
 
-    Models of `keras.applications` that rescale by themselves (EfficientNet,
+    Models of `keras.applications` that rescale their input (EfficientNet,
     EfficientNetV2, MobileNetV3, ConvNeXt, with their default
     `include_preprocessing=True`) expect [0, 255].
 
     Args:
         model: `keras.Model` of images `[B, H, W, 3]`.
-        value_range: pair (low, high), the range of pixels that it expects,
-            such as (0, 255) or (-1, 1). Defaults to (0, 1).
-        tokens: of a model whose output are tokens `[B, T, C]`: `"first"`, the
-            class token, or `"mean"`, the mean over all. Defaults to None: the
-            output is `[B, C]` or a feature map.
+        value_range: pair (low, high), the range of pixels that the model
+            expects, such as (0, 255) or (-1, 1). Defaults to (0, 1).
+        tokens: how to pool an output of tokens `[B, T, C]`: `"first"`, the
+            class token, or `"mean"`, the mean over all tokens. Defaults to
+            None: the output is `[B, C]` or a feature map.
 
     Returns:
         `keras.Sequential` that shares the model's weights.
@@ -80,10 +87,10 @@ def as_encoder(model, value_range=(0.0, 1.0), tokens=None):
             f" Received: value_range={value_range!r}"
         )
     shape = getattr(model, "input_shape", None)
-    known = isinstance(shape, tuple) and len(shape) == 4
-    layers = [keras.Input(shape[1:] if known else (None, None, 3))]
+    has_shape = isinstance(shape, tuple) and len(shape) == 4
+    layers = [keras.Input(shape[1:] if has_shape else (None, None, 3))]
     if (low, high) != (0.0, 1.0):
-        # float32: bfloat16 has no room for 255 steps.
+        # In float32: bfloat16 cannot represent all 256 values of a pixel.
         layers.append(
             keras.layers.Rescaling(high - low, offset=low, dtype="float32")
         )
@@ -102,16 +109,18 @@ def _check_tokens(tokens):
         )
 
 
-def check_encoder(encoder, size=None):
-    """Refuses an encoder that cannot make features of images in [0, 1].
+def check_encoder(
+    encoder: keras.Model, size: tuple[int, int] | None = None
+) -> None:
+    """Raises a ValueError for an encoder that cannot encode images in [0, 1].
 
     Args:
         encoder: `keras.Model`.
-        size: (height, width) in pixels of the images that it will get, or
-            None where that is unknown.
+        size: (height, width) in pixels of the images that the encoder will
+            get, or None if unknown.
 
     Raises:
-        ValueError: its input is of another size or number of channels, or
+        ValueError: the encoder takes another size or number of channels, or
             rescales pixels of [0, 255].
     """
     shape = getattr(encoder, "input_shape", None)
@@ -136,7 +145,7 @@ def _check_input(encoder, shape, size):
         )
     if size is None:
         return
-    if any(own not in (None, side) for own, side in zip(shape[1:3], size)):
+    if any(fixed not in (None, side) for fixed, side in zip(shape[1:3], size)):
         raise ValueError(
             "encoder must take images of the size of the views. Make them"
             f" fit, sk.TwoViews(image_size={shape[1]}), or build the encoder"
@@ -147,7 +156,7 @@ def _check_input(encoder, shape, size):
 
 
 def _gain(encoder):
-    """By what the rescaling layers at the input multiply differences."""
+    """Factor by which the rescaling layers at the input scale differences."""
     gain = np.ones(1)
     for layer in _in_order(encoder):
         if isinstance(layer, keras.layers.Rescaling):
@@ -159,15 +168,15 @@ def _gain(encoder):
             variance = np.ravel(compat.as_numpy(variance))
             gain = gain / np.maximum(np.sqrt(variance), 1e-7)
         elif not isinstance(layer, keras.layers.InputLayer):
-            break  # what another layer does to the range is not known
+            break  # the effect of other layers on the range is unknown
     return float(np.abs(gain).max())
 
 
 def _in_order(model):
-    """Layers of a model, those of models inside of it in their place."""
-    ordered = isinstance(model, keras.Sequential)  # built or not
-    if not ordered and getattr(model, "inputs", None) is None:
-        yield model  # a subclass lists its layers in no order
+    """Layers of a model in order; a nested model is replaced by its layers."""
+    is_sequential = isinstance(model, keras.Sequential)  # built or not
+    if not is_sequential and getattr(model, "inputs", None) is None:
+        yield model  # the layers of a subclass have no order
         return
     for layer in model.layers:
         if isinstance(layer, keras.Model):

@@ -1,25 +1,27 @@
-"""What our encoders share: numbered stages, named outputs, freezing."""
+"""Defines the base of our encoders: numbered stages, outputs, freezing."""
+
+from __future__ import annotations
 
 import re
 
 import keras
 import tensorflow as tf
 
-_PLACE = re.compile(r"block_group(\d+)(?:_block(\d+)_(shortcut)?)?")
+_BLOCK_NAME = re.compile(r"block_group(\d+)(?:_block(\d+)_(shortcut)?)?")
 
 
 def image_input(policy):
-    """Symbolic images `[B, H, W, 3]`, in the dtype of a policy's weights."""
+    """Symbolic images `[B, H, W, 3]`, in the variable dtype of a policy."""
     dtype = keras.mixed_precision.Policy(policy).variable_dtype
     return keras.Input((None, None, 3), dtype=dtype, name="images")
 
 
 class StagedEncoder(keras.Model):
-    """An encoder of images whose layers stand in numbered stages.
+    """Image encoder whose layers belong to numbered stages.
 
-    A functional model, from images `[B, H, W, 3]` to features `h [B, C]`. Stage
-    0 is the stem; stage s >= 1 holds the layers whose names begin with
-    `block_group<s>`, the last of which has just that name.
+    A functional model from images `[B, H, W, 3]` to features `h [B, C]`. Stage
+    0 is the stem; stage s >= 1 consists of the layers whose names begin with
+    `block_group<s>`; the last of them has exactly this name.
 
     Args:
         inputs: Symbolic images, a `keras.Input`.
@@ -34,7 +36,7 @@ class StagedEncoder(keras.Model):
         self.global_bn = settings.global_bn
 
     def call(self, inputs, training=None, mask=None):
-        """Features of images; refuses integers: they are not in [0, 1]."""
+        """Computes features; refuses integer images, as not in [0, 1]."""
         dtype = getattr(inputs, "dtype", None)
         dtype = None if dtype is None else tf.as_dtype(dtype)
         if dtype is not None and not dtype.is_floating:
@@ -45,29 +47,29 @@ class StagedEncoder(keras.Model):
         return super().call(inputs, training=training, mask=mask)
 
     @property
-    def num_stages(self):
+    def num_stages(self) -> int:
         """Number of the last stage."""
         return max(self.stage_of(layer) for layer in self.layers)
 
-    def stage_of(self, layer):
-        """Number of the stage of a layer (or of its name); the stem is 0.
+    def stage_of(self, layer: keras.layers.Layer | str) -> int:
+        """Number of the stage of a layer or of a layer's name; the stem is 0.
 
-        The pooling at the end, which has no weights, counts as the stem too.
+        The final pooling, which has no weights, counts as part of the stem.
         """
-        match = _PLACE.match(getattr(layer, "name", layer))
+        match = _BLOCK_NAME.match(getattr(layer, "name", layer))
         return int(match[1]) if match else 0
 
-    def freeze_through(self, stage):
-        """Freezes the stem and the stages 1 to `stage`, and nothing else.
+    def freeze_through(self, stage: int) -> None:
+        """Freezes the stem and the stages 1 to `stage`, and unfreezes the rest.
 
         Frozen layers have `trainable=False`: no updates, and batch
-        normalisation in inference mode. Compile afterwards.
+        normalisation in inference mode. Compile the model afterwards.
 
         Args:
             stage: -1 freezes nothing, 0 the stem, `num_stages` everything.
 
         Raises:
-            ValueError: If there is no such stage.
+            ValueError: There is no such stage.
         """
         if stage not in range(-1, self.num_stages + 1):
             raise ValueError(
@@ -79,7 +81,7 @@ class StagedEncoder(keras.Model):
             layer.trainable = self.stage_of(layer) > stage
 
     @property
-    def frozen_through(self):
+    def frozen_through(self) -> int:
         """The last stage up to which all weights are frozen; -1 for none."""
         trainable = [
             self.stage_of(layer)
@@ -88,20 +90,18 @@ class StagedEncoder(keras.Model):
         ]
         return min(trainable, default=self.num_stages + 1) - 1
 
-    def outputs_of(self, names):
-        """A model from the same images to outputs of the named layers.
-
-        It shares this encoder's weights.
+    def outputs_of(self, names: str | list[str]) -> keras.Model:
+        """Makes a model of the same weights that returns inner layers' outputs.
 
         Args:
             names: Names of layers, such as `("initial_conv",
                 "initial_max_pool", "block_group1")`.
 
         Returns:
-            keras.Model whose output is a list, one tensor per name.
+            keras.Model from images to a list, one tensor per name.
 
         Raises:
-            ValueError: If a name is not that of a layer.
+            ValueError: A name is not that of a layer.
         """
         names = [names] if isinstance(names, str) else list(names)
         layers = {layer.name: layer for layer in self.layers}
@@ -115,33 +115,34 @@ class StagedEncoder(keras.Model):
         return keras.Model(self.input, [layers[n].output for n in names])
 
     def layers_in_forward_order(self):
-        """The layers in the order in which the images meet them.
+        """The layers in the order in which they are applied.
 
         Stem, then stage by stage, block by block; in each block the shortcut
         first.
         """
 
-        def place(layer):
-            match = _PLACE.match(layer.name)
+        def key(layer):
+            match = _BLOCK_NAME.match(layer.name)
             if not match:
                 return (0, 0, False)
             return (int(match[1]), int(match[2] or 0), match[3] is None)
 
-        # Stable: along a path, Keras's own order is the forward order.
-        return sorted(self.layers, key=place)
+        # The sort is stable, and within a path Keras's order is that of
+        # application.
+        return sorted(self.layers, key=key)
 
     def variables_in_forward_order(self):
         """All variables in the order of the official checkpoints.
 
         Layer by layer, see `layers_in_forward_order`: kernel, bias; or gamma,
-        beta, moving mean, moving variance. It does not depend on the version
-        of Keras, as the order of `weights` does.
+        beta, moving mean, moving variance. Unlike the order of `weights`, this
+        does not depend on the version of Keras.
         """
         layers = self.layers_in_forward_order()
         return [weight for layer in layers for weight in layer.weights]
 
     def get_config(self):
-        """Arguments that make the same encoder, and how far it is frozen."""
+        """Returns the arguments of the encoder, and its last frozen stage."""
         return {
             "name": self.name,
             "dtype": self._policy_name,
@@ -151,7 +152,7 @@ class StagedEncoder(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The encoder of a `get_config`, with new weights."""
+        """Makes the encoder from the dict of `get_config`, with new weights."""
         config = dict(config)
         frozen_through = config.pop("frozen_through", -1)
         encoder = cls(**config)

@@ -1,4 +1,6 @@
-"""Batch normalisation, fused: the layer between all others of the networks."""
+"""Defines batch normalisation in one fused kernel, over all replicas."""
+
+from __future__ import annotations
 
 import keras
 import tensorflow as tf
@@ -19,24 +21,24 @@ class BatchNormalization(keras.layers.Layer):
     statistics normalise and stay as they are.
 
     Under mixed precision weights, statistics and sums are float32, inputs and
-    outputs have the compute dtype. float64 is composed of single operations,
-    as no kernel fuses it. A batch without rows leaves the moving statistics
-    alone.
+    outputs have the compute dtype. In float64 it consists of single operations,
+    because no fused kernel supports it. A batch without rows does not change
+    the moving statistics.
 
     Under a distribution strategy the moments are those of the global batch,
-    and gradients flow through them to every replica's rows; the replicas must
-    hold equally many. One collective goes forward, one back. With
-    `synchronized=False` each replica normalises with the moments of its own
-    rows, and the moving statistics are averaged when saved.
+    and gradients flow through them to every replica's rows; all replicas must
+    have equally many rows. The forward and the backward pass need one
+    collective each. With `synchronized=False` each replica normalises with the
+    moments of its own rows, and the moving statistics are averaged when saved.
 
     Args:
-        momentum: Share of the moving statistics that one step keeps, in
-            [0, 1]. Default 0.9.
+        momentum: Weight of the old value in an update of the moving
+            statistics, in [0, 1]. Default 0.9.
         epsilon: Added to the variance; positive. Default 1e-5.
         center: Whether there is an offset `beta`. Default True.
         scale: Whether there is a scale `gamma`. Default True.
-        gamma_initializer: Initialiser of `gamma`; "zeros" makes the residual
-            block that ends with this layer start as the identity. Default
+        gamma_initializer: Initialiser of `gamma`; with "zeros", a residual
+            block that ends with this layer is the identity at first. Default
             "ones".
         synchronized: Whether moments are those of all replicas. Default True.
         **kwargs: `name`, `dtype`, `trainable` of a Keras layer.
@@ -49,8 +51,8 @@ class BatchNormalization(keras.layers.Layer):
         Tensor of the shape of `x`, in the compute dtype.
 
     Raises:
-        ValueError: If an argument is out of its range, or the input has no
-            known number of channels.
+        ValueError: An argument is out of its range, or the number of channels
+            of the input is unknown.
 
     Example:
         >>> layer = BatchNormalization()
@@ -65,12 +67,12 @@ class BatchNormalization(keras.layers.Layer):
 
     def __init__(
         self,
-        momentum=0.9,
-        epsilon=1e-5,
-        center=True,
-        scale=True,
-        gamma_initializer="ones",
-        synchronized=True,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = True,
+        gamma_initializer: str | keras.initializers.Initializer = "ones",
+        synchronized: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -106,7 +108,7 @@ class BatchNormalization(keras.layers.Layer):
             self.gamma = weight("gamma", self.gamma_initializer)
         if self.center:
             self.beta = weight("beta", "zeros")
-        # Of the global batch, all replicas compute the same statistics.
+        # If synchronized, all replicas compute the same statistics.
         kind = "copied" if self.synchronized else "averaged"
         self.moving_mean = weight("moving_mean", "zeros", kind)
         self.moving_variance = weight("moving_variance", "ones", kind)
@@ -125,8 +127,8 @@ class BatchNormalization(keras.layers.Layer):
                 normalize = _synchronized_fused if fused else _synchronized
             y, mean, variance = normalize(x, gamma, beta, self.epsilon)
             rows = tf.reduce_prod(tf.shape(x)[:-1])
-            self._follow(self.moving_mean, mean, rows)
-            self._follow(self.moving_variance, variance, rows)
+            self._update_moving(self.moving_mean, mean, rows)
+            self._update_moving(self.moving_variance, variance, rows)
             return y
         moving = (
             tf.cast(self.moving_mean, dtype),
@@ -134,19 +136,19 @@ class BatchNormalization(keras.layers.Layer):
         )
         return normalize(x, gamma, beta, self.epsilon, moving)[0]
 
-    def _follow(self, moving, batch, rows):
-        # multiply_no_nan: the moments of no rows are not numbers.
+    def _update_moving(self, moving, batch, rows):
+        # multiply_no_nan, because the moments of a batch without rows are NaN.
         rate = (1.0 - self.momentum) * tf.cast(rows > 0, batch.dtype)
         old = tf.cast(moving, batch.dtype)
         new = old + tf.math.multiply_no_nan(batch - old, rate)
         moving.assign(tf.cast(new, self.variable_dtype))
 
     def compute_output_shape(self, input_shape):
-        """The shape of the input."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self):
-        """Arguments that make the same layer, without its weights."""
+        """Returns the arguments of the layer."""
         initializer = keras.initializers.serialize(self.gamma_initializer)
         return {
             **super().get_config(),
@@ -165,15 +167,18 @@ def _moments(x):
 
 
 def _normalize(x, gamma, beta, epsilon, moments=None):
-    """Normalised `x`, mean and variance: the moments given or the batch's."""
+    """Normalises `x`; also returns mean and variance.
+
+    These are `moments`; if that is None, those of the batch.
+    """
     mean, variance = _moments(x) if moments is None else moments
-    # The mean is subtracted first: no cancellation where it is large.
+    # The mean is subtracted first, to avoid cancellation if it is large.
     y = (x - mean) * (tf.math.rsqrt(variance + epsilon) * gamma) + beta
     return y, mean, variance
 
 
 def _normalize_fused(x, gamma, beta, epsilon, moments=None):
-    """The same in one kernel, for float32, bfloat16 and float16."""
+    """`_normalize` in one kernel, for float32, bfloat16 and float16."""
     mean, variance = ([], []) if moments is None else moments
     result = tf.raw_ops.FusedBatchNormV3(
         x=_as_images(x),
@@ -188,7 +193,7 @@ def _normalize_fused(x, gamma, beta, epsilon, moments=None):
     y.set_shape(x.shape)
     if moments is not None:
         return y, mean, variance
-    # The kernel hands back the variance divided by n - 1.
+    # The kernel returns the variance divided by n - 1.
     count = tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), tf.float32)
     biased = tf.math.multiply_no_nan(
         result.batch_variance, (count - 1.0) / tf.maximum(count, 1.0)
@@ -197,10 +202,10 @@ def _normalize_fused(x, gamma, beta, epsilon, moments=None):
 
 
 def _global_moments(mean, variance):
-    """Moments of all replicas' rows from those of each replica's.
+    """Moments of all replicas' rows from the moments of each replica.
 
-    The variance between the replicas' means is added to the mean of their
-    variances: nothing cancels, as it would in E[x^2] - E[x]^2.
+    The variance is the mean of the replicas' variances plus the variance of
+    their means. Unlike E[x^2] - E[x]^2 this does not cancel.
     """
     parts = replicas.gather(tf.stack([mean, variance])[tf.newaxis])
     means, variances = parts[:, 0], parts[:, 1]  # [R, C] each
@@ -215,14 +220,14 @@ def _synchronized(x, gamma, beta, epsilon):
 
 
 def _synchronized_fused(x, gamma, beta, epsilon):
-    """The same with fused kernels, which know the rows of one replica only.
+    """`_synchronized` with fused kernels, which see one replica's rows only.
 
-    With dy the gradient of the output, n the rows of all replicas and
-    u = (x - mean) / sqrt(variance + epsilon), that of the input is
+    Let dy be the gradient of the output, n the number of rows of all replicas
+    and u = (x - mean) / sqrt(variance + epsilon). The gradient of the input is
 
         gamma / sqrt(variance + epsilon) (dy - sum(dy) / n - u sum(dy u) / n)
 
-    where the sums are over all replicas. The kernel for frozen moments gives
+    with sums over all replicas. The gradient kernel for frozen moments returns
     the first term and this replica's part of both sums; the other two terms
     have the form of a normalisation.
     """
@@ -230,8 +235,8 @@ def _synchronized_fused(x, gamma, beta, epsilon):
     @tf.custom_gradient
     def forward(x, gamma, beta):
         ones = tf.ones_like(gamma)
-        own = _normalize_fused(x, ones, 0.0 * ones, epsilon)[1:]
-        moments = _global_moments(*own)
+        local_moments = _normalize_fused(x, ones, 0.0 * ones, epsilon)[1:]
+        moments = _global_moments(*local_moments)
         y = _normalize_fused(x, gamma, beta, epsilon, moments)[0]
 
         def backward(dy, *_):
@@ -262,7 +267,7 @@ def _synchronized_fused(x, gamma, beta, epsilon):
 
 
 def _as_images(x):
-    """The kernel knows images only: rows become images of one pixel."""
+    """Reshapes rows to images of one pixel, as the kernel takes images only."""
     if x.shape.rank == 4:
         return x
     return tf.reshape(x, [-1, 1, 1, x.shape[-1]])

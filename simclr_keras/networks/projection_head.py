@@ -1,4 +1,6 @@
-"""The projection head g, from features h to the z of the contrastive loss."""
+"""Defines the projection head g, which maps h to z for the loss."""
+
+from __future__ import annotations
 
 import keras
 import tensorflow as tf
@@ -11,18 +13,19 @@ _MODES = ("none", "linear", "nonlinear")
 
 @compat.register
 class ProjectionHead(keras.layers.Layer):
-    """Projection head: h to z, and the layers between for fine-tuning.
+    """Projection head, which maps h to z.
 
-    A layer is a dense one without bias, then batch normalisation; all but the
-    last end in a ReLU, and the last normalisation has no offset. The list
-    `hs = [h, output of layer 0, ..., z]` holds where fine-tuning may start.
+    A layer is a dense layer without bias and batch normalisation. All layers
+    except the last end with a ReLU; the last normalisation has no offset.
+    Fine-tuning can start from any entry of the list
+    `hs = [h, output of layer 0, ..., z]`.
 
     Args:
         mode: "none" (z is h), "linear" (one layer) or "nonlinear". Default
             "nonlinear".
         num_layers: Number of layers of the nonlinear head, at least 1. Default
-            3 as in SimCLRv2; 2 in SimCLR.
-        out_dim: Dimension of z, at least 1; not used by "none". Default 128.
+            3, as in SimCLRv2; SimCLR has 2.
+        out_dim: Dimension of z, at least 1; ignored by "none". Default 128.
         width: Dimension of the hidden layers. Default None: that of h.
         global_bn: Whether batch norm spans all replicas. Default True.
         **kwargs: `name`, `dtype`, `trainable` of a Keras layer.
@@ -35,7 +38,7 @@ class ProjectionHead(keras.layers.Layer):
         z: `[B, out_dim]`, in the compute dtype.
 
     Raises:
-        ValueError: If an argument is not allowed, or `h` is not `[B, D]`.
+        ValueError: An argument is not allowed, or `h` is not `[B, D]`.
 
     Example:
         >>> head = ProjectionHead("nonlinear", num_layers=2, out_dim=64)
@@ -49,11 +52,11 @@ class ProjectionHead(keras.layers.Layer):
 
     def __init__(
         self,
-        mode="nonlinear",
-        num_layers=3,
-        out_dim=128,
-        width=None,
-        global_bn=True,
+        mode: str = "nonlinear",
+        num_layers: int = 3,
+        out_dim: int = 128,
+        width: int | None = None,
+        global_bn: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -74,7 +77,7 @@ class ProjectionHead(keras.layers.Layer):
         self.norm_layers = []
 
     @property
-    def depth(self):
+    def depth(self) -> int:
         """Number of layers: 0 for "none", 1 for "linear"."""
         return {"none": 0, "linear": 1}.get(self.mode, self.num_layers)
 
@@ -112,11 +115,11 @@ class ProjectionHead(keras.layers.Layer):
         self.built = True
 
     def call(self, h, training=None):
-        """The projection z of the features h."""
+        """Maps the features h to their projection z."""
         return self.layer_output(h, -1, training=training)
 
     def layer_outputs(self, h, training=None):
-        """The list hs: h itself, the output of each layer, the last being z.
+        """Computes the list hs: h, then the output of each layer; z is last.
 
         Args:
             h: Float tensor `[B, D]`.
@@ -128,7 +131,7 @@ class ProjectionHead(keras.layers.Layer):
         return self._run(h, self.depth, training)
 
     def layer_output(self, h, selector, training=None):
-        """One entry of hs; the layers behind it do not run.
+        """Computes one entry of hs; later layers do not run.
 
         Args:
             h: Float tensor `[B, D]`.
@@ -139,15 +142,21 @@ class ProjectionHead(keras.layers.Layer):
             Tensor of rank 2.
 
         Raises:
-            ValueError: If hs has no such entry.
+            ValueError: hs has no such entry.
         """
         return self._run(h, self.layer_index(selector), training)[-1]
 
     def layer_index(self, selector):
-        """`selector` counted from the front: 0 is h, `depth` is z.
+        """Converts an index into hs to one that counts from h, which is 0.
+
+        Args:
+            selector: Index into hs, possibly negative.
+
+        Returns:
+            Integer from 0 (h) to `depth` (z).
 
         Raises:
-            ValueError: If hs has no such entry.
+            ValueError: hs has no such entry.
         """
         if selector not in range(-self.depth - 1, self.depth + 1):
             raise ValueError(
@@ -177,13 +186,13 @@ class ProjectionHead(keras.layers.Layer):
         ]
 
     def compute_output_shape(self, input_shape):
-        """`[B, out_dim]`, or the shape of h with mode "none"."""
+        """Returns `(B, out_dim)`, or the shape of h with mode "none"."""
         if not self.depth:
             return input_shape
         return (input_shape[0], self.out_dim)
 
     def get_config(self):
-        """Arguments that make the same head, without its weights."""
+        """Returns the arguments of the head."""
         return {
             **super().get_config(),
             "mode": self.mode,

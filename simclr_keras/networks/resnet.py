@@ -1,9 +1,12 @@
-"""ResNet encoders, equal to those of the official SimCLR: images to h."""
+"""Defines ResNet encoders equal to those of the official SimCLR."""
+
+from __future__ import annotations
 
 import keras
 
 from simclr_keras import compat
 from simclr_keras.networks import blocks
+from simclr_keras.networks import layers
 from simclr_keras.networks.encoder import StagedEncoder
 from simclr_keras.networks.encoder import image_input
 
@@ -20,13 +23,13 @@ DEPTHS = tuple(_BLOCKS)
 
 @compat.register
 class ResNet(StagedEncoder):
-    """ResNet encoder: float images in [0, 1] to pooled features h.
+    """ResNet encoder, which maps float images in [0, 1] to pooled features h.
 
-    Convolutions have no biases, each stage's first block projects its
-    shortcut, strided convolutions pad on both sides, and the last scale of
-    each block starts at zero, as in the official SimCLR. With selective
+    As in the official SimCLR, convolutions have no biases, each stage's first
+    block projects its shortcut, strided convolutions pad on both sides, and
+    the last scale (gamma) of each block is initially zero. With selective
     kernels the stem has three 3x3 convolutions and shortcuts are pooled
-    (ResNet-D), which is all that they change at depths 18 and 34.
+    (ResNet-D); at depths 18 and 34 nothing else changes.
 
     Layers are named `initial_conv` (its output is before normalisation),
     `initial_max_pool` (after normalisation, ReLU and the pooling, if any),
@@ -35,21 +38,22 @@ class ResNet(StagedEncoder):
 
     Args:
         depth: 18, 34, 50, 101, 152 or 200.
-        width: Factor on all channel numbers, positive; 1, 2 and 4 in the
-            paper. Each number of filters is rounded to the next whole one (a
-            half to the even one), at least 1. Default 1.
-        sk_ratio: Selective kernels' inner width as a share of a block's
-            filters (at least 32 channels); 0.0625 in SimCLRv2. In [0, 1],
-            default 0: none.
-        se_ratio: The same for squeeze-excitation (at least one channel); 0.25
-            in the literature. In [0, 1], default 0: none.
+        width: Multiplier of all numbers of channels, positive; 1, 2 and 4 in
+            the paper. Products are rounded to the nearest integer (halves to
+            even), at least 1. Default 1.
+        sk_ratio: Width of the bottleneck in selective kernels as a fraction of
+            a block's filters (at least 32 channels); 0.0625 in SimCLRv2. In
+            [0, 1], default 0: no selective kernels.
+        se_ratio: Width of the bottleneck in squeeze-and-excitation as a
+            fraction of a block's filters (at least one channel); 0.25 in the
+            literature. In [0, 1], default 0: no squeeze-and-excitation.
         small_images: Whether the stem is a 3x3 convolution of stride 1 without
             pooling, for images of 32 pixels or so. Default False: 7x7 (or
             three 3x3) of stride 2 and a max pool.
         global_bn: Whether batch norm spans all replicas of a distribution
             strategy. Default True.
         name: Name of the model. Default "resnet<depth>".
-        dtype: A dtype policy or its name. Default: Keras's global one.
+        dtype: A dtype policy or its name. Default: Keras's global policy.
 
     Call:
         images: Float tensor `[B, H, W, 3]` in [0, 1], any H and W.
@@ -59,7 +63,7 @@ class ResNet(StagedEncoder):
         `4 * round(512 * width)`, in the compute dtype of the policy.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Example:
         >>> encoder = ResNet(18, width=0.125, small_images=True)
@@ -73,15 +77,15 @@ class ResNet(StagedEncoder):
 
     def __init__(
         self,
-        depth,
+        depth: int,
         *,
-        width=1,
-        sk_ratio=0.0,
-        se_ratio=0.0,
-        small_images=False,
-        global_bn=True,
-        name=None,
-        dtype=None,
+        width: float = 1,
+        sk_ratio: float = 0.0,
+        se_ratio: float = 0.0,
+        small_images: bool = False,
+        global_bn: bool = True,
+        name: str | None = None,
+        dtype: str | keras.mixed_precision.Policy | None = None,
     ):
         _check(depth, width, sk_ratio, se_ratio)
         policy = compat.dtype_policy_name(dtype)
@@ -92,7 +96,7 @@ class ResNet(StagedEncoder):
         x = _stem(images, width, small_images, settings)
         path = blocks.basic_path if depth < 50 else blocks.bottleneck_path
         for stage, count in enumerate(_BLOCKS[depth], start=1):
-            filters = scaled(64 * 2 ** (stage - 1), width)
+            filters = scale_filters(64 * 2 ** (stage - 1), width)
             group = f"block_group{stage}"
             for block in range(1, count + 1):
                 x = blocks.residual_block(
@@ -109,7 +113,7 @@ class ResNet(StagedEncoder):
                     ),
                     settings=settings,
                 )
-        h = blocks.SpatialMean(name="pooled_features", dtype=policy)(x)
+        h = layers.SpatialMean(name="pooled_features", dtype=policy)(x)
         super().__init__(images, h, settings, name or f"resnet{depth}")
         self.depth = depth
         self.width = width
@@ -118,7 +122,7 @@ class ResNet(StagedEncoder):
         self.small_images = small_images
 
     def get_config(self):
-        """Arguments that make the same network, and how far it is frozen."""
+        """Returns the arguments of the network, and its last frozen stage."""
         return {
             **super().get_config(),
             "depth": self.depth,
@@ -129,25 +133,25 @@ class ResNet(StagedEncoder):
         }
 
 
-def depth_of(blocks_of_stages, bottleneck):
-    """Depth with so many blocks in the four stages, or None."""
+def depth_of(block_counts, bottleneck):
+    """Depth of the ResNet with these numbers of blocks per stage, or None."""
     for depth, counts in _BLOCKS.items():
-        if (depth >= 50) == bottleneck and counts == tuple(blocks_of_stages):
+        if (depth >= 50) == bottleneck and counts == tuple(block_counts):
             return depth
     return None
 
 
-def scaled(filters, width):
-    """`filters` times `width` as a number of channels, at least 1."""
+def scale_filters(filters, width):
+    """Multiplies a number of channels by the width; at least 1."""
     return max(1, round(filters * width))
 
 
 def _stem(images, width, small_images, settings):
-    x, filters = images, scaled(64, width)
+    x, filters = images, scale_filters(64, width)
     if small_images:
         x = blocks.conv(x, filters, 3, "initial_conv", settings)
     elif settings.sk_ratio:
-        half = scaled(32, width)
+        half = scale_filters(32, width)
         x = blocks.conv_norm_relu(x, half, 3, "stem", 1, settings, stride=2)
         x = blocks.conv_norm_relu(x, half, 3, "stem", 2, settings)
         x = blocks.conv(x, filters, 3, "initial_conv", settings)

@@ -1,26 +1,32 @@
-"""A small residual encoder for CPUs and 32-pixel images: images to h."""
+"""Defines a small residual encoder for CPUs and images of 32 pixels."""
+
+from __future__ import annotations
+
+import keras
 
 from simclr_keras import compat
 from simclr_keras.networks import blocks
+from simclr_keras.networks import layers
 from simclr_keras.networks.encoder import StagedEncoder
 from simclr_keras.networks.encoder import image_input
 
 
 @compat.register
 class TinyResNet(StagedEncoder):
-    """Residual encoder of one block per stage, which trains on a CPU.
+    """Residual encoder with one block per stage, small enough for a CPU.
 
     A 3x3 convolution of stride 2, then a basic block per entry of `channels`,
     all but the first of stride 2, then the mean over space. 308,704 parameters
     with the default channels. Blocks, names of layers, stages and freezing
-    are those of `ResNet`; the last scale of a block starts at one, not zero.
+    are as in `ResNet`, but the last scale (gamma) of a block is initially one,
+    not zero.
 
     Args:
-        channels: Channels of the blocks, positive whole numbers; the stem has
-            as many as the first. Default (32, 64, 128).
+        channels: Numbers of channels of the blocks, positive integers; the stem
+            has as many as the first block. Default (32, 64, 128).
         global_bn: Whether batch norm spans all replicas. Default True.
         name: Name of the model. Default "tiny_resnet".
-        dtype: A dtype policy or its name. Default: Keras's global one.
+        dtype: A dtype policy or its name. Default: Keras's global policy.
 
     Call:
         images: Float tensor `[B, H, W, 3]` in [0, 1], any H and W.
@@ -29,7 +35,8 @@ class TinyResNet(StagedEncoder):
         h: `[B, channels[-1]]`, in the compute dtype of the policy.
 
     Raises:
-        ValueError: If `channels` is empty or not of positive whole numbers.
+        ValueError: `channels` is empty or has entries that are not positive
+            integers.
 
     Example:
         >>> TinyResNet()(tf.zeros([2, 32, 32, 3])).shape
@@ -40,12 +47,18 @@ class TinyResNet(StagedEncoder):
     """
 
     def __init__(
-        self, channels=(32, 64, 128), *, global_bn=True, name=None, dtype=None
+        self,
+        channels: tuple[int, ...] = (32, 64, 128),
+        *,
+        global_bn: bool = True,
+        name: str | None = None,
+        dtype: str | keras.mixed_precision.Policy | None = None,
     ):
-        channels = _checked(channels)
+        channels = _check_channels(channels)
         policy = compat.dtype_policy_name(dtype)
-        # Runs of minutes do not wait until blocks wake up: on the embedded data
-        # set, 96 % linear accuracy after 1,250 steps instead of 82 %.
+        # With a scale of zero, blocks contribute nothing at first, which costs
+        # short runs accuracy: on the embedded data set, linear evaluation after
+        # 1,250 steps reaches 82 %; with a scale of one it reaches 96 %.
         settings = blocks.BlockSettings(
             policy, last_gamma="ones", global_bn=global_bn
         )
@@ -66,16 +79,16 @@ class TinyResNet(StagedEncoder):
                 output_name=f"block_group{stage}",
                 settings=settings,
             )
-        h = blocks.SpatialMean(name="pooled_features", dtype=policy)(x)
+        h = layers.SpatialMean(name="pooled_features", dtype=policy)(x)
         super().__init__(images, h, settings, name or "tiny_resnet")
         self.channels = channels
 
     def get_config(self):
-        """Arguments that make the same network, and how far it is frozen."""
+        """Returns the arguments of the network, and its last frozen stage."""
         return {**super().get_config(), "channels": list(self.channels)}
 
 
-def _checked(channels):
+def _check_channels(channels):
     channels = tuple(channels)
     if not channels or not all(
         isinstance(count, int) and count > 0 for count in channels

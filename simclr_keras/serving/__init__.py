@@ -1,3 +1,5 @@
+"""Exports models, and loads trained, exported and official ones."""
+
 from simclr_keras.serving.export import export
 from simclr_keras.serving.load import Loaded
 from simclr_keras.serving.load import load

@@ -1,4 +1,4 @@
-"""The model card beside an exported model: `model_card.json`, `README.md`."""
+"""Writes the model card of an export: `model_card.json` and `README.md`."""
 
 import json
 
@@ -9,7 +9,7 @@ from simclr_keras.evaluation import markdown_table
 from simclr_keras.serving.signatures import inputs_of
 
 JSON, TEXT = "model_card.json", "README.md"
-# What whoever exports may say of the training, in the order of the card.
+# Sections about the training, which the caller of `export` may fill, in order.
 SECTIONS = ("license", "data", "metrics", "run")
 _FORMATS = {
     "saved_model": "a TensorFlow SavedModel",
@@ -19,18 +19,18 @@ _FORMATS = {
 
 
 def make(name, version, model, crop, class_names, signatures, how, about):
-    """The card as a dict of what JSON knows.
+    """Makes the card as a dict that JSON can represent.
 
     Args:
-        name: of the model.
-        version: its number.
-        model: that is exported.
-        crop: `views.CenterCrop` inside it.
+        name: name of the model.
+        version: number of the version.
+        model: the exported `keras.Model`.
+        crop: `CenterCrop` of the export.
         class_names: K names, or None.
-        signatures: dict of name -> concrete function.
-        how: dict with `format`; `precision` that it computes in; `trained_in`,
-            that of the training; `extra_operations`, which a runtime needs
-            beside its own; `pixel_range` and `max_pixels` of `export`.
+        signatures: dict from names to concrete functions.
+        how: dict with `format`; `precision`, the dtype of computations;
+            `trained_in`, their dtype in training; `extra_operations`, which a
+            runtime needs beside its own; `pixel_range` and `max_pixels` of `export`.
         about: dict with some of `SECTIONS`.
     """
     import simclr_keras
@@ -65,7 +65,7 @@ def make(name, version, model, crop, class_names, signatures, how, about):
 
 
 def write(directory, card):
-    """Writes both files into a `pathlib.Path`."""
+    """Writes both files into a directory, a `pathlib.Path`."""
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
     (directory / JSON).write_text(text, encoding="utf-8")
     (directory / TEXT).write_text(_text(card), encoding="utf-8")
@@ -107,13 +107,13 @@ def _text(card):
     if names is not None:
         parts += [f"## {len(names)} classes", ", ".join(names)]
     for section in SECTIONS:
-        parts += [f"## {section.capitalize()}", _said(card[section])]
-    made = ", ".join(f"{k} {v}" for k, v in card["made_with"].items())
-    return "\n\n".join([*parts, f"Made with {made}."]) + "\n"
+        parts += [f"## {section.capitalize()}", _section_text(card[section])]
+    packages = ", ".join(f"{k} {v}" for k, v in card["made_with"].items())
+    return "\n\n".join([*parts, f"Made with {packages}."]) + "\n"
 
 
 def _precision(card):
-    """Sentences on what it computes in, and what computing it takes."""
+    """Sentences about the precision and the operations that a runtime needs."""
     text = f"It computes in {card['precision']}"
     if card["trained_in"] != card["precision"]:
         text += f" and was trained in {card['trained_in']}"
@@ -131,12 +131,12 @@ def _signatures(signatures):
             *(
                 ", ".join(
                     f"`{key}` {spec['dtype']} {_shape(spec['shape'])}"
-                    for key, spec in each[side].items()
+                    for key, spec in signature[side].items()
                 )
                 for side in ("inputs", "outputs")
             ),
         ]
-        for name, each in signatures.items()
+        for name, signature in signatures.items()
     ]
     return markdown_table(rows, ["signature", "inputs", "outputs"])
 
@@ -147,7 +147,7 @@ def _shape(sides):
     )
 
 
-def _said(section):
+def _section_text(section):
     if section is None:
         return "Not said."
     if not isinstance(section, dict):

@@ -1,5 +1,11 @@
 """Exports a trained model for TensorFlow, ONNX or TensorFlow Lite."""
 
+from __future__ import annotations
+
+import os
+import pathlib
+
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -20,20 +26,20 @@ _LOW = ("bfloat16", "float16")
 
 
 def export(
-    model,
-    directory,
+    model: keras.Model,
+    directory: str | os.PathLike,
     *,
-    format="saved_model",
-    precision="float32",
-    version=None,
-    class_names=None,
-    image_size=None,
-    pixel_range=None,
-    crop_proportion="auto",
-    max_pixels=MAX_PIXELS,
-    about=None,
-):
-    """Writes a model as a SavedModel that needs neither us nor Keras.
+    format: str = "saved_model",
+    precision: str = "float32",
+    version: int | None = None,
+    class_names: list[str] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    pixel_range: tuple[float, float] | None = None,
+    crop_proportion: float | str | None = "auto",
+    max_pixels: int = MAX_PIXELS,
+    about: dict | None = None,
+) -> pathlib.Path:
+    """Writes a model as a SavedModel that needs neither this package nor Keras.
 
     `directory` holds versions in numbered folders, as TensorFlow Serving reads
     them (`--model_base_path`); this writes a new one. Its signatures:
@@ -41,55 +47,55 @@ def export(
     * `serving_default`: `images`, uint8 `[B, H, W, 3]`, RGB, of any number and
       size;
     * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG, PNG, GIF, BMP
-      and WebP files, each of its own size; as they are decoded in training;
+      and WebP files of any sizes, decoded as in training;
     * `classify`, of a classifier: `encoded` as above.
 
     The first two return float32 tensors: `embedding` `[B, C]`, which is h, and
     of a classifier `logits` and `probabilities` `[B, K]`. `classify` returns
     `class_names` and `probabilities` `[B, K]`, the most probable first.
-    Evaluation's preprocessing is inside: division by 255, central crop, bicubic
-    resize. No augmentation is. A request with an image that cannot be decoded
-    fails alone.
+    The graph includes evaluation's preprocessing (division by 255, central
+    crop, bicubic resize) and no augmentation. An image that cannot be decoded
+    makes only its own request fail.
 
-    What is written computes in float32, whatever the model was trained in:
-    most runtimes have no other convolutions, and some read bfloat16 without
-    an error and give wrong numbers.
+    The export computes in float32, whatever precision the model was trained
+    in: most runtimes have no other convolutions, and some read bfloat16 without
+    an error and return wrong numbers.
 
-    Beside the graph lie `model_card.json` and `README.md`, which say the above
-    with its numbers and what `about` says, requests by which TensorFlow
-    Serving warms up, and what `load` needs to have the Keras model again.
+    The folder also holds `model_card.json` and `README.md`, which describe the
+    signatures and contain `about`; requests with which TensorFlow Serving warms
+    up; and the configuration from which `load` rebuilds the Keras model.
 
     Args:
         model: `Classifier`, `SimCLR`, or any `keras.Model` that maps float
             images in [0, 1] to features `[B, C]` or to a feature map.
         directory: path that holds the versions, local or such as
-            `gs://bucket/export`; made where missing. Its name is the model's
+            `gs://bucket/export`; created if missing. Its name is the model's
             name on the card.
-        format: "saved_model"; or one file with the signature
+        format: "saved_model"; or a single file with the signature
             `serving_default`, for models with less than 2 GiB of weights:
             "onnx" writes `model.onnx` and needs tf2onnx; "tflite" writes
-            `model.tflite` for TensorFlow Lite, of its built-in operations
-            where they suffice; else the card names those of TensorFlow that
-            its runtime needs ("select" or "flex" operations).
+            `model.tflite` for TensorFlow Lite, with its built-in operations if
+            these suffice; otherwise the card names the TensorFlow operations
+            that its runtime needs ("select" or "flex" operations).
         precision: "float32"; or "as_trained", for a SavedModel in the
-            precision of the model's own layers. Defaults to "float32".
+            precision of the model's layers. Defaults to "float32".
         version: positive integer. Defaults to None: one more than the highest
-            there, 1 in a new directory.
+            existing version, 1 in a new directory.
         class_names: K names in the order of the labels, for a classifier.
             Defaults to None: "0", "1", ...
-        image_size: pixels that images are resized to: an integer, or a pair
-            `(height, width)`. Defaults to None: what the model knows, from its
-            `image_size`, its views, or the encoder's input.
+        image_size: size in pixels that images are resized to: an integer, or a
+            pair `(height, width)`. Defaults to None: the model's `image_size`,
+            the size of its views, or that of the encoder's input.
         pixel_range: the `pixel_range` of `data.load` that the model was
-            trained with: encoded images of 16 bits are scaled by it. Defaults
+            trained with; encoded images of 16 bits are scaled by it. Defaults
             to None.
         crop_proportion: see `views.CenterCrop`. Defaults to "auto", as in
             evaluation.
-        max_pixels: height times width of the largest image that the signatures
-            of encoded images decode. Defaults to 89,478,485, as in Pillow.
+        max_pixels: largest height times width of an image that the signatures
+            for encoded images decode. Defaults to 89,478,485, as in Pillow.
         about: dict for the card with some of `license`, `data`, `metrics` and
-            `run`, each a string or a dict of what JSON knows. Defaults to
-            None: the card says that these were not said.
+            `run`, each a string or a dict that JSON can represent. Defaults to
+            None: the card says "Not said."
 
     Returns:
         `pathlib.Path` of the version's folder, or `paths.RemotePath` of one
@@ -171,7 +177,7 @@ def _check_choices(format, precision):
 
 
 def _in_precision(model, precision, format):
-    """The model, or one of the same weights that computes in float32."""
+    """The model; if needed, one with the same weights that is float32."""
     dtypes = precisions.compute_dtypes(model)
     if dtypes == ["float32"]:
         return model
@@ -187,7 +193,7 @@ def _in_precision(model, precision, format):
 
 
 def _check_graph(function):
-    """Refuses low precision that a layer has of its own, in its code."""
+    """Raises a ValueError if a layer's code casts to a lower precision."""
     graph = function.graph.as_graph_def()
     nodes = [*graph.node]
     for part in graph.library.function:
@@ -204,7 +210,7 @@ def _check_graph(function):
 
 
 def _class_count(model):
-    """K of a classifier, None of a model without classes."""
+    """Number K of classes; None for a model without classes."""
     if not hasattr(model, "logits_of") or model.activation == "linear":
         return None
     return model.num_classes
@@ -249,7 +255,7 @@ def _checked_names(class_names, class_count):
 
 
 def _image_size(model, image_size):
-    """`(height, width)` of the argument, or of what the model knows."""
+    """`(height, width)` from the argument, or else from the model."""
     encoder = getattr(model, "encoder", model)
     shape = getattr(encoder, "input_shape", None)
     fixed = None

@@ -1,7 +1,10 @@
-"""What was trained or exported -> its parts, to go on with."""
+"""Loads a trained or exported model as a Keras model, to train it further."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import Any
 
 import keras
@@ -18,15 +21,15 @@ from simclr_keras.serving import weights_file
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """What `load` gives back.
+    """Result of `load`.
 
     Attributes:
         model: the whole `keras.Model`: a `SimCLR`, a `Classifier`, or an
             encoder alone.
         encoder: `keras.Model` from images to h.
-        projection_head: from h to z; None where the model has none.
-        settings: dict of the flags that it was trained with, name -> string;
-            empty where they are not known.
+        projection_head: layer from h to z; None if the model has none.
+        settings: dict from names to values, both strings, of the flags that it
+            was trained with; empty if unknown.
     """
 
     model: keras.Model
@@ -35,27 +38,28 @@ class Loaded:
     settings: dict
 
 
-def load(path, encoder=None):
-    """Loads a model that was trained or exported, to go on with it.
+def load(path: str | os.PathLike, encoder: keras.Model | None = None) -> Loaded:
+    """Loads a trained or exported model, for training or use.
 
-    Call it in the scope of a strategy to have it there.
+    Call it in the scope of a strategy to create the variables there.
 
     Args:
         path: local, or such as `gs://bucket/run`: a run directory, of which
-            the newest intact checkpoint is taken; a checkpoint in it; a
+            the newest intact checkpoint is loaded; a checkpoint in it; a
             `.keras` file; an export: the folder of a version, or the directory
-            of the versions, of which the highest is taken; or a file of
-            weights, `.weights.h5`, of an encoder or of a model around one.
-        encoder: for a file of weights, which does not say of what they are:
-            `keras.Model` of that architecture. It is given its weights and
-            given back. Defaults to None, for all else.
+            of the versions, of which the highest is loaded; or a weights file,
+            `.weights.h5`, of an encoder or of a model that contains one.
+        encoder: `keras.Model` of the architecture of a weights file, which
+            does not describe its model. Its weights are replaced. Defaults to
+            None, for all other files.
 
     Returns:
-        `Loaded`. A model is compiled as it was saved, that of an export not.
+        `Loaded`. A model is compiled as it was saved; an export is not
+        compiled.
 
     Raises:
-        ValueError: there is nothing of these at `path`; the export does not
-            hold its configuration; the weights are not those of `encoder`.
+        ValueError: there is nothing of this kind at `path`; the export has no
+            configuration; the weights do not fit `encoder`.
 
     Example:
 
@@ -89,40 +93,41 @@ def load(path, encoder=None):
     )
 
 
-def read_card(path):
-    """What an export says of itself, for another export of it.
+def read_card(path: str | os.PathLike) -> tuple | None:
+    """Reads the model card of an export, to export the model again.
 
     Args:
         path: see `load`.
 
     Returns:
-        Its class names and its range of pixels, either of them None, and the
-        dict `about` that it was made with; None where `path` is no export.
+        Triple of its `class_names`, its `pixel_range`, either possibly None,
+        and the dict `about` of its `export`; or None if `path` is not an
+        export.
     """
     folder = _export(paths.as_path(path, "path"))
     if folder is None:
         return None
     contents = json.loads((folder / card.JSON).read_text("utf-8"))
     about = {name: contents.get(name) for name in card.SECTIONS}
-    # Exports of earlier releases know no range.
+    # Exports of earlier releases have no `pixel_range`.
     return contents["class_names"], contents.get("pixel_range"), about
 
 
 def _export(path):
-    """Folder of an export's version, or None."""
+    """Folder of a version of an export; the highest one, or None."""
     if (path / "saved_model.pb").is_file():
         return path
-    # Versions of other formats may lie beside those that can be gone on with.
+    # Versions in other formats, which cannot be loaded, may lie beside them.
     numbers = [
-        int(each.name)
-        for each in (path.glob("[0-9]*") if path.is_dir() else ())
-        if each.name.isdigit() and (each / "saved_model.pb").is_file()
+        int(folder.name)
+        for folder in (path.glob("[0-9]*") if path.is_dir() else ())
+        if folder.name.isdigit() and (folder / "saved_model.pb").is_file()
     ]
     return path / str(max(numbers)) if numbers else None
 
 
 def _read(folder):
-    """The Keras model of an export: its configuration and its variables.
+    """Rebuilds the Keras model of an export from configuration and variables.
 
     The graph of the SavedModel is not read.
     """
@@ -133,8 +138,8 @@ def _read(folder):
             " the run directory that it was made from. Received:"
             f" {str(folder)!r}, which has no {signatures.CONFIG}"
         )
-    described = old_runs.complete(json.loads(config.read_text("utf-8")))
-    model = training.deserialize(described, config)
+    description = old_runs.complete(json.loads(config.read_text("utf-8")))
+    model = training.deserialize(description, config)
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
     prefix = str(folder / "variables" / "variables")

@@ -1,4 +1,4 @@
-"""A model -> the functions that its SavedModel serves."""
+"""Makes the functions that a SavedModel serves, and writes them."""
 
 import json
 
@@ -9,8 +9,8 @@ from simclr_keras import compat
 from simclr_keras.images import decode
 from simclr_keras.models import fitting
 
-# Where the configuration of the Keras model lies in the SavedModel, and what
-# its variables are called there: enough to have the Keras model again.
+# Path of the Keras model's configuration in the SavedModel, and the name of its
+# variables there; from these `load` rebuilds the Keras model.
 CONFIG = "assets.extra/model.json"
 WEIGHTS = "model_weights"
 DEFAULT = "serving_default"
@@ -19,28 +19,31 @@ ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
 
 def make(model, crop, class_names, *, max_pixels, pixel_range=None):
-    """The functions by name, each a `tf.function` of its one signature.
+    """Makes the functions of an export.
 
     Args:
         model: see `export`.
-        crop: `views.CenterCrop` that makes the model's images.
+        crop: `views.CenterCrop`, the model's preprocessing.
         class_names: K names, or None for a model without classes.
-        max_pixels: largest image that is decoded, height times width.
+        max_pixels: largest height times width of an image to decode.
         pixel_range: see `export`.
+
+    Returns:
+        Dict from names to `tf.function`s with one input signature each.
     """
 
     def serve(images):
         return _outputs(model, crop(images))
 
     @tf.function(input_signature=[ENCODED], autograph=False)
-    def decoded(encoded):  # traced once for both that call it
-        return _decoded(encoded, crop, max_pixels, pixel_range)
+    def preprocess(encoded):  # traced once for both callers
+        return _decode_and_crop(encoded, crop, max_pixels, pixel_range)
 
     def serve_encoded(encoded):
-        return _outputs(model, decoded(encoded))
+        return _outputs(model, preprocess(encoded))
 
     def classify(encoded):
-        p = _outputs(model, decoded(encoded))["probabilities"]
+        p = _outputs(model, preprocess(encoded))["probabilities"]
         p, order = tf.math.top_k(p, len(class_names))
         return {
             "class_names": tf.gather(tf.constant(class_names), order),
@@ -62,8 +65,8 @@ def make(model, crop, class_names, *, max_pixels, pixel_range=None):
 def save(directory, model, functions):
     """Writes the SavedModel; returns its signatures, concrete functions.
 
-    Keras objects stay outside: saving them would trace every layer, and make
-    loading look for their classes. Their configuration lies beside.
+    It contains no Keras objects: saving them would trace every layer, and
+    loading would need their classes. Their configuration is a separate file.
     """
     signatures = {k: f.get_concrete_function() for k, f in functions.items()}
     module = tf.Module(name="simclr_keras_export")
@@ -77,35 +80,35 @@ def save(directory, model, functions):
     try:
         config = keras.saving.serialize_keras_object(model)
     except (NotImplementedError, TypeError):
-        return signatures  # a class without `get_config`: to serve is enough
+        return signatures  # without `get_config` it can be served, not loaded
     path.write_text(json.dumps(config) + "\n", encoding="utf-8")
     return signatures
 
 
 def inputs_of(signature):
-    """Dict of name -> `tf.TensorSpec` of what a signature takes."""
+    """Inputs of a signature, a dict from names to `tf.TensorSpec`s."""
     specs = tf.nest.flatten(signature.structured_input_signature)
     return {spec.name: spec for spec in specs}
 
 
-def _decoded(encoded, crop, max_pixels, pixel_range):
-    """Encoded images of any sizes -> one batch of the model's size."""
+def _decode_and_crop(encoded, crop, max_pixels, pixel_range):
+    """Decodes images of any sizes to one batch of the model's image size."""
 
-    def decoded(content):
+    def decode_one(content):
         image = decode(
             content, max_pixels, pixel_range=pixel_range, in_graph=True
         )
         return crop(image[tf.newaxis])[0]
 
     return tf.map_fn(
-        decoded,
+        decode_one,
         encoded,
         fn_output_signature=tf.TensorSpec((*crop.size, 3), tf.float32),
     )
 
 
 def _outputs(model, images):
-    """Dict of float32 outputs for float images of the model's size."""
+    """Float32 outputs by name, for float images of the model's size."""
     if hasattr(model, "embed"):
         h = model.embed(images, training=False)
     else:

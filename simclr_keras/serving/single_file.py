@@ -1,7 +1,8 @@
 """Writes a model as one file for runtimes other than TensorFlow.
 
-"onnx" by tf2onnx and "tflite" by TensorFlow's converter, each loaded only for
-that. Both take images of any number and size, as the SavedModel does.
+tf2onnx converts to "onnx", TensorFlow's converter to "tflite"; each is imported
+only when needed. Both files take images of any number and size, as the
+SavedModel does.
 """
 
 import importlib
@@ -13,14 +14,14 @@ import tensorflow as tf
 from simclr_keras import compat
 
 FILES = {"onnx": "model.onnx", "tflite": "model.tflite"}
-# Of 2022, which runtimes of the years since read.
+# ONNX operator set of 2022, which runtimes released since then support.
 _OPSET = 17
-# Bytes that one message of protocol buffers, or one FlatBuffer, can hold.
+# Largest size in bytes of a protocol buffer message and of a FlatBuffer.
 _LIMIT = 2**31
 
 
 def check(format, weights):
-    """Says what stands in the way, before any long work.
+    """Checks that a model can be written, before any long work.
 
     Args:
         format: one of `FILES`.
@@ -62,15 +63,15 @@ def write(format, directory, function, model):
     Args:
         format: one of `FILES`.
         directory: `pathlib.Path` to write to.
-        function: `tf.function` that has an input signature.
-        model: `keras.Model` whose variables it reads.
+        function: `tf.function` with an input signature.
+        model: `keras.Model` whose variables `function` reads.
 
     Returns:
-        Names of the operations that a runtime needs beside those built into
-        it, sorted.
+        Sorted names of the TensorFlow operations that a runtime needs beside
+        its built-in ones.
 
     Raises:
-        ValueError: the converter does not know an operation of the model.
+        ValueError: the converter does not support an operation of the model.
     """
     path = directory / FILES[format]
     if format == "onnx":
@@ -78,7 +79,7 @@ def write(format, directory, function, model):
         return []
     content = _tflite(function, model)
     path.write_bytes(content)
-    # Operations of TensorFlow in such a file are called Flex and their name.
+    # In such a file the names of TensorFlow operations have the prefix Flex.
     selected = set(re.findall(rb"Flex[A-Z][A-Za-z0-9]{2,}", content))
     return sorted(name.decode() for name in selected)
 
@@ -95,7 +96,7 @@ def _write_onnx(path, function):
 
 
 def _tflite(function, model):
-    """Content of the file, of built-in operations alone where they suffice."""
+    """Content of the file, with only built-in operations if these suffice."""
     weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     module = tf.Module()
     module.function, module.weights = function, weights

@@ -1,4 +1,4 @@
-"""Numbered folders of exported models, as TensorFlow Serving reads them."""
+"""Creates numbered folders of exports, as TensorFlow Serving reads them."""
 
 import contextlib
 import pathlib
@@ -10,9 +10,9 @@ import tensorflow as tf
 from simclr_keras import paths
 from simclr_keras.serving import single_file
 
-# What makes a version one that can be loaded.
+# The files without which a version cannot be loaded; they are copied last.
 _LAST = ("saved_model.pb", *single_file.FILES.values())
-# What TensorFlow makes of the errors of an operating system's files.
+# TensorFlow's counterparts of OSError.
 _FILE_ERRORS = (
     tf.errors.AbortedError,
     tf.errors.DataLossError,
@@ -28,25 +28,25 @@ _FILE_ERRORS = (
 
 @contextlib.contextmanager
 def new_version(directory, version=None):
-    """Context in which a version is written aside, then put in its place.
+    """Context to write a version in a temporary folder that is then renamed.
 
     Args:
         directory: path that holds the versions, local or such as
-            `gs://bucket/export`; made where missing.
-        version: positive integer. Default: one more than the highest there,
-            which is 1 in a new directory.
+            `gs://bucket/export`; created if missing.
+        version: positive integer. Default: one more than the highest existing
+            version, 1 in a new directory.
 
     Yields:
-        Pair of an empty `pathlib.Path` to write to, and the final one,
-        `directory/version`. When the block ends the first is renamed to the
-        second, or copied where that has a scheme, the model's file last; when
-        it fails it is removed. Nothing that exists is replaced.
+        Pair of an empty `pathlib.Path` to write to, and the final path,
+        `directory/version`. After the block the first is renamed to the second;
+        or copied, the model's file last, if the directory has a scheme. If the
+        block fails the first is removed. Existing files are never replaced.
 
     Raises:
-        ValueError: the directory is a file, or of a scheme that TensorFlow
-            does not know; the version is no positive integer, or exists.
-        OSError: something could not be written, on a full disk for example;
-            it says where and why.
+        ValueError: the directory is a file, or has a scheme that TensorFlow
+            does not support; the version is not a positive integer, or exists.
+        OSError: something could not be written, for example on a full disk;
+            the message says where and why.
     """
     base = paths.as_path(directory, "directory")
     if base.exists() and not base.is_dir():
@@ -59,41 +59,41 @@ def new_version(directory, version=None):
             "version must be a positive integer, or None for the next one."
             f" Received: version={version!r}"
         )
-    final = base / str(version or _last(base) + 1)
+    final = base / str(version or _highest(base) + 1)
     _check_new(final)
     if paths.is_remote(final):
-        with _said_in_a_sentence(base):
-            with paths.made_locally(final, _LAST) as fresh:
-                fresh.mkdir()
-                yield fresh, final
-                _check_new(final)  # it may have come meanwhile
+        with _explain_file_errors(base):
+            with paths.made_locally(final, _LAST) as folder:
+                folder.mkdir()
+                yield folder, final
+                _check_new(final)  # another process may have written it
         return
-    with _said_in_a_sentence(base):
-        present = base.is_dir()
+    with _explain_file_errors(base):
+        existed = base.is_dir()
         base.mkdir(parents=True, exist_ok=True)
-        # Serving looks at folders whose names are numbers, at no others.
+        # TensorFlow Serving ignores folders whose names are not numbers.
         work = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=base))
         try:
-            fresh = work / "version"
-            fresh.mkdir()
-            yield fresh, final
-            _check_new(final)  # it may have come meanwhile
-            fresh.rename(final)
+            folder = work / "version"
+            folder.mkdir()
+            yield folder, final
+            _check_new(final)  # another process may have written it
+            folder.rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-            if not present:
-                with contextlib.suppress(OSError):  # others have put one there
+            if not existed:
+                with contextlib.suppress(OSError):  # it is not empty
                     base.rmdir()
 
 
 @contextlib.contextmanager
-def _said_in_a_sentence(base):
-    """Turns errors of files, Python's and TensorFlow's, into one `OSError`."""
+def _explain_file_errors(base):
+    """Turns file errors of Python and TensorFlow into one kind of `OSError`."""
     try:
         yield
     except (OSError, *_FILE_ERRORS) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        # TensorFlow's begins with the path of the file aside.
+        # TensorFlow's message begins with the path of the temporary file.
         reason = reason.splitlines()[0].rsplit("; ", 1)[-1]
         raise OSError(
             f"the export could not be written to {str(base)!r}, and nothing"
@@ -102,7 +102,7 @@ def _said_in_a_sentence(base):
         ) from error
 
 
-def _last(base):
+def _highest(base):
     numbers = [
         int(path.name)
         for path in (base.iterdir() if base.is_dir() else ())

@@ -1,9 +1,9 @@
-"""Requests that TensorFlow Serving answers to itself before the first user's.
+"""Writes requests with which TensorFlow Serving warms up a model.
 
-What it compiles and allocates at a model's first call is then done when it
-says that the model is there. The file holds records of its message
-PredictionLog, written here field by field: the package that defines it is tied
-to one version of TensorFlow.
+Serving runs them before it reports the model as available, so compilation and
+allocation do not delay the first user's request. The file contains records of
+the message PredictionLog. They are encoded here field by field, because the
+package that defines the message requires one specific version of TensorFlow.
 """
 
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tensorflow as tf
 from simclr_keras.serving.signatures import inputs_of
 
 FILE = "assets.extra/tf_serving_warmup_requests"
-# Numbers of fields in TensorFlow Serving's apis/*.proto.
+# Field numbers in TensorFlow Serving's apis/*.proto.
 _LOG_PREDICT = 6  # PredictionLog.predict_log
 _PREDICT_REQUEST = 1  # PredictLog.request
 _REQUEST_MODEL, _REQUEST_INPUTS = 1, 2  # PredictRequest
@@ -20,13 +20,13 @@ _KEY, _VALUE = 1, 2  # of an entry of a map
 
 
 def write(directory, name, size, signatures):
-    """Writes the file into a SavedModel: an image for each signature.
+    """Writes a request with one image for each signature of a SavedModel.
 
     Args:
         directory: `pathlib.Path` of the SavedModel.
-        name: of the model.
+        name: name of the model.
         size: height and width of the images in pixels.
-        signatures: dict of name -> concrete function.
+        signatures: dict from names to concrete functions.
     """
     image = tf.zeros((*size, 3), tf.uint8)
     values = {
@@ -53,7 +53,7 @@ def _prediction_log(name, signature, inputs):
 
 
 def _field(number, content):
-    """A field of bytes, a string or a message, as protocol buffers write it."""
+    """Encodes a protocol buffer field of bytes, a string or a message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 

@@ -1,6 +1,9 @@
-"""A file of weights -> an encoder that has them."""
+"""Reads a weights file into an encoder."""
+
+from __future__ import annotations
 
 import collections
+import os
 import pathlib
 import tempfile
 
@@ -11,28 +14,28 @@ from simclr_keras import paths
 SUFFIX = ".weights.h5"
 
 
-def is_weights_file(path):
-    """Whether a path names a file of weights, there or not."""
+def is_weights_file(path: str | os.PathLike) -> bool:
+    """Whether a path has the suffix of a weights file, existing or not."""
     return str(path).endswith(SUFFIX)
 
 
 def read(path, encoder):
-    """Puts the weights of a file into an encoder of the same architecture.
+    """Loads the weights of a file into an encoder of the same architecture.
 
     Args:
-        path: what `save_weights` of an encoder wrote, or of a model that has
-            one as its `encoder`, such as `SimCLR` and `Classifier`.
-        encoder: `keras.Model`, built. Nothing is changed where this fails.
+        path: file that `save_weights` wrote, of an encoder or of a model with
+            an attribute `encoder`, such as `SimCLR` and `Classifier`.
+        encoder: `keras.Model`, built. It is not changed if this fails.
 
     Raises:
-        ValueError: there is no file of weights at `path`, or it holds those of
-            another network.
+        ValueError: there is no weights file at `path`, or its weights are
+            those of another architecture.
     """
     path = paths.as_path(path, "checkpoint")
     if paths.is_remote(path) and not path.is_file():
         raise _unreadable(path, "does not exist")
     with paths.local_copy(path) as local, _open(path, local) as file:
-        group = _part(path, file, encoder)
+        group = _find_encoder(path, file, encoder)
         if group is file:
             encoder.load_weights(local)
             return
@@ -59,8 +62,8 @@ def _unreadable(path, problem):
     )
 
 
-def _part(path, file, encoder):
-    """The file, or the model in it that has arrays of the encoder's shapes."""
+def _find_encoder(path, file, encoder):
+    """The file, or the group in it, whose arrays have the encoder's shapes."""
     models = [file]
     file.visititems(
         lambda name, item: (
@@ -69,28 +72,28 @@ def _part(path, file, encoder):
             else None
         )
     )
-    ours = collections.Counter(tuple(v.shape) for v in encoder.weights)
-    found = [_shapes(model) for model in models]
-    if ours in found:
-        return models[found.index(ours)]
-    lacks = [list(shape) for shape in ours - found[0]]
-    more = [list(shape) for shape in found[0] - ours]
+    expected = collections.Counter(tuple(v.shape) for v in encoder.weights)
+    shapes = [_shapes(model) for model in models]
+    if expected in shapes:
+        return models[shapes.index(expected)]
+    missing = [list(shape) for shape in expected - shapes[0]]
+    extra = [list(shape) for shape in shapes[0] - expected]
     raise ValueError(
         "checkpoint must hold the weights of the same architecture as the"
         f" encoder, {encoder.name} with {len(encoder.weights)} variables."
-        f" Received: {str(path)!r} with {sum(found[0].values())}; shapes that"
-        f" only the encoder has: {lacks[:3]}, only the file: {more[:3]}"
+        f" Received: {str(path)!r} with {sum(shapes[0].values())}; shapes that"
+        f" only the encoder has: {missing[:3]}, only the file: {extra[:3]}"
     )
 
 
 def _shapes(group):
-    """How often each shape of an array occurs in a group."""
-    found = collections.Counter()
+    """Counts the shapes of the arrays in a group."""
+    shapes = collections.Counter()
     group.visititems(
         lambda name, item: (
-            found.update([tuple(item.shape)])
+            shapes.update([tuple(item.shape)])
             if isinstance(item, h5py.Dataset)
             else None
         )
     )
-    return found
+    return shapes

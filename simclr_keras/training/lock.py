@@ -1,11 +1,11 @@
 """Lets one process at a time use a run directory.
 
-A process holds `run.lock` in the directory, open and locked by the kernel
-(`flock`), which lets go when the process ends, however it ends. Beside that it
-writes who it is and, every few seconds, a beat: on disks whose locks do not
-reach other machines, or that have none (object stores, `gs://`), a second
-start watches for a beat, and takes the directory where none comes. It compares
-no clocks.
+A process keeps the file `run.lock` of the directory open with a lock of the
+kernel (`flock`), which ends with the process, however that ends. It also writes
+its identity into the file and increments a heartbeat there every few seconds.
+Some disks do not share locks with other machines, or have none (object stores,
+`gs://`): there a second process waits for a heartbeat, and takes the directory
+if none comes. It does not compare clocks.
 """
 
 import atexit
@@ -21,19 +21,20 @@ import time
 
 NAME = "run.lock"
 _BEAT_SECONDS = 10.0
-# How long a second start waits for a beat of the first.
+# How long a second process waits for a heartbeat of the first.
 _WATCH_SECONDS = 2.5 * _BEAT_SECONDS
-# Between two simultaneous writes to a store without locks, the last one wins.
+# In a store without locks the last of simultaneous writes wins; after this time
+# a process reads back which one it was.
 _SETTLE_SECONDS = 1.0
-_HELD = {}  # path -> _Hold of this process
+_HELD = {}  # from paths to the `_Hold`s of this process
 _GUARD = threading.RLock()
 
 
 class RunLock:
     """The lock of one run directory, shared within this process.
 
-    Several objects of one process can hold it at the same time; it is given
-    back when the last of them has released it.
+    Several objects of one process can hold it at the same time; it ends when
+    the last of them releases it.
 
     Args:
         directory: local path, or one with a scheme, such as `gs://bucket/run`.
@@ -61,7 +62,7 @@ class RunLock:
             self.release()
 
     def acquire(self):
-        """Takes the lock; nothing happens where this object has it already.
+        """Takes the lock; does nothing if this object has it already.
 
         Raises:
             ValueError: another process uses the directory.
@@ -73,12 +74,12 @@ class RunLock:
             hold = _HELD.get(self._path)
             if hold is None:
                 hold = _HELD[self._path] = self._take()
-                hold.begin_beats()
+                hold.start_heartbeat()
             hold.holders += 1
             self._taken = True
 
     def release(self):
-        """Gives it back; nothing happens where this object has it not."""
+        """Releases the lock; does nothing if this object does not have it."""
         with _GUARD:
             hold = _HELD.get(self._path)
             if hold is None or not self._taken:
@@ -90,9 +91,9 @@ class RunLock:
                 hold.end()
 
     def check(self):
-        """Raises a RuntimeError where another process took the lock over.
+        """Raises a RuntimeError if another process has taken the lock over.
 
-        It can where the disk has no locks and this process stood still.
+        This can happen if the disk has no locks and this process was suspended.
         """
         hold = _HELD.get(self._path)
         if hold is not None and hold.lost:
@@ -105,9 +106,9 @@ class RunLock:
     def _take(self):
         file = _open(self._path)
         try:
-            there = file.read()
-            if file.locked is False or self._is_used(file, there):
-                raise ValueError(self._message(there))
+            text = file.read()
+            if file.locked is False or self._is_used(file, text):
+                raise ValueError(self._message(text))
             hold = _Hold(file)
             file.write(hold.text())
             if file.locked is None:
@@ -119,11 +120,11 @@ class RunLock:
             file.close()
             raise
 
-    def _is_used(self, file, there):
-        """Whether whoever wrote the notes lives, where no lock says so."""
-        notes = _parsed(there)
+    def _is_used(self, file, text):
+        """Whether the process that wrote the text runs, if no lock tells."""
+        notes = _parse(text)
         same_machine = notes.get("machine") == _machine()
-        if not there or (file.locked and same_machine):
+        if not text or (file.locked and same_machine):
             return False
         if same_machine and not _is_alive(notes.get("pid")):
             return False
@@ -135,23 +136,23 @@ class RunLock:
         end = time.monotonic() + _WATCH_SECONDS
         while time.monotonic() < end:
             time.sleep(_BEAT_SECONDS / 20)
-            now = file.read()
-            if now != there:
-                return bool(now)  # removed: it has just ended
+            new_text = file.read()
+            if new_text != text:
+                return bool(new_text)  # empty: the process has just ended
         return False
 
-    def _message(self, there):
+    def _message(self, text):
         return (
             "a run directory is used by one process at a time. Received:"
             f" {str(self._directory)!r}, which is in use by"
-            f" {_holder(_parsed(there))}. Wait for it or stop it (a process"
+            f" {_holder(_parse(text))}. Wait for it or stop it (a process"
             " that has ended does not hold the directory), or name another"
             " directory."
         )
 
 
 class _Hold:
-    """What this process holds: the file, and the thread that beats."""
+    """This process's hold on a lock: its file, and the heartbeat's thread."""
 
     def __init__(self, file):
         self.holders = 0
@@ -169,22 +170,22 @@ class _Hold:
         self._thread = None
 
     def text(self):
-        """The notes as JSON, of the same length at every beat."""
+        """The content of the file, JSON of the same length at every beat."""
         return json.dumps({**self._notes, "beat": f"{self._beat:012d}"}) + "\n"
 
     def is_ours(self):
-        """Whether the file holds the notes of this process."""
-        return _parsed(self._file.read()).get("token") == self._notes["token"]
+        """Whether the content of the file is that of this process."""
+        return _parse(self._file.read()).get("token") == self._notes["token"]
 
-    def begin_beats(self):
-        """Starts the thread."""
+    def start_heartbeat(self):
+        """Starts the thread that increments the heartbeat."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):
         while not self._stop.wait(_BEAT_SECONDS):
             self._beat += 1
-            # A disk that is full or away for a moment: the next beat tells.
+            # If the disk is full or unavailable, the next beat tries again.
             with contextlib.suppress(Exception):
                 if not self._file.locked and not self.is_ours():
                     self.lost = True
@@ -192,7 +193,7 @@ class _Hold:
                 self._file.write(self.text())
 
     def end(self):
-        """Removes the file and lets the kernel's lock go."""
+        """Stops the heartbeat, removes the file and releases the lock."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -202,7 +203,7 @@ class _Hold:
         self._file.close()
 
     def forget(self):
-        """In a forked child: the lock stays with the parent alone."""
+        """Closes the file in a forked child; the parent keeps the lock."""
         self._file.close()
 
 
@@ -220,7 +221,7 @@ class _LocalFile:
         while True:
             self._number = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             self.locked = _flock(self._number)
-            # Its last holder can have removed it between the two calls.
+            # The last holder may have removed it between the two calls.
             if not self.locked or self._is_at_path():
                 return
             os.close(self._number)
@@ -232,14 +233,14 @@ class _LocalFile:
             return False
 
     def read(self):
-        """Its text, opened anew, as network disks tell news only then."""
+        """Returns the text; reopens the file to see changes over a network."""
         try:
             return pathlib.Path(self._path).read_text(errors="replace")
         except FileNotFoundError:
             return ""
 
     def write(self, text):
-        """Replaces the text; on a full disk the kernel's lock is enough."""
+        """Replaces the text; if the disk is full, the lock suffices."""
         data = text.encode()
         try:
             os.pwrite(self._number, data, 0)
@@ -250,11 +251,11 @@ class _LocalFile:
                 raise
 
     def remove(self):
-        """Removes it, while it is locked."""
+        """Removes the file while it is locked."""
         os.unlink(self._path)
 
     def close(self):
-        """Closes it, which unlocks it."""
+        """Closes the file, which unlocks it."""
         os.close(self._number)
 
 
@@ -270,22 +271,22 @@ class _RemoteFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self):
-        """Its text; empty where it is not there."""
+        """Returns the text; empty if there is no such object."""
         try:
             return self._path.read_text()
         except FileNotFoundError:
             return ""
 
     def write(self, text):
-        """Replaces it, whole."""
+        """Replaces the object."""
         self._path.write_text(text)
 
     def remove(self):
-        """Removes it."""
+        """Removes the object."""
         self._path.unlink()
 
     def close(self):
-        """Nothing is open."""
+        """Does nothing, as no file is open."""
 
 
 def _open(path):
@@ -297,7 +298,12 @@ def _has_scheme(path):
 
 
 def _flock(number):
-    """True: locked now; False: another process has it; None: no locks."""
+    """Locks a file descriptor.
+
+    Returns:
+        True if this process has the lock, False if another one has it, None if
+        the file system has no locks.
+    """
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -308,7 +314,7 @@ def _flock(number):
 
 
 def _machine():
-    """Name of the running kernel, whose processes see each other's locks."""
+    """Id of the running kernel, whose processes see each other's locks."""
     try:
         path = pathlib.Path("/proc/sys/kernel/random/boot_id")
         return path.read_text().strip()
@@ -322,11 +328,11 @@ def _is_alive(pid):
     except ProcessLookupError:
         return False
     except (OSError, TypeError):
-        pass  # it belongs to somebody else, or the notes are cut off
+        pass  # another user's process, or the text is incomplete
     return True
 
 
-def _parsed(text):
+def _parse(text):
     try:
         notes = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The directory that holds everything of a run, and whose run it is."""
+"""Names the files of a run directory, and checks that it is this run's."""
 
 import json
 import re
@@ -39,7 +39,7 @@ _FREE = (
 
 
 class RunDirectory:
-    """Files of one run.
+    """Paths of the files of one run.
 
     Attributes:
         path: the directory.
@@ -54,8 +54,8 @@ class RunDirectory:
         lock: `RunLock` of the directory.
 
     Args:
-        path: directory, local or such as `gs://bucket/run`, made by `claim`
-            where it is missing.
+        path: directory, local or such as `gs://bucket/run`; `claim` creates it
+            if it is missing.
     """
 
     def __init__(self, path):
@@ -72,8 +72,8 @@ class RunDirectory:
     def claim(self, flags, defaults=None, change=()):
         """Takes the directory for a run, or finds that it is this run's.
 
-        Flags that one of the two releases does not know make no difference: a
-        later one with its default is what was done without it.
+        A flag that only one of the two releases has makes no difference if it
+        has its default, which is what the other release does.
 
         Args:
             flags: the run's settings, text of `old_runs.flags_text`.
@@ -83,10 +83,10 @@ class RunDirectory:
                 `flags.before.txt` what it had.
 
         Raises:
-            ValueError: the directory holds another run, or something else.
+            ValueError: the directory holds another run, or other files.
         """
         self.refuse_foreign_files()
-        if self.flags.exists() and self._begun():
+        if self.flags.exists() and self._has_begun():
             there = read_text(self.flags)
             commands = [
                 old_runs.command_of(old_runs.parse_flags(text))
@@ -113,10 +113,10 @@ class RunDirectory:
         write_whole(self.flags, flags)
 
     def refuse_foreign_files(self):
-        """Raises a ValueError where the directory holds something else."""
+        """Raises a ValueError if the directory holds files but no run."""
         if self.flags.exists() or not self.path.exists():
             return
-        # The lock, or what a killed process has left of it.
+        # The lock, or a temporary file of it that a killed process left.
         if any(lock.NAME not in path.name for path in self.path.iterdir()):
             raise ValueError(
                 "model_dir must be new, empty, or the directory of the same"
@@ -124,15 +124,15 @@ class RunDirectory:
                 " flags.txt; name another directory."
             )
 
-    def _begun(self):
-        """Whether there is anything that other settings would spoil."""
+    def _has_begun(self):
+        """Whether there are outputs that depend on the flags."""
         names = ("embeddings.npy", "embeddings.npy.rows")
-        made = [self.path / name for name in names]
-        made += [self.results, self.metrics, self.checkpoints]
-        return any(path.exists() for path in made)
+        outputs = [self.path / name for name in names]
+        outputs += [self.results, self.metrics, self.checkpoints]
+        return any(path.exists() for path in outputs)
 
     def finished(self):
-        """The results of the run where it has ended, else None.
+        """Returns the results of a run that has ended, else None.
 
         Raises:
             ValueError: the file is damaged.
@@ -142,24 +142,24 @@ class RunDirectory:
         return read_json(self.results)
 
     def settings(self):
-        """Dict of flag -> its value, a string; empty where no run began."""
+        """Dict from flags to their values, strings; empty without a run."""
         if not self.flags.exists():
             return {}
         values = old_runs.parse_flags(read_text(self.flags))
         return {name: text for name, text in values.items() if text is not None}
 
     def write_results(self, results, timing):
-        """Writes `results.json` and `timing.json`; it ends the run."""
+        """Writes `results.json` and `timing.json`, which ends the run."""
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
 
 
 def find_run(path):
-    """The run that a checkpoint belongs to.
+    """Finds the run that a checkpoint or an export belongs to.
 
     Args:
-        path: a run directory, a file or folder in it, or what lies or lay in
-            its `checkpoints` or in the directory of one of its exports.
+        path: a run directory, a file or folder in it, or a path, existing or
+            not, in its `checkpoints` or in one of its directories of exports.
 
     Returns:
         `RunDirectory`, or None.
@@ -168,7 +168,8 @@ def find_run(path):
     if not paths.is_remote(path):
         path = path.absolute()
     folders = [path, path.parent] if path.exists() else [path]
-    # Farther up only by a name of ours: a file may lie anywhere.
+    # Two levels up only if the folder between has one of our names, because
+    # other files may lie anywhere.
     if re.fullmatch("checkpoints|export(_.+)?", path.parent.name):
         folders.append(path.parent.parent)
     for folder in folders:
@@ -179,18 +180,18 @@ def find_run(path):
 
 
 def write_whole(path, text):
-    """Writes a file aside and renames it, so that it is never half there."""
-    aside = path.with_name(path.name + ".partial")
+    """Writes a temporary file and renames it, so a file is never incomplete."""
+    partial = path.with_name(path.name + ".partial")
     with disk.naming(path):
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
 
 
 def read_text(path):
-    """The text of a file of a run; errors name it.
+    """Reads a text file of a run.
 
     Raises:
-        ValueError: it is no text.
+        ValueError: the file, which the message names, is not UTF-8 text.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -202,10 +203,10 @@ def read_text(path):
 
 
 def read_json(path):
-    """The dict in a JSON file of a run; errors name it.
+    """Reads the dict in a JSON file of a run.
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: the file, which the message names, holds something else.
     """
     try:
         value = json.loads(read_text(path))

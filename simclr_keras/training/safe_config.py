@@ -1,8 +1,8 @@
-"""Makes the Keras objects that a file describes, and runs nothing else of it.
+"""Deserialises Keras objects without running other code that a file names.
 
-A configuration names classes by module and name. Keras 2.15 imports whatever
-module that is, and takes any function of it for an activation; here all names
-are checked before Keras sees them.
+A configuration names classes by module and name. Keras 2.15 imports any such
+module, and accepts any function in it as an activation. This module checks all
+names before Keras sees them.
 """
 
 import functools
@@ -13,7 +13,7 @@ import zipfile
 import keras
 
 _PACKAGES = ("keras", "keras_cv", "keras_hub", "keras_nlp", "simclr_keras")
-# Where Keras keeps the functions that a configuration may name.
+# Modules of Keras with functions that a configuration may name.
 _FUNCTIONS = (
     "activations",
     "constraints",
@@ -22,8 +22,8 @@ _FUNCTIONS = (
     "metrics",
     "regularizers",
 )
-# Layers of Keras 2.15 around an operation of TensorFlow, given by its name:
-# what of TensorFlow computes and neither reads nor writes files.
+# Layers of Keras 2.15 that call an operation of TensorFlow by name; and the
+# modules of TensorFlow whose operations compute and access no files.
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
 _COMPUTING = ("__operators__", "bitwise", "image", "linalg", "math", "nn")
 _OTHER_OPERATIONS = (
@@ -33,7 +33,7 @@ _OTHER_OPERATIONS = (
     "numpy_function",
     "py_function",
 )
-# Layers around any operation, method or graph.
+# Layers that can call any operation, method or graph.
 _REFUSED = ("ClassMethod", "TensorFlowOpLayer", "TFSMLayer")
 
 
@@ -41,12 +41,12 @@ def deserialize(config, path):
     """`keras.saving.deserialize_keras_object` of a configuration in a file.
 
     Args:
-        config: dict that was read.
-        path: of the file, for the error.
+        config: dict from the file.
+        path: path of the file, for the error message.
 
     Raises:
-        ValueError: it names something that is neither registered with Keras
-            (`keras.saving.register_keras_serializable`,
+        ValueError: the configuration names something that is neither
+            registered with Keras (`keras.saving.register_keras_serializable`,
             `keras.saving.custom_object_scope`) nor a class of Keras, of its
             libraries or of this package.
     """
@@ -69,7 +69,7 @@ def load_keras_file(path):
 
 
 def _check(config, path):
-    """Looks at every part of a configuration."""
+    """Checks the names in every part of a configuration."""
     if isinstance(config, (list, tuple)):
         for part in config:
             _check(part, path)
@@ -90,24 +90,25 @@ def _check(config, path):
 
 
 def _problem(config):
-    """What a part names that it may not, or None."""
+    """The forbidden name in a part of a configuration, or None."""
     module, kind, inner = (
         config.get(key) for key in ("module", "class_name", "config")
     )
     is_function = kind == "function"
     name = inner if is_function else kind
-    for known in (name if is_function else config.get("registered_name"), name):
-        if isinstance(known, str) and _is_registered(known):
+    key = name if is_function else config.get("registered_name")
+    for registered in (key, name):
+        if isinstance(registered, str) and _is_registered(registered):
             return None
     full = f"{module}.{name}"
     if is_function:
         return None if _is_function(module, name) else f"the function {full}"
     if module.split(".")[0] not in _PACKAGES:
         return full
-    found = _resolve(module, name)
-    if not (isinstance(found, type) and hasattr(found, "from_config")):
+    cls = _resolve(module, name)
+    if not (isinstance(cls, type) and hasattr(cls, "from_config")):
         return f"{full}, which Keras {keras.__version__} lacks"
-    if found.__module__.split(".")[0] not in _PACKAGES or name in _REFUSED:
+    if cls.__module__.split(".")[0] not in _PACKAGES or name in _REFUSED:
         return full
     if name in _OPERATIONS and not _computes(inner):
         return f"the operation {(inner or {}).get('function')!r}"
@@ -119,33 +120,33 @@ def _is_registered(name):
 
 
 def _is_function(module, name):
-    """Whether it is one of Keras's activations, losses and the like."""
+    """Whether a function is one of Keras's activations, losses and the like."""
     parts = module.split(".")
-    rooms = _FUNCTIONS if parts == ["builtins"] else parts[-1:]
+    kinds = _FUNCTIONS if parts == ["builtins"] else parts[-1:]
     if parts[0] not in ("keras", "builtins"):
         return False
     return any(
-        room in _FUNCTIONS and callable(getattr(getattr(keras, room), name, 0))
-        for room in rooms
+        kind in _FUNCTIONS and callable(getattr(getattr(keras, kind), name, 0))
+        for kind in kinds
     )
 
 
 def _resolve(module, name):
-    """The object that a module of a known package has under a name."""
+    """The object of a name in a module of an allowed package, or None."""
     try:
         try:
-            place = importlib.import_module(module)
-        except ImportError:  # names that Keras exports are no modules of it
+            namespace = importlib.import_module(module)
+        except ImportError:  # Keras exports namespaces that are not modules
             first, *rest = module.split(".")
-            place = importlib.import_module(first)
-            place = functools.reduce(getattr, rest, place)
+            namespace = importlib.import_module(first)
+            namespace = functools.reduce(getattr, rest, namespace)
     except (ImportError, AttributeError):
         return None
-    return getattr(place, name, None)
+    return getattr(namespace, name, None)
 
 
 def _computes(config):
-    """Whether a layer's operation of TensorFlow computes and no more."""
+    """Whether the TensorFlow operation of a layer only computes."""
     symbol = (config or {}).get("function")
     if not isinstance(symbol, str):
         return False

@@ -1,3 +1,5 @@
+"""Draws the two random views of an image: SimCLR's data augmentation."""
+
 from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop
 from simclr_keras.images.geometry import crop_and_resize

@@ -1,6 +1,7 @@
-"""Augmentations that SimCLR's own recipe lacks, for ablations (figure 5).
+"""Implements augmentations for ablations that SimCLR's recipe does not use.
 
-Each is a pure function of images `[B, h, w, 3]` in [0, 1] and of seeds.
+They are those of the paper's figure 5 beside crop, colour and blur. Each is a
+pure function of images `[B, h, w, 3]` in [0, 1] and of seeds.
 """
 
 import tensorflow as tf
@@ -17,8 +18,9 @@ def cutout(images, seeds, size=0.5, fill=0.5):
     Args:
         images: `[B, h, w, 3]` in [0, 1].
         seeds: `uint32` `[B, 2]`.
-        size: side of the square as a part of the shorter side. Default 0.5.
-        fill: value that covers it. Default 0.5, mid-grey.
+        size: side of the square as a fraction of the shorter side of the
+            image. Default 0.5.
+        fill: value of the covered pixels. Default 0.5, mid-grey.
 
     Returns:
         Images. The square's centre is uniform over the image, so the square
@@ -27,22 +29,22 @@ def cutout(images, seeds, size=0.5, fill=0.5):
     height, width = images.shape[1:3]
     side = round(size * min(height, width))
     centres = randomness.uniforms(seeds, 2, CUTOUT_STREAM)
-    centres = draws.materialise(centres)
+    centres = draws.xla_fusion_barrier(centres)
 
-    def covered(centre, extent):
+    def is_covered(centre, extent):
         start = tf.floor(centre * extent) - side // 2
         distance = tf.range(extent, dtype=tf.float32) - start[:, None]
         return (distance >= 0) & (distance < side)
 
-    rows = covered(centres[:, 0], height)[:, :, None, None]
-    columns = covered(centres[:, 1], width)[:, None, :, None]
+    rows = is_covered(centres[:, 0], height)[:, :, None, None]
+    columns = is_covered(centres[:, 1], width)[:, None, :, None]
     return tf.where(rows & columns, fill, images)
 
 
 def rotation(images, seeds):
-    """Turns each image by 0, 90, 180 or 270 degrees, equally often."""
+    """Rotates each image by 0, 90, 180 or 270 degrees, equally likely."""
     turns = randomness.uniforms(seeds, 1, ROTATION_STREAM)
-    turns = tf.cast(4.0 * draws.materialise(turns), tf.int32)
+    turns = tf.cast(4.0 * draws.xla_fusion_barrier(turns), tf.int32)
     turns = turns[:, :, None, None]
     half = tf.reverse(images, axis=[1, 2])
     images = tf.where(turns >= 2, half, images)
@@ -59,9 +61,9 @@ def noise(images, seeds, stddev=0.1):
 
 
 def sobel(images, seeds=None):
-    """Replaces each channel by the size of its gradient.
+    """Replaces each channel by the magnitude of its gradient.
 
-    Sobel's two masks, divided by 4 so that a full step from 0 to 1 gives 1.
+    Uses Sobel's two masks, divided by 4 so that a step from 0 to 1 gives 1.
     """
     del seeds
     edges = tf.image.sobel_edges(images)

@@ -1,4 +1,4 @@
-"""Gaussian blur of a batch, every image with a sigma of its own."""
+"""Blurs a batch with Gaussian kernels, one sigma per image."""
 
 import tensorflow as tf
 
@@ -6,18 +6,18 @@ STREAMS = BLUR_STREAM, SIGMA_STREAM = 20, 21
 
 
 def kernel_radius(height):
-    """Pixels that the kernel reaches to each side.
+    """Radius of the blur kernel in pixels.
 
-    The kernel is a tenth of the image's height (Chen et al. 2020, arXiv
-    2002.05709, appendix A); an even one gets one tap more.
+    The kernel's width is a tenth of the image's height (Chen et al. 2020, arXiv
+    2002.05709, appendix A), plus one if that is even.
     """
     return height // 10 // 2
 
 
 def blur_matrices(sigmas, radius, size):
-    """Banded matrices `[B, size, size]` that blur along one side.
+    """Banded matrices `[B, size, size]` that blur along one axis.
 
-    Beyond the border lie zeros, as in the official code: borders darken.
+    The image is padded with zeros, as in the official code, so borders darken.
     """
     pixels = tf.range(size)
     distances = tf.abs(pixels[:, None] - pixels[None, :])
@@ -35,8 +35,8 @@ def gaussian_blur(planes, sigmas, radius):
     Args:
         planes: three planes `[B, h, w]`, float32.
         sigmas: `[B]`, standard deviation in pixels, above 0.
-        radius: pixels that the kernel reaches to each side; its 2 * radius + 1
-            weights exp(-i^2 / (2 sigma^2)) sum to one.
+        radius: radius of the kernel in pixels; its 2 * radius + 1 weights are
+            proportional to exp(-i^2 / (2 sigma^2)) and sum to one.
 
     Returns:
         Three planes.

@@ -1,8 +1,8 @@
-"""Colour distortion of a batch: jitter in a random order, and grayscale.
+"""Distorts the colours of a batch: jitter in random order, then grayscale.
 
-The batch comes as three planes (red, green, blue), each `[B, h, w]` float32:
-channels apart is the layout in which XLA vectorises this work. Factors are
-`[B]`, one per image.
+A batch is three planes (red, green, blue), each `[B, h, w]` float32, because
+XLA vectorises this work only with separate channels. Factors are `[B]`, one per
+image.
 """
 
 import itertools
@@ -19,8 +19,8 @@ STREAMS = (
     GRAYSCALE_STREAM,
 ) = tuple(range(10, 17))
 
-# Row i: the place in the i-th order of brightness, contrast, saturation, hue.
-_PLACES = tuple(itertools.permutations(range(4)))
+# Row i: ranks of brightness, contrast, saturation and hue in the i-th order.
+_RANKS = tuple(itertools.permutations(range(4)))
 _GRAY_WEIGHTS = (0.2989, 0.5870, 0.1140)
 
 
@@ -30,32 +30,32 @@ def clip(planes):
 
 
 def select(condition, planes, others):
-    """Images of `planes` where the condition `[B]` holds, else `others`."""
+    """Images of `planes` for which the condition `[B]` holds, else `others`."""
     condition = condition[:, None, None]
     return [tf.where(condition, p, o) for p, o in zip(planes, others)]
 
 
 def adjust_brightness(planes, factors, additive=False):
-    """x * factor, or x + factor if `additive` (SimCLRv1)."""
+    """Returns x * factor, or x + factor if `additive` (SimCLRv1)."""
     factors = factors[:, None, None]
     return [p + factors if additive else p * factors for p in planes]
 
 
 def adjust_contrast(planes, factors):
-    """(x - m) * factor + m, m the mean of each channel over the image."""
+    """Returns (x - m) * factor + m, m the channel's mean over the image."""
     factors = factors[:, None, None]
     means = [tf.reduce_mean(p, axis=(1, 2), keepdims=True) for p in planes]
     return [(p - m) * factors + m for p, m in zip(planes, means)]
 
 
 def adjust_hsv(planes, factors, is_hue):
-    """Turns the hue or scales the saturation, in the HSV colour model.
+    """Shifts the hue or scales the saturation, in the HSV colour model.
 
     Args:
         planes: three planes `[B, h, w]`.
-        factors: `[B]`: what is added to H, in turns, in [-1, 1]; or the factor
-            of S, which is then clipped to [0, 1].
-        is_hue: `bool` `[B]`, which of the two it is.
+        factors: `[B]`: shift of the hue in turns, in [-1, 1]; or factor of the
+            saturation, which is then clipped to [0, 1].
+        is_hue: `bool` `[B]`, whether the factor is a shift of the hue.
 
     Returns:
         Three planes.
@@ -65,7 +65,7 @@ def adjust_hsv(planes, factors, is_hue):
     value = tf.maximum(tf.maximum(red, green), blue)
     spread = value - tf.minimum(tf.minimum(red, green), blue)
     inverse = tf.where(spread > 0.0, 1.0 / spread, 0.0)
-    # The hue in sixths of a turn, from the sector of the largest channel.
+    # Hue in sixths of a turn, from the sector of the largest channel.
     sixths = tf.where(
         value == red,
         (green - blue) * inverse,
@@ -90,39 +90,39 @@ def adjust_hsv(planes, factors, is_hue):
 
 
 def grayscale(planes):
-    """0.2989 R + 0.5870 G + 0.1140 B in all three planes."""
+    """Returns 0.2989 R + 0.5870 G + 0.1140 B as all three planes."""
     weighted = [w * p for w, p in zip(_GRAY_WEIGHTS, planes)]
     return [sum(weighted)] * 3
 
 
 def jitter(
-    planes, places, brightness, contrast, saturation, hue, additive=False
+    planes, ranks, brightness, contrast, saturation, hue, additive=False
 ):
-    """Four colour operations in each image's own order, clipped after each.
+    """Applies four colour operations in a random order, clipping after each.
 
-    Saturation and hue stand at two of the four places and split an order in
-    three stretches. Each stretch holds brightness and contrast, one of them,
-    or neither; so two costly HSV conversions serve all 24 orders.
+    Saturation and hue divide an order into three segments. A segment holds
+    brightness and contrast, one of them, or neither; so two HSV conversions,
+    which are expensive, suffice for all 24 orders.
 
     Args:
         planes: three planes `[B, h, w]`; may leave [0, 1].
-        places: `int32` `[B, 4]`: the place 0-3 in the order of brightness,
-            contrast, saturation, hue.
-        brightness: `[B]`, or None: without this operation.
-        contrast: `[B]`, or None.
-        saturation: `[B]`, or None.
-        hue: `[B]`, or None.
+        ranks: `int32` `[B, 4]`: the ranks, 0 to 3, of brightness, contrast,
+            saturation and hue in the image's order.
+        brightness: factors `[B]`; None leaves the operation out.
+        contrast: factors `[B]`, or None.
+        saturation: factors `[B]`, or None.
+        hue: shifts `[B]`, or None.
         additive: see `adjust_brightness`.
 
     Returns:
         Three planes, in [0, 1] unless all four operations are None.
     """
     at_brightness, at_contrast, at_saturation, at_hue = tf.unstack(
-        places, axis=1
+        ranks, axis=1
     )
 
     def tone(planes, after, before):
-        """Brightness and contrast where they stand between two places."""
+        """Applies brightness and contrast if they rank between two bounds."""
 
         def brighten(planes, when):
             now = (after < at_brightness) & (at_brightness < before) & when
@@ -146,8 +146,8 @@ def jitter(
     if hue is None:
         hue = tf.zeros(tf.shape(at_hue))
 
-    def stretch(after, *planes):
-        """What stands after one place, with the HSV operation at its end."""
+    def segment(after, *planes):
+        """Applies the operations up to the next HSV operation, inclusive."""
         to_saturation = tf.where(at_saturation > after, at_saturation, 4)
         to_hue = tf.where(at_hue > after, at_hue, 4)
         before = tf.minimum(to_saturation, to_hue)
@@ -156,34 +156,42 @@ def jitter(
         planes = adjust_hsv(planes, tf.where(is_hue, hue, saturation), is_hue)
         return before, *clip(planes)
 
-    # A loop, because XLA takes minutes to compile the same unrolled.
+    # A loop, because XLA takes minutes to compile the unrolled operations.
     after, *planes = tf.while_loop(
         lambda *_: True,
-        stretch,
+        segment,
         (tf.fill(tf.shape(at_hue), -1), *planes),
         maximum_iterations=2,
     )
     return tone(planes, after, 4)
 
 
-def places_from(u):
-    """One of the 24 orders per image, from uniform numbers `[B]` in [0, 1).
+def random_order(u):
+    """Maps uniform numbers to one of the 24 orders per image.
+
+    Args:
+        u: `[B]`, uniform in [0, 1).
 
     Returns:
-        `int32` `[B, 4]`, the `places` of `jitter`.
+        `int32` `[B, 4]`, the `ranks` of `jitter`.
     """
-    return tf.gather(tf.constant(_PLACES), tf.cast(24.0 * u, tf.int32))
+    return tf.gather(tf.constant(_RANKS), tf.cast(24.0 * u, tf.int32))
 
 
-def factors_from(u, reach, centre=1.0):
-    """Factors uniform in centre -+ reach, from uniform numbers in [0, 1).
+def random_factors(u, half_range, centre=1.0):
+    """Maps uniform numbers to factors in centre -+ half_range.
 
-    Factors around 1 do not fall below 0, as the official brightness does not.
+    Factors around 1 do not fall below 0, as in the official brightness.
+
+    Args:
+        u: `[B]`, uniform in [0, 1).
+        half_range: largest distance from the centre, at least 0.
+        centre: 1 for factors, 0 for shifts. Default 1.
 
     Returns:
-        `float32` `[B]`, or None if the reach is 0: nothing to do.
+        `float32` `[B]`, or None if the range is empty: nothing to do.
     """
-    if not reach:
+    if not half_range:
         return None
-    low = max(centre - reach, 0.0) if centre else -reach
-    return low + (centre + reach - low) * u
+    low = max(centre - half_range, 0.0) if centre else -half_range
+    return low + (centre + half_range - low) * u

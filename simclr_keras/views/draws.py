@@ -1,16 +1,16 @@
-"""Random numbers of each image, kept apart from the work on its pixels."""
+"""Draws the random numbers of each image before XLA works on its pixels."""
 
 import tensorflow as tf
 
 from simclr_keras import randomness
 
 
-def materialise(x):
-    """Returns `x` `[B, K]` unchanged, but as numbers that XLA has stored.
+def xla_fusion_barrier(x):
+    """Returns `x` `[B, K]` unchanged, and makes XLA store it in memory.
 
-    XLA fuses the making of a number into every pixel that uses it, and would
-    make it once per pixel. A loop ends a fusion; this one turns the columns
-    around twice.
+    XLA would fuse the random generator into the work on pixels, and so compute
+    an image's numbers again for every pixel. A loop ends a fusion; this one
+    reverses the columns twice.
     """
     return tf.while_loop(
         lambda _: True,
@@ -28,13 +28,13 @@ def uniforms(seeds, streams):
         streams: sequence of stream numbers.
 
     Returns:
-        Dictionary: stream -> `float32` tensor `[B]`, the same numbers as
+        Dictionary from stream to `float32` tensor `[B]`, the same numbers as
         `randomness.uniforms(seeds, 1, stream)`.
     """
     count, batch = len(streams), tf.shape(seeds)[0]
-    # All streams in one call: one random generator in the graph, not a dozen.
+    # All streams in one call, so the graph holds one generator, not a dozen.
     column = tf.tile(tf.constant(streams, tf.int64), [batch])[:, None]
     seeds = tf.repeat(seeds, count, axis=0)
     numbers = randomness.uniforms(seeds, 1, column)
-    numbers = materialise(tf.reshape(numbers, [batch, count]))
+    numbers = xla_fusion_barrier(tf.reshape(numbers, [batch, count]))
     return dict(zip(streams, tf.unstack(numbers, axis=1)))

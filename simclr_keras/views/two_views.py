@@ -1,4 +1,6 @@
-"""A batch of images and a step -> the two views that SimCLR contrasts."""
+"""Draws the two views of every image that SimCLR contrasts."""
+
+from __future__ import annotations
 
 import functools
 
@@ -10,13 +12,12 @@ from simclr_keras import randomness
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
-from simclr_keras.views import foreign
+from simclr_keras.views import custom_layers
 from simclr_keras.views.view import View
-from simclr_keras.views.view import compiled
+from simclr_keras.views.view import compile_with_xla
 
 
-def _essence(view):
-    """What a view does, without what it is called."""
+def _config_without_name(view):
     config = view.get_config()
     return {k: v for k, v in config.items() if k not in ("name", "trainable")}
 
@@ -42,16 +43,16 @@ def _make_branches(image_size, color_strength, blur, second, arguments):
     return View(image_size, **first), View(image_size, **{**first, **second})
 
 
-def _check_branches(branches, given):
-    if given:
+def _check_branches(branches, arguments):
+    if arguments:
         raise ValueError(
             "`branches` replaces the arguments of the views. Received besides"
-            f" it: {sorted(given)}"
+            f" it: {sorted(arguments)}"
         )
     if (
         not isinstance(branches, (tuple, list))
         or len(branches) != 2
-        or not all(foreign.is_layer(b) for b in branches)
+        or not all(custom_layers.is_layer(b) for b in branches)
     ):
         raise ValueError(
             "`branches` must be two layers or models that map images to"
@@ -62,7 +63,7 @@ def _check_branches(branches, given):
 
 @compat.register
 class TwoViews(keras.layers.Layer):
-    """Two random views of every image: SimCLR's data augmentation.
+    """Draws two random views of every image: SimCLR's data augmentation.
 
     Stateless: the views are a pure function of (seed, step, position in the
     global batch, view), however the batch is split over replicas.
@@ -74,28 +75,28 @@ class TwoViews(keras.layers.Layer):
             images of more than 32 pixels.
         seed: integer, the seed of the run. Default 0.
         second: dictionary of `View` arguments that differ for the second
-            view. Default None: both views are drawn alike.
-        branches: two `View`s, or any Keras or keras-cv layers or models, to be
-            used instead; then no argument of the views may be given. A layer
-            that is not a `View` gets whole images, float32 in [0, 1] (a
-            `value_range` of theirs is (0, 1)), with `training=True`; it must
-            return `[B, height, width, 3]`, which is clipped to [0, 1]. It draws
-            from its own generator, so the promise of statelessness ends there.
-        jit: whether XLA compiles the views by themselves, also where the
-            training step is not compiled. `"auto"` (default): where TensorFlow
-            was built with XLA. Foreign layers are never compiled.
+            view. Default None: both views have the same distribution.
+        branches: pair of `View`s, or of any Keras or keras-cv layers or models,
+            in place of the arguments of the views. A layer that is not a `View`
+            gets whole images, float32 in [0, 1] (set its `value_range`, if it
+            has one, to (0, 1)), with `training=True`; it must return
+            `[B, height, width, 3]`, which is clipped to [0, 1]. It draws from
+            its own random generator, so such views are not stateless.
+        jit: whether XLA compiles the views, independently of the training
+            step. `"auto"` (default): if TensorFlow was built with XLA. Layers
+            that are not a `View` are never compiled.
         **view_arguments: further arguments of `View`, for both views; and
             `name` and `dtype` of the Keras layer.
 
     Call:
         images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1]; or
-            ready views `[B, 2, height, width, 3]`, crops made on the host, of
-            which each branch takes its own and only flips it.
+            ready views `[B, 2, height, width, 3]`, crops made on the host,
+            which each branch only flips.
         step: integer scalar, the training step.
-        positions: integers `[B]`, place of each image in the global batch.
-            Default None: 0, 1, ..., B - 1, right on one replica.
+        positions: integers `[B]`, position of each image in the global batch.
+            Default None: 0, 1, ..., B - 1, which is right on one replica.
         first_view: Python integer, number of the first view in the seeds; the
-            second's is one more. Training has 0 (default), validation 2.
+            second view has the next. Training uses 0 (default), validation 2.
 
     Returns:
         Pair of `float32` tensors `[B, height, width, 3]` in [0, 1].
@@ -113,14 +114,14 @@ class TwoViews(keras.layers.Layer):
 
     def __init__(
         self,
-        image_size,
+        image_size: int | tuple[int, int],
         *,
-        color_strength=1.0,
-        blur=None,
-        seed=0,
-        second=None,
-        branches=None,
-        jit="auto",
+        color_strength: float = 1.0,
+        blur: bool | None = None,
+        seed: int = 0,
+        second: dict | None = None,
+        branches: tuple | None = None,
+        jit: bool | str = "auto",
         **view_arguments,
     ):
         layer = {"dtype": "float32"}
@@ -138,11 +139,11 @@ class TwoViews(keras.layers.Layer):
                 self.size, color_strength, blur, second, view_arguments
             )
         else:
-            given = dict(view_arguments, second=second, blur=blur)
+            arguments = dict(view_arguments, second=second, blur=blur)
             if color_strength != 1.0:
-                given["color_strength"] = color_strength
-            given = {k for k, v in given.items() if v is not None}
-            branches = _check_branches(branches, given)
+                arguments["color_strength"] = color_strength
+            arguments = {k for k, v in arguments.items() if v is not None}
+            branches = _check_branches(branches, arguments)
         for branch in branches:
             if isinstance(branch, View) and branch.size != self.size:
                 raise ValueError(
@@ -154,17 +155,21 @@ class TwoViews(keras.layers.Layer):
 
     @functools.cached_property
     def _alike(self):
-        """Whether one pass can draw both views."""
+        """Whether both branches are equal, so one pass can draw both views."""
         if not all(isinstance(b, View) for b in (self.first, self.second)):
             return False
-        return _essence(self.first) == _essence(self.second)
+        first, second = map(_config_without_name, (self.first, self.second))
+        return first == second
 
     @functools.cached_property
     def _compiled(self):
-        return compiled(self._draw, self.jit)
+        return compile_with_xla(self._draw, self.jit)
 
     def __call__(self, images, step, *args, **kwargs):
-        """Calls the layer; Keras 3 alone would refuse a Python `step`."""
+        """Calls the layer; `step` may be a Python integer.
+
+        Keras 3 refuses positional arguments that are not tensors.
+        """
         step = tf.cast(step, tf.int64)
         return super().__call__(images, step, *args, **kwargs)
 
@@ -191,7 +196,10 @@ class TwoViews(keras.layers.Layer):
         )
 
     def _draw(self, images, step, positions, first_view):
-        """What is ours, compiled; a foreign branch gets its images back."""
+        """The stateless part of both branches, compiled by XLA.
+
+        A branch that is not a `View` gets its images unchanged.
+        """
         seeds = [
             randomness.stateless_seeds(self.seed, step, positions, view)
             for view in (first_view, first_view + 1)
@@ -210,8 +218,8 @@ class TwoViews(keras.layers.Layer):
     def _finish(self, branch, views, seeds):
         if isinstance(branch, View):
             return branch.finish(views, seeds)
-        views = interpolation.to_float(views)
-        return foreign.call(branch, views, self.size)
+        views = interpolation.to_float32(views)
+        return custom_layers.call(branch, views, self.size)
 
     def get_config(self):
         """Returns the arguments, with the branches serialised."""
@@ -220,11 +228,11 @@ class TwoViews(keras.layers.Layer):
             "image_size": self.size,
             "seed": self.seed,
             "jit": self.jit,
-            "branches": foreign.serialize((self.first, self.second)),
+            "branches": custom_layers.serialize((self.first, self.second)),
         }
 
     @classmethod
     def from_config(cls, config):
-        """Makes the layer again from `get_config`."""
-        branches = foreign.deserialize(config["branches"])
+        """Makes the layer from the dict of `get_config`."""
+        branches = custom_layers.deserialize(config["branches"])
         return cls(**{**config, "branches": branches})

@@ -1,4 +1,6 @@
-"""One branch: images and seeds -> one random view of each image."""
+"""Draws one random view of each image, one branch of SimCLR's augmentation."""
+
+from __future__ import annotations
 
 import inspect
 
@@ -13,17 +15,20 @@ from simclr_keras.images import value_range
 from simclr_keras.views import ablations
 from simclr_keras.views import blur
 from simclr_keras.views import color
+from simclr_keras.views import custom_layers
 from simclr_keras.views import draws
-from simclr_keras.views import foreign
 
 
-def compiled(draw, jit="auto"):
-    """`draw` as a function that XLA compiles by itself.
+def compile_with_xla(draw, jit="auto"):
+    """Wraps a function so that XLA compiles it, whatever calls it.
 
     Args:
         draw: function of tensors, such as `View.draw`.
-        jit: whether to; `"auto"` (default): where TensorFlow was built with
-            XLA.
+        jit: whether to compile; `"auto"` (default): if TensorFlow was built
+            with XLA.
+
+    Returns:
+        `tf.function`; or `draw` itself if `jit` is off.
     """
     if not (tf.test.is_built_with_xla() if jit == "auto" else jit):
         return draw
@@ -32,53 +37,57 @@ def compiled(draw, jit="auto"):
 
 @compat.register
 class View(keras.layers.Layer):
-    """Random view of every image of a batch, on the device.
+    """Draws a random view of every image of a batch, on the device.
 
     In this order: random crop, bicubic resize, left-right flip; colour jitter
     (brightness, contrast, saturation, hue in a random order per image, clipped
-    to [0, 1] after each); grayscale; Gaussian blur; then what is in `append`.
-    Every image draws for itself. What is drawn is a pure function of the seeds
-    given to `call`; each kind of draw has random numbers of its own, so that
-    changing one probability leaves the other draws as they were.
+    to [0, 1] after each); grayscale; Gaussian blur; then the operations in
+    `append`. Images are augmented independently. The draws are a pure function
+    of the seeds given to `call`, and each kind of draw has its own stream of
+    random numbers, so changing one probability does not change other draws.
 
     Args:
         image_size: int or (height, width), size of the view in pixels.
         crop: whether to crop and resize on the device. If False, images must
-            have the size of the view, as crops made on the host have, which
-            follow the next four arguments all the same. Default True.
-        crop_area: bounds of the crop's part of the image. Default 0.08 to 1.
+            have the size of the view. Crops made on the host do, and follow the
+            next four arguments too. Default True.
+        crop_area: bounds of the crop's area as a fraction of the image's.
+            Default 0.08 to 1.
         crop_aspect: bounds of the crop's width / height. Default 3/4 to 4/3.
         crop_sampler: `"official"` (default) or `"torchvision"`, see
             `geometry.sample_crops`.
-        antialias: antialias when shrinking. Default False (official).
+        antialias: whether to antialias when shrinking. Default False, as in the
+            official code.
         flip_probability: in [0, 1]. Default 0.5.
-        color_strength: factor of the four ranges below. 0 means no jitter.
+        color_strength: scales the four ranges below. 0 means no jitter.
             Default 1; the paper's CIFAR-10 recipe has 0.5.
         jitter_probability: in [0, 1]. Default 0.8.
-        brightness: reach of the factor around 1 at strength 1. Default 0.8.
-        contrast: likewise. Default 0.8.
-        saturation: likewise. Default 0.8.
-        hue: reach of the hue's shift, in turns. Default 0.2; at most 0.5
-            after the strength is applied.
-        additive_brightness: add a number around 0 instead of multiplying by
-            one around 1 (SimCLRv1). Default False.
+        brightness: largest distance of the brightness factor from 1, at
+            strength 1. Default 0.8.
+        contrast: the same for the contrast factor. Default 0.8.
+        saturation: the same for the saturation factor. Default 0.8.
+        hue: largest shift of the hue, in turns. Default 0.2; at most 0.5 when
+            multiplied by the strength.
+        additive_brightness: whether to add a number around 0 instead of
+            multiplying by one around 1 (SimCLRv1). Default False.
         grayscale_probability: in [0, 1]. Default 0.2.
         blur_probability: in [0, 1]. Default None: 0.5, and 0 for images of
             at most 32 pixels.
         blur_sigma: bounds of the blur's standard deviation in pixels. The
-            kernel is a tenth of the height. Default 0.1 to 2.
+            kernel's width is a tenth of the height. Default 0.1 to 2.
         append: sequence of names (`"cutout"`, `"rotation"`, `"noise"`,
             `"sobel"`) and Keras layers that map images to images, applied
             last. Layers are called with `training=True` on float32 images in
-            [0, 1] (a `value_range` of theirs is (0, 1)), and draw as they do.
+            [0, 1] (set a layer's `value_range`, if it has one, to (0, 1)), and
+            draw from their own random generators.
         **kwargs: `name` and `dtype` of the Keras layer. The work is float32
             under every policy.
 
     Call:
         images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
         seeds: `uint32` `[B, 2]` of `randomness.stateless_seeds`.
-        ready: the images are crops of the size of the view already, made on
-            the host; only the flip is left of the geometry. Default False.
+        ready: whether the images are crops of the view's size, made on the
+            host, so that only the flip remains. Default False.
 
     Returns:
         `float32` tensor `[B, height, width, 3]` in [0, 1].
@@ -97,25 +106,25 @@ class View(keras.layers.Layer):
 
     def __init__(
         self,
-        image_size,
+        image_size: int | tuple[int, int],
         *,
-        crop=True,
-        crop_area=(0.08, 1.0),
-        crop_aspect=(3 / 4, 4 / 3),
-        crop_sampler="official",
-        antialias=False,
-        flip_probability=0.5,
-        color_strength=1.0,
-        jitter_probability=0.8,
-        brightness=0.8,
-        contrast=0.8,
-        saturation=0.8,
-        hue=0.2,
-        additive_brightness=False,
-        grayscale_probability=0.2,
-        blur_probability=None,
-        blur_sigma=(0.1, 2.0),
-        append=(),
+        crop: bool = True,
+        crop_area: tuple[float, float] = (0.08, 1.0),
+        crop_aspect: tuple[float, float] = (3 / 4, 4 / 3),
+        crop_sampler: str = "official",
+        antialias: bool = False,
+        flip_probability: float = 0.5,
+        color_strength: float = 1.0,
+        jitter_probability: float = 0.8,
+        brightness: float = 0.8,
+        contrast: float = 0.8,
+        saturation: float = 0.8,
+        hue: float = 0.2,
+        additive_brightness: bool = False,
+        grayscale_probability: float = 0.2,
+        blur_probability: float | None = None,
+        blur_sigma: tuple[float, float] = (0.1, 2.0),
+        append: tuple = (),
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -194,8 +203,12 @@ class View(keras.layers.Layer):
         self.append = list(append)
 
     @property
-    def own(self):
-        """Whether all of the view is ours: stateless, compiled by XLA."""
+    def is_stateless(self):
+        """Whether no Keras layer of the user is in `append`.
+
+        Then the view is a pure function of images and seeds, and XLA compiles
+        all of it.
+        """
         return all(isinstance(item, str) for item in self.append)
 
     @property
@@ -210,7 +223,7 @@ class View(keras.layers.Layer):
         return self.finish(self.draw(images, seeds, ready), seeds)
 
     def draw(self, images, seeds, ready=False):
-        """The view up to the first foreign layer in `append`."""
+        """The part of the view before the first Keras layer in `append`."""
         images = tf.convert_to_tensor(images)
         checks.rgb(images)
         value_range.check_eagerly(images)
@@ -220,15 +233,20 @@ class View(keras.layers.Layer):
         images = tf.ensure_shape(
             tf.stack(planes, axis=-1), [None, *self.size, 3]
         )
-        return self._apply(self.append[: self._foreign_at()], images, seeds)
+        count = self._num_before_layers()
+        return self._apply(self.append[:count], images, seeds)
 
     def finish(self, images, seeds):
-        """The rest, from the first foreign layer on; not for XLA."""
-        return self._apply(self.append[self._foreign_at() :], images, seeds)
+        """The rest, from the first Keras layer on; XLA may not compile it."""
+        count = self._num_before_layers()
+        return self._apply(self.append[count:], images, seeds)
 
-    def _foreign_at(self):
-        foreign = (not isinstance(item, str) for item in self.append)
-        return next((i for i, f in enumerate(foreign) if f), len(self.append))
+    def _num_before_layers(self):
+        """Number of entries of `append` before the first Keras layer."""
+        for number, item in enumerate(self.append):
+            if not isinstance(item, str):
+                return number
+        return len(self.append)
 
     def _apply(self, items, images, seeds):
         for item in items:
@@ -236,31 +254,31 @@ class View(keras.layers.Layer):
                 images = ablations.BY_NAME[item](images, seeds)
                 images = tf.clip_by_value(images, 0.0, 1.0)
             else:
-                images = foreign.call(item, images, self.size)
+                images = custom_layers.call(item, images, self.size)
         return images
 
     def sample(self, seeds):
-        """Draws what happens to each image, but for its crop.
+        """Draws the parameters of each image's augmentation, except its crop.
 
         Returns:
             Dictionary of `[B]` tensors: `flip`, `jitter`, `grayscale`, `blur`
             (bool), `brightness`, `contrast`, `saturation`, `hue` (float32, or
             None where the range is empty), `sigma` (float32, pixels), and
-            `places` (`int32` `[B, 4]`, see `color.jitter`).
+            `ranks` (`int32` `[B, 4]`, see `color.jitter`).
         """
         u = draws.uniforms(
             seeds, (geometry.FLIP_STREAM, *color.STREAMS, *blur.STREAMS)
         )
 
-        def factors(stream, reach, centre=1.0):
-            reach = self.color_strength * reach
-            return color.factors_from(u[stream], reach, centre)
+        def factors(stream, half_range, centre=1.0):
+            half_range = self.color_strength * half_range
+            return color.random_factors(u[stream], half_range, centre)
 
         low, high = self.blur_sigma
         return {
             "flip": u[geometry.FLIP_STREAM] < self.flip_probability,
             "jitter": u[color.JITTER_STREAM] < self.jitter_probability,
-            "places": color.places_from(u[color.ORDER_STREAM]),
+            "ranks": color.random_order(u[color.ORDER_STREAM]),
             "brightness": factors(
                 color.BRIGHTNESS_STREAM,
                 self.brightness,
@@ -290,14 +308,14 @@ class View(keras.layers.Layer):
                 images, boxes, self.size, flip, self.antialias
             )
         checks.view_shape("`images` that are not cropped", images, self.size)
-        planes = tf.unstack(interpolation.to_float(images), num=3, axis=-1)
+        planes = tf.unstack(interpolation.to_float32(images), num=3, axis=-1)
         if self.flip_probability:
             planes = geometry.flip_planes(planes, flip)
         return planes
 
     def _color(self, planes, sampled):
         if self.jitter_probability and self.color_strength:
-            names = "places", "brightness", "contrast", "saturation", "hue"
+            names = "ranks", "brightness", "contrast", "saturation", "hue"
             new = color.jitter(
                 planes,
                 *(sampled[name] for name in names),
@@ -318,20 +336,20 @@ class View(keras.layers.Layer):
 
     def get_config(self):
         """Returns the arguments, appended layers serialised."""
-        ours = {
+        arguments = {
             name: getattr(self, name)
             for name in inspect.signature(View.__init__).parameters
             if name not in ("self", "image_size", "append", "kwargs")
         }
         return {
             **super().get_config(),
-            **ours,
+            **arguments,
             "image_size": self.size,
-            "append": foreign.serialize(self.append),
+            "append": custom_layers.serialize(self.append),
         }
 
     @classmethod
     def from_config(cls, config):
-        """Makes the layer again from `get_config`."""
-        append = foreign.deserialize(config.get("append", ()))
+        """Makes the layer from the dict of `get_config`."""
+        append = custom_layers.deserialize(config.get("append", ()))
         return cls(**{**config, "append": append})

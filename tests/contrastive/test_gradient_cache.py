@@ -46,13 +46,13 @@ def _loss(z):
     return sk.NTXent(0.5)(z[:, 0], z[:, 1])
 
 
-def _own(scalars):
+def _extra_loss(scalars):
     return tf.cast(scalars["first"], tf.float64)
 
 
 def _by_micro_batches(toy, count):
     def forward(number):
-        z = toy.z(gradient_cache.places(number, count, ROWS))
+        z = toy.z(gradient_cache.micro_batch_rows(number, count, ROWS))
         return z, {"first": tf.cast(tf.reduce_sum(z[0]), tf.float32)}
 
     def contrast(z):
@@ -65,41 +65,43 @@ def _by_micro_batches(toy, count):
         tf.zeros([ROWS, 2, DIM], tf.float64),
         count,
         logs=["first"],
-        own=_own,
+        extra_loss=_extra_loss,
         state=toy.state,
     )
 
 
 def _by_one_tape(toy, count):
-    """The same without caching: places by hand, state put back by hand."""
-    scale, scales, parts, own = float(toy.scale), [], [None] * ROWS, 0.0
+    """The same without caching: rows and state are handled by hand."""
+    scale, scales, parts, extra = float(toy.scale), [], [None] * ROWS, 0.0
     with tf.GradientTape() as tape:
         for number in range(count):
             toy.scale.assign(scale)
             rows = list(range(number, ROWS, count))
             z = toy.z(rows)
-            own += _own({"first": tf.cast(tf.reduce_sum(z[0]), tf.float32)})
+            extra += _extra_loss(
+                {"first": tf.cast(tf.reduce_sum(z[0]), tf.float32)}
+            )
             scales.append(float(toy.scale))
             for row, value in zip(rows, tf.unstack(z)):
                 parts[row] = value
         z = tf.stack(parts)
-        loss = _loss(z) + own
+        loss = _loss(z) + extra
     toy.scale.assign(np.mean(scales))
-    return tape.gradient(loss, toy.variables), own / count, z
+    return tape.gradient(loss, toy.variables), extra / count, z
 
 
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_gradient_scalars_order_and_state(count, graph):
-    """Also in a graph, where the micro-batches are a loop."""
+    """Eagerly, and in a graph, where micro-batches are a loop."""
     toy, twin = _Toy(), _Toy()
     run = tf.function(_by_micro_batches) if graph else _by_micro_batches
     (gradient, unused), scalars, z = run(toy, count)
-    (expected, _), own, z_expected = _by_one_tape(twin, count)
+    (expected, _), extra, z_expected = _by_one_tape(twin, count)
     # The term of a float32 scalar rounds the gradient's share of it.
     np.testing.assert_allclose(gradient, expected, rtol=1e-6)
     np.testing.assert_allclose(z, z_expected, rtol=1e-14)
-    np.testing.assert_allclose(scalars["first"], own, rtol=1e-6)
+    np.testing.assert_allclose(scalars["first"], extra, rtol=1e-6)
     assert unused is None
     np.testing.assert_allclose(toy.scale, twin.scale, rtol=1e-14)
     assert int(toy.seed) == int(twin.seed) == 7 + count
@@ -114,7 +116,10 @@ def test_gradient_to_the_last_digits():
         toy.scale.assign(0.0)
         toy.z = lambda rows: tf.tanh(tf.gather(toy.x, rows) @ toy.w)
         return gradient_cache.gradients(
-            lambda k: (toy.z(gradient_cache.places(k, count, ROWS)), {}),
+            lambda k: (
+                toy.z(gradient_cache.micro_batch_rows(k, count, ROWS)),
+                {},
+            ),
             lambda z: (_loss(z), None),
             [toy.w],
             tf.zeros([ROWS, 2, DIM], tf.float64),
@@ -132,7 +137,7 @@ def test_gradient_to_the_last_digits():
 
 
 def test_the_loop_does_not_grow_the_graph():
-    """Nor the time to trace it: on one replica, one body for all."""
+    """On one replica, one loop body is traced for all micro-batches."""
 
     def operations(count):
         traced = tf.function(_by_micro_batches).get_concrete_function(

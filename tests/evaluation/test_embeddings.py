@@ -1,4 +1,4 @@
-"""Extraction of features: order, batches, forms of encoders and errors."""
+"""Extraction of features: order, batches, kinds of encoders, errors."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every format, mode and bit depth becomes the RGB that was meant."""
+"""Every format, mode and bit depth is decoded to the right RGB."""
 
 import functools
 import io
@@ -143,7 +143,7 @@ def test_first_frame_of_an_animation():
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_exif_orientation(orientation, kind):
-    """Upright as Pillow's `exif_transpose` has it."""
+    """Peer: Pillow's `exif_transpose`."""
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if kind == "WEBP" else {"quality": 95}
@@ -174,7 +174,7 @@ def test_no_image(content):
 
 def test_arrays_to_rgb():
     """By hand: 16 bits halved by 256, floats times 255, alpha on white."""
-    to_rgb = images.to_rgb
+    to_rgb = images.array_to_rgb
     grey16 = np.array([[[513]]], np.uint16)
     np.testing.assert_array_equal(to_rgb(grey16), [[[2, 2, 2]]])
     floats = np.array([[[0.0, 0.5, 1.0]]], np.float32)

@@ -156,7 +156,7 @@ def test_sizes_may_differ_from_image_to_image(seeds):
 
 @pytest.mark.long
 def test_compiled_crops_are_the_same(seeds):
-    """Bit for bit; that of the short run is of compiled views."""
+    """Bit for bit; the short run compares compiled views only."""
     compiled = tf.function(geometry.sample_crops, jit_compile=True)
     np.testing.assert_array_equal(
         compiled(seeds(200), 90, 61), geometry.sample_crops(seeds(200), 90, 61)
@@ -182,7 +182,7 @@ def test_crop_and_resize_equals_the_official_numbers(preprocess):
 
 
 def test_every_image_has_its_own_box_and_flip(pictures):
-    """Peer: `tf.image.resize` of each cut box."""
+    """Peer: `tf.image.resize` of each cropped box."""
     images = pictures(3, 40)
     boxes = np.int32([[0, 3, 40, 20], [10, 5, 7, 9], [8, 0, 30, 40]])
     flip = np.array([False, True, True])

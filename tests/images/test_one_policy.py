@@ -1,4 +1,4 @@
-"""One file gives one embedding, by whichever way it reaches the encoder."""
+"""A file has the same embedding in evaluation, commands and exports."""
 
 import keras
 import numpy as np
@@ -109,7 +109,7 @@ def test_neighbors_of_a_file_begin_with_itself(
 
 
 def test_onnx_agrees_with_the_evaluation(folder, tmp_path, every_kind):
-    """Given the pixels; decoding is not part of an ONNX file."""
+    """From pixels, as an ONNX file does not decode images."""
     pytest.importorskip("tf2onnx")
     runtime = pytest.importorskip("onnxruntime")
     names = ["turned6.jpg", "palette.gif", "flat.png", "large.jpg"]

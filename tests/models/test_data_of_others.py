@@ -1,4 +1,4 @@
-"""Data sets, generators and encoders that are not ours."""
+"""Data sets, generators and encoders from outside this package."""
 
 import keras
 import numpy as np

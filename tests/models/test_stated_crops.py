@@ -1,4 +1,4 @@
-"""Crops of photographs are those that the model's views state."""
+"""Photographs are cropped as the model's views are configured."""
 
 import keras
 import numpy as np
@@ -164,5 +164,5 @@ def test_a_classifier_does_not_crop_crops(folder):
     crops = next(iter(load(folder, views=1)))
     model.optimizer.iterations.assign(0)
     np.testing.assert_allclose(
-        model._augmented(crops), crops / np.float32(255), atol=1e-6
+        model._draw_views(crops), crops / np.float32(255), atol=1e-6
     )

@@ -22,7 +22,7 @@ def small_resnet(**options):
 
 @pytest.fixture(scope="module")
 def shared_resnet():
-    """One for the tests that leave it as it is: its 200 layers take time."""
+    """Shared by tests that do not change it, as its 200 layers take time."""
     return small_resnet()
 
 

@@ -164,7 +164,7 @@ def test_a_large_mean_does_not_spoil_the_variance():
 
 @pytest.mark.parametrize("policy", ["float32", "float64"])
 def test_one_row_and_no_row(policy):
-    """One row has variance 0; no row leaves the statistics alone."""
+    """One row has variance 0; no rows leave the statistics unchanged."""
     layer = BatchNormalization(dtype=policy)
     y = layer(tf.constant([[3.0, -2.0]], policy), training=True)
     np.testing.assert_allclose(y, [[0.0, 0.0]], atol=1e-6)

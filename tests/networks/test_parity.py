@@ -35,7 +35,7 @@ def case_of(path, case):
 
 
 def _cases(*short, count=9):
-    """All of them, those left out of the short run marked."""
+    """All cases; those that the short run leaves out have a mark."""
     return [
         f"case{i:02d}"
         if i in short

@@ -81,7 +81,7 @@ def test_a_frozen_head_is_in_inference_mode():
 
 @pytest.mark.parametrize("mode", ["none", "linear", "nonlinear"])
 def test_a_training_step_lowers_a_loss_and_the_model_is_saved(mode, tmp_path):
-    """A step against the gradient, small enough, goes down."""
+    """A small step against the gradient decreases the loss."""
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(1).random((16, 16, 16, 3), "float32")
     inputs = keras.Input((16, 16, 3))

@@ -13,7 +13,7 @@ from simclr_keras.training import strategy
 
 
 def check_statistics(devices):
-    """Each replica follows its own moments; outside one sees their mean."""
+    """Each replica updates its own statistics; outside, they are averaged."""
     x = np.random.default_rng(0).normal(2, 3, (8, 5)).astype("float32")
     with devices.scope():
         norm = BatchNormalization(synchronized=False)
@@ -66,7 +66,7 @@ def check_networks(devices):
 
 
 def main():
-    """Checks both."""
+    """Runs both checks."""
     devices = strategy.choose("mirrored", logical_cpus=2).strategy
     check_statistics(devices)
     check_networks(devices)

@@ -73,7 +73,7 @@ def _images(*shape, seed=0):
 
 
 def _expected(classifier, images):
-    """What the Keras model says of the images that evaluation would give it."""
+    """Outputs of the Keras model for images with evaluation's preprocessing."""
     cropped = views.central_crop(images, SIZE, 0.875)
     return {
         "embedding": classifier.embed(cropped, training=False).numpy(),
@@ -193,7 +193,7 @@ def _encoded(image, kind="jpeg"):
 
 
 def test_encoded_images_of_mixed_sizes(signatures):
-    """As the arrays that a decoder makes of them, one by one."""
+    """Equals serving the decoded arrays one by one."""
     shapes = [(60, 91, 3), (SIZE, SIZE, 3), (20, 17, 3), (64, 64, 1)]
     kinds = ["jpeg", "png", "jpeg", "png"]
     encoded = [
@@ -231,7 +231,7 @@ def test_bytes_that_are_no_image_fail_alone(signatures, spoil):
 
 
 def test_classes_by_name(signatures):
-    """The likeliest first, with the probabilities of the other signature."""
+    """Sorted by the probabilities of the other signature."""
     encoded = tf.constant(
         [_encoded(_images(50, 60, 3, seed=s)) for s in (1, 2)]
     )

@@ -47,7 +47,7 @@ def _classifier(policy):
 
 @pytest.fixture(scope="module")
 def trained():
-    """A model of a bfloat16 run, made sure of its answers."""
+    """A model of a bfloat16 run with confident predictions."""
     keras.utils.set_random_seed(0)
     model = _classifier("mixed_bfloat16")
     kernel = model.head.kernel
@@ -131,7 +131,7 @@ RUNTIMES = (
     "count", [30, pytest.param(500, marks=pytest.mark.long)]
 )
 def test_formats_agree(exports, images, expected, runtime, count):
-    """With the float32 model; of a number and a size of images, then others."""
+    """Agrees with the float32 model for two batch and image sizes."""
     p = runtime(exports, images[:count])
     np.testing.assert_allclose(p, expected[:count], rtol=0, atol=TOLERANCE)
     if count == 30:
@@ -161,7 +161,7 @@ def test_what_is_exported_is_what_goes_on(exports, trained):
 
 
 def test_precision_of_the_training(trained, images, expected, tmp_path):
-    """Asked for by name: the numbers of the bfloat16 model, not the others."""
+    """With `as_trained`: the outputs of the bfloat16 model."""
     path = sk.export(trained, tmp_path / "low", precision="as_trained")
     p = _signature(path)(images[:30])["probabilities"]
     crop = sk.views.CenterCrop(SIZE)

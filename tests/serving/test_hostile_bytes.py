@@ -1,4 +1,4 @@
-"""What is sent to an export is answered, or refused alone; nothing breaks."""
+"""An export answers a request or refuses it, and then goes on serving."""
 
 import io
 import pathlib
@@ -67,7 +67,7 @@ def _huge_png(side=20_000):
 
 
 def _resident():
-    """Bytes of memory of this process."""
+    """Resident memory of this process in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
 
@@ -107,7 +107,7 @@ def test_the_bound_holds_for_every_format(signatures, kind):
 
 
 def test_an_animated_webp_is_refused(signatures):
-    """It ended the process, where the decoder of PNG looked at it."""
+    """The PNG decoder would end the process on such bytes."""
     frames = [PIL.Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     file = io.BytesIO()
     frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])

@@ -1,4 +1,4 @@
-"""What was exported or saved, taken up again as Keras models."""
+"""Exports and saved files load as Keras models."""
 
 import shutil
 
@@ -49,7 +49,7 @@ def _check(parts, model):
 
 
 def test_an_export_gives_back_its_parts(simclr, exported):
-    """The projection head too, which no signature needs; of the highest."""
+    """The highest version, with the projection head, unused by signatures."""
     _check(sk.load(exported), simclr)
     parts = sk.load(exported.parent)
     _check(parts, simclr)
@@ -78,7 +78,7 @@ def test_a_bare_encoder_is_its_own(tmp_path):
 
 
 def test_fine_tuning_goes_on_from_an_export(exported):
-    """With classes and an image size that it did not have."""
+    """With another number of classes and another image size."""
     probe = sk.Classifier(sk.load(exported).encoder, num_classes=5)
     probe.compile("sgd", loss="sparse_categorical_crossentropy")
     images = np.repeat(IMAGES, 2, axis=1).repeat(2, axis=2)

@@ -15,8 +15,8 @@ import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras.commands import import_official
 from simclr_keras.networks import resnet
-from simclr_keras.serving.official import load
-from simclr_keras.serving.official import shapes
+from simclr_keras.serving.official import architecture
+from simclr_keras.serving.official import importer
 
 SEED = 13_000_000
 NEW = {
@@ -90,8 +90,8 @@ def networks():
 
 @pytest.fixture
 def known_encoder(networks, monkeypatch):
-    """Spares what is refused in the end a second for building a ResNet-18."""
-    monkeypatch.setattr(load, "ResNet", lambda **arguments: networks[0])
+    """Saves the second of building a ResNet-18 for a refused checkpoint."""
+    monkeypatch.setattr(importer, "ResNet", lambda **arguments: networks[0])
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_real_checkpoint(parity, expected, name):
 
 
 def test_version_1(version_1, parity, expected, tmp_path):
-    """With what a training run leaves beside the weights."""
+    """With optimizer slots and counters beside the weights."""
     slots = {
         f"{name}/Momentum": np.zeros_like(value)
         for name, value in version_1.items()
@@ -217,7 +217,7 @@ def test_version_2(version_2, parity, expected, tmp_path):
 
 
 def test_saved_model(version_2, parity, expected, tmp_path):
-    """Of which the graph is not read: it may as well be spoilt."""
+    """Its graph is not read, so it may be damaged."""
     tf.saved_model.save(_module(version_2), str(tmp_path / "saved_model"))
     (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"no graph")
     official = sk.serving.load_official(tmp_path / "saved_model")
@@ -271,7 +271,7 @@ def test_smaller_heads(version_1, networks, layers, mode, tmp_path):
 def test_arguments_follow_from_shapes(arguments):
     layers = resnet.ResNet(**arguments).layers_in_forward_order()
     convs = [x for x in layers if x.weights and hasattr(x, "kernel")]
-    found = shapes.resnet_arguments(
+    found = architecture.resnet_arguments(
         [list(x.kernel.shape) for x in convs], [x.use_bias for x in convs]
     )
     defaults = {

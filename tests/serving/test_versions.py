@@ -1,4 +1,4 @@
-"""Numbered folders of exports: counted, whole or not there, never replaced."""
+"""Numbered folders of exports are complete or absent, never replaced."""
 
 import functools
 
@@ -26,7 +26,7 @@ def test_versions_are_counted_and_never_replaced(tmp_path):
 
 
 def test_the_highest_version_that_can_be_gone_on_with_is_loaded(tmp_path):
-    """Others are of another format, or somebody's."""
+    """Other entries are of other formats, or of somebody else."""
     for channels in (4, 8):
         sk.export(sk.TinyResNet((channels,)), tmp_path, image_size=16)
     (tmp_path / "3").mkdir()

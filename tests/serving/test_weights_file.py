@@ -1,4 +1,4 @@
-"""Files of weights, which do not say of which network they are."""
+"""Weights files, which do not describe their network."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ def _encoder(**arguments):
 
 @pytest.fixture(scope="module")
 def encoder():
-    """Whose batch norm has statistics of its own."""
+    """An encoder with batch norm statistics unlike the initial ones."""
     encoder = _encoder()
     rng = np.random.default_rng(0)
     encoder.set_weights(
@@ -41,7 +41,7 @@ def _file(encoder, kind, folder):
 @pytest.mark.parametrize("kind", ["encoder", "simclr", "classifier"])
 @pytest.mark.filterwarnings("error:Skipping")
 def test_an_encoder_gets_its_weights(encoder, kind, tmp_path):
-    """Out of its own file, or out of that of a model around it."""
+    """From its own file, or from that of a model around it."""
     given = _encoder()
     parts = sk.load(_file(encoder, kind, tmp_path), encoder=given)
     assert parts.encoder is parts.model is given

@@ -1,4 +1,4 @@
-"""One process at a time in a run directory; a dead one is in nobody's way."""
+"""One process at a time uses a run directory; a dead one blocks none."""
 
 import json
 import os

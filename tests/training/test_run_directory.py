@@ -1,4 +1,4 @@
-"""A run directory is one run's, and nobody else's."""
+"""A run directory belongs to one run; another run is refused."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""What a model's file may name: nothing of it is imported or run otherwise."""
+"""A model's file may name allowed classes only; other code never runs."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Augmentations for ablations do what their names say."""
+"""Cutout, rotation, noise and Sobel compute what their names say."""
 
 import numpy as np
 import pytest

@@ -82,11 +82,11 @@ def test_jitter_equals_the_official_one_in_every_order(preprocess, jit):
     for additive, impl in enumerate(("simclrv2", "simclrv1")):
         cases = [c for c in preprocess.info["jitter"] if c["impl"] == impl]
         images = np.stack([getattr(preprocess, c["input"]) for c in cases])
-        places = np.argsort([c["order"] for c in cases], axis=1)
+        ranks = np.argsort([c["order"] for c in cases], axis=1)
         factors = ([c[name] for c in cases] for name in names)
         ours = jitter(
             _planes(images),
-            tf.constant(places, tf.int32),
+            tf.constant(ranks, tf.int32),
             *(tf.constant(f, tf.float32) for f in factors),
             additive=bool(additive),
         )
@@ -105,10 +105,10 @@ def test_jitter_equals_the_official_one_in_every_order(preprocess, jit):
     "missing", [c for n in (1, 3) for c in itertools.combinations(range(4), n)]
 )
 def test_operations_that_are_left_out_change_nothing(missing):
-    """Left out is the same as the factor that leaves an image as it is."""
+    """Leaving an operation out equals its neutral factor."""
     random = np.random.RandomState(0)
     planes = _planes(random.rand(24, 8, 8, 3).astype(np.float32))
-    places = tf.constant(list(itertools.permutations(range(4))))
+    ranks = tf.constant(list(itertools.permutations(range(4))))
     factors = [tf.constant(random.uniform(0.5, 1.5, 24), tf.float32)] * 3
     factors.append(tf.constant(random.uniform(-0.2, 0.2, 24), tf.float32))
     neutral = [
@@ -117,34 +117,34 @@ def test_operations_that_are_left_out_change_nothing(missing):
     ]
     absent = [None if i in missing else f for i, f in enumerate(factors)]
     np.testing.assert_allclose(
-        color.jitter(planes, places, *absent),
-        color.jitter(planes, places, *neutral),
+        color.jitter(planes, ranks, *absent),
+        color.jitter(planes, ranks, *neutral),
         rtol=0,
         atol=6e-6,
     )
 
 
-def test_places_are_all_orders_and_each_as_likely(preprocess, seeds):
+def test_orders_are_uniform_over_all_24(preprocess, seeds):
     """Chi-squared of 24,000 draws over 24 orders.
 
     23 degrees of freedom: below 60 with probability 0.99997. The fixture's
     own draws are held to the same.
     """
     u = np.random.RandomState(5).rand(24000).astype(np.float32)
-    places = color.places_from(u).numpy()
-    orders = np.argsort(places, axis=1) @ [1000, 100, 10, 1]
+    ranks = color.random_order(u).numpy()
+    orders = np.argsort(ranks, axis=1) @ [1000, 100, 10, 1]
     codes, counts = np.unique(orders, return_counts=True)
     np.testing.assert_array_equal(codes, preprocess.order_codes)
     for observed in (counts, preprocess.order_counts):
         assert ((observed - 1000.0) ** 2 / 1000.0).sum() < 60
-    assert color.places_from(tf.constant([1.0 - 2.0**-24])).shape == (1, 4)
+    assert color.random_order(tf.constant([1.0 - 2.0**-24])).shape == (1, 4)
 
 
 def test_factors_end_at_zero():
     u = tf.constant([0.0, 0.5, 0.75])
-    np.testing.assert_allclose(color.factors_from(u, 0.8), [0.2, 1.0, 1.4])
-    np.testing.assert_allclose(color.factors_from(u, 1.6), [0.0, 1.3, 1.95])
+    np.testing.assert_allclose(color.random_factors(u, 0.8), [0.2, 1.0, 1.4])
+    np.testing.assert_allclose(color.random_factors(u, 1.6), [0.0, 1.3, 1.95])
     np.testing.assert_allclose(
-        color.factors_from(u, 0.8, centre=0.0), [-0.8, 0.0, 0.4], atol=1e-7
+        color.random_factors(u, 0.8, centre=0.0), [-0.8, 0.0, 0.4], atol=1e-7
     )
-    assert color.factors_from(u, 0.0) is None
+    assert color.random_factors(u, 0.0) is None

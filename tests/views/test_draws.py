@@ -1,4 +1,4 @@
-"""Numbers drawn together are those drawn one by one."""
+"""Streams drawn in one call equal those drawn one at a time."""
 
 import numpy as np
 import pytest

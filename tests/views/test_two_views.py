@@ -1,4 +1,4 @@
-"""Two views of each image: pure, compiled or not, on any replica."""
+"""TwoViews is a pure function, compiled or not, on any replica."""
 
 import json
 import pathlib
@@ -18,7 +18,7 @@ JIT_ATOL = 1e-5
 
 @keras.saving.register_keras_serializable("tests")
 class Invert(keras.layers.Layer):
-    """A foreign branch."""
+    """A branch that is not a `View`."""
 
     def call(self, images, training=False):
         return 1.0 - images if training else images
@@ -114,7 +114,7 @@ def test_mixed_precision_does_not_touch_the_views(plain, pictures):
 
 
 def test_ready_views_go_to_their_branches(pictures):
-    """By hand: each branch flips its own crops where it drew a flip."""
+    """By hand: each branch flips those of its crops that it drew a flip for."""
     ready = np.stack([pictures(20, 32), pictures(20, 32, seed=1)], axis=1)
     layer = views.TwoViews(
         32, color_strength=0.0, grayscale_probability=0.0, jit=False
@@ -170,8 +170,8 @@ def test_config_round_trip(pictures):
         np.testing.assert_array_equal(one, other)
 
 
-def test_foreign_branches_get_whole_float_images(pictures):
-    """One branch ours, the other a model of Keras layers in training."""
+def test_branches_of_other_layers_get_whole_float_images(pictures):
+    """One branch is a `View`, the other a model of Keras layers."""
     model = keras.Sequential([keras.layers.Resizing(24, 24), Invert()])
     ours = views.View(24)
     images = pictures(4, 48)
@@ -255,7 +255,7 @@ def test_wrong_images_are_named(plain, shape):
         plain(tf.zeros(shape), 0)
 
 
-def test_foreign_branches_must_make_views_of_the_size(pictures):
+def test_branches_of_other_layers_must_make_views_of_the_size(pictures):
     layer = views.TwoViews(32, branches=(Invert(), Invert()))
     with pytest.raises(ValueError, match=r"\[B, 32, 32, 3\].*40, 40"):
         layer(pictures(2, 40), 0)

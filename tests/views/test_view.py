@@ -1,4 +1,4 @@
-"""One branch: its distributions, its arguments, its independence."""
+"""View: distributions of its draws, checks of arguments, independence."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ NOTHING = dict(
 
 @keras.saving.register_keras_serializable("tests")
 class Darken(keras.layers.Layer):
-    """A foreign layer whose `call` does not know `training`."""
+    """A layer of the user whose `call` has no argument `training`."""
 
     def call(self, images):
         return 0.5 * images

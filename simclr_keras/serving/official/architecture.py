@@ -1,23 +1,23 @@
-"""Shapes of an official checkpoint's kernels -> arguments of our networks."""
+"""Infers the arguments of our networks from the shapes of official kernels."""
 
 from simclr_keras.networks import resnet
 
 
 def resnet_arguments(kernels, biased):
-    """Arguments of the `ResNet` that has such convolutions.
+    """Infers the arguments of a `ResNet` from its convolutions.
 
     Args:
         kernels: shapes `[height, width, in, out]` of all convolutions in the
             order of `variables_in_forward_order`.
-        biased: as many booleans, whether a convolution has a bias: those of
-            squeeze-and-excitation do.
+        biased: whether each convolution has a bias, a list of booleans; only
+            those of squeeze-and-excitation do.
 
     Returns:
-        Dict of arguments. Selective kernels leave no trace in the shapes of a
-        ResNet-18 or -34 for small images.
+        Dict of arguments. `sk_ratio` is 0 for a ResNet-18 or -34 for small
+        images, whose shapes do not depend on it.
 
     Raises:
-        ValueError: no ResNet of ours has such convolutions.
+        ValueError: no `ResNet` has such convolutions.
     """
     plain = [k for k, bias in zip(kernels, biased) if not bias]
     stem, body, deep_stem = _stem(plain)
@@ -25,7 +25,8 @@ def resnet_arguments(kernels, biased):
     bottleneck = body[0][3] == 4 * filters
     stages = [filters * 2**stage for stage in range(4)]
     main = [k for k in body if list(k[:2]) == [3, 3]]
-    # The channels of a bottleneck's 3x3 that enter; all that leave a basic one.
+    # A stage is recognised by the input channels of a bottleneck's 3x3
+    # convolution, or by the output channels of a basic block's two.
     side = 2 if bottleneck else 3
     counts = [sum(k[side] == f for k in main) for f in stages]
     if not bottleneck:
@@ -56,7 +57,7 @@ def resnet_arguments(kernels, biased):
 
 
 def _stem(kernels):
-    """Convolutions of the stem, those behind it, and if the first are three."""
+    """Convolutions of the stem; the others; whether the stem has three."""
     if not kernels or list(kernels[0][2:3]) != [3] or len(kernels) < 8:
         raise ValueError(
             "checkpoint must hold the convolutions of a ResNet for images of"
@@ -73,18 +74,19 @@ def _stem(kernels):
 
 
 def head_arguments(kernels, offsets):
-    """Arguments of the `ProjectionHead` that has such dense layers.
+    """Infers the arguments of a `ProjectionHead` from its dense layers.
 
     Args:
-        kernels: shapes `[in, out]` of its layers in their order; none: there is
-            no head, and z is h.
-        offsets: as many booleans, whether a layer's batch norm has an offset.
+        kernels: shapes `[in, out]` of the layers in order; an empty list if
+            there is no head, and z is h.
+        offsets: whether each layer's batch norm has an offset, a list of
+            booleans.
 
     Returns:
         Dict of arguments.
 
     Raises:
-        ValueError: no head of ours has such layers.
+        ValueError: no `ProjectionHead` has such layers.
     """
     if not kernels:
         return {"mode": "none"}

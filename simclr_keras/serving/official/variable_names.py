@@ -1,9 +1,9 @@
-"""The official programs' names of variables -> what each of them is.
+"""Finds a variable's layer and parameter by its name in the official code.
 
-Versions 1 and 2, of TensorFlow 1 and 2, number convolutions and batch norms
-over the whole encoder, in the order in which images meet them, the shortcut of
-a block first. So the n-th convolution in a file is the n-th of the network,
-whatever stands around its name.
+Versions 1 and 2 of the official code, in TensorFlow 1 and 2, number
+convolutions and batch norms over the whole encoder in the order in which they
+are applied, with the shortcut of a block first. So the n-th convolution in a
+file is the n-th of the network, whatever the prefix of its name.
 """
 
 import collections
@@ -22,7 +22,7 @@ _SUPERVISED = re.compile(
     r"(?:.*/)?head_supervised/(?:.*/)?dense(?:_\d+)?/" + _PARAMETER
 )
 UNKNOWN = "unknown"
-# What training leaves beside the weights.
+# Variables of optimizers and of the training loop, which are no weights.
 _SLOT = re.compile(
     r".*/(Momentum|Adam|Adam_1|LARSOptimizer|ExponentialMoving.*)"
 )
@@ -32,56 +32,56 @@ _COUNTERS = re.compile(
 )
 
 
-def leftover(stored):
-    """Why a variable is not taken over, or `UNKNOWN`; None for a weight."""
+def reason_to_skip(stored):
+    """Why a variable is not loaded, or `UNKNOWN`; None for a weight."""
     if _SLOT.fullmatch(stored.name) or "/.OPTIMIZER_SLOT/" in stored.key:
         return "left out: state of the optimizer"
-    if stored.part and _kind(stored.name):
+    if stored.in_model and _parse(stored.name):
         return None
-    if _COUNTERS.fullmatch(stored.name) or not stored.part:
+    if _COUNTERS.fullmatch(stored.name) or not stored.in_model:
         return "left out: state of the training"
     return UNKNOWN
 
 
-def sort(variables):
-    """Weights by the place that they have in the network.
+def sort_by_layer(variables):
+    """Groups weights by the position of their layer in the network.
 
     Args:
-        variables: list of `Stored` for which `leftover` says None.
+        variables: list of `Stored` for which `reason_to_skip` returns None.
 
     Returns:
-        Dict of place -> dict of parameter -> `Stored`. A place is a tuple: of
-        the encoder `("conv", n)` and `("norm", n)`, counted from 0 without
-        gaps; `("dense", j)` and `("head norm", j)` of layer j of the projection
-        head; `("supervised",)`.
+        Dict from positions to dicts from parameters to `Stored`. A position is
+        a tuple: `("conv", n)` and `("norm", n)` of the encoder, counted from 0
+        without gaps; `("dense", j)` and `("head norm", j)` of layer j of the
+        projection head; `("supervised",)`.
 
     Raises:
-        ValueError: two variables have the same place.
+        ValueError: two variables have the same position and parameter.
     """
-    found = collections.defaultdict(dict)
+    layers = collections.defaultdict(dict)
     for stored in variables:
-        place, parameter = _kind(stored.name)
-        if parameter in found[place]:
-            first = found[place][parameter].name
+        position, parameter = _parse(stored.name)
+        if parameter in layers[position]:
+            first = layers[position][parameter].name
             raise ValueError(
                 "checkpoint must hold one network. Received: two variables for"
                 f" the same place, {first} and {stored.name}"
             )
-        found[place][parameter] = stored
+        layers[position][parameter] = stored
     numbers = {
-        kind: sorted(place[1] for place in found if place[0] == kind)
+        kind: sorted(position[1] for position in layers if position[0] == kind)
         for kind in ("conv", "norm")
     }
     return {
-        (place[0], numbers[place[0]].index(place[1]))
-        if place[0] in numbers
-        else place: parameters
-        for place, parameters in found.items()
+        (position[0], numbers[position[0]].index(position[1]))
+        if position[0] in numbers
+        else position: parameters
+        for position, parameters in layers.items()
     }
 
 
-def _kind(name):
-    """Pair of a place and a parameter, or None."""
+def _parse(name):
+    """Pair of a layer's position and a parameter, or None."""
     match = _SUPERVISED.fullmatch(name)
     if match:
         return ("supervised",), match["parameter"]

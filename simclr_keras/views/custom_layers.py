@@ -1,4 +1,4 @@
-"""Any Keras layer as a part of a view: calling, checking, serialising."""
+"""Calls, checks and serialises Keras layers of the user within views."""
 
 import inspect
 
@@ -9,7 +9,7 @@ from simclr_keras.images import checks
 
 
 def is_layer(item):
-    """Whether it is a Keras layer or model, or behaves like one."""
+    """Whether an object is a Keras layer or model, or behaves like one."""
     return callable(item) and callable(getattr(item, "call", None))
 
 
@@ -17,9 +17,9 @@ def call(layer, images, size):
     """Calls a layer that maps images to views.
 
     Args:
-        layer: layer or model; `training=True` is passed if it takes it.
+        layer: layer or model; gets `training=True` if it has that argument.
         images: `float32` `[B, H, W, 3]` in [0, 1].
-        size: (height, width) that the result must have.
+        size: (height, width) that the result must have, in pixels.
 
     Returns:
         `float32` tensor `[B, height, width, 3]`, clipped to [0, 1].
@@ -28,17 +28,17 @@ def call(layer, images, size):
         ValueError: the result has another shape.
     """
     parameters = inspect.signature(layer.call).parameters
-    knows = "training" in parameters or any(
+    takes_training = "training" in parameters or any(
         p.kind is p.VAR_KEYWORD for p in parameters.values()
     )
-    images = layer(images, training=True) if knows else layer(images)
+    images = layer(images, training=True) if takes_training else layer(images)
     images = tf.clip_by_value(tf.cast(images, tf.float32), 0.0, 1.0)
     checks.view_shape(f"The result of {layer.name!r}", images, size)
     return tf.ensure_shape(images, [None, *size, 3])
 
 
 def serialize(items):
-    """Layers as configurations; names stay."""
+    """Replaces layers by their configurations; strings stay."""
     return [
         item
         if isinstance(item, str)
@@ -48,7 +48,7 @@ def serialize(items):
 
 
 def deserialize(items):
-    """Undoes `serialize`; names and layers stay."""
+    """Makes layers from configurations; strings and layers stay."""
     return [
         keras.saving.deserialize_keras_object(item)
         if isinstance(item, dict)

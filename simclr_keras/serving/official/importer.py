@@ -1,7 +1,9 @@
-"""An official SimCLR checkpoint -> our networks, and what became of it."""
+"""Loads official SimCLR checkpoints into our networks."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Optional
+import os
 
 import keras
 import tensorflow as tf
@@ -9,44 +11,47 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras.networks import ProjectionHead
 from simclr_keras.networks import ResNet
-from simclr_keras.serving.official import names
-from simclr_keras.serving.official import shapes
-from simclr_keras.serving.official.stored import Checkpoint
+from simclr_keras.serving.official import architecture
+from simclr_keras.serving.official import variable_names
+from simclr_keras.serving.official.checkpoint_reader import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
 class Official:
-    """What `load_official` found in a file.
+    """Result of `load_official`.
 
     Attributes:
         encoder: `ResNet` with the weights of the file.
         projection_head: `ProjectionHead` with the weights of the file; of mode
-            "none" where the file has none.
+            "none" if the file has none.
         supervised_head: linear `keras.layers.Dense` from h to logits, or None.
-        variables: list of `(name, shape, what became of it)`, one for each
-            variable of the file.
+        variables: list of `(name, shape, status)`, one for each variable of the
+            file. The status is the variable of ours that has its value, or why
+            it was left out.
     """
 
     encoder: ResNet
     projection_head: ProjectionHead
-    supervised_head: Optional[keras.layers.Dense]
+    supervised_head: keras.layers.Dense | None
     variables: list
 
 
-def load_official(path, sk_ratio=None):
-    """Reads a checkpoint of the official SimCLR, version 1 or 2.
+def load_official(
+    path: str | os.PathLike, sk_ratio: float | None = None
+) -> Official:
+    """Loads a checkpoint of the official SimCLR, version 1 or 2.
 
-    Of TensorFlow 1 (variables by name), of TensorFlow 2 (objects), or in a
-    SavedModel, of which the variables alone are read: no graph and no code of
-    the file is executed. Depth, width, selective kernels,
-    squeeze-and-excitation, stem and heads follow from the shapes.
+    It may be one of TensorFlow 1 (variables by name), of TensorFlow 2 (a graph
+    of objects), or a SavedModel. Only variables are read: no graph and no code
+    of the file is executed. Depth, width, selective kernels,
+    squeeze-and-excitation, stem and heads are inferred from the shapes.
 
     Args:
         path: prefix of the checkpoint (`.../model.ckpt-250228`), its `.index`
-            file, a directory of checkpoints, of which the newest is taken, or
-            a SavedModel's directory.
-        sk_ratio: of the encoder. Default None: what the shapes say, which is 0
-            for a ResNet-18 or -34 for small images, as its shapes are the same
+            file, a directory of checkpoints, of which the newest is read, or
+            the directory of a SavedModel.
+        sk_ratio: that of the encoder. Default None: inferred from the shapes;
+            0 for a ResNet-18 or -34 for small images, whose shapes are the same
             with and without selective kernels.
 
     Returns:
@@ -54,7 +59,7 @@ def load_official(path, sk_ratio=None):
 
     Raises:
         ValueError: there is no checkpoint at `path`, it is damaged, or it is
-            not that of a SimCLR model; a variable is not known.
+            not that of a SimCLR model; a variable is unknown.
 
     Example:
 
@@ -65,34 +70,42 @@ def load_official(path, sk_ratio=None):
         Chen et al. 2020, arXiv 2002.05709 and 2006.10029.
     """
     checkpoint = Checkpoint(path)
-    fates = {v.key: names.leftover(v) for v in checkpoint.variables}
-    unknown = [v for v in checkpoint.variables if fates[v.key] == names.UNKNOWN]
-    weights = [v for v in checkpoint.variables if fates[v.key] is None]
+    status = {
+        v.key: variable_names.reason_to_skip(v) for v in checkpoint.variables
+    }
+    unknown = [
+        v
+        for v in checkpoint.variables
+        if status[v.key] == variable_names.UNKNOWN
+    ]
+    weights = [v for v in checkpoint.variables if status[v.key] is None]
     if unknown or not weights:
-        found = [v.name for v in unknown or checkpoint.variables]
+        others = [v.name for v in unknown or checkpoint.variables]
         raise ValueError(
             "checkpoint must be one of the official SimCLR. Received:"
-            f" {checkpoint.prefix!r} with {len(found)} variables that have no"
-            f" place in it, such as {', '.join(found[:3])}"
+            f" {checkpoint.prefix!r} with {len(others)} variables that have no"
+            f" place in it, such as {', '.join(others[:3])}"
         )
-    places = names.sort(weights)
-    values = {}  # key -> array; read before anything is built
+    parameters = variable_names.sort_by_layer(weights)
+    values = {}  # from keys to arrays; read before any network is built
     for stored in weights:
         values[stored.key] = checkpoint.read(stored)
         _check_dtype(stored, values[stored.key])
-    encoder = _encoder(places, sk_ratio)
+    encoder = _encoder(parameters, sk_ratio)
     targets = list(_encoder_targets(encoder))
-    head, supervised = _heads(places, encoder.output_shape[-1])
+    head, supervised = _heads(parameters, encoder.output_shape[-1])
     targets += _head_targets(head, supervised)
-    for place, what, layer in targets:
-        _fill(layer, places.pop(place, {}), values, what, fates)
-    if places:
-        rest = sorted(v.name for part in places.values() for v in part.values())
+    for position, name, layer in targets:
+        _assign(layer, parameters.pop(position, {}), values, name, status)
+    if parameters:
+        rest = sorted(
+            v.name for layer in parameters.values() for v in layer.values()
+        )
         raise ValueError(
             "checkpoint must hold what our network has and nothing else."
             f" Received: {len(rest)} more variables, such as {rest[0]}"
         )
-    variables = [(v.name, v.shape, fates[v.key]) for v in checkpoint.variables]
+    variables = [(v.name, v.shape, status[v.key]) for v in checkpoint.variables]
     return Official(encoder, head, supervised, variables)
 
 
@@ -104,30 +117,30 @@ def _check_dtype(stored, value):
         )
 
 
-def _in_order(places, kind):
-    """The parameters of all layers of a kind, in their order."""
-    count = sum(place[0] == kind for place in places)
-    missing = [n for n in range(count) if (kind, n) not in places]
+def _in_order(parameters, kind):
+    """The parameters of all layers of a kind, in the order of the layers."""
+    count = sum(position[0] == kind for position in parameters)
+    missing = [n for n in range(count) if (kind, n) not in parameters]
     if missing:
         raise ValueError(
             f"checkpoint must hold all layers of the projection head. Received:"
             f" none for its layer {missing[0]}"
         )
-    return [places[kind, n] for n in range(count)]
+    return [parameters[kind, n] for n in range(count)]
 
 
-def _encoder(places, sk_ratio):
-    convs = _in_order(places, "conv")
+def _encoder(parameters, sk_ratio):
+    convs = _in_order(parameters, "conv")
     kernels = [conv["kernel"].shape for conv in convs if "kernel" in conv]
     biased = ["bias" in conv for conv in convs if "kernel" in conv]
-    arguments = shapes.resnet_arguments(kernels, biased)
+    arguments = architecture.resnet_arguments(kernels, biased)
     if sk_ratio is not None:
         arguments["sk_ratio"] = sk_ratio
     return ResNet(**arguments)
 
 
 def _encoder_targets(encoder):
-    """Triples of place in the file, name and layer."""
+    """Triples of position in the file, name and layer."""
     count = {"conv": 0, "norm": 0}
     for layer in encoder.layers_in_forward_order():
         if layer.weights:
@@ -136,12 +149,12 @@ def _encoder_targets(encoder):
             count[kind] += 1
 
 
-def _heads(places, features):
-    """The projection head and the supervised one or None, built."""
-    dense = _in_order(places, "dense")
-    norms = _in_order(places, "head norm")
+def _heads(parameters, features):
+    """The projection head, and the supervised head or None, both built."""
+    dense = _in_order(parameters, "dense")
+    norms = _in_order(parameters, "head norm")
     head = ProjectionHead(
-        **shapes.head_arguments(
+        **architecture.head_arguments(
             [layer["kernel"].shape for layer in dense if "kernel" in layer],
             ["beta" in norm for norm in norms],
         ),
@@ -149,8 +162,8 @@ def _heads(places, features):
     )
     head.build((None, features))
     supervised = None
-    if ("supervised",) in places:
-        kernel = places["supervised",].get("kernel")
+    if ("supervised",) in parameters:
+        kernel = parameters["supervised",].get("kernel")
         classes = kernel.shape[-1] if kernel else 0
         supervised = keras.layers.Dense(classes, name="supervised_head")
         supervised.build((None, features))
@@ -167,8 +180,8 @@ def _head_targets(head, supervised):
     return targets
 
 
-def _fill(layer, stored, values, what, fates):
-    """Puts a layer's parameters in their place, and notes it in `fates`."""
+def _assign(layer, stored, values, name, status):
+    """Assigns the values of a layer's variables, and records their status."""
     variables = {
         compat.variable_path(v).split("/")[-1]: v for v in layer.weights
     }
@@ -178,10 +191,10 @@ def _fill(layer, stored, values, what, fates):
         ours = {p: list(v.shape) for p, v in variables.items()}
         theirs = {p: list(s.shape) for p, s in stored.items()}
         raise ValueError(
-            f"checkpoint must fit the network that its shapes tell of: {what}"
-            f" has {ours}. Received: {theirs}"
+            "checkpoint must fit the network that its shapes describe:"
+            f" {name} has {ours}. Received: {theirs}"
         )
     for parameter, variable in variables.items():
         key = stored[parameter].key
         variable.assign(tf.cast(values[key], variable.dtype))
-        fates[key] = f"{what}/{parameter}"
+        status[key] = f"{name}/{parameter}"

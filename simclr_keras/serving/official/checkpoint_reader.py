@@ -1,6 +1,6 @@
-"""A TensorFlow checkpoint -> the variables in it, by their names.
+"""Reads the variables of a TensorFlow checkpoint by their names.
 
-Only variable data is read, and the table that says which is which: no graph,
+Only the values of variables and the table of their names are read: no graph,
 and nothing that could be executed.
 """
 
@@ -20,33 +20,34 @@ class Stored:
     """A variable in a file.
 
     Attributes:
-        name: that it had in the program that wrote it, such as
+        name: name in the program that wrote it, such as
             `base_model/conv2d_3/kernel`.
-        key: that the file has it under.
+        key: key of the variable in the file.
         shape: list of integers.
-        part: whether it is part of the model, as far as the file tells.
+        in_model: whether it is part of the model; True if the file does not
+            tell.
     """
 
     name: str
     key: str
     shape: list
-    part: bool = True
+    in_model: bool = True
 
 
 class Checkpoint:
-    """An opened file.
+    """A checkpoint that is open for reading.
 
     Args:
         path: prefix of a checkpoint (`.../ckpt-1234`), its `.index` file, a
-            directory of checkpoints, of which the newest is taken, or a
-            SavedModel, of which the variables alone are read.
+            directory of checkpoints, of which the newest is read, or a
+            SavedModel, of which only the variables are read.
 
     Attributes:
-        prefix: of the checkpoint.
+        prefix: path prefix of the checkpoint.
         variables: list of `Stored`, sorted by name.
 
     Raises:
-        ValueError: there is none at `path`, or it cannot be read.
+        ValueError: there is no checkpoint at `path`, or it cannot be read.
     """
 
     def __init__(self, path):
@@ -55,24 +56,24 @@ class Checkpoint:
             self._reader = tf.train.load_checkpoint(self.prefix)
             shapes = self._reader.get_variable_to_shape_map()
             if _OBJECTS in shapes:
-                self.variables = _of_objects(self._reader, shapes)
+                self.variables = _read_object_graph(self._reader, shapes)
             else:
                 self.variables = [
                     Stored(key, key, list(shape))
                     for key, shape in shapes.items()
                 ]
         except _UNREADABLE as error:
-            raise self._broken(error) from error
+            raise self._unreadable(error) from error
         self.variables.sort(key=lambda stored: stored.name)
 
     def read(self, stored):
-        """The value of a `Stored`, an array."""
+        """Returns the value of a `Stored`, an array."""
         try:
             return self._reader.get_tensor(stored.key)
         except _UNREADABLE as error:
-            raise self._broken(error) from error
+            raise self._unreadable(error) from error
 
-    def _broken(self, error):
+    def _unreadable(self, error):
         lines = str(error).splitlines() or [type(error).__name__]
         return ValueError(
             "checkpoint must be one that TensorFlow wrote, whole and intact."
@@ -81,8 +82,8 @@ class Checkpoint:
         )
 
 
-# TensorFlow's reader turns some of its errors into Python's own. A table that
-# is not one is no message of a protocol buffer: a DecodeError, a ValueError.
+# TensorFlow's reader turns some of its errors into Python's. If the table of
+# names is damaged, parsing it raises a DecodeError, which is a ValueError.
 _UNREADABLE = (
     tf.errors.OpError,
     RuntimeError,
@@ -100,9 +101,9 @@ def _prefix(path):
         newest = tf.train.latest_checkpoint(str(path))
         if newest:
             return newest
-        found = sorted(path.glob("*.index"))
-        if len(found) == 1:
-            return str(found[0])[: -len(".index")]
+        index_files = sorted(path.glob("*.index"))
+        if len(index_files) == 1:
+            return str(index_files[0])[: -len(".index")]
     name = str(path)
     for ending in (".index", ".data-00000-of-00001", ".meta"):
         if name.endswith(ending):
@@ -111,7 +112,11 @@ def _prefix(path):
         return name
     state = "which does not exist"
     if path.exists():
-        state = "in which there is none" if path.is_dir() else "which is none"
+        state = (
+            "in which there is none"
+            if path.is_dir()
+            else "which is none of these"
+        )
     raise ValueError(
         "checkpoint must be the prefix of a TensorFlow checkpoint (the name of"
         " its .index file without the ending), a directory that holds one, or"
@@ -119,36 +124,36 @@ def _prefix(path):
     )
 
 
-def _of_objects(reader, shapes):
-    """The variables of a checkpoint that is a graph of objects.
+def _read_object_graph(reader, shapes):
+    """Variables of a TensorFlow 2 checkpoint, which stores a graph of objects.
 
-    A key says where an object hung, in an order that versions of TensorFlow
-    change; the table says which name the variable had.
+    A key is a path in this graph, whose order depends on the version of
+    TensorFlow; the table in the file has the names of the variables.
     """
     graph = trackable_object_graph_pb2.TrackableObjectGraph()
     graph.ParseFromString(reader.get_tensor(_OBJECTS))
-    part = _reached(graph.nodes)
-    variables, known = [], {_OBJECTS}
+    model_nodes = _nodes_of_model(graph.nodes)
+    variables, done = [], {_OBJECTS}
     for number, node in enumerate(graph.nodes):
         for attribute in node.attributes:
             key = attribute.checkpoint_key
-            if key not in shapes or key in known:
+            if key not in shapes or key in done:
                 continue
-            known.add(key)
+            done.add(key)
             name = attribute.full_name.split(":")[0] or key
             variables.append(
-                Stored(name, key, list(shapes[key]), number in part)
+                Stored(name, key, list(shapes[key]), number in model_nodes)
             )
     variables += [
         Stored(key, key, list(shape), False)
         for key, shape in shapes.items()
-        if key not in known
+        if key not in done
     ]
     return variables
 
 
-def _reached(nodes):
-    """Numbers of the nodes that hang below `model`, or of all without one."""
+def _nodes_of_model(nodes):
+    """Numbers of the nodes below the child `model` of the root, or of all."""
     waiting = [
         child.node_id
         for child in (nodes[0].children if nodes else ())
