@@ -8,9 +8,9 @@ import time
 import keras
 import tensorflow as tf
 
-from simclr_keras import workers
+from simclr_keras.distribute import strategy
+from simclr_keras.distribute import workers
 from simclr_keras.models import fitting
-from simclr_keras.training import strategy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Place:
     """On what a command computes.
 
     Attributes:
-        devices: `training.strategy.Choice`.
+        devices: `distribute.strategy.Choice`.
         precision: `"float32"`, `"bfloat16"` or `"float16"`.
     """
 

@@ -2,8 +2,8 @@
 
 from simclr_keras import data
 from simclr_keras import views
+from simclr_keras.distribute import strategy
 from simclr_keras.images.checks import SMALL_IMAGE
-from simclr_keras.training import strategy
 
 
 def open_source(settings, split, dataset=None):

@@ -1,17 +1,17 @@
-"""Views of one replica -> the candidates of a loss: those of all replicas."""
+"""Gathers the views of all replicas, the candidates of a loss."""
 
 import tensorflow as tf
 
-from simclr_keras import replicas
 from simclr_keras.contrastive import similarity
+from simclr_keras.distribute import replicas
 
 
 def candidates(z_a, z_b):
-    """What makes all replicas' views negatives of this one's, in one gather.
+    """Gathers all replicas' views, so that they are negatives for this one.
 
-    Called inside the replicas' step. Gradients flow back through the gather,
-    so that the mean over the replicas of their losses has the gradient of the
-    loss over the global batch.
+    To be called inside the replicas' step; one collective. Gradients flow back
+    through the gather, so that the mean over the replicas of their losses has
+    the gradient of the loss over the global batch.
 
     Args:
         z_a: first view of this replica's images, `[n, d]`, any float type.
@@ -25,7 +25,7 @@ def candidates(z_a, z_b):
     Reference:
         Chen et al. 2020 (arXiv 2002.05709), section 2.2.
     """
-    count, replica = replicas.here()
+    count, index = replicas.replica_context()
     if count == 1:
         return {}
     views = [similarity.as_float(z) for z in (z_a, z_b)]
@@ -34,5 +34,5 @@ def candidates(z_a, z_b):
     return {
         "z_a_global": z_a_global,
         "z_b_global": z_b_global,
-        "first_anchor": replica * tf.shape(z_a)[0],
+        "first_anchor": index * tf.shape(z_a)[0],
     }

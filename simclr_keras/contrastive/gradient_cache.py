@@ -12,7 +12,7 @@ Batch Size under Memory Limited Setup", arXiv 2101.06983, section 3.
 
 import tensorflow as tf
 
-from simclr_keras import replicas
+from simclr_keras.distribute import replicas
 
 
 def micro_batch_rows(number, count, rows):
@@ -97,7 +97,7 @@ def gradients(
         logs: names of the scalars of `forward`.
         extra_loss: function of the scalars that returns a further loss term;
             the terms of all micro-batches are summed. Default: no such term.
-        state: variables that `forward` changes; `compat.state_of`.
+        state: variables that `forward` changes; `compat.mutable_state`.
 
     Returns:
         List of gradients, None for a variable that the loss does not depend on;
@@ -187,7 +187,7 @@ class StateAverager:
 
 def _sequential_loop(body, carry, count):
     """`carry = body(number, carry)` for all numbers, never two at a time."""
-    if replicas.may_loop():
+    if replicas.collectives_allowed_in_loop():
         return tf.while_loop(
             lambda number, _: number < count,
             lambda number, carry: (number + 1, body(number, carry)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import similarity
 
 
@@ -65,8 +65,8 @@ def _uniformity(rows):
         exponents = tf.where(is_same_row, rows.dtype.min, exponents)
         return tf.reduce_logsumexp(exponents, axis=1)
 
-    exponents = blocks.map_rows(
-        log_sums, [rows, squares, tf.range(count)], blocks.shape(rows)[0]
+    exponents = chunking.map_rows(
+        log_sums, [rows, squares, tf.range(count)], chunking.shape(rows)[0]
     )
     pairs = tf.cast(tf.maximum(count * (count - 1), 1), rows.dtype)
     log_mean = tf.reduce_logsumexp(exponents) - tf.math.log(pairs)

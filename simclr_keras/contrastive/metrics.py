@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import similarity
 
 # Keeps the entropy finite if a probability vanishes; the official code's value.
@@ -61,7 +61,9 @@ def contrastive_metrics(
         return tf.stack([rank, _entropies(logits / temperature)], axis=1)
 
     rank, entropy = tf.unstack(
-        blocks.map_rows(values, [a, own_columns], blocks.shape(b_global)[0]),
+        chunking.map_rows(
+            values, [a, own_columns], chunking.shape(b_global)[0]
+        ),
         axis=1,
     )
     return {

@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import similarity
 from simclr_keras.contrastive import tiles
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
@@ -150,8 +150,8 @@ def nt_xent(
     a, b, a_global, b_global = similarity.prepare_views(
         z_a, z_b, normalize, z_a_global, z_b_global
     )
-    n, num_images = blocks.shape(a)[0], blocks.shape(a_global)[0]
-    if blocks.fits(2 * n, 2 * num_images, a.dtype):
+    n, num_images = chunking.shape(a)[0], chunking.shape(a_global)[0]
+    if chunking.fits(2 * n, 2 * num_images, a.dtype):
         return _dense(a, b, a_global, b_global, first_anchor, temperature)
     everywhere = None if z_a_global is None else (a_global, b_global)
     return _tiled((a, b), everywhere, first_anchor, temperature)
@@ -167,7 +167,7 @@ def _tiled(views, everywhere, first_anchor, temperature):
     def scaled_pairs(a, b):
         # The two views of an image side by side: [n, 2, d] -> [2n, d]
         pairs = tf.stack([a, b], axis=1) / scale
-        return tf.reshape(pairs, [-1, blocks.shape(a)[1]])
+        return tf.reshape(pairs, [-1, chunking.shape(a)[1]])
 
     negatives = tiles.log_sum_negatives(
         scaled_pairs(*views),

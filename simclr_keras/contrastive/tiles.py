@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import similarity
 
 _ONCE = (
@@ -64,22 +64,24 @@ def log_sum_negatives(anchors, candidates=None, first_anchor=0):
 class _Grid:
     """Divides the matrix of all anchors by all candidates into tiles."""
 
-    rows: blocks.Cut
-    columns: blocks.Cut
+    rows: chunking.RowPartition
+    columns: chunking.RowPartition
     first_anchor: Any
     symmetric: bool
 
     @classmethod
     def of(cls, anchors, candidates, first_anchor):
         """The grid for these views."""
-        side = blocks.tile_side(anchors.dtype)
+        side = chunking.tile_side(anchors.dtype)
         symmetric = candidates is None
-        rows = blocks.Cut.of(blocks.shape(anchors)[0], side, symmetric)
+        rows = chunking.RowPartition.of(
+            chunking.shape(anchors)[0], side, symmetric
+        )
         if symmetric:
             return cls(rows, rows, 0, True)
         # Few anchors, as on one replica of many, allow wider tiles.
         width = side * side // rows.size
-        columns = blocks.Cut.of(blocks.shape(candidates)[0], width)
+        columns = chunking.RowPartition.of(chunking.shape(candidates)[0], width)
         return cls(rows, columns, tf.cast(first_anchor, tf.int32), False)
 
     @property
@@ -219,7 +221,7 @@ def _stored(tiles):
     """A TensorArray, of which a loop changes one row without a copy of all."""
     array = tf.TensorArray(
         tiles.dtype,
-        size=blocks.shape(tiles)[0],
+        size=chunking.shape(tiles)[0],
         element_shape=tiles.shape[1:],
         clear_after_read=False,
     )

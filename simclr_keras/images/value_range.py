@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from simclr_keras import replicas
+from simclr_keras.distribute import replicas
 
 # How far a bicubic or Lanczos resize may overshoot [0, 1]. Views clip such
 # values; pixels further outside were scaled to another range.
@@ -38,7 +38,7 @@ def statistics(images):
     images = tf.where(finite, images, 0.5)
     low, high = tf.reduce_min(images), tf.reduce_max(images)
     finite = tf.reduce_all(finite)
-    if replicas.here()[0] > 1:
+    if replicas.replica_context().count > 1:
         mine = tf.stack([low, high, tf.cast(finite, tf.float32)])
         rows = replicas.gather(mine[tf.newaxis])  # [R, 3]
         low, high = tf.reduce_min(rows[:, 0]), tf.reduce_max(rows[:, 1])

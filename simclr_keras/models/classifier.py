@@ -10,17 +10,18 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras import randomness
-from simclr_keras import replicas
+from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import outputs
 from simclr_keras.models import pixels
+from simclr_keras.models import trained_model
 from simclr_keras.optimizers import l2_penalty
 from simclr_keras.views import view
 
 
 @compat.register
-class Classifier(compat.TrainedByReplicas):
+class Classifier(trained_model.TrainedModel):
     """Linear classifier on an encoder, frozen as far as asked.
 
     The encoder and the projection head are copied, so training the classifier
@@ -72,6 +73,17 @@ class Classifier(compat.TrainedByReplicas):
         from a projection layer: arXiv 2006.10029, section 2.
     """
 
+    settings = (
+        "num_classes",
+        "freeze",
+        "projection_layer",
+        "seed",
+        "image_size",
+        "l2",
+        "l2_scope",
+        "activation",
+    )
+
     def __init__(
         self,
         encoder: keras.Model,
@@ -96,7 +108,7 @@ class Classifier(compat.TrainedByReplicas):
         )
         networks.check_encoder(encoder, size)
         image = fitting.build_images(encoder, size)
-        self.encoder = compat.copy_model(encoder, image)
+        self.encoder = trained_model.copy_model(encoder, image)
         self.projection_head = None
         if projection_layer != 0:
             self.projection_head = type(projection_head).from_config(
@@ -124,12 +136,8 @@ class Classifier(compat.TrainedByReplicas):
         self._freeze_parts()
         self._freeze_unused_layers()
 
-    def build(self, input_shape=None):
-        """Does nothing: the model is built when it is made."""
-        self.built = True
-
     def _freeze_parts(self):
-        for layer in self.encoder._flatten_layers():
+        for layer in compat.flatten_layers(self.encoder):
             layer.trainable = True
         if self.projection_head is not None:
             self.projection_head.trainable = True
@@ -289,38 +297,9 @@ class Classifier(compat.TrainedByReplicas):
         if self.l2:
             penalty = l2_penalty(self, self.l2, self.l2_scope)
             # The replicas' gradients are summed; Keras divides its own part.
-            penalty /= replicas.here()[0]
+            penalty /= replicas.replica_context().count
             loss += tf.cast(penalty, loss.dtype)
         return loss
-
-    def get_config(self):
-        """Arguments of the model, nested layers serialised."""
-        nested = {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in ("encoder", "projection_head", "views")
-        }
-        return {
-            "name": self.name,
-            **nested,
-            "num_classes": self.num_classes,
-            "freeze": self.freeze,
-            "projection_layer": self.projection_layer,
-            "seed": self.seed,
-            "image_size": self.image_size,
-            "l2": self.l2,
-            "l2_scope": self.l2_scope,
-            "activation": self.activation,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Model from the dict of `get_config`."""
-        config = dict(config)
-        for name in ("encoder", "projection_head", "views"):
-            config[name] = keras.saving.deserialize_keras_object(
-                config[name], custom_objects=custom_objects
-            )
-        return cls(**config)
 
 
 def _check(encoder, l2, freeze, projection_head, projection_layer):

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras import workers
 from simclr_keras.data import epochs
+from simclr_keras.distribute import workers
 from simclr_keras.models import input_wait
 from simclr_keras.models import pixels
 
@@ -129,12 +129,13 @@ def prepare(model, dataset, arguments, labels=None):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
     watch = _add_callbacks(model, dataset, arguments)
-    if ours and compat.spans_processes(strategy):
+    if ours and workers.spans_processes(strategy):
         arguments.setdefault("steps_per_epoch", dataset.steps)
         return _own_part(dataset, strategy, watch)
-    if ours and compat.asks_ahead(model):
+    if ours and compat.prefetches_across_steps(model):
         # Of an epoch that begins within, it asks for more than there is.
-        return compat.of_size(dataset.unsized, int(dataset.cardinality()))
+        size = int(dataset.cardinality())
+        return compat.with_cardinality(dataset.unsized, size)
     return watch(dataset)
 
 
@@ -205,7 +206,7 @@ def _add_callbacks(model, dataset, arguments):
 
     known = ours or arguments.get("steps_per_epoch") is None
     if isinstance(dataset, tf.data.Dataset) and known:
-        if not compat.asks_ahead(model):
+        if not compat.prefetches_across_steps(model):
             model.input_wait = input_wait.InputWait(model.distribute_strategy)
             callbacks.insert(0, model.input_wait)
 

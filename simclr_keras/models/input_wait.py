@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.data import waiting
+from simclr_keras.distribute import workers
 
 
 class InputWait(keras.callbacks.Callback):
@@ -27,7 +28,10 @@ class InputWait(keras.callbacks.Callback):
         super().__init__()
         with strategy.scope():
             self._ahead = tf.distribute.has_strategy()
-        self._endless = compat.keeps_iteration(strategy)
+        self._endless = (
+            compat.ONE_ITERATION_FOR_ALL_EPOCHS
+            and workers.spans_processes(strategy)
+        )
         self.clock = waiting.Clock()
         self.waited = self.seconds = 0.0
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras import replicas
+from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
 
 _NAME = "micro_batch_size"
@@ -122,7 +122,7 @@ def split_batch(model, batch):
     micro = model.micro_batch_size
     if micro is None:
         return batch, 1
-    here, rows = replicas.here()[0], batch.images.shape[0]
+    here, rows = replicas.replica_context().count, batch.images.shape[0]
     size = rows * here if rows else getattr(model, "global_batch_size", None)
     check_size(size, micro, here)
     if size <= micro:
@@ -143,6 +143,6 @@ def num_micro_batches(model, rows):
     """
     if model.micro_batch_size is None or not rows:
         return 1
-    most = max(1, model.micro_batch_size // replicas.here()[0])
+    most = max(1, model.micro_batch_size // replicas.replica_context().count)
     fewest = -(-rows // most)
     return next(n for n in range(fewest, rows + 1) if rows % n == 0)

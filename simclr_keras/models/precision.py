@@ -21,9 +21,9 @@ def compute_dtypes(model):
     """
     found = set()
     for network in _networks(model):
-        for layer in network._flatten_layers():
+        for layer in compat.flatten_layers(network):
             # A container leaves the computing to the layers in it.
-            if not list(layer._flatten_layers(include_self=False)):
+            if not compat.flatten_layers(layer, include_self=False):
                 found.add(layer.compute_dtype)
     return [name for name in _FLOATS if name in found] or ["float32"]
 
@@ -95,7 +95,7 @@ def _networks(model):
 
 def _custom_classes(model):
     """Classes of the model's layers, which need not be registered for this."""
-    classes = {type(layer) for layer in model._flatten_layers()}
+    classes = {type(layer) for layer in compat.flatten_layers(model)}
     return {
         cls.__name__: cls
         for cls in classes

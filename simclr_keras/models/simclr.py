@@ -7,16 +7,17 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import networks
-from simclr_keras import replicas
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
 from simclr_keras.contrastive import representation_health
 from simclr_keras.contrastive import similarity
+from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
 from simclr_keras.models import steps
+from simclr_keras.models import trained_model
 
 # Representation health needs eigenvalues, so it is measured every tenth step.
 _HEALTH_EVERY = 10
@@ -45,7 +46,7 @@ class _Counter:
 
 
 @compat.register
-class SimCLR(compat.TrainedByReplicas):
+class SimCLR(trained_model.TrainedModel):
     """Contrastive pre-training of an image encoder.
 
     One training step draws two views of every image, maps both to
@@ -118,6 +119,8 @@ class SimCLR(compat.TrainedByReplicas):
         Gradient caching: Gao et al. (2021), arXiv 2101.06983.
     """
 
+    settings = ("num_classes", "l2", "l2_scope", "micro_batch_size")
+
     def __init__(
         self,
         encoder: keras.Model,
@@ -170,10 +173,6 @@ class SimCLR(compat.TrainedByReplicas):
         outputs = self(fitting.build_images(encoder, size))
         # Shapes and dtypes for one image; micro-batches allocate many rows.
         self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
-
-    def build(self, input_shape=None):
-        """Does nothing: the model is built when it is made."""
-        self.built = True
 
     def call(self, inputs, training=False):
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
@@ -299,31 +298,6 @@ class SimCLR(compat.TrainedByReplicas):
         return self.step_logs(
             {mean.name: mean.result() for mean in self._means}
         )
-
-    def get_config(self):
-        """Arguments of the model, nested layers serialised."""
-        nested = {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in ("encoder", "projection_head", "views")
-        }
-        return {
-            "name": self.name,
-            **nested,
-            "num_classes": self.num_classes,
-            "l2": self.l2,
-            "l2_scope": self.l2_scope,
-            "micro_batch_size": self.micro_batch_size,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Model from the dict of `get_config`."""
-        config = dict(config)
-        for name in ("encoder", "projection_head", "views"):
-            config[name] = keras.saving.deserialize_keras_object(
-                config[name], custom_objects=custom_objects
-            )
-        return cls(**config)
 
 
 def _check_batch(images):

@@ -5,10 +5,10 @@ import functools
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras import replicas
 from simclr_keras.contrastive import ContrastiveLoss
 from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import gradient_cache
+from simclr_keras.distribute import replicas
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
 from simclr_keras.optimizers import l2_penalty
@@ -42,7 +42,7 @@ def train(model, batch, step):
         for term in _auxiliary_losses(model, logs):
             loss += tf.cast(term, loss.dtype)
         # The replicas' gradients are summed: the mean over replicas.
-        loss /= replicas.here()[0]
+        loss /= replicas.replica_context().count
     compat.minimize(model.optimizer, tape, loss, model.trainable_variables)
     return logs, views
 
@@ -51,7 +51,9 @@ def _train_by_micro_batches(model, batch, encode, count):
     """`train` by micro-batches, with the gradient of the whole batch."""
 
     def scaled(loss):
-        return compat.scale_loss(model.optimizer, loss / replicas.here()[0])
+        return compat.scale_loss(
+            model.optimizer, loss / replicas.replica_context().count
+        )
 
     def contrast(z):
         loss, views = _contrastive_loss(model, z)
@@ -70,7 +72,7 @@ def _train_by_micro_batches(model, batch, encode, count):
         count,
         logs=names,
         extra_loss=probe_loss if names else None,
-        state=compat.state_of(model.encoder, model.projection_head),
+        state=compat.mutable_state(model.encoder, model.projection_head),
     )
     with tf.GradientTape() as tape:
         probe_logs = _separate_probe_metrics(model, batch)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras import replicas
+from simclr_keras.distribute import replicas
 
 
 @compat.register
@@ -123,7 +123,7 @@ class BatchNormalization(keras.layers.Layer):
         gamma = tf.cast(self.gamma, dtype) if self.scale else ones
         beta = tf.cast(self.beta, dtype) if self.center else 0.0 * ones
         if training and self.trainable:
-            if self.synchronized and replicas.here()[0] > 1:
+            if self.synchronized and replicas.replica_context().count > 1:
                 normalize = _synchronized_fused if fused else _synchronized
             y, mean, variance = normalize(x, gamma, beta, self.epsilon)
             rows = tf.reduce_prod(tf.shape(x)[:-1])
@@ -251,7 +251,10 @@ def _synchronized_fused(x, gamma, beta, epsilon):
                 is_training=False,
             )
             own = [kernel.scale_backprop, kernel.offset_backprop]
-            rows = tf.reduce_prod(tf.shape(x)[:-1]) * replicas.here()[0]
+            rows = (
+                tf.reduce_prod(tf.shape(x)[:-1])
+                * replicas.replica_context().count
+            )
             means = replicas.all_reduce(tf.stack(own))
             means /= tf.cast(rows, tf.float32)
             rate = -gamma * tf.math.rsqrt(moments[1] + epsilon)

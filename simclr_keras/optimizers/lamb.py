@@ -7,7 +7,7 @@ from simclr_keras import compat
 
 
 @compat.register
-class Lamb(compat.DecayMatricesOnly, compat.lamb_class()):
+class Lamb(*compat.lamb_bases()):
     """LAMB of Keras 3 or of tensorflow-addons, with decay of kernels only.
 
     Decay reaches variables of two or more dimensions. The two versions differ

@@ -1,5 +1,6 @@
 """LARS, the optimizer that lets SimCLR train with very large batches."""
 
+import numbers
 import re
 
 import tensorflow as tf
@@ -90,6 +91,8 @@ class LARS(compat.Optimizer):
             )
         if not eeta > 0:
             raise ValueError(f"eeta must be above 0. Received: eeta={eeta}")
+        if isinstance(learning_rate, numbers.Real):
+            learning_rate = float(learning_rate)
         super().__init__(
             learning_rate, name=name, weight_decay=weight_decay, **kwargs
         )
@@ -103,13 +106,20 @@ class LARS(compat.Optimizer):
             "exclude_from_layer_adaptation", exclude_from_layer_adaptation
         )
 
-    def create_slots(self, variables):
-        """Creates the momenta and decides what each variable gets.
+    def build(self, variables):
+        """Creates the momenta and decides what each variable gets, once.
 
         Decided here, because at the update Keras 3 hands over variables that
         no longer know their path.
         """
-        self._momenta = [self.new_slot(v, "momentum") for v in variables]
+        if self.built:
+            return
+        # Decay is part of the update; Keras would add its own to it.
+        self.exclude_from_weight_decay(var_list=variables)
+        super().build(variables)
+        self._momenta = [
+            self.add_variable_from_reference(v, "momentum") for v in variables
+        ]
         self._decayed = frozenset(
             i for i, v in enumerate(variables) if self.decays(v)
         )
@@ -133,8 +143,12 @@ class LARS(compat.Optimizer):
         path = compat.variable_path(variable)
         return any(re.search(pattern, path) for pattern in patterns)
 
-    def update(self, gradient, variable, learning_rate, index):
+    def update_step(self, gradient, variable, learning_rate):
         """One step of one variable."""
+        # Private, and how the example in Keras's own base class does it.
+        index = self._get_variable_index(variable)
+        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        learning_rate = tf.cast(learning_rate, variable.dtype)
         p = tf.convert_to_tensor(variable)
         slot = self._momenta[index]
         if self.weight_decay and index in self._decayed:

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras import networks
 
 SUPERVISED_HEAD = "supervised_head"
@@ -56,7 +57,7 @@ def penalised_variables(model, which="all"):
     if which not in WHICH:
         raise ValueError(f"which must be one of {WHICH}. Received: {which!r}")
     models = model if isinstance(model, (list, tuple)) else [model]
-    layers = [layer for m in models for layer in m._flatten_layers()]
+    layers = compat.flatten_layers(*models)
     if which == "heads":
         candidates = [
             v

@@ -1,5 +1,6 @@
 """What surrounds `fit`: run directories, checkpoints, logs, pictures."""
 
+from simclr_keras.distribute.strategy import choose as choose_strategy
 from simclr_keras.training.callbacks import callbacks
 from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.checkpointing import register_classes
@@ -8,7 +9,6 @@ from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.run_directory import find_run
 from simclr_keras.training.run_directory import write_whole
 from simclr_keras.training.safe_config import deserialize
-from simclr_keras.training.strategy import choose as choose_strategy
 
 __all__ = [
     "RunDirectory",

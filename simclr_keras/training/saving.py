@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from simclr_keras import compat
-from simclr_keras import workers
+from simclr_keras.distribute import workers
 from simclr_keras.models import fitting
 from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
@@ -94,7 +94,7 @@ class Resume(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = rate
         self._metrics = state.metrics_alone(arrays)
         self.model.start = (epoch, step)
-        compat.set_start(self.model, epoch, step)
+        compat.set_resume_point(self.model, epoch, step)
         within = f", {step} steps into epoch {epoch}" if step else ""
         print(f"Resumed from {name} (step {self._place.step}{within}).")
 
@@ -122,7 +122,7 @@ class Resume(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Restores the metrics, which Keras has just reset."""
-        compat.set_start(self.model, None, None)  # for the next `fit`
+        compat.set_resume_point(self.model, None, None)  # for the next `fit`
         if self._metrics is not None and self._place.step_in_epoch:
             state.write_metrics(self.model, self._metrics)
         else:
@@ -147,7 +147,7 @@ class Resume(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Leaves no trace where no epoch was left."""
-        compat.set_start(self.model, None, None)
+        compat.set_resume_point(self.model, None, None)
 
 
 class Save(keras.callbacks.Callback):
@@ -183,7 +183,7 @@ class Save(keras.callbacks.Callback):
         """Saves where it is time, within an epoch."""
         before, self._step = self._step, self._place.step
         minutes = (time.monotonic() - self._clock) / 60
-        stop, late = self._votes.cast(
+        stop, late = self._votes.any_worker(
             self._signals.received is not None,
             bool(self._minutes) and minutes >= self._minutes,
         )

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras import workers
+from simclr_keras.distribute import workers
 
 _ON_READ = tf.VariableSynchronization.ON_READ
 # Marks an array that has one row for each replica.

@@ -15,8 +15,8 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import hardware
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.distribute import strategy
 from simclr_keras.training import RunDirectory
-from simclr_keras.training import strategy
 
 
 def _parse(*arguments, command=pretrain):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 
 
 @pytest.fixture
@@ -36,6 +36,6 @@ def tiles(monkeypatch):
     """Function that sets the bytes of the part of a matrix that is in work."""
 
     def set_bytes(value):
-        monkeypatch.setattr(blocks, "tile_bytes", lambda: value)
+        monkeypatch.setattr(chunking, "tile_bytes", lambda: value)
 
     return set_bytes

@@ -11,7 +11,7 @@ import sys
 import tensorflow as tf
 
 from simclr_keras import contrastive
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 
 
 def peak():
@@ -33,7 +33,7 @@ def main(images, tile_bytes):
     """Measures, one function after the other."""
     # What is freed goes back to the system at once, from 64 KiB on.
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**16)
-    blocks.tile_bytes = lambda: tile_bytes
+    chunking.tile_bytes = lambda: tile_bytes
     functions = {
         "metrics": tf.function(contrastive.contrastive_metrics),
         "health": tf.function(contrastive.representation_health),

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras.contrastive import NTXent
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import nt_xent
 
 # Anchors, candidates (None: the anchors), first anchor. Tiles are of 16 rows,
@@ -109,7 +109,7 @@ def test_more_than_the_last_tile_is_filled(tiles, images, side, count):
     58 views in 5 tiles of 16: the fourth is short of 6 rows; and 546 in 19
     tiles of 32, the last but one short of 30.
     """
-    cut = blocks.Cut.of(2 * images, side, odd=True)
+    cut = chunking.RowPartition.of(2 * images, side, odd=True)
     assert (cut.count, cut.size) == (count, side)
     example = views((images, None, 0))
     tiles(WHOLE)
@@ -260,10 +260,10 @@ def test_is_differentiated_once(tiles):
 def test_what_fits_is_computed_as_a_whole(tiles):
     """2n x 2N floats, and only where these are known."""
     tiles(4 * 100 * 200)
-    assert blocks.fits(100, 200, tf.float32)
-    assert not blocks.fits(100, 201, tf.float32)
-    assert not blocks.fits(100, 200, tf.float64)
-    assert not blocks.fits(tf.constant(100), 200, tf.float32)
+    assert chunking.fits(100, 200, tf.float32)
+    assert not chunking.fits(100, 201, tf.float32)
+    assert not chunking.fits(100, 200, tf.float64)
+    assert not chunking.fits(tf.constant(100), 200, tf.float32)
 
 
 @pytest.mark.newest
@@ -272,7 +272,7 @@ def test_rows_are_cut_and_joined(odd):
     """Rows in order, the rest zeros; with lengths that fill nothing, and
     where more than one part is empty."""
     for length in (1, 16, 17, 33, 4753):
-        cut = blocks.Cut.of(length, 48, odd)
+        cut = chunking.RowPartition.of(length, 48, odd)
         assert cut.size % 2 == 0 and cut.size <= 48
         assert cut.count % 2 or not odd
         rows = 1.0 + tf.reshape(tf.range(3.0 * length), [length, 3])

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import simclr_keras as sk
-from simclr_keras.training import strategy
+from simclr_keras.distribute import strategy
 
 
 def train(folder, policy, replicas):

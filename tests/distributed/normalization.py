@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras.distribute import strategy
 from simclr_keras.networks import BatchNormalization
-from simclr_keras.training import strategy
 
 COUNT = 2
 mirrored = strategy.choose("mirrored", logical_cpus=COUNT).strategy

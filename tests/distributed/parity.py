@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from simclr_keras import contrastive
 from simclr_keras.contrastive import cross_replica
-from simclr_keras.training import strategy
+from simclr_keras.distribute import strategy
 
 
 def step(hidden, loss, devices):

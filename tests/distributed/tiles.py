@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import contrastive
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import cross_replica
-from simclr_keras.training import strategy
+from simclr_keras.distribute import strategy
 
 count = int(sys.argv[1])
 devices = strategy.choose("mirrored", logical_cpus=count).strategy
@@ -35,11 +35,11 @@ def loss_and_more(z_a, z_b):
     return loss, gradient, metrics
 
 
-blocks.tile_bytes = lambda: 2**40
+chunking.tile_bytes = lambda: 2**40
 loss, gradient, metrics = loss_and_more(*tf.constant(hidden))
 keep("one", metrics, loss=loss, gradient=gradient)
 
-blocks.tile_bytes = lambda: 8 * 16 * 16
+chunking.tile_bytes = lambda: 8 * 16 * 16
 
 
 @tf.function

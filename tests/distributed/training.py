@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import simclr_keras as sk
-from simclr_keras.training import strategy
+from simclr_keras.distribute import strategy
 
 DEFAULTS = {
     "dtype": "float64",

@@ -71,7 +71,7 @@ def _model(micro, *between, loss=None, views=None, rate=0.1, **options):
 
 def _one_tape_step(model, images, labels, count):
     """One step whose micro-batches are all under one tape, without a cache."""
-    state = compat.state_of(model.encoder, model.projection_head)
+    state = compat.mutable_state(model.encoder, model.projection_head)
     state = [v for v in state if v.dtype.is_floating]
     before, after = [v.numpy() for v in state], []
     parts, probe_losses = [[None] * len(images), [None] * len(images)], []

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras.distribute import strategy
 from simclr_keras.networks import BatchNormalization
 from simclr_keras.networks import ProjectionHead
 from simclr_keras.networks import TinyResNet
-from simclr_keras.training import strategy
 
 
 def check_statistics(devices):

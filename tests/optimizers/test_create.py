@@ -187,7 +187,7 @@ def test_refuses_senseless_arguments():
 
 
 def test_lamb_names_the_extra_that_it_needs(monkeypatch):
-    monkeypatch.setattr(compat, "KERAS_3", False)
+    monkeypatch.setattr(compat.optimizers, "KERAS_3", False)
     monkeypatch.setitem(sys.modules, "tensorflow_addons.optimizers", None)
     with pytest.raises(ImportError, match=r"simclr_keras\[tf215\]"):
-        compat.lamb_class()
+        compat.lamb_bases()

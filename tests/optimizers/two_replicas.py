@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras.distribute import strategy
 from simclr_keras.optimizers import LARS
 from simclr_keras.optimizers import WarmupCosine
-from simclr_keras.training import strategy
 
 ROWS = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import contrastive
-from simclr_keras.contrastive import blocks
+from simclr_keras.contrastive import chunking
 
 DIMENSIONS, TEMPERATURE = 128, 0.1
 _PEERS = {"keras-cv": "keras_cv", "lightly": "lightly"}
@@ -26,7 +26,7 @@ def available():
 def chosen(images):
     """Whether `NTXent` works on the whole matrix or in tiles, by name."""
     views = 2 * images
-    return "whole" if blocks.fits(views, views, tf.float32) else "tiles"
+    return "whole" if chunking.fits(views, views, tf.float32) else "tiles"
 
 
 def make(kind, images):
@@ -51,7 +51,7 @@ def make(kind, images):
     if kind == "chosen":
         return _traced(step, views)
     whole = kind == "whole"
-    with unittest.mock.patch.object(blocks, "fits", lambda *_: whole):
+    with unittest.mock.patch.object(chunking, "fits", lambda *_: whole):
         return _traced(step, views)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.scaling import networks
-from simclr_keras import replicas
+from simclr_keras.distribute import replicas
 
 _WARM_UP = 2  # runs
 

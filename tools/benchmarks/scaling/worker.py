@@ -12,7 +12,7 @@ import sys
 
 from benchmarks.scaling import exchange
 from benchmarks.scaling import training
-from simclr_keras.training import strategy
+from simclr_keras.distribute import strategy
 
 
 class _Worker:

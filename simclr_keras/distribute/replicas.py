@@ -1,34 +1,52 @@
-"""One replica's part -> that of all replicas, with gradients through it.
+"""Joins and averages what replicas compute, with gradients through it.
 
-What follows is called inside the replicas' step; outside of one, and where
-there is one replica, everything comes back as it is.
+To be called inside the replicas' step. Outside of one, and with one replica,
+every function returns what it is given.
 """
+
+from typing import Any
+from typing import NamedTuple
 
 import tensorflow as tf
 
 
-def here():
-    """`(number of replicas, number of this one)`; `(1, 0)` outside of any."""
+class ReplicaContext(NamedTuple):
+    """Which replica runs.
+
+    Attributes:
+        count: number of replicas, a Python integer.
+        index: number of this one, from 0; an integer or a scalar tensor.
+    """
+
+    count: int
+    index: Any
+
+
+def replica_context():
+    """`ReplicaContext` of the replica that runs; `(1, 0)` outside of any."""
     context = tf.distribute.get_replica_context()
     if context is None:
-        return 1, 0
-    return context.num_replicas_in_sync, context.replica_id_in_sync_group
+        return ReplicaContext(1, 0)
+    return ReplicaContext(
+        context.num_replicas_in_sync, context.replica_id_in_sync_group
+    )
 
 
-def may_loop():
+def collectives_allowed_in_loop():
     """Whether collectives are allowed inside `tf.while_loop`.
 
-    Where replicas are threads that meet in Python, they are not.
+    They are not where replicas are Python threads that wait for each other
+    while the step is traced.
     """
-    meeting = (
+    threaded = (
         tf.distribute.MirroredStrategy,
         tf.distribute.MultiWorkerMirroredStrategy,
     )
-    return not isinstance(tf.distribute.get_strategy(), meeting)
+    return not isinstance(tf.distribute.get_strategy(), threaded)
 
 
 def positions(count):
-    """Places of this replica's rows in the global batch.
+    """Positions of this replica's rows in the global batch.
 
     Args:
         count: integer scalar n, rows of this replica; the same on all.
@@ -36,24 +54,24 @@ def positions(count):
     Returns:
         int64 tensor `[n]`.
     """
-    _, replica = here()
     count = tf.cast(count, tf.int64)
-    return tf.cast(replica, tf.int64) * count + tf.range(count)
+    first = tf.cast(replica_context().index, tf.int64) * count
+    return first + tf.range(count)
 
 
 def all_reduce(tensor):
     """Sum over all replicas; its gradient is the sum of their gradients."""
-    if here()[0] == 1:
+    if replica_context().count == 1:
         return tensor
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
 
 
 def gather(part):
-    """Joins the parts of all replicas, in the order of the replicas.
+    """Concatenates the parts of all replicas, in the order of the replicas.
 
-    Gradients flow back: each part gets the sum of what all replicas' losses
-    say about its copies.
+    Gradients flow back: the gradient of a part is the sum of those that all
+    replicas' losses have by their copies of it.
 
     Args:
         part: float tensor `[n, ...]`, of one shape on all replicas.
@@ -64,23 +82,23 @@ def gather(part):
     Reference:
         Chen et al. 2020 (arXiv 2002.05709), section 2.2.
     """
-    count, replica = here()
+    count, index = replica_context()
     if count == 1:
         return part
     # Each replica's part among zeros, summed: static shapes, and the one
     # collective that every kind of device has. Adding zeros is exact.
     shape = tf.shape(part)
-    places = tf.scatter_nd(
-        [[replica]], part[tf.newaxis], tf.concat([[count], shape], axis=0)
+    padded = tf.scatter_nd(
+        [[index]], part[tf.newaxis], tf.concat([[count], shape], axis=0)
     )
     shape = tf.concat([[count * shape[0]], shape[1:]], axis=0)
-    whole = tf.reshape(all_reduce(places), shape)
+    whole = tf.reshape(all_reduce(padded), shape)
     rows = part.shape[0] and count * part.shape[0]
     return tf.ensure_shape(whole, [rows, *part.shape[1:]])
 
 
 def mean(scalars):
-    """Means over all replicas, by one collective.
+    """Averages scalars over all replicas, by one collective.
 
     Args:
         scalars: dict of float scalars.
@@ -88,7 +106,7 @@ def mean(scalars):
     Returns:
         Dict of the same names and dtypes.
     """
-    count, _ = here()
+    count, _ = replica_context()
     if count == 1:
         return scalars
     double = any(x.dtype == tf.float64 for x in scalars.values())

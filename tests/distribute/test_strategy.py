@@ -6,7 +6,7 @@ import pathlib
 import forked
 import pytest
 
-from simclr_keras.training import strategy
+from simclr_keras.distribute import strategy
 
 SPLIT_CPU = pathlib.Path(__file__).with_name("split_cpu.py")
 CLUSTER = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}

@@ -1,4 +1,4 @@
-"""How much of a matrix of all pairs exists at a time, and how rows are cut."""
+"""Splits rows so that a matrix of all pairs never exists as a whole."""
 
 import dataclasses
 import math
@@ -11,18 +11,18 @@ _STEP = 16
 
 
 def tile_bytes():
-    """Bytes of the part of a matrix that is worked on at a time.
+    """Bytes of one tile, the part of a matrix that is computed at a time.
 
-    Some three of it exist at once. On a CPU they should stay in its last cache
-    (and more than 32 MiB would be new to malloc, and be cleared by the system,
-    each time); an accelerator wants fewer and larger steps.
+    About three tiles exist at once. On a CPU they should stay in its last-level
+    cache (and malloc takes blocks above 32 MiB anew from the system, which
+    clears them each time); an accelerator wants fewer and larger steps.
     """
     kinds = {device.device_type for device in tf.config.list_logical_devices()}
     return 2**24 if kinds == {"CPU"} else 2**26
 
 
 def fits(rows, columns, dtype):
-    """Whether a matrix of so many rows is known to fit into one tile."""
+    """Whether a matrix `[rows, columns]` is known to fit into one tile."""
     known = isinstance(rows, int) and isinstance(columns, int)
     return known and rows * columns * dtype.size <= tile_bytes()
 
@@ -42,8 +42,8 @@ def shape(tensor):
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut:
-    """How rows are cut into parts of one size, the last filled with zeros.
+class RowPartition:
+    """Division of rows into parts of one size, the last padded with zeros.
 
     Attributes:
         length: number of rows; like the others an int, or a tensor where
@@ -63,7 +63,7 @@ class Cut:
         Args:
             length: number of rows.
             most: rows of a part; int or integer tensor.
-            odd: whether their number has to be odd.
+            odd: whether the number of parts has to be odd.
         """
         count = -(-length // most)
         if odd:
@@ -71,20 +71,20 @@ class Cut:
         return cls(length, -(-length // (count * _STEP)) * _STEP, count)
 
     def parts(self, rows):
-        """`[length, ...]` -> `[count, size, ...]`."""
-        filling = self.count * self.size - self.length
+        """Splits `[length, ...]` into `[count, size, ...]`."""
+        padding = self.count * self.size - self.length
         inner = shape(rows)[1:]
-        rows = tf.pad(rows, [[0, filling]] + [[0, 0]] * len(inner))
+        rows = tf.pad(rows, [[0, padding]] + [[0, 0]] * len(inner))
         return tf.reshape(rows, [self.count, self.size, *inner])
 
     def join(self, parts):
-        """`[count, size, ...]` -> `[length, ...]`."""
+        """Joins `[count, size, ...]` to `[length, ...]`, without padding."""
         rows = [self.count * self.size, *shape(parts)[2:]]
         return tf.reshape(parts, rows)[: self.length]
 
 
 def map_rows(function, rows, columns):
-    """Values of each row that take a matrix of rows by columns.
+    """Computes a value of each row from its row of a matrix, part by part.
 
     Args:
         function: maps some rows of each tensor to their values, `[m, ...]`, of
@@ -98,11 +98,13 @@ def map_rows(function, rows, columns):
     count, dtype = shape(rows[0])[0], rows[0].dtype
     if fits(count, columns, dtype):
         return function(*rows)
-    cut = Cut.of(count, 1 + tile_bytes() // dtype.size // columns)
+    partition = RowPartition.of(
+        count, 1 + tile_bytes() // dtype.size // columns
+    )
     values = tf.map_fn(
         lambda parts: function(*parts),
-        [cut.parts(tensor) for tensor in rows],
+        [partition.parts(tensor) for tensor in rows],
         fn_output_signature=dtype,
         parallel_iterations=1,  # each would have its own part in memory
     )
-    return cut.join(values)
+    return partition.join(values)

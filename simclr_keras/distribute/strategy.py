@@ -1,11 +1,11 @@
-"""The name of a distribution strategy -> the strategy, and why it was taken."""
+"""Chooses the distribution strategy of a training and says why."""
 
 import dataclasses
 import os
 
 import tensorflow as tf
 
-from simclr_keras.training import slurm
+from simclr_keras.distribute import slurm
 
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
 
@@ -56,7 +56,7 @@ def choose(
     gcp_project=None,
     logical_cpus=0,
 ):
-    """Makes a strategy; before anything else uses TensorFlow.
+    """Makes a strategy; to be called before anything else uses TensorFlow.
 
     Args:
         name: `"single"`: one device; `"mirrored"`: all GPUs of this machine,
@@ -116,7 +116,7 @@ def choose(
 
 
 def is_chief(strategy):
-    """Whether this process is the one that writes: one in every strategy."""
+    """Whether this process writes files: one process of every strategy does."""
     return strategy.extended.should_checkpoint
 
 
@@ -183,7 +183,11 @@ def _tpu(name, zone, project):
 
 
 def addresses():
-    """`{"worker 0": "host:port", ...}` of the processes that train together.
+    """Addresses of the processes that train together.
+
+    Returns:
+        Dict such as `{"worker 0": "host:port", ...}`; empty where neither
+        `TF_CONFIG` nor a SLURM step says that there are several.
 
     Raises:
         ValueError: `TF_CONFIG` or SLURM's variables do not say it.
@@ -201,7 +205,7 @@ def addresses():
 
 
 def workers_here():
-    """Number of them on this machine; 1 where there is one process."""
+    """Number of these processes on this machine; 1 where there is one."""
     try:
         known, resolver = addresses(), _cluster_resolver()
     except ValueError:  # of a cluster that is not asked for
@@ -242,7 +246,7 @@ def _cluster_resolver():
 
 
 def _checked_cluster():
-    """The resolver, of whose cluster this process is one; GPUs set apart."""
+    """`ClusterResolver` whose cluster has this process; hides others' GPUs."""
     resolver, known = _cluster_resolver(), addresses()
     if resolver is None or (
         f"{resolver.task_type} {resolver.task_id}" not in known

@@ -1,4 +1,7 @@
-"""What the processes of one training tell each other; alone, nothing."""
+"""Exchanges data between the processes of one training.
+
+With one process every function returns what it is given.
+"""
 
 import re
 import socket
@@ -7,17 +10,21 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras import compat
-
-# Words of a message that one collective carries.
+# int32 words of a message that one collective carries.
 _CHUNK = 2**24
 # Most steps between two votes, and seconds aimed at.
 _MOST_STEPS, _VOTE_SECONDS = 100, 1.0
 _CONNECT_SECONDS = 5.0
 
 
+def spans_processes(strategy):
+    """Whether a strategy's replicas live in several processes."""
+    several = tf.distribute.MultiWorkerMirroredStrategy
+    return isinstance(strategy, several) and _worker_count(strategy) > 1
+
+
 def worker_sum(strategy, values):
-    """Sum of an array over the processes; all must call this together.
+    """Sums an array over the processes; all must call this together.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
@@ -27,7 +34,7 @@ def worker_sum(strategy, values):
         NumPy array.
     """
     values = np.asarray(values)
-    if not compat.spans_processes(strategy):
+    if not spans_processes(strategy):
         return values
     local = strategy.num_replicas_in_sync // _worker_count(strategy)
 
@@ -52,7 +59,7 @@ def _jobs(strategy):
 
 
 def _worker_number(strategy):
-    """Place of this process in that order."""
+    """Index of this process in that order."""
     resolver, before = strategy.cluster_resolver, 0
     for job, tasks in _jobs(strategy):
         if job == resolver.task_type:
@@ -62,16 +69,16 @@ def _worker_number(strategy):
 
 
 def broadcast(strategy, data):
-    """Bytes of the chief, on every process; all must call this together.
+    """Sends the chief's bytes to every process; all must call this together.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
-        data: bytes, on the chief; looked at there only.
+        data: bytes; only those of the chief are read.
 
     Returns:
         The chief's bytes.
     """
-    if not compat.spans_processes(strategy):
+    if not spans_processes(strategy):
         return data
     chief = strategy.extended.should_checkpoint
     size = len(data) if chief else 0
@@ -88,16 +95,16 @@ def broadcast(strategy, data):
 
 
 def gather_rows(strategy, rows):
-    """Rows of all processes, in their order; all must call this together.
+    """Collects the rows of all processes; all must call this together.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
         rows: array `[L, ...]`, one row for each replica of this process.
 
     Returns:
-        Array `[R, ...]`, one row for each replica.
+        Array `[R, ...]`, one row for each replica, in the replicas' order.
     """
-    if not compat.spans_processes(strategy):
+    if not spans_processes(strategy):
         return rows
     everything = np.zeros(
         (strategy.num_replicas_in_sync, *rows.shape[1:]), rows.dtype
@@ -108,7 +115,7 @@ def gather_rows(strategy, rows):
 
 def own_replicas(strategy):
     """Slice of this process's replicas among all."""
-    if not compat.spans_processes(strategy):
+    if not spans_processes(strategy):
         return slice(None)
     local = strategy.num_replicas_in_sync // _worker_count(strategy)
     first = _worker_number(strategy) * local
@@ -116,52 +123,54 @@ def own_replicas(strategy):
 
 
 class Votes:
-    """At which step all processes do what one of them wants.
+    """Agrees between processes on the step at which all of them act.
 
-    Alone, a process has its will at once. Several vote together, about once a
-    second: a collective at every step would cost short steps.
+    With one process, any vote passes at once. Several vote about once a
+    second, since a collective at every step would slow short steps down.
     """
 
     def __init__(self, strategy):
         self._strategy = strategy
+        self._alone = not spans_processes(strategy)
         self._step, self._every = 0, 1
         self._clock = time.perf_counter()
 
-    def cast(self, *wishes):
-        """Whether any process has each of the wishes; once a step, everywhere.
+    def any_worker(self, *votes):
+        """Whether any process votes yes; to be called at every step by all.
 
         Args:
-            *wishes: booleans of this process.
+            *votes: booleans of this process, one for each question.
 
         Returns:
-            Tuple of booleans, the same everywhere; all false between votes.
+            Tuple of booleans, the same in every process; between two votes
+            all are False.
         """
-        if not compat.spans_processes(self._strategy):
-            return wishes
+        if self._alone:
+            return votes
         self._step += 1
         if self._step < self._every:
-            return (False,) * len(wishes)
+            return (False,) * len(votes)
         now = time.perf_counter()
-        own = np.array([*wishes, now - self._clock], np.float32)
-        *votes, seconds = worker_sum(self._strategy, own)
+        own = np.array([*votes, now - self._clock], np.float32)
+        *sums, seconds = worker_sum(self._strategy, own)
         seconds /= _worker_count(self._strategy) * self._step
         steps = _VOTE_SECONDS / max(float(seconds), 1e-6)
         self._every = int(min(max(steps, 1), _MOST_STEPS))
         self._step, self._clock = 0, now
-        return tuple(vote > 0 for vote in votes)
+        return tuple(total > 0 for total in sums)
 
 
 def explain_loss(strategy, error):
-    """Which worker a training has lost, where that is why it failed.
+    """Names the worker that a training has lost, if that is why it failed.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
         error: the exception that TensorFlow raised.
 
     Returns:
-        Text for the user, or None: it failed for another reason.
+        Text for the user; None where it failed for another reason.
     """
-    if not compat.spans_processes(strategy):
+    if not spans_processes(strategy):
         return None
     addresses = [
         (f"{job} {number}", address)
@@ -174,7 +183,7 @@ def explain_loss(strategy, error):
         if not _answers(address)
     ]
     if not lost:
-        # It may hang, or be about to end: the first one that is named is it.
+        # It may hang, or be about to end: TensorFlow's message names it first.
         named = re.search(r"/job:(\w+)/replica:\d+/task:(\d+)", str(error))
         if named is None:
             return None

@@ -5,8 +5,8 @@ import os
 import pytest
 import tensorflow as tf
 
-from simclr_keras.training import slurm
-from simclr_keras.training import strategy
+from simclr_keras.distribute import slurm
+from simclr_keras.distribute import strategy
 
 
 def _step(rank, nodes, per_node, **others):

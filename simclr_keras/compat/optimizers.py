@@ -1,0 +1,167 @@
+"""Gives the optimizers of both stacks the interface of Keras 3.
+
+What is private below is of Keras 2.15 and tensorflow-addons 0.23, whose last
+releases these are; with Keras 3 all is public but `_get_variable_index`.
+"""
+
+import keras
+import tensorflow as tf
+
+from simclr_keras.compat.variables import as_numpy
+from simclr_keras.compat.versions import KERAS_3
+
+if KERAS_3:
+    # A subclass finds the slots of a variable by `_get_variable_index`, as the
+    # example in the docstring of this class does: there is no public way.
+    Optimizer = keras.optimizers.Optimizer
+else:
+
+    class Optimizer(keras.optimizers.Optimizer):
+        """Base of an optimizer written for Keras 3, on Keras 2.15."""
+
+        def __init__(self, learning_rate, **kwargs):
+            super().__init__(**kwargs)
+            self._learning_rate = self._build_learning_rate(learning_rate)
+
+        @property
+        def built(self):
+            """Whether it has its state."""
+            return getattr(self, "_built", False)
+
+        def build(self, variables):
+            """Creates the state that all optimizers have."""
+            super().build(variables)
+            self._built = True
+
+        def assign(self, variable, value):
+            """Sets a variable or a slot."""
+            variable.assign(value)
+
+        def get_config(self):
+            """Arguments that make an equal optimizer."""
+            rate = self._serialize_hyperparameter(self._learning_rate)
+            rate = rate if isinstance(rate, dict) else float(rate)
+            return {**super().get_config(), "learning_rate": rate}
+
+        def _get_variable_index(self, variable):
+            return self._index_dict[self._var_key(variable)]
+
+        def _update_step(self, gradient, variable):
+            self.update_step(gradient, variable, self.learning_rate)
+
+
+class DecayMatricesOnly:
+    """Mixin before the class of a Keras optimizer.
+
+    Weight decay then leaves out biases and the scales and offsets of
+    normalisation (vectors and scalars), without a list of variables.
+    """
+
+    def build(self, variables):
+        """Creates the state, once."""
+        if not is_built(self):
+            vectors = [v for v in variables if len(v.shape) < 2]
+            self.exclude_from_weight_decay(var_list=vectors)
+        super().build(variables)
+
+
+class _DecayMatricesOnlyOfAddons:
+    """The same before an optimizer of tensorflow-addons.
+
+    That knows exclusions by name only, and names differ between encoders.
+    """
+
+    def _do_use_weight_decay(self, variable):
+        return len(variable.shape) >= 2
+
+
+def lamb_bases():
+    """Bases of a LAMB that decays matrices only.
+
+    Keras's own LAMB on Keras 3, else that of tensorflow-addons.
+
+    Raises:
+        ImportError: tensorflow-addons is needed and absent.
+    """
+    if KERAS_3:
+        return DecayMatricesOnly, keras.optimizers.Lamb
+    try:
+        from tensorflow_addons.optimizers import LAMB
+    except ImportError as error:
+        raise ImportError(
+            "LAMB on Keras 2.15 is that of tensorflow-addons, which is not"
+            " installed. Install the extra that brings it:"
+            " pip install 'simclr_keras[tf215]'"
+        ) from error
+    return _DecayMatricesOnlyOfAddons, LAMB
+
+
+def build_optimizer(optimizer, variables):
+    """Creates an optimizer's state, once."""
+    if not KERAS_3 and not hasattr(optimizer, "build"):
+        optimizer._create_all_weights(variables)  # of tensorflow-addons
+    elif not is_built(optimizer):
+        optimizer.build(variables)
+
+
+def is_built(optimizer):
+    """Whether an optimizer has its state."""
+    return getattr(optimizer, "built" if KERAS_3 else "_built", False)
+
+
+def optimizer_variables(optimizer):
+    """All variables of an optimizer, its loss scale's included."""
+    if KERAS_3:
+        return list(optimizer.variables)
+    variables = optimizer.variables
+    variables = list(variables() if callable(variables) else variables)
+    if getattr(optimizer, "dynamic", False):
+        scale = optimizer._loss_scale
+        variables += [scale.current_loss_scale, scale.counter]
+    return variables
+
+
+def learning_rate(optimizer):
+    """The learning rate of the next step, as a float."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # `learning_rate` of Keras 2.15 is the last step's.
+    rate = None if KERAS_3 else getattr(optimizer, "_learning_rate", None)
+    if rate is None:  # Keras 3, or of tensorflow-addons
+        rate = optimizer.learning_rate
+    if callable(rate):
+        rate = rate(optimizer.iterations)
+    return float(tf.convert_to_tensor(rate))
+
+
+def settable_learning_rate(optimizer):
+    """The rate of an optimizer as a float, or None where a schedule sets it."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if KERAS_3:
+        rate = optimizer.learning_rate
+        settable = isinstance(rate, keras.Variable)
+    else:
+        rate = getattr(optimizer, "_learning_rate", None)
+        settable = rate is not None and not callable(rate)
+    return float(as_numpy(rate)) if settable else None
+
+
+def minimize(optimizer, tape, loss, variables):
+    """Applies the gradient of `loss`; scales it where float16 needs that."""
+    with tape:
+        loss = scale_loss(optimizer, loss)
+    apply_scaled(optimizer, tape.gradient(loss, variables), variables)
+
+
+def scale_loss(optimizer, loss):
+    """The loss as `apply_scaled` wants it differentiated: for float16."""
+    if KERAS_3:
+        return optimizer.scale_loss(loss)
+    scale = getattr(optimizer, "get_scaled_loss", None)
+    return scale(loss) if scale else loss
+
+
+def apply_scaled(optimizer, gradients, variables):
+    """Applies gradients of a loss that went through `scale_loss`."""
+    if not KERAS_3 and hasattr(optimizer, "get_unscaled_gradients"):
+        gradients = optimizer.get_unscaled_gradients(gradients)
+    optimizer.apply_gradients(list(zip(gradients, variables)))

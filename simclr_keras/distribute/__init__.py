@@ -1,0 +1,6 @@
+"""Trains on several devices and machines: everything of `tf.distribute`.
+
+`strategy` chooses what to train on, `slurm` reads for it which tasks a job
+step has; `replicas` is called inside the replicas' step, `workers` between
+steps, by processes that tell each other something.
+"""
