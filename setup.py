@@ -1,18 +1,20 @@
-"""Packaging of simclr_keras: what it imports, and its console commands."""
+"""Packages simclr_keras with its recipes and its console commands."""
 
 import pathlib
 
 import setuptools
 
 HERE = pathlib.Path(__file__).parent
-COMMANDS = (
-    "pretrain",
-    "linear_eval",
-    "finetune",
-    "embed",
-    "export",
-    "report",
-)
+# Console command -> module of simclr_keras.commands.
+COMMANDS = {
+    "simclr-pretrain": "pretrain",
+    "simclr-linear-eval": "linear_eval",
+    "simclr-finetune": "finetune",
+    "simclr-embed": "embed",
+    "simclr-export": "export",
+    "simclr-report": "report",
+    "simclr-import-official": "import_official",
+}
 
 setuptools.setup(
     name="simclr_keras",
@@ -21,9 +23,35 @@ setuptools.setup(
     " images, evaluate, fine-tune on few labels, export",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The authors of simclr_keras",
     license="Apache-2.0",
-    packages=setuptools.find_packages(include=["simclr_keras*"]),
-    python_requires=">=3.9",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+    packages=[
+        *setuptools.find_packages(include=["simclr_keras*"]),
+        "simclr_keras.recipes",  # `--recipe=NAME` reads them, see commands
+    ],
+    package_dir={"simclr_keras.recipes": "flags"},
+    package_data={
+        "simclr_keras": ["README.md", "py.typed"],
+        "simclr_keras.recipes": ["README.md", "*/*.flags"],
+        "simclr_keras.serving": ["README.md"],
+    },
+    # The extra tf215 needs 3.9 to 3.11; no later one than 3.13 was tried.
+    python_requires=">=3.9,<3.14",
     # The lower bounds are the versions that the tf215 lane is tested with.
     install_requires=[
         "absl-py>=1.4",
@@ -40,12 +68,17 @@ setuptools.setup(
         "threadpoolctl>=3.2",
     ],
     extras_require={
+        "gpu": ["tensorflow[and-cuda]"],
         "keras-cv": ["keras-cv>=0.9"],
         "onnx": ["tf2onnx>=1.16"],
         "search": ["faiss-cpu>=1.8", "umap-learn>=0.5.5"],
         "test": [
             "faiss-cpu>=1.8",
+            "ipykernel>=6.29",
             "keras-cv>=0.9",
+            "matplotlib>=3.8",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
             "onnxruntime>=1.19",
             "openvino>=2026.4; python_version >= '3.10'",
             "pytest>=8",
@@ -75,9 +108,8 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
-            f"simclr-{name.replace('_', '-')}"
-            f" = simclr_keras.commands.{name}:main"
-            for name in COMMANDS
+            f"{name} = simclr_keras.commands.{module}:main"
+            for name, module in COMMANDS.items()
         ]
     },
 )

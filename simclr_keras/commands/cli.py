@@ -12,6 +12,7 @@ import types
 from absl import flags
 
 from simclr_keras import old_runs
+from simclr_keras.commands import recipes
 from simclr_keras.commands import remote_flags
 
 # The environment variable that shows where an error comes from.
@@ -76,7 +77,7 @@ def _expand(argv, values, files=()):
         values: the command's `FlagValues`.
         files: the files that `argv` is from, the outermost first.
     """
-    expanded, argv = [], list(argv)
+    expanded, argv = [], recipes.as_flagfiles(argv)
     while argv:
         argument = argv.pop(0)
         name, equals, path = argument.partition("=")
@@ -174,6 +175,7 @@ def _help(define):
     """What the flags are, one paragraph each."""
     values = _flag_values(define)
     paragraphs = ["--flagfile=FILE reads flags from a file, one a line."]
+    paragraphs.append(textwrap.fill(recipes.HELP, 79))
     for name in sorted(values):
         flag = values[name]
         text = f"--{name}: {flag.help} Default: {flag.default_as_str or 'none'}"

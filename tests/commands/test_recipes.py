@@ -1,8 +1,6 @@
-"""Every recipe parses, and every command line of the README."""
+"""Every recipe parses and says where it was measured; flags read back."""
 
 import pathlib
-import re
-import shlex
 import subprocess
 import sys
 
@@ -14,7 +12,6 @@ from simclr_keras.commands import cli
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
-from simclr_keras.commands import import_official
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
@@ -35,22 +32,6 @@ def _command_of(recipe):
         if recipe.name.startswith(name.replace("-", "_")):
             return command
     raise ValueError(recipe)
-
-
-def test_import_of_the_readme_parses():
-    text = (ROOT / "README.md").read_text()
-    (line,) = re.findall(r"^tools/import_official_checkpoint (.*)$", text, re.M)
-    settings = cli.parse(import_official.define_flags, shlex.split(line))
-    assert settings.checkpoint and settings.output.endswith(".keras")
-
-
-def _readme_commands():
-    text = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    launched = r"(?:tools/launch_local [^\n]*-- )?"
-    lines = re.findall(
-        rf"^\s*{launched}(simclr-[a-z-]+ .*)$", text, re.MULTILINE
-    )
-    return [line.split("  #")[0] for line in lines]
 
 
 @pytest.fixture(autouse=True)
@@ -91,15 +72,6 @@ def test_flags_text_reads_back(tmp_path):
     path.write_text(first.flags_text)
     again = cli.parse(pretrain.define_flags, [f"--flagfile={path}"])
     assert again == first
-
-
-def test_readme_commands_parse():
-    commands = _readme_commands()
-    assert len(commands) >= 8
-    for line in commands:
-        program, *arguments = shlex.split(line)
-        command = COMMANDS[program.removeprefix("simclr-")]
-        cli.parse(command.define_flags, arguments)
 
 
 @pytest.mark.parametrize(
