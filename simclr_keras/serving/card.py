@@ -30,7 +30,8 @@ def make(name, version, model, crop, class_names, signatures, how, about):
         signatures: dict from names to concrete functions.
         how: dict with `format`; `precision`, the dtype of computations;
             `trained_in`, their dtype in training; `extra_operations`, which a
-            runtime needs beside its own; `pixel_range` and `max_pixels` of `export`.
+            runtime needs beside its own; `pixel_range` and `max_pixels` of
+            `export`.
         about: dict with some of `SECTIONS`.
     """
     import simclr_keras
