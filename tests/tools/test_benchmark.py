@@ -17,30 +17,27 @@ from benchmarks import trainings
 import simclr_keras as sk
 
 pytestmark = pytest.mark.newest
-SMALLEST = "--encoder=smallest"
-LONG = pytest.mark.long  # they start processes, or compile views by XLA
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "arguments, subjects",
+    "suite, arguments, subjects",
     [
-        (["--suite=step", SMALLEST, "--batch=4"], 4),
-        (["--suite=input", "--batch=2"], 6),
-        pytest.param(
-            ["--suite=views", "--size=32", "--batch=3"], 3, marks=LONG
-        ),
-        pytest.param(["--suite=loss", "--batch=256"], 4, marks=LONG),
-        pytest.param(
-            ["--suite=memory", SMALLEST, "--micro_batch_size=4", "--batch=8"],
+        ("step", ["--encoder=smallest", "--batch=4"], 4),
+        ("views", ["--size=32", "--batch=3"], 3),
+        ("input", ["--batch=2"], 6),
+        ("loss", ["--batch=256"], 4),
+        (
+            "memory",
+            ["--encoder=smallest", "--micro_batch_size=4", "--batch=8"],
             4,
-            marks=LONG,
         ),
     ],
 )
-def test_smallest_run(arguments, subjects, tmp_path, capsys):
+def test_smallest_run(suite, arguments, subjects, tmp_path, capsys):
     """Every subject is in a table, with a time or a peak of memory."""
-    arguments = [*arguments, "--steps=1", "--repeats=1"]
-    if "--suite=input" in arguments:
+    arguments = [f"--suite={suite}", *arguments, "--steps=1", "--repeats=1"]
+    if suite == "input":
         for number in range(3):
             pixels = np.full((40 + number, 50, 3), 60 * number, np.uint8)
             PIL.Image.fromarray(pixels).save(tmp_path / f"{number}.png")
@@ -79,7 +76,8 @@ def test_wrong_usage(arguments, said, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "tiny", pytest.param("resnet50", marks=LONG)]
+    "name",
+    ["resnet18", "tiny", pytest.param("resnet50", marks=pytest.mark.long)],
 )
 def test_plain_network_is_the_same(name):
     """As many weights of each shape, so as many parameters."""
