@@ -1,88 +1,100 @@
-"""tools/benchmark: its command, and the smallest run of the suite scaling."""
+"""tools/benchmark: small runs of each suite; what is compared is the same."""
 
 import json
-import math
-import os
 import pathlib
 import sys
 
+import numpy as np
+import PIL.Image
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
 
-from benchmarks import SUITES
-from benchmarks import Failure
 from benchmarks import __main__ as command
-from benchmarks.scaling import pairs
+from benchmarks import plain_keras
+from benchmarks import trainings
+
+import simclr_keras as sk
 
 pytestmark = pytest.mark.newest
-LINUX = pytest.mark.skipif(
-    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
-    reason="needs two cores to bind processes to",
-)
-
-
-def test_two_cores_are_needed(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    with pytest.raises(Failure, match="needs two cores. Received: .*0"):
-        pairs.two_cores()
-
-
-def _refused(arguments, capsys):
-    """What the command says where it ends with 2, before it measures."""
-    with pytest.raises(SystemExit) as ended:
-        command.main(arguments)
-    assert ended.value.code == 2
-    return capsys.readouterr().err
-
-
-@pytest.mark.parametrize("suite", [["--suite=unknown"], []])
-def test_unknown_suite(suite, capsys):
-    names = ", ".join(SUITES)
-    said = f"--suite must be one of: {names}, all. Received:"
-    assert said in _refused(suite, capsys)
-
-
-def test_output_that_cannot_be_written(tmp_path, capsys):
-    output = tmp_path / "missing" / "file.json"
-    error = _refused(["--suite=scaling", f"--output={output}"], capsys)
-    assert "in a folder that exists" in error
 
 
 @pytest.mark.long
-@LINUX
-def test_smallest_run(tmp_path, capsys):
-    output = tmp_path / "scaling.json"
-    arguments = ["--suite=scaling", "--encoder=smallest", "--repeats=1"]
-    assert command.main([*arguments, f"--output={output}"]) == 0
-    assert capsys.readouterr().out.startswith("- CPU: ")
-    results = json.loads(output.read_text())["results"]
-    (network,) = results["networks"]
-    kinds = {"one", "independent", "joined", "local_bn"}
-    assert set(network["clock"]) == kinds
-    numbers = [*_numbers(network["figures"]), *_numbers(results["all_reduce"])]
-    assert all(math.isfinite(n) and n > 0 for n in numbers)
-    # Batch norms: the stem's, two of each of two blocks, one of a shortcut
-    # (blocks of 4 and 8 channels), two of the head (256 and 128 channels).
-    channels = 3 * 4 + 3 * 8 + 256 + 128
-    assert _traffic(network, "batch norm") == (
-        2 * 8,
-        (2 + 1) * 2 * 4 * channels,
-    )
-    # Two replicas, eight images each, two views, 128 floats; to and fro.
-    assert _traffic(network, "z") == (2, 2 * (2 * 8 * 2 * 128 * 4))
-    assert _traffic(network, "gradients") == (1, 4 * network["parameters"])
+@pytest.mark.parametrize(
+    "suite, arguments, subjects",
+    [
+        ("step", ["--encoder=smallest", "--batch=4"], 4),
+        ("views", ["--size=32", "--batch=3"], 3),
+        ("input", ["--batch=2"], 6),
+        ("loss", ["--batch=256"], 4),
+        (
+            "memory",
+            ["--encoder=smallest", "--micro_batch_size=4", "--batch=8"],
+            4,
+        ),
+    ],
+)
+def test_smallest_run(suite, arguments, subjects, tmp_path, capsys):
+    """Every subject is in a table, with a time or a peak of memory."""
+    arguments = [f"--suite={suite}", *arguments, "--steps=1", "--repeats=1"]
+    if suite == "input":
+        for number in range(3):
+            pixels = np.full((40 + number, 50, 3), 60 * number, np.uint8)
+            PIL.Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        arguments.append(f"--photos={tmp_path}")
+    output = tmp_path / "results.json"
+    command.main([*arguments, f"--output={output}"])
+    comparisons = json.loads(output.read_text())["comparisons"]
+    measured = [
+        (name, value)
+        for each in comparisons
+        for name, value in {**each["peak_bytes"], **each["seconds"]}.items()
+    ]
+    if any("keras-cv" in name for name, _ in measured):
+        subjects += 1
+    assert len(measured) == subjects
+    printed = capsys.readouterr().out
+    for name, value in measured:
+        assert f"| {name} | " in printed
+        assert np.all(np.array(value) > 0)
 
 
-def _traffic(network, part):
-    facts = network["exchange"][part]
-    return facts["collectives"], facts["bytes"]
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "--suite must be one of: step, views, input, loss, memory"),
+        (["--suite=scaling"], "invalid choice: 'scaling'"),
+        (["--suite=step", "--batch=0"], "must be 1 or more. Received: 0"),
+        (["--suite=step", "--output=no/such.json"], "in a folder that exists"),
+    ],
+)
+def test_wrong_usage(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
-def _numbers(value):
-    """All numbers within lists and dicts."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return [number for each in value for number in _numbers(each)]
-    return [] if isinstance(value, bool) else [value]
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "tiny", pytest.param("resnet50", marks=pytest.mark.long)],
+)
+def test_plain_network_is_the_same(name):
+    """As many weights of each shape, so as many parameters."""
+    network = trainings.NETWORKS[name]
+    encoder, head = network.ours()
+    head.build((None, encoder.output_shape[-1]))
+
+    def shapes(*models):
+        return sorted(tuple(w.shape) for m in models for w in m.weights)
+
+    assert shapes(encoder, head) == shapes(*network.plain())
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_plain_loss_is_ours(temperature):
+    """Both sum some dozen float32 numbers of similar size."""
+    z = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
+    theirs = plain_keras.nt_xent(*z, temperature)
+    ours = sk.NTXent(temperature)(*z)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-5)

@@ -211,7 +211,7 @@ open({str(tmp_path)!r} + f"/{{index}}", "w").close()
     "arguments, code, said",
     [
         (["--workers=2"], 2, "required: command"),
-        (["--workers=0", "--", "true"], 2, "1 or more. Received: 0"),
+        (["--workers=0", "--", "true"], 2, "must be > 0. Received: 0"),
         (["--workers=two", "--", "true"], 2, "invalid int value: 'two'"),
         (["--", "no-such-command"], 127, "cannot run 'no-such-command'"),
         (["--", "/"], 126, "cannot run '/': Permission denied"),

@@ -1,19 +1,5 @@
-"""What tools/benchmark runs: a module, or a package, for each suite.
+"""Measures this package beside plain Keras and keras-cv: `tools/benchmark`.
 
-A suite has `define_flags(parser)`; `run(options)`, which measures and returns
-what the JSON file holds; and `report(results)`, the Markdown made of that.
+A suite is a module with `define_flags(parser)` for flags of its own, and
+`run(options)`, which yields a `measure.Comparison` for each table.
 """
-
-SUITES = (
-    "step",
-    "views",
-    "input",
-    "loss",
-    "memory",
-    "startup",
-    "scaling",
-)
-
-
-class Failure(Exception):
-    """Why there are no results, in words for the user."""

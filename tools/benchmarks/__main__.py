@@ -1,4 +1,4 @@
-"""From the command line to a suite, and from its results to the reader."""
+"""Reads the command line of `tools/benchmark` and runs the suite it names."""
 
 import argparse
 import dataclasses
@@ -6,71 +6,75 @@ import importlib
 import json
 import pathlib
 import sys
-import time
 
-from benchmarks import SUITES
-from benchmarks import Failure
-from benchmarks import everything
-from benchmarks import machine
+from benchmarks import measure
 
-_ALL = "all"
+SUITES = ("step", "views", "input", "loss", "memory")
 
 
 def main(arguments):
-    """Runs one suite or all; returns the exit code."""
+    """Prints a table for each comparison of a suite, as it is measured."""
     suite, options = _parse(arguments)
-    if suite is None:
-        results = everything.run(SUITES)
-        _write(options.output, {"suite": _ALL, **results})
-        return 1 if results["failed"] else 0
-    started = time.perf_counter()
-    results = {"suite": options.suite, "machine": machine.describe()}
-    print(machine.report(results["machine"]), flush=True)
-    try:
-        results["results"] = suite.run(options)
-    except Failure as failure:
-        sys.exit(f"benchmark: {failure}")
-    results["seconds"] = time.perf_counter() - started
-    print(f"\n{suite.report(results['results'])}")
-    print(f"\n{results['seconds'] / 60:.1f} minutes.")
-    _write(options.output, results)
-    return 0
-
-
-def _write(path, results):
-    if path:
-        text = json.dumps(results, indent=2, default=dataclasses.asdict)
-        path.write_text(text + "\n")
+    machine = measure.machine()
+    print("\n".join(f"- {name}: {text}" for name, text in machine.items()))
+    comparisons = []
+    for comparison in suite.run(options):
+        print(f"\n{comparison.markdown()}", flush=True)
+        comparisons.append(dataclasses.asdict(comparison))
+    if options.output:
+        results = {"machine": machine, "comparisons": comparisons}
+        options.output.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _parse(arguments):
-    """The module of the suite, None for all; the flags, its own among them."""
+    """Returns the module of the suite, and the options."""
     parser = argparse.ArgumentParser(
         prog="benchmark", allow_abbrev=False, add_help=False
     )
-    names = (*SUITES, _ALL)
-    parser.add_argument("--suite", help=f"one of: {', '.join(names)}")
-    parser.add_argument(
-        "--output", type=_new_file, help="JSON file to write the results to"
-    )
+    parser.add_argument("--suite", choices=SUITES, help="what to measure")
     known, _ = parser.parse_known_args(arguments)
-    parser.add_argument("--help", action="help", help="show this and end")
-    if known.suite == _ALL:
-        return None, parser.parse_args(arguments)
-    if known.suite not in SUITES:
-        if "--help" in arguments:
-            parser.parse_args(["--help"])
-        parser.error(
-            f"--suite must be one of: {', '.join(names)}. Received:"
-            f" {known.suite}"
-        )
+    if not known.suite:
+        parser.error(f"--suite must be one of: {', '.join(SUITES)}")
     suite = importlib.import_module(f"benchmarks.{known.suite}")
+    parser.add_argument("--help", action="help", help="show this and end")
+    parser.add_argument(
+        "--batch",
+        type=_count,
+        metavar="N",
+        action="append",
+        help="images; may be repeated; the default depends on the suite",
+    )
+    parser.add_argument(
+        "--steps",
+        type=_count,
+        metavar="N",
+        help="steps or batches timed in a row",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=_count,
+        metavar="N",
+        default=5,
+        help="how often all is measured in turn; default: 5",
+    )
+    parser.add_argument(
+        "--output",
+        type=_new_file,
+        metavar="FILE",
+        help="JSON file to write every single measurement to",
+    )
     suite.define_flags(parser)
     return suite, parser.parse_args(arguments)
 
 
+def _count(text):
+    if text.isdigit() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be 1 or more. Received: {text}")
+
+
 def _new_file(text):
-    # Found out now, not after minutes of measuring.
+    # Refused now, not after minutes of measuring.
     path = pathlib.Path(text)
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(
@@ -80,4 +84,4 @@ def _new_file(text):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

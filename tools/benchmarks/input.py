@@ -1,192 +1,97 @@
-"""Suite input: batches for the step, beside a pipeline image by image.
+"""Suite input: how fast our pipeline hands batches on, beside tf.data.
 
-Photographs: ours decodes each once and cuts two uint8 crops of it; the views'
-colours are left to the device. The other decodes, and crops and colours twice,
-on the host. Small images in memory: ours shuffles and hands on. What is left
-to the device is measured as well: both then yield finished views.
+Of photographs ours decodes each once and cuts two uint8 crops; the views'
+colours are left to the device. The other pipeline decodes, crops and colours
+image by image on the host. Ours is measured with the views made as well, so
+that both end with the same.
 """
 
-import itertools
 import pathlib
+import tempfile
 
+import numpy as np
+import tensorflow as tf
+
+import simclr_keras as sk
 from benchmarks import measure
-from benchmarks import options as flags
-from benchmarks import words
-from benchmarks.spread import ratio
-from benchmarks.streams import Stream
+from benchmarks import plain_views
+from benchmarks import views
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PHOTOS = _ROOT.parent / "shared" / "data" / "photos"
-_PARTS = {"photographs": 224, "arrays": 32}  # pixels
-# Batch, and batches in a row.
-_AMOUNTS = {"photographs": (32, 10), "arrays": (256, 40)}
-# Arguments of `sk.data.load` for photographs, by what is measured with them.
-_PIPELINES = {"ours": {}}
-_ARRAY_IMAGES = 10_000
 
 
 def define_flags(parser):
     """Adds the flags of this suite."""
-    flags.several(parser, "part", _PARTS, "default: both")
     parser.add_argument(
         "--photos",
         type=pathlib.Path,
         default=_PHOTOS,
         help="folder of photographs; default: ../shared/data/photos",
     )
-    flags.define_counts(
-        parser,
-        batch=(None, "images; default: 32 photographs, 256 small images"),
-        steps=(None, "batches timed in a row; default: 10 and 40"),
-        repeats=(5, "how often all is measured in turn"),
-    )
 
 
 def run(options):
-    """Measures; returns what the JSON file holds."""
-    parts, left_out = [], {}
-    for part in options.part or _PARTS:
-        if part == "photographs" and not options.photos.is_dir():
-            left_out[part] = f"--photos={options.photos} is no folder"
-            continue
-        measure.say(f"{part}: building")
-        batch, steps = _AMOUNTS[part]
-        batch, steps = options.batch or batch, options.steps or steps
-        if part == "photographs":
-            batch, streams = _photographs(options.photos, batch, steps)
-        else:
-            streams = _arrays(batch, steps)
-        measured = measure.alternate(
-            {name: stream.run for name, stream in streams.items()},
-            options.repeats,
-            part,
-        )
-        about = {"part": part, "batch": batch, "steps": steps}
-        parts.append({**about, "measured": measured})
-    return {
-        "repeats": options.repeats,
-        "parts": parts,
-        "left_out": left_out,
-    }
+    """Yields a `measure.Comparison` for each source and batch."""
+    if options.photos.is_dir():
+        for batch in options.batch or [32]:
+            yield _photographs(options.photos, batch, options)
+    else:
+        measure.say(f"no photographs: --photos={options.photos} is no folder")
+    for batch in options.batch or [256]:
+        yield _arrays(batch, options)
 
 
-def _photographs(photos, batch, steps):
-    """Batch, at most as many as there are, and dict of `Stream`s."""
-    import tensorflow as tf
-
-    import simclr_keras as sk
-    from benchmarks.plain import views as plain
-
-    spec, size = f"folder:{photos}", _PARTS["photographs"]
-    files = sk.data.open_source(spec).files
-    batch = min(batch, len(files))
-
+def _photographs(folder, batch, options):
     def decode(path):
-        # Of any format, as photographs in a folder are.
         image = tf.io.decode_image(
             tf.io.read_file(path), channels=3, expand_animations=False
         )
         return tf.ensure_shape(image, (None, None, 3))
 
-    paths = tf.data.Dataset.from_tensor_slices(files).repeat()
-    paths = paths.shuffle(len(files))
-    streams = {}
-    for name, arguments in _PIPELINES.items():
-        dataset = sk.data.load(
-            spec, image_size=size, batch_size=batch, **arguments
+    size = 224
+    kinds = (".jpg", ".jpeg", ".png")
+    files = [str(x) for x in folder.rglob("*") if x.suffix.lower() in kinds]
+    with tempfile.TemporaryDirectory() as links:
+        # Many epochs in one, as none ends in a long training's measurement.
+        for number in range(20):
+            (pathlib.Path(links) / str(number)).symlink_to(folder.resolve())
+        ours = sk.data.load(
+            f"folder:{links}", image_size=size, batch_size=batch
         )
-        streams |= _ours(name, dataset, size, batch, steps)
-    per_image = plain.pipeline(paths.map(decode, tf.data.AUTOTUNE), size, batch)
-    streams["tf.data"] = Stream(lambda: per_image, batch, steps)
-    return batch, streams
+        paths = tf.data.Dataset.from_tensor_slices(files).repeat()
+        images = paths.shuffle(len(files)).map(decode, tf.data.AUTOTUNE)
+        return _compare("Photographs", ours, images, size, batch, 10, options)
 
 
-def _arrays(batch, steps):
-    """Dict of `Stream`s of small images in memory."""
-    import numpy as np
-    import tensorflow as tf
-
-    import simclr_keras as sk
-    from benchmarks.plain import views as plain
-
-    size = _PARTS["arrays"]
-    images = np.random.default_rng(0).integers(
-        0, 256, (_ARRAY_IMAGES, size, size, 3), np.uint8
-    )
-    dataset = sk.data.load(images, batch_size=batch)
-    streams = _ours("ours", dataset, size, batch, steps)
+def _arrays(batch, options):
+    size = 32
+    # More than are drawn, so that no epoch ends.
+    shape = (2 * 60 * batch, size, size, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    ours = sk.data.load(images, batch_size=batch)
     slices = tf.data.Dataset.from_tensor_slices(images).repeat()
-    per_image = plain.pipeline(slices.shuffle(_ARRAY_IMAGES), size, batch)
-    streams["tf.data"] = Stream(lambda: per_image, batch, steps)
-    return streams
+    slices = slices.shuffle(len(images))
+    return _compare("Arrays", ours, slices, size, batch, 40, options)
 
 
-def _ours(name, dataset, size, batch, steps):
-    """Streams of what the step is given, and of the views made of that."""
-    import tensorflow as tf
-
-    import simclr_keras as sk
-    from simclr_keras.data import epochs
-
-    # As in a long training: no epoch ends here, after three batches or so.
-    dataset = epochs.endless(dataset, epochs.WHOLE)
-    views = sk.TwoViews(size)
-    draw = tf.function(views, autograph=False)
-
-    def finished():
-        for step, images in zip(itertools.count(), dataset):
-            pair = draw(images, tf.constant(step, tf.int64))
-            float(pair[0][0, 0, 0, 0])  # then the device is done
-            yield pair
-
-    return {
-        name: Stream(lambda: dataset, batch, steps),
-        f"{name}, views": Stream(finished, batch, steps),
+def _compare(what, ours, images, size, batch, steps, options):
+    """Measures our data set beside views that tf.data draws of `images`."""
+    steps = options.steps or steps
+    draw = tf.function(sk.TwoViews(size), autograph=False)
+    theirs = "views by tf.image in tf.data, image by image"
+    pipelines = {
+        theirs: plain_views.pipeline(images, size, batch).__iter__,
+        "ours: what the step is given": ours.__iter__,
+        "ours, and views made of it": lambda: views.drawn(ours, draw),
     }
-
-
-_NAMES = {
-    "ours": "ours: what the step is given",
-    "ours, views": "ours, and views made of it on the device",
-    "tf.data": "views by tf.image in tf.data, image by image",
-}
-_TITLES = {
-    "photographs": "Photographs, crops of 224 pixels",
-    "arrays": "Images of 32 pixels in memory",
-}
-
-
-def report(results):
-    """The Markdown of what `run` returned."""
-    parts = [_part(each, results["repeats"]) for each in results["parts"]]
-    parts += [
-        f"The part {part} was left out: {reason}."
-        for part, reason in results["left_out"].items()
-    ]
-    return "\n\n".join(parts)
-
-
-def _part(each, repeats):
-    from simclr_keras.evaluation import markdown_table
-
-    about = f"""
-        Median (lowest-highest) of {repeats} repeats in turn, of
-        {each["steps"]} batches of {each["batch"]} images; ratios are taken
-        within a repeat."""
-    measured = each["measured"]
-    tf_data = measured["tf.data"]["clock"]
-    rows = [
-        (
-            _NAMES.get(name, name),
-            measure.rates(measured, name).text(0),
-            ratio(tf_data, times["clock"]).text(2),
-        )
-        for name, times in measured.items()
-    ]
-    return "\n\n".join(
-        [
-            f"## {_TITLES[each['part']]}",
-            words.paragraph(about),
-            markdown_table(rows, ["pipeline", "images/s", "against tf.data"]),
-        ]
+    subjects = {
+        name: measure.stream(start, steps) for name, start in pipelines.items()
+    }
+    return measure.Comparison(
+        f"{what}, views of {size} pixels, batch {batch}",
+        f"{steps} batches in a row.",
+        measure.in_turn(subjects, options.repeats, what),
+        images=batch,
+        reference={name: theirs for name in subjects if name != theirs},
     )

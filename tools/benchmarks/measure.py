@@ -1,77 +1,194 @@
-"""Things to compare, run in turn -> what each took in each repeat."""
+"""Times things in turn, asks for peaks of memory, and makes tables of both."""
 
+import concurrent.futures
 import dataclasses
+import datetime
+import itertools
+import multiprocessing
 import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
 import sys
 import time
-
-from benchmarks.spread import Spread
+from typing import Optional
 
 
 @dataclasses.dataclass
-class Timer:
-    """Seconds between `start` and `stop`: by the clock, and on all cores.
+class Comparison:
+    """What was measured side by side: one table.
 
-    What a run prepares before `start` and clears up after `stop` is not timed.
+    Attributes:
+        title: heading of the table.
+        about: a sentence on what was measured.
+        seconds: name of each subject, to the seconds of one unit of work, one
+            number for each repeat.
+        images: in a unit of work; None: the table shows no images per second.
+        reference: name of a subject, to that of the one it is compared with.
+        peak_bytes: name of a subject, to its peak of memory.
     """
 
-    clock: float = 0.0
-    core: float = 0.0
+    title: str
+    about: str
+    seconds: dict = dataclasses.field(default_factory=dict)
+    images: Optional[int] = None
+    reference: dict = dataclasses.field(default_factory=dict)
+    peak_bytes: dict = dataclasses.field(default_factory=dict)
 
-    def start(self):
-        """Begins."""
-        self.core -= time.process_time()
-        self.clock -= time.perf_counter()
+    def markdown(self):
+        """Heading, sentence and table; cells hold median (lowest-highest)."""
+        columns = [("", lambda name: name)]
+        if self.seconds:
+            columns.append(("ms", self._milliseconds))
+        if self.images:
+            columns.append(("images/s", self._rate))
+        if self.reference:
+            columns.append(("time, in that of", self._ratio))
+        if self.peak_bytes:
+            columns.append(("peak MiB", self._peak))
+        rows = [[name for name, _ in columns], ["---"] * len(columns)]
+        for name in {**self.seconds, **self.peak_bytes}:
+            rows.append([cell(name) for _, cell in columns])
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        return "\n".join([f"## {self.title}", "", self.about, "", *lines])
 
-    def stop(self):
-        """Ends."""
-        self.clock += time.perf_counter()
-        self.core += time.process_time()
+    def _milliseconds(self, name):
+        return spread([1e3 * s for s in self.seconds.get(name, ())], 1)
+
+    def _rate(self, name):
+        return spread([self.images / s for s in self.seconds.get(name, ())], 0)
+
+    def _ratio(self, name):
+        reference = self.reference.get(name)
+        if not reference:
+            return "-"
+        pairs = zip(self.seconds[name], self.seconds[reference])
+        return f"{spread([a / b for a, b in pairs], 2)} {reference}"
+
+    def _peak(self, name):
+        peak = self.peak_bytes.get(name)
+        return "-" if peak is None else f"{peak / 2**20:,.0f}"
 
 
-def alternate(subjects, repeats, what=None):
-    """Measures several things in one process, side by side.
+def spread(values, digits):
+    """`median (lowest-highest)` of numbers, a dash where there are none."""
+    if not values:
+        return "-"
+    middle, low, high = (
+        f"{value:,.{digits}f}"
+        for value in (statistics.median(values), min(values), max(values))
+    )
+    return f"{middle} ({low}-{high})"
+
+
+def in_turn(subjects, repeats, what):
+    """Measures several things side by side.
 
     Every second repeat goes through them in reverse: what drifts evenly, such
-    as a clock that slows as a processor warms, cancels in the medians.
+    as the clock of a processor that warms up, cancels in the medians.
 
     Args:
-        subjects: dict of name -> function of a `Timer` that does a subject's
-            work once, between `start` and `stop`; and returns how much of it
-            there was, such as steps or images.
-        repeats: how often each is run.
-        what: what is measured, to tell the user; None: nothing is told.
+        subjects: dict of name -> function that does its work and returns the
+            seconds of one unit of it. Each is called once before, to trace.
+        repeats: how often each is measured.
+        what: what is measured, to tell the user.
 
     Returns:
-        Dict of name -> dict of `clock` and `core`, lists of seconds per unit
-        of work, one entry per repeat in their order; and `busy`, what part of
-        the cores that this process may use it used.
+        Dict of name -> list of seconds, one for each repeat.
     """
-    measured = {name: {"clock": [], "core": []} for name in subjects}
+    seconds = {name: [] for name in subjects}
+    for name, run in subjects.items():
+        say(f"{what}: first run of {name}")
+        run()
     for number in range(repeats):
-        if what is not None:
-            say(f"{what}: repeat {number + 1} of {repeats}")
+        say(f"{what}: repeat {number + 1} of {repeats}")
         names = list(subjects)
         for name in reversed(names) if number % 2 else names:
-            timer = Timer()
-            amount = subjects[name](timer)
-            measured[name]["clock"].append(timer.clock / amount)
-            measured[name]["core"].append(timer.core / amount)
-    for times in measured.values():
-        pairs = zip(times["core"], times["clock"])
-        times["busy"] = [core / clock / _cores() for core, clock in pairs]
-    return measured
+            seconds[name].append(subjects[name]())
+    return seconds
 
 
-def _cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
+def timed(function):
+    """Subject of `in_turn` whose unit of work is a call of a function."""
+
+    def run():
+        begin = time.perf_counter()
+        function()
+        return time.perf_counter() - begin
+
+    return run
 
 
-def rates(measured, name):
-    """Spread of the units of work per second of a subject."""
-    return Spread.of([1 / s for s in measured[name]["clock"]])
+def stream(start, steps):
+    """Subject of `in_turn` whose unit of work is a batch of a pipeline.
+
+    Args:
+        start: function that returns a new iterable of batches. A batch that
+            comes from it must be complete, on whatever device.
+        steps: batches to be timed in a row.
+    """
+
+    def run():
+        # The iterator ends with this run, and with it what it prefetches.
+        batches = (batch for _ in itertools.count() for batch in start())
+        # Until buffers are as full as they stay.
+        for _ in itertools.islice(batches, 1 + steps // 2):
+            pass
+        begin = time.perf_counter()
+        for _ in itertools.islice(batches, steps):
+            pass
+        return (time.perf_counter() - begin) / steps
+
+    return run
+
+
+def in_new_process(function, *arguments):
+    """What a function returns in a process of its own.
+
+    So that its peak of memory is its own. The function must be one of a
+    module, and its arguments and value plain ones.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak_bytes():
+    """Most resident memory that this process has had so far."""
+    path = pathlib.Path("/proc/self/status")
+    if path.exists():
+        # On Linux the resource module's number begins with the parent's.
+        for line in path.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def machine():
+    """Dict of what the measurements were made on, and when."""
+    import keras
+    import tensorflow as tf
+
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [x.partition(":")[2] for x in lines if x.startswith("model name")]
+    cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)
+    git = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(
+        git, cwd=pathlib.Path(__file__).parent, capture_output=True, text=True
+    )
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "processor": f"{(models or [platform.machine()])[0].strip()},"
+        f" {len(cores)} cores, {len(gpus)} GPUs",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "versions": f"TensorFlow {tf.__version__}, Keras {keras.__version__},"
+        f" Python {platform.python_version()}, commit {commit.stdout.strip()}",
+        "date": datetime.datetime.now().isoformat(" ", "minutes"),
+    }
 
 
 def say(message):

@@ -1,9 +1,11 @@
-"""The encoders and the projection head, of stock Keras layers.
+"""Builds and trains SimCLR with stock Keras layers and the dense loss.
 
-Convolutions, channels and parameters are those of `simclr_keras.networks`.
+This is what the package is compared with: nothing in here is ours. Networks
+have the convolutions, channels and parameters of `simclr_keras.networks`.
 """
 
 import keras
+import tensorflow as tf
 
 _BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 
@@ -78,3 +80,49 @@ def _bottleneck(x, filters, strides, project):
 
 def _pooled(images, x):
     return keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
+
+
+def nt_xent(z_a, z_b, temperature=0.1):
+    """Mean over all 2N anchors, by one `[2N, 2N]` matrix of similarities."""
+    z = tf.cast(tf.concat([z_a, z_b], axis=0), tf.float32)
+    z = tf.math.l2_normalize(z, axis=1)
+    size = tf.shape(z)[0]
+    similarities = tf.matmul(z, z, transpose_b=True) / temperature
+    similarities -= 1e9 * tf.eye(size)  # an anchor is not its own candidate
+    positives = tf.roll(tf.range(size), size // 2, axis=0)
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(positives, similarities)
+    )
+
+
+class SimCLR(keras.Model):
+    """Trains on pairs of ready views, both in one forward pass, as ours.
+
+    Args:
+        encoder: `keras.Model` from images to h.
+        projection_head: `keras.Model` from h to z.
+    """
+
+    def __init__(self, encoder, projection_head):
+        super().__init__()
+        self.encoder = encoder
+        self.projection_head = projection_head
+        self.mean_loss = keras.metrics.Mean(name="loss")
+        self.built = True
+
+    @property
+    def metrics(self):
+        """The mean loss, which `fit` resets."""
+        return [self.mean_loss]
+
+    def train_step(self, data):
+        """One step on `(view_a, view_b)`, float images in [0, 1]."""
+        views = tf.concat(data, axis=0)
+        with tf.GradientTape() as tape:
+            h = self.encoder(views, training=True)
+            z = self.projection_head(h, training=True)
+            loss = nt_xent(*tf.split(z, 2))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        self.mean_loss.update_state(loss)
+        return {"loss": self.mean_loss.result()}

@@ -1,1 +1,0 @@
-"""SimCLR as one writes it with Keras, to compare with: nothing of ours."""

@@ -1,0 +1,210 @@
+"""Builds what is trained, by name: with our layers, and with Keras's."""
+
+import contextlib
+import dataclasses
+import functools
+import time
+from typing import Callable
+from typing import Union
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import simclr_keras as sk
+from benchmarks import plain_keras
+from benchmarks import plain_views
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """An encoder with its head, and how much of it makes a measurement.
+
+    Attributes:
+        title: for the reader.
+        encoder: function that makes our encoder.
+        plain_encoder: function that makes the same of stock layers.
+        layers: of the projection head.
+        width: of its hidden layers; None: that of h.
+        image_size: in pixels.
+        batch: images in a step.
+        steps: that are timed in a row.
+        jit: of `TwoViews`; to compile them takes seconds, once.
+    """
+
+    title: str
+    encoder: Callable
+    plain_encoder: Callable
+    layers: int = 3
+    width: Union[int, None] = None
+    image_size: int = 32
+    batch: int = 256
+    steps: int = 2
+    jit: Union[bool, str] = "auto"
+
+    def ours(self):
+        """Pair of encoder and projection head."""
+        head = sk.ProjectionHead(
+            num_layers=self.layers, width=self.width, out_dim=128
+        )
+        return self.encoder(), head
+
+    def plain(self):
+        """The same, of stock layers."""
+        encoder = self.plain_encoder()
+        head = plain_keras.projection_head(
+            encoder.output_shape[-1], self.layers, self.width
+        )
+        return encoder, head
+
+
+NETWORKS = {
+    "resnet18": Network(
+        "ResNet-18, small stem",
+        functools.partial(sk.ResNet, 18, small_images=True),
+        functools.partial(plain_keras.resnet, 18, small_images=True),
+    ),
+    "resnet50": Network(
+        "ResNet-50",
+        functools.partial(sk.ResNet, 50),
+        functools.partial(plain_keras.resnet, 50, small_images=False),
+        image_size=224,
+        batch=16,
+    ),
+    "tiny": Network(
+        "Quick start's `tiny`",
+        sk.TinyResNet,
+        plain_keras.tiny_resnet,
+        layers=2,
+        width=256,
+        batch=128,
+        steps=10,
+    ),
+    # To try this tool only.
+    "smallest": Network(
+        "Smallest",
+        functools.partial(sk.TinyResNet, (4,)),
+        functools.partial(plain_keras.tiny_resnet, (4,)),
+        layers=2,
+        width=8,
+        image_size=16,
+        batch=8,
+        jit=False,
+    ),
+}
+
+
+class GivenViews(keras.layers.Layer):
+    """Takes the place of `TwoViews`: returns views that were made before."""
+
+    def __init__(self, image_size):
+        super().__init__(dtype="float32")
+        self.size = (image_size, image_size)
+        self.built = True
+
+    def call(self, images, step, positions=None, first_view=0):
+        """Splits ready views `[B, 2, S, S, 3]` into a pair."""
+        return images[:, 0], images[:, 1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A compiled model and endless batches for it."""
+
+    model: keras.Model
+    dataset: tf.data.Dataset
+    precision: str
+
+    def fit(self, steps):
+        """Trains; returns the time when each step ended, in seconds."""
+        clock = _Clock()
+        with _policy(self.precision):
+            self.model.fit(
+                self.dataset,
+                steps_per_epoch=steps,
+                verbose=0,
+                shuffle=False,
+                callbacks=[clock],
+            )
+        return clock.ended
+
+    def step_seconds(self, steps):
+        """Mean of `steps` steps, after one that traces or fills buffers."""
+        ended = self.fit(1 + steps)
+        return (ended[-1] - ended[0]) / steps
+
+
+def ours(network, precision, batch, given=False, jit=False, micro_batch=None):
+    """`Training` of `sk.SimCLR` on uint8 images in memory.
+
+    Args:
+        network: `Network`.
+        precision: such as `"float32"` or `"bfloat16"`.
+        batch: images in a step.
+        given: whether the views, float32, were made before.
+        jit: whether XLA compiles the step as a whole.
+        micro_batch: `micro_batch_size` of the model.
+    """
+    size = network.image_size
+    with _policy(precision):
+        views = (
+            GivenViews(size) if given else sk.TwoViews(size, jit=network.jit)
+        )
+        model = sk.SimCLR(*network.ours(), views, micro_batch_size=micro_batch)
+        model.compile(sk.LARS(0.1), sk.NTXent(), jit_compile=jit)
+    images = _ready_views(batch, size) if given else _images(batch, size)
+    dataset = tf.data.Dataset.from_tensors(images).repeat()
+    return Training(model, dataset, precision)
+
+
+def plain(network, precision, batch, given=False, jit=False):
+    """The same of `plain_keras.SimCLR`, whose views tf.data draws."""
+    size = network.image_size
+    with _policy(precision):
+        model = plain_keras.SimCLR(*network.plain())
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, jit_compile=jit)
+    if given:
+        views = _ready_views(batch, size)
+        dataset = tf.data.Dataset.from_tensors((views[:, 0], views[:, 1]))
+        dataset = dataset.repeat()
+    else:
+        dataset = tf.data.Dataset.from_tensor_slices(_images(batch, size))
+        dataset = plain_views.pipeline(dataset.repeat(), size, batch)
+    return Training(model, dataset, precision)
+
+
+class _Clock(keras.callbacks.Callback):
+    """Notes when each step has ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        # A device has ended the step when its loss can be read, not before.
+        loss = float(np.ravel(logs["loss"])[0])
+        if not np.isfinite(loss):
+            raise ValueError(f"the loss is not finite after step {batch}")
+        self.ended.append(time.perf_counter())
+
+
+@contextlib.contextmanager
+def _policy(precision):
+    before = keras.mixed_precision.global_policy()
+    name = precision if precision == "float32" else f"mixed_{precision}"
+    keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def _images(batch, size, views=()):
+    """uint8 images, the same in every run."""
+    shape = (batch, *views, size, size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def _ready_views(batch, size):
+    return _images(batch, size, (2,)).astype(np.float32) / 255
