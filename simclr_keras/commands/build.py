@@ -102,8 +102,12 @@ def _warmup_steps(settings, num_examples):
 
 def total_steps(settings, num_examples):
     """Training steps of `--train_steps` or else `--train_epochs`."""
-    per_epoch = num_examples // settings.train_batch_size
-    return settings.train_steps or per_epoch * settings.train_epochs
+    return optimizers.total_steps(
+        settings.train_epochs,
+        num_examples,
+        settings.train_batch_size,
+        settings.train_steps,
+    )
 
 
 def passes(settings, num_examples):

@@ -1,17 +1,29 @@
-"""How a loss over two views is called, the same for all three of them."""
+"""Calls, reduces and configures a loss over two views, as all three are."""
 
 import keras
 import tensorflow as tf
+
+from simclr_keras.contrastive import similarity
 
 
 class ContrastiveLoss(keras.losses.Loss):
     """A loss over two views `z_a`, `z_b` of the same images, as a scalar.
 
-    A subclass writes `call`, which returns one value per anchor, `[2, n]`
-    (first the anchors of view a). The call itself does without Keras's
-    casting and weighting: the first would cut float64 and the second has no
-    meaning for pairs.
+    The call does without Keras's casting and weighting: the first would cut
+    float64 and the second has no meaning for pairs.
+
+    A subclass sets the two attributes; or, where the loss has arguments that
+    the function has not, writes `call` and `get_config`.
+
+    Attributes:
+        anchor_losses: function of `z_a`, `z_b` and the arguments below that
+            returns one value per anchor, `[2, n]` (first the anchors of view
+            a).
+        arguments: names of its arguments, which are attributes of the loss.
     """
+
+    anchor_losses = None
+    arguments = ()
 
     def __call__(self, z_a, z_b, sample_weight=None, **candidates):
         """Mean loss over the 2n anchors.
@@ -40,6 +52,17 @@ class ContrastiveLoss(keras.losses.Loss):
         with tf.name_scope(self.name):
             return self.reduce(self.call(z_a, z_b, **candidates))
 
+    def call(self, z_a, z_b, **candidates):
+        """Losses of the anchors, `[2, n]`."""
+        return self.anchor_losses(z_a, z_b, **self._settings(), **candidates)
+
+    def _settings(self):
+        return {name: getattr(self, name) for name in self.arguments}
+
+    def get_config(self):
+        """Arguments that make an equal loss."""
+        return {**self._settings(), "name": self.name}
+
     def reduce(self, anchor_losses):
         """The scalar made of the `[2, n]` values of the anchors."""
         return tf.reduce_mean(anchor_losses)
@@ -47,3 +70,44 @@ class ContrastiveLoss(keras.losses.Loss):
     def random_guess(self, num_images):
         """Loss of an encoder that cannot tell images apart, for the log."""
         raise NotImplementedError
+
+
+def against_other_view(
+    anchor_losses,
+    z_a,
+    z_b,
+    normalize,
+    z_a_global=None,
+    z_b_global=None,
+    first_anchor=0,
+):
+    """Losses of anchors whose candidates are those of the other view.
+
+    Args:
+        anchor_losses: function of the anchors of one view `[n, d]`, their
+            positives `[n, d]`, the candidates of the other view `[N, d]` and
+            a mask `[n, N]` of each anchor's own image; returns `[n]`.
+        z_a: Anchors of view a, `[n, d]`, any float type.
+        z_b: Anchors of view b, `[n, d]`.
+        normalize: Whether rows are divided by their L2 norm.
+        z_a_global: Candidates of view a, `[N, d]`; default: `z_a`.
+        z_b_global: Candidates of view b, `[N, d]`; default: `z_b`.
+        first_anchor: Row of the candidates that equals the first anchor.
+
+    Returns:
+        `[2, n]`, float32 (float64 for float64 input): anchors of view a, then
+        those of view b.
+
+    Raises:
+        ValueError: Shapes or dtypes do not fit.
+    """
+    a, b, a_global, b_global = similarity.prepare_views(
+        z_a, z_b, normalize, z_a_global, z_b_global
+    )
+    own = similarity.own_columns(a, a_global, first_anchor)
+    return tf.stack(
+        [
+            anchor_losses(a, b, b_global, own),
+            anchor_losses(b, a, a_global, own),
+        ]
+    )

@@ -1,10 +1,54 @@
-"""Margin triplet, the loss that stops at a margin; for ablations."""
+"""Computes the margin triplet loss, which is 0 beyond a margin."""
+
+import functools
 
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.contrastive import similarity
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
+from simclr_keras.contrastive.contrastive_loss import against_other_view
+
+
+def margin_triplet(
+    z_a, z_b, *, margin, normalize=True, semi_hard=True, **candidates
+):
+    """Triplet loss of each anchor, local anchors against global candidates.
+
+    Args:
+        z_a: Anchors of view a, `[n, d]`, any float type.
+        z_b: Anchors of view b, `[n, d]`.
+        margin: m, at least 0.
+        normalize: Whether rows are divided by their L2 norm.
+        semi_hard: Whether one mined negative counts, or all of them.
+        **candidates: `z_a_global`, `z_b_global` and `first_anchor`; see
+            `nt_xent`.
+
+    Returns:
+        `[2, n]`, float32 (float64 for float64 input): anchors of view a, then
+        those of view b.
+
+    Raises:
+        ValueError: Shapes or dtypes do not fit.
+    """
+    losses = functools.partial(
+        _anchor_losses, margin=margin, semi_hard=semi_hard
+    )
+    return against_other_view(losses, z_a, z_b, normalize, **candidates)
+
+
+def _anchor_losses(anchors, positives, candidates, own, margin, semi_hard):
+    """Losses `[n]` of the anchors of one view."""
+    positive = similarity.paired_similarities(anchors, positives)  # [n]
+    against_all = similarity.similarities(anchors, candidates)  # [n, N]
+    if not semi_hard:
+        hinges = tf.nn.relu(against_all - positive[:, tf.newaxis] + margin)
+        return similarity.mean_over_negatives(hinges, own)
+    negative = similarity.semi_hard_negative(against_all, positive, own)
+    has_negatives = tf.shape(against_all)[1] > 1
+    return tf.where(
+        has_negatives, tf.nn.relu(negative - positive + margin), 0.0
+    )
 
 
 @compat.register
@@ -38,6 +82,9 @@ class MarginTriplet(ContrastiveLoss):
         Schroff et al., FaceNet, 2015 (arXiv 1503.03832), section 3.2.
     """
 
+    anchor_losses = staticmethod(margin_triplet)
+    arguments = ("margin", "normalize", "semi_hard")
+
     def __init__(
         self,
         margin=0.8,
@@ -54,83 +101,7 @@ class MarginTriplet(ContrastiveLoss):
         self.normalize = bool(normalize)
         self.semi_hard = bool(semi_hard)
 
-    def call(self, z_a, z_b, **candidates):
-        """Losses of the anchors, `[2, n]`; see `margin_triplet`."""
-        return margin_triplet(
-            z_a,
-            z_b,
-            margin=self.margin,
-            normalize=self.normalize,
-            semi_hard=self.semi_hard,
-            **candidates,
-        )
-
     def random_guess(self, num_images):
         """Loss when all similarities are equal: the margin."""
         del num_images
         return self.margin
-
-    def get_config(self):
-        """Arguments that make an equal loss."""
-        return {
-            "margin": self.margin,
-            "normalize": self.normalize,
-            "semi_hard": self.semi_hard,
-            "name": self.name,
-        }
-
-
-def margin_triplet(
-    z_a,
-    z_b,
-    *,
-    margin,
-    normalize=True,
-    semi_hard=True,
-    z_a_global=None,
-    z_b_global=None,
-    first_anchor=0,
-):
-    """Triplet loss of each anchor, local anchors against global candidates.
-
-    Args:
-        z_a: Anchors of view a, `[n, d]`, any float type.
-        z_b: Anchors of view b, `[n, d]`.
-        margin: m, at least 0.
-        normalize: Whether rows are divided by their L2 norm.
-        semi_hard: Whether one mined negative counts, or all of them.
-        z_a_global: Candidates of view a, `[N, d]`; default: `z_a`.
-        z_b_global: Candidates of view b, `[N, d]`; default: `z_b`.
-        first_anchor: Row of the candidates that equals the first anchor.
-
-    Returns:
-        `[2, n]`, float32 (float64 for float64 input): anchors of view a, then
-        those of view b.
-
-    Raises:
-        ValueError: Shapes or dtypes do not fit.
-    """
-    a, b, a_global, b_global = similarity.prepare_views(
-        z_a, z_b, normalize, z_a_global, z_b_global
-    )
-    own = similarity.own_columns(a, a_global, first_anchor)
-    return tf.stack(
-        [
-            _anchor_losses(a, b, b_global, own, margin, semi_hard),
-            _anchor_losses(b, a, a_global, own, margin, semi_hard),
-        ]
-    )
-
-
-def _anchor_losses(anchors, positives, candidates, own, margin, semi_hard):
-    """Losses `[n]` of the anchors of one view."""
-    positive = similarity.paired_similarities(anchors, positives)  # [n]
-    against_all = similarity.similarities(anchors, candidates)  # [n, N]
-    if not semi_hard:
-        hinges = tf.nn.relu(against_all - positive[:, tf.newaxis] + margin)
-        return similarity.mean_over_negatives(hinges, own)
-    negative = similarity.semi_hard_negative(against_all, positive, own)
-    has_negatives = tf.shape(against_all)[1] > 1
-    return tf.where(
-        has_negatives, tf.nn.relu(negative - positive + margin), 0.0
-    )

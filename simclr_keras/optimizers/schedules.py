@@ -78,6 +78,9 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         Returns:
             float32 of the shape of `step`.
         """
+        # Not by Keras's CosineDecay: it gives the same bits after the warm-up,
+        # but rounds about a third of the warm-up's steps otherwise, so that a
+        # run begun with this formula would not resume exactly.
         step = tf.cast(step, tf.float32)
         descent = max(self.total_steps - self.warmup_steps, 1)
         progress = (step - self.warmup_steps) / descent
@@ -152,7 +155,10 @@ def warmup_steps(warmup_epochs, num_examples, batch_size):
 
 
 def total_steps(train_epochs, num_examples, batch_size, train_steps=0):
-    """Steps of a run as the official code counts them.
+    """Steps of a run: full batches only, as the data sets here give them.
+
+    The official code goes over the images without a break between epochs and
+    adds one step: `num_examples * train_epochs // batch_size + 1`.
 
     Args:
         train_epochs: Epochs, at least 1.
@@ -161,13 +167,10 @@ def total_steps(train_epochs, num_examples, batch_size, train_steps=0):
         train_steps: If above 0, this is the answer. Default 0.
 
     Returns:
-        Python int; one more than the full batches in all epochs, so that no
-        image is left out when the batch does not divide them.
+        Python int; 0 where the batch is larger than the training set.
     """
     _check_count("batch_size", batch_size, 1)
-    if train_steps > 0:
-        return int(train_steps)
-    return int(num_examples * train_epochs // batch_size) + 1
+    return int(train_steps or num_examples // batch_size * train_epochs)
 
 
 def _check_count(name, value, least):

@@ -13,7 +13,6 @@ from simclr_keras import compat
 from simclr_keras.optimizers import LARS
 from simclr_keras.optimizers import WarmupCosine
 from simclr_keras.optimizers import scale_learning_rate
-from simclr_keras.optimizers import total_steps
 from simclr_keras.optimizers import warmup_steps
 
 TWO_REPLICAS = pathlib.Path(__file__).with_name("two_replicas.py")
@@ -37,7 +36,9 @@ def rate_of(config):
             s["learning_rate_scaling"],
         ),
         warmup_steps(s["warmup_epochs"], *run),
-        total_steps(s["train_epochs"], *run, s["train_steps"]),
+        # Counted as the official code does, one more than full batches.
+        s["train_steps"]
+        or s["num_examples"] * s["train_epochs"] // s["train_batch_size"] + 1,
     )
 
 
