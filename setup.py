@@ -78,7 +78,6 @@ setuptools.setup(
             "faiss-cpu>=1.8",
             "ipykernel>=6.29",
             "keras-cv>=0.9",
-            "matplotlib>=3.8",
             "nbclient>=0.10",
             "nbformat>=5.10",
             "onnxruntime>=1.19",
