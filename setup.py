@@ -23,6 +23,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["simclr_keras*"]),
+    package_data={"simclr_keras.report": ["page.html"]},
     python_requires=">=3.9",
     # The lower bounds are the versions that the tf215 lane is tested with.
     install_requires=[
@@ -30,7 +31,9 @@ setuptools.setup(
         "etils[epath]>=1.5",
         "h5py>=3.10",
         "importlib_resources>=6.1",  # tensorflow-datasets uses it undeclared
+        "jinja2>=3.1.2",
         "keras>=2.15",
+        "matplotlib>=3.8.4",
         "numpy>=1.26",
         "pillow>=10.1",
         "scikit-learn>=1.3.2",
@@ -58,8 +61,10 @@ setuptools.setup(
             "absl-py==1.4.0",
             "h5py==3.10.0",
             "importlib_resources==6.1.3",
+            "jinja2==3.1.2",
             "keras==2.15.0",
             "keras-cv==0.9.0",
+            "matplotlib==3.8.4",
             "numpy==1.26.4",
             "onnx<1.17",  # later ones need a newer ml_dtypes and do not say so
             "pillow==10.1.0",
