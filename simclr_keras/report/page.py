@@ -215,7 +215,7 @@ def _chart(rows, folder, title, *keys):
     ]
     description = f"{title}: {'; '.join(lines)}."
     figure = plots.curves(title, series, "step")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     stem = title.lower().replace(" ", "_")
     plots.save(figure, folder / stem, title, description)
     svg = (folder / f"{stem}.svg").read_bytes()

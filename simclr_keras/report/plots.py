@@ -21,7 +21,8 @@ FORMATS = ("png", "svg", "pdf")
 # Okabe and Ito's palette, which people with any colour vision tell apart.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", ":", "-.")
-_MATCH, _OTHER, _QUERY = "#28a03c", "#c83232", "#969696"
+_QUERY = "#969696"
+_MATCH, _OTHER = ("#28a03c", "-"), ("#c83232", (0, (2, 1)))
 _STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -100,40 +101,35 @@ def neighbors(queries, images, matches=None):
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    for column in range(k + 1):
-        x = column * (width + space) + space / 2 + gap * (column > 0)
-        axes.text(
-            x + width / 2,
-            top / 2 + 2,
-            column or "query",
-            ha="center",
-            va="center",
-        )
-        for row in range(count):
-            y = top + row * (height + space) + space / 2
-            image = images[row, column - 1] if column else queries[row]
+    columns = [queries, *images.swapaxes(0, 1)]
+    for i, column in enumerate(columns):
+        x = i * (width + space) + space / 2 + gap * (i > 0)
+        text = str(i or "query")
+        axes.text(x + width / 2, top / 2 + 2, text, ha="center", va="center")
+        for j, image in enumerate(column):
+            y = top + j * (height + space) + space / 2
             color, dash = _QUERY, "-"
-            if column and matches is not None:
-                match = matches[row][column - 1]
-                color, dash = (_MATCH, "-") if match else (_OTHER, (0, (2, 1)))
-            axes.imshow(
-                image,
-                extent=(x, x + width, y + height, y),
-                interpolation="none",
-                aspect="auto",
-            )
-            axes.add_patch(
-                Rectangle(
-                    (x - 2, y - 2),
-                    width + 4,
-                    height + 4,
-                    fill=False,
-                    edgecolor=color,
-                    linestyle=dash,
-                    linewidth=2.88,  # points: 4 pixels, of which 3.5 show
-                )
-            )
+            if i and matches is not None:
+                color, dash = _MATCH if matches[j][i - 1] else _OTHER
+            _show(axes, image, (x, x + width, y + height, y), color, dash)
     return figure
+
+
+def _show(axes, image, extent, color, dash):
+    """Draws an image into `(left, right, bottom, top)`, with a frame."""
+    axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
+    left, right, bottom, top = extent
+    axes.add_patch(
+        Rectangle(
+            (left - 2, top - 2),
+            right - left + 4,
+            bottom - top + 4,
+            fill=False,
+            edgecolor=color,
+            linestyle=dash,
+            linewidth=2.88,  # points: 4 pixels
+        )
+    )
 
 
 @_styled
