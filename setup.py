@@ -48,6 +48,7 @@ setuptools.setup(
     package_data={
         "simclr_keras": ["README.md", "py.typed"],
         "simclr_keras.recipes": ["README.md", "*/*.flags"],
+        "simclr_keras.report": ["page.html"],
         "simclr_keras.serving": ["README.md"],
     },
     # The extra tf215 needs 3.9 to 3.11; no later one than 3.13 was tried.
@@ -60,7 +61,9 @@ setuptools.setup(
         "etils[epath]>=1.5",
         "h5py>=3.10",
         "importlib_resources>=6.1",  # tensorflow-datasets uses it undeclared
+        "jinja2>=3.1.2",
         "keras>=2.15,<3.16",
+        "matplotlib>=3.8.4",
         "numpy>=1.26",
         "pillow>=10.1",
         "scikit-learn>=1.3.2",
@@ -92,8 +95,10 @@ setuptools.setup(
             "absl-py==1.4.0",
             "h5py==3.10.0",
             "importlib_resources==6.1.3",
+            "jinja2==3.1.2",
             "keras==2.15.0",
             "keras-cv==0.9.0",
+            "matplotlib==3.8.4",
             "numpy==1.26.4",
             "onnx<1.17",  # later ones need a newer ml_dtypes and do not say so
             "pillow==10.1.0",

@@ -11,7 +11,7 @@ import tensorflow as tf
 from simclr_keras import disk
 from simclr_keras.data import cache_files
 from simclr_keras.evaluation import RowsFile
-from simclr_keras.training import write_png
+from simclr_keras.report.grids import write_png
 
 
 @pytest.fixture(scope="module")

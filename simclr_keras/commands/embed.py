@@ -1,5 +1,8 @@
 """Writes the embeddings of images, with an index of what they are."""
 
+import csv
+import time
+
 from absl import flags
 
 from simclr_keras.commands import cli
@@ -7,6 +10,11 @@ from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
 from simclr_keras.commands import required
 from simclr_keras.commands import run_flags
+
+_RANDOM = "random:"
+# Most images of the map, and of TensorBoard's projector.
+_MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
+_PICTURE_PIXELS = 128  # side of large images among the neighbours
 
 
 def define_flags(values):
@@ -27,8 +35,8 @@ def define_flags(values):
     flags.DEFINE_string(
         "neighbors",
         None,
-        "Draws neighbors.png: the images most similar to those of random:N"
-        " embedded ones, or to an image file.",
+        "Draws the images most similar to those of random:N embedded ones, or"
+        " to an image file: neighbors.png, .svg and .pdf.",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -41,8 +49,8 @@ def define_flags(values):
     flags.DEFINE_boolean(
         "map",
         False,
-        "Draws map.png: up to 5,000 images in a plane by UMAP where it is"
-        " installed, else t-SNE, coloured by label.",
+        "Draws up to 5,000 images in a plane by UMAP where it is installed,"
+        " else t-SNE, coloured by label: map.png, .svg and .pdf.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -56,9 +64,240 @@ def define_flags(values):
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
     required.check(settings, "model_dir", "checkpoint")
-    from simclr_keras.commands import embedding
+    _check_neighbors(settings)
+    from simclr_keras.commands import runs
 
-    return embedding.embed(settings)
+    return runs.releasing(_run)(settings)
+
+
+def _run(settings):
+    from simclr_keras import evaluation
+    from simclr_keras.commands import hardware
+    from simclr_keras.commands import input_data
+    from simclr_keras.commands import loading
+    from simclr_keras.commands import runs
+
+    place = hardware.set_up(settings)
+    source = input_data.open_source(settings, settings.split)
+    print(f"Embedding {source.summary()}")
+    model = loading.pretrained(settings, source)
+    size = input_data.image_size(settings, source, loading.trained_size(model))
+    features = evaluation.layer_features(model, settings.layer)
+    run, results = runs.run_directory(settings, place)
+    if results is None:
+        results, timing = _embed(settings, run, source, features, size)
+        runs.finish(place, run, results, timing)
+    if settings.neighbors or settings.map or settings.projector:
+        _draw(settings, run, source, features, size)
+    return run.path
+
+
+def _check_neighbors(settings):
+    """Raises a ValueError unless `--neighbors` is random:N or a file."""
+    from simclr_keras import paths
+
+    value = settings.neighbors
+    if not value:
+        return
+    if value.startswith(_RANDOM):
+        number = value[len(_RANDOM) :]
+        if not number.isdigit() or not int(number):
+            raise ValueError(
+                "--neighbors=random:N needs a number of at least 1. Received:"
+                f" --neighbors={value}"
+            )
+    elif not paths.as_path(value, "--neighbors").is_file():
+        raise ValueError(
+            "--neighbors must be an image file, or random:N. Received:"
+            f" --neighbors={value}, which is no file"
+        )
+
+
+def _embed(settings, run, source, features, size):
+    """Writes the index and the rows that are missing.
+
+    Returns:
+        Pair of the results and the timing of the run.
+    """
+    import keras
+    import numpy as np
+
+    from simclr_keras import evaluation
+    from simclr_keras.commands import input_data
+
+    started = time.perf_counter()
+    columns = features(np.zeros([1, size, size, 3], np.float32)).shape[-1]
+    count = source.num_examples
+    _write_index(run.path / "index.csv", source)
+    rows = evaluation.RowsFile(run.path / "embeddings.npy", count, columns)
+    resumed = rows.done
+    missing = source
+    if resumed:
+        print(f"Going on behind {resumed} of {count} images.")
+        missing = source.take(np.arange(resumed, count))
+    if resumed < count:
+        dataset = input_data.evaluation_data(
+            missing, size, settings.eval_batch_size, labelled=False
+        )
+        bar = keras.utils.Progbar(count) if settings.verbose else None
+        batches = evaluation.Extractor(features).batches(dataset)
+        rows.append_all((h for h, _ in batches), bar and bar.update)
+    rows.finish()
+    seconds = time.perf_counter() - started
+    results = {
+        "dataset": source.name,
+        "split": source.split,
+        "images": count,
+        "layer": settings.layer,
+        "numbers": columns,
+    }
+    timing = {
+        "seconds": round(seconds, 1),
+        "images_per_second": round((count - resumed) / seconds, 1),
+    }
+    return results, timing
+
+
+def _write_index(path, source):
+    from simclr_keras import data
+    from simclr_keras import disk
+
+    labels = data.read_labels(source) if source.has_labels else None
+    with disk.naming(path), path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "id", "label"])
+        for row, name in enumerate(source.ids):
+            writer.writerow([row, name, "" if labels is None else labels[row]])
+
+
+def _draw(settings, run, source, features, size):
+    """Draws what the flags ask for, into the run directory.
+
+    Args:
+        settings: of the command.
+        run: `RunDirectory` with `embeddings.npy`.
+        source: the images that were embedded.
+        features: function of float images, by which they were embedded.
+        size: side in pixels of the images that it takes.
+    """
+    import numpy as np
+
+    from simclr_keras import data
+    from simclr_keras import paths
+
+    labels = data.read_labels(source) if source.has_labels else None
+    with paths.local_copy(run.path / "embeddings.npy") as file:
+        bank = np.load(file, mmap_mode="r")
+        if settings.neighbors:
+            _draw_neighbors(settings, run, source, bank, labels, features, size)
+        if settings.map:
+            from simclr_keras.report import embedding_map
+
+            rows = _sample(settings, len(bank), _MAP_ROWS)
+            picture, method = embedding_map.draw(
+                run.path, bank, rows, labels, source.class_names, settings.seed
+            )
+            print(f"Map of {len(rows)} images by {method}: {picture}")
+        if settings.projector:
+            _write_projector(settings, run, source, bank, labels)
+
+
+def _draw_neighbors(settings, run, source, bank, labels, features, size):
+    from simclr_keras.images import CenterCrop
+    from simclr_keras.report import retrieval
+
+    k = min(settings.neighbors_k, len(bank) - 1)
+    if k < 1:
+        raise ValueError(
+            "--neighbors needs at least two embedded images. Received:"
+            f" {len(bank)}"
+        )
+
+    def read(rows):
+        return _read_images(settings, source, rows)
+
+    value = settings.neighbors
+    if value.startswith(_RANDOM):
+        rows = _sample(settings, len(bank), int(value[len(_RANDOM) :]))
+        picture, share = retrieval.draw_of_rows(
+            run.path, bank, rows, k, read, labels
+        )
+        if share is not None:
+            print(f"Neighbours of the class of their query: {share:.1%}.")
+    else:
+        image = query_image(value, settings.max_pixels, settings.pixel_range)
+        h = features(CenterCrop(size)(image))
+        picture = retrieval.draw_of_image(run.path, bank, h, image, k, read)
+    print(f"Neighbours: {picture}")
+
+
+def query_image(path, max_pixels, pixel_range=None):
+    """Decodes an image file as those of a data set, `[1, H, W, 3]`."""
+    import tensorflow as tf
+
+    from simclr_keras.images import decode
+    from simclr_keras.images import problem
+
+    encoded = tf.io.read_file(path)
+    try:
+        image = decode(encoded, max_pixels, pixel_range=pixel_range)
+        return image[tf.newaxis]
+    except tf.errors.OpError as error:
+        reason = problem(encoded.numpy(), max_pixels)
+        raise ValueError(
+            "--neighbors must be an image that can be decoded. Received:"
+            f" --neighbors={path}: {reason}"
+        ) from error
+
+
+def _write_projector(settings, run, source, bank, labels):
+    from simclr_keras.report import projector
+
+    rows = _sample(settings, len(bank), _PROJECTOR_ROWS)
+    names = [""] * len(rows)
+    if labels is not None:
+        names = [source.class_names[label] for label in labels[rows]]
+    size = projector.image_size(len(rows))
+    folder = run.path / "tensorboard" / "projector"
+    projector.write(
+        folder,
+        bank[rows],
+        [source.ids[row] for row in rows],
+        names,
+        _read_images(settings, source, rows, size),
+        settings.layer,
+    )
+    print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")
+
+
+def _sample(settings, count, most):
+    """Draws at most so many of the rows, in their order."""
+    import numpy as np
+
+    rng = np.random.default_rng(settings.seed)
+    rows = rng.choice(count, min(count, most), replace=False)
+    return np.sort(rows)
+
+
+def _read_images(settings, source, rows, pixels=None):
+    """Returns some images of a source, uint8 `[*rows.shape, S, S, 3]`."""
+    import numpy as np
+
+    from simclr_keras.commands import input_data
+
+    if pixels is None:
+        pixels = _PICTURE_PIXELS
+        if source.image_shape is not None:
+            pixels = min(pixels, max(source.image_shape[:2]))
+    # A row that is shown several times is read once.
+    wanted, places = np.unique(rows, return_inverse=True)
+    dataset = input_data.evaluation_data(
+        source.take(wanted), pixels, settings.eval_batch_size, labelled=False
+    )
+    images = np.concatenate([np.asarray(batch) for batch in dataset])
+    if images.dtype != np.uint8:
+        images = (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return images[places.reshape(rows.shape)]
 
 
 def main():

@@ -19,7 +19,7 @@ from simclr_keras.commands import runs
 from simclr_keras.commands import timing
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
-from simclr_keras.training import pictures
+from simclr_keras.report import grids
 
 # Flags that say which images there are and how they are read.
 _OF_THE_IMAGES = (
@@ -198,9 +198,9 @@ def _write_preview(run_directory, path, two_views, dataset):
     """Writes a picture of the view pairs of one batch, to TensorBoard too."""
     dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
     for batch in dataset.take(1):
-        grid = pictures.view_pairs(two_views, batch)
+        grid = grids.view_pairs(two_views, batch)
     dataset.epoch.assign(0)
-    pictures.write_png(path, grid)
+    grids.write_png(path, grid)
     with disk.naming(run_directory.tensorboard):
         writer = tf.summary.create_file_writer(str(run_directory.tensorboard))
         with writer.as_default(step=0):

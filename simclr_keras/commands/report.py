@@ -17,7 +17,9 @@ def define_flags(values):
     flags.DEFINE_string(
         "output",
         None,
-        "HTML file to write. Default: report.html in the run directory.",
+        "HTML file to write; its charts are written beside it too, as PNG, SVG"
+        " and PDF in <its name>_figures. Default: report.html in the run"
+        " directory.",
         flag_values=values,
     )
 
@@ -28,9 +30,9 @@ def run(settings):
         raise ValueError(
             "--model_dir must name a run directory. Received: nothing"
         )
-    from simclr_keras.commands import reporting
+    from simclr_keras.report import page
 
-    path = reporting.write(settings.model_dir, settings.output)
+    path = page.write(settings.model_dir, settings.output)
     print(f"Report: {path}")
     return path
 

@@ -7,16 +7,17 @@ from simclr_keras.evaluation.features import standardize
 from simclr_keras.evaluation.knn import KNNCallback
 from simclr_keras.evaluation.knn import knn_accuracy
 from simclr_keras.evaluation.knn import knn_predict
+from simclr_keras.evaluation.layers import layer_features
 from simclr_keras.evaluation.linear_probe import LinearAccuracy
 from simclr_keras.evaluation.linear_probe import linear_accuracy
 from simclr_keras.evaluation.logistic_regression import L2_VALUES
 from simclr_keras.evaluation.logistic_regression import L2Score
 from simclr_keras.evaluation.logistic_regression import LogisticRegressionResult
 from simclr_keras.evaluation.logistic_regression import logistic_regression
+from simclr_keras.evaluation.markdown import markdown_table
+from simclr_keras.evaluation.markdown import percent
 from simclr_keras.evaluation.neighbors import nearest
 from simclr_keras.evaluation.plane import to_plane
-from simclr_keras.evaluation.report import markdown_table
-from simclr_keras.evaluation.report import percent
 from simclr_keras.evaluation.representation import RepresentationQuality
 from simclr_keras.evaluation.representation import representation_quality
 from simclr_keras.evaluation.rows_file import RowsFile
@@ -33,6 +34,7 @@ __all__ = [
     "extract",
     "knn_accuracy",
     "knn_predict",
+    "layer_features",
     "linear_accuracy",
     "logistic_regression",
     "markdown_table",

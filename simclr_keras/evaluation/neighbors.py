@@ -1,30 +1,35 @@
-"""Exact search for the most similar of many features, block by block."""
+"""Searches a bank of features for the most similar ones, exactly."""
 
 import importlib.util
 
 import numpy as np
+import tensorflow as tf
 
 from simclr_keras.evaluation.features import check_features
 from simclr_keras.evaluation.features import unit_rows
 
 # Similarities that are held at a time: 64 MB of float32.
 _BLOCK_CELLS = 2**24
+# Queries that are compared with the bank at a time, unless the caller says
+# otherwise: the bank is read and scaled once for each block of queries.
+_BLOCK_QUERIES = 2**12
 
 
 def nearest(queries, bank, k, *, library="auto"):
-    """The k rows of a bank that are most similar to each query.
+    """Finds the k rows of a bank that are most similar to each query.
 
     Similarity is the cosine. The search is exact; rows of equal similarity
-    come in their order in the bank (but by FAISS).
+    come in their order in the bank (except with FAISS).
 
     Args:
         queries: float `[m, C]`.
         bank: float `[n, C]`; may be a `numpy.memmap`, of which a block is read
             at a time.
-        k: 1 to n.
-        library: "numpy"; "faiss", which must be installed and holds the whole
-            bank in memory; or "auto" (default): FAISS where it is installed
-            and the bank lies in memory.
+        k: number of rows that are returned for each query, 1 to n.
+        library: "numpy": the search of this module, which needs no further
+            library; "faiss", which must be installed and holds the whole bank
+            in memory; or "auto" (default): FAISS where it is installed and the
+            bank lies in memory.
 
     Returns:
         Pair of int64 `[m, k]`, rows of the bank, the most similar first; and
@@ -49,37 +54,58 @@ def nearest(queries, bank, k, *, library="auto"):
         raise ValueError(
             f"library must be auto, numpy or faiss. Received: {library!r}"
         )
-    queries = unit_rows(queries)
     if library == "auto":
-        there = importlib.util.find_spec("faiss") is not None
+        installed = importlib.util.find_spec("faiss") is not None
         mapped = isinstance(bank, np.memmap)
-        library = "faiss" if there and not mapped else "numpy"
-    search = _by_faiss if library == "faiss" else _by_blocks
-    return search(queries, bank, int(k))
+        library = "faiss" if installed and not mapped else "numpy"
+    if library == "faiss":
+        return _search_with_faiss(queries, bank, int(k))
+    rows, similarities = zip(*search(queries, bank, int(k)))
+    return np.concatenate(rows), np.concatenate(similarities)
 
 
-def _by_faiss(queries, bank, k):
+def search(queries, bank, k, block_size=None):
+    """Yields the k most similar rows of a bank for blocks of queries.
+
+    The memory does not grow with n or m: `_BLOCK_CELLS` similarities, and as
+    many numbers of the bank, are held at a time (more where k rows are more).
+
+    Args:
+        queries: float `[m, C]`.
+        bank: float `[n, C]`, in memory or mapped into it.
+        k: 1 to n.
+        block_size: queries b at a time. Defaults to None: 4096.
+
+    Yields:
+        Pair of int64 `[b, k]`, rows of the bank, the most similar first, equal
+        ones in their order; and float32 `[b, k]`, their cosine similarities.
+    """
+    block_size = block_size or _BLOCK_QUERIES
+    for start in range(0, len(queries), block_size):
+        yield _search_block(queries[start : start + block_size], bank, k)
+
+
+def _search_block(queries, bank, k):
+    queries = tf.constant(unit_rows(queries))
+    size = max(k, _BLOCK_CELLS // max(queries.shape))
+    rows = tf.zeros([len(queries), 0], tf.int64)
+    best = tf.zeros([len(queries), 0], tf.float32)
+    for start in range(0, len(bank), size):
+        block = tf.constant(unit_rows(bank[start : start + size]))
+        found = tf.matmul(queries, block, transpose_b=True)  # [b, C] x [C, s]
+        found, places = tf.math.top_k(found, min(k, len(block)))
+        rows = tf.concat([rows, tf.cast(places, tf.int64) + start], axis=1)
+        best = tf.concat([best, found], axis=1)
+        # Earlier rows stand in front, and top_k keeps the order of equals.
+        best, places = tf.math.top_k(best, min(k, best.shape[1]))
+        rows = tf.gather(rows, places, batch_dims=1)
+    return rows.numpy(), best.numpy()
+
+
+def _search_with_faiss(queries, bank, k):
     import faiss
 
     index = faiss.IndexFlatIP(bank.shape[1])
     index.add(unit_rows(bank))
-    similarities, rows = index.search(queries, k)
+    similarities, rows = index.search(unit_rows(queries), k)
     return rows, similarities
-
-
-def _by_blocks(queries, bank, k):
-    rows = np.zeros((len(queries), 0), np.int64)
-    best = np.zeros((len(queries), 0), np.float32)
-    size = max(k, _BLOCK_CELLS // max(len(queries), bank.shape[1]))
-    for start in range(0, len(bank), size):
-        found = queries @ unit_rows(bank[start : start + size]).T
-        places = np.arange(start, start + found.shape[1])
-        best = np.concatenate([best, found], axis=1)
-        rows = np.concatenate(
-            [rows, np.broadcast_to(places, found.shape)], axis=1
-        )
-        # Stable: among equals the earlier row stays in front.
-        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
-        best = np.take_along_axis(best, order, axis=1)
-        rows = np.take_along_axis(rows, order, axis=1)
-    return rows, best

@@ -1,4 +1,4 @@
-"""Many features -> points of a plane that keep their neighbours."""
+"""Projects features to a plane in which neighbours stay neighbours."""
 
 import importlib.util
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from simclr_keras.evaluation.features import check_features
 
-_COLUMNS = 50  # that are left of wide features
+_COLUMNS = 50  # to which PCA reduces wider features before t-SNE
 
 
 def to_plane(h, *, method="auto", seed=0):
-    """Maps features to two dimensions.
+    """Projects features to two dimensions.
 
     Args:
         h: float `[n, C]`, n at least 4.
         method: "umap", which must be installed; "tsne"; or "auto" (default):
             UMAP where it is installed, else t-SNE.
-        seed: of what is random in it. Default 0.
+        seed: of the random numbers. Defaults to 0.
 
     Returns:
         Pair of float32 `[n, 2]` and the name of the method that was used.
@@ -37,12 +37,12 @@ def to_plane(h, *, method="auto", seed=0):
             f"method must be auto, umap or tsne. Received: {method!r}"
         )
     if method == "auto":
-        there = importlib.util.find_spec("umap") is not None
-        method = "umap" if there else "tsne"
+        installed = importlib.util.find_spec("umap") is not None
+        method = "umap" if installed else "tsne"
     if method == "umap":
         import umap
 
-        # One thread, as a seed asks for: said, it warns of nothing.
+        # A seed allows one thread only; UMAP warns unless it is asked for.
         reducer = umap.UMAP(
             min(15, len(h) - 1), metric="cosine", random_state=seed, n_jobs=1
         )

@@ -1,22 +1,25 @@
-"""A `.npy` file that grows row by row, and goes on where it was cut off."""
+"""Writes a `.npy` file row by row, and resumes where it was interrupted."""
 
 import os
 import pathlib
 import tempfile
+import time
 
 import numpy as np
 
 from simclr_keras import disk
 from simclr_keras import paths
 
+_SAVE_SECONDS = 10.0  # between two saves of `append_all`
+
 
 class RowsFile:
     """Array `[n, C]` of float32 on the disk, written from its first row on.
 
-    While it grows it is called `<path>.partial`, and `<path>.rows` says how
-    many of its rows are safe. Memory does not grow with n. Where the file is to
-    have a path with a scheme, it grows in a local temporary directory, and is
-    begun anew in another process: only a local file can be mapped into memory.
+    Until it is complete it is called `<path>.partial`, and `<path>.rows` says
+    how many of its rows are safe. Memory does not grow with n. Only a local
+    file can be mapped into memory: for a path with a scheme the rows are
+    collected in a local temporary directory, and another process starts over.
 
     Args:
         path: of the finished file, local or with a scheme.
@@ -24,10 +27,10 @@ class RowsFile:
         columns: C.
 
     Attributes:
-        done: rows that are there already, of an earlier process or of this.
+        done: number of rows that are written, by an earlier process or this.
 
     Raises:
-        ValueError: what is there is of another size, or damaged.
+        ValueError: the file that is there has another shape, or is damaged.
         OSError: there is no room for all rows.
     """
 
@@ -48,7 +51,7 @@ class RowsFile:
         self._safe = self.done
 
     def _begun(self, shape):
-        """The array of an earlier process, and how many rows are safe."""
+        """Opens an earlier process's file; returns how many rows are safe."""
         try:
             array = np.lib.format.open_memmap(self._partial, "r+")
             done = int(self._notes.read_text())
@@ -89,6 +92,23 @@ class RowsFile:
         end = self.done + len(rows)
         self._array[self.done : end] = rows
         self.done = end
+
+    def append_all(self, batches, progress=None):
+        """Writes batches as they come, and saves them every few seconds.
+
+        Args:
+            batches: iterable of float `[b, C]`, the rows that are missing.
+            progress: function of the number of rows that are written, called
+                after each batch. Defaults to None.
+        """
+        saved = time.monotonic()
+        for batch in batches:
+            self.append(batch)
+            if progress is not None:
+                progress(self.done)
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                self.save()
+                saved = time.monotonic()
 
     def save(self):
         """Makes what was written safe from the end of the process."""

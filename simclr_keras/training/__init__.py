@@ -4,7 +4,6 @@ from simclr_keras.distribute.strategy import choose as choose_strategy
 from simclr_keras.training.callbacks import callbacks
 from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.checkpointing import register_classes
-from simclr_keras.training.pictures import write_png
 from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.run_directory import find_run
 from simclr_keras.training.run_directory import write_whole
@@ -18,6 +17,5 @@ __all__ = [
     "find_run",
     "load_model",
     "register_classes",
-    "write_png",
     "write_whole",
 ]

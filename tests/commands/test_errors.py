@@ -66,7 +66,7 @@ def test_what_is_missing_is_found_before_tensorflow_is_loaded(
 ):
     monkeypatch.setitem(sys.modules, "simclr_keras.commands.pretraining", None)
     monkeypatch.setitem(sys.modules, "simclr_keras.commands.classifying", None)
-    monkeypatch.setitem(sys.modules, "simclr_keras.commands.embedding", None)
+    monkeypatch.setitem(sys.modules, "simclr_keras.commands.runs", None)
     with pytest.raises(ValueError, match="--model_dir must name"):
         command.run(cli.parse(command.define_flags, []))
     if command is not pretrain:

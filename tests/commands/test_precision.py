@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import simclr_keras as sk
-from simclr_keras.commands import embedding
+from simclr_keras import evaluation
 from simclr_keras.commands import loading
 from simclr_keras.models import precision
 
@@ -54,7 +54,7 @@ def test_head_and_encoder_compute_as_the_command_does(checkpoint, name):
     if name == "float32":
         full = _model("float32")
         full.set_weights(low.get_weights())
-        z = embedding.layer_of(model, "z")(IMAGES)
+        z = evaluation.layer_features(model, "z")(IMAGES)
         np.testing.assert_allclose(z, full(IMAGES)["z"], rtol=1e-6, atol=1e-9)
 
 

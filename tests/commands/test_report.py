@@ -1,16 +1,20 @@
 """simclr-report: one page whose figures are those of the run's files."""
 
+import base64
 import html.parser
 import json
+import pathlib
 import shutil
 import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from simclr_keras import training
 from simclr_keras.commands import cli
 from simclr_keras.commands import report
-from simclr_keras.evaluation import html as pieces
+from simclr_keras.report import plots
 
 pytestmark = pytest.mark.newest
 PNG = bytes.fromhex(
@@ -103,15 +107,57 @@ def test_page_says_what_the_files_say(runs):
     assert ["seconds", "12.5"] in rows
     assert ["train_epochs", "3"] in rows
     assert "99.00%" not in text
-    assert "<b>" not in text.replace("<b>C", "").replace("<b>k", "").replace(
-        "<b>S", ""
-    )
-    charts = [a["aria-label"] for t, a in page.tags if t == "svg"]
-    assert charts == [
-        "Contrastive loss",
-        "kNN accuracy",
-        "Standard deviation of z",
+    assert "<b>" not in text and "folder:&lt;b&gt;" in text
+    pictures = [a for t, a in page.tags if t == "img"]
+    assert [a["alt"] for a in pictures] == [
+        "Contrastive loss: loss from 4 at step 10 to 2.5 at step 30; val_loss"
+        " from 3.5 at step 20 to 3.5 at step 20.",
+        "kNN accuracy: knn_accuracy from 0.25 at step 20 to 0.5 at step 30.",
+        "Images and the two views of each that were contrasted (pre).",
+        "Standard deviation of z: z_std from 0.05 at step 10 to 0.06 at step"
+        " 20.",
     ]
+    png = base64.b64decode(pictures[2]["src"].split(",")[1])
+    assert png == PNG
+
+
+def test_charts_are_files_too(runs, tmp_path):
+    """Beside the page, and named after it; the page has the SVG."""
+    output = tmp_path / "elsewhere.html"
+    page = _Page(_report(str(runs.path), f"--output={output}"))
+    folder = tmp_path / "elsewhere_figures"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{kind}"
+        for name in (
+            "contrastive_loss",
+            "knn_accuracy",
+            "standard_deviation_of_z",
+        )
+        for kind in ("png", "svg", "pdf")
+    }
+    first = next(a["src"] for t, a in page.tags if t == "img")
+    svg = (folder / "contrastive_loss.svg").read_bytes()
+    assert base64.b64decode(first.split(",")[1]) == svg
+    assert not (runs.path / "report.html").exists()
+
+
+def test_the_description_of_a_picture_is_its_alternative_text(runs):
+    images = np.zeros((1, 2, 8, 8, 3), np.uint8)
+    figure = plots.neighbors(images[:, 0], images)
+    plots.save(figure, runs.path / "neighbors", "title", "What <it> shows.")
+    page = _Page(_report(str(runs.path)))
+    assert "What <it> shows." in [a.get("alt") for _, a in page.tags]
+
+
+def test_a_run_without_any_epoch(tmp_path):
+    """No charts, and no folder for them."""
+    run = _run(tmp_path / "pre", {"dataset": "shapes"})
+    text = _report(str(run.path))
+    assert "has not ended" in text and "Curves" not in text
+    assert {path.name for path in run.path.iterdir()} == {
+        "flags.txt",
+        "report.html",
+    }
 
 
 def test_page_needs_no_network(runs):
@@ -127,12 +173,33 @@ def test_page_needs_no_network(runs):
     assert "script" not in {tag for tag, _ in page.tags}
 
 
-def test_chart_by_hand():
-    """Two points: the lower left and the upper right corner of the plane."""
-    text = pieces.chart("t", {"a": [(0, 1.0), (10, 3.0)]}, "step", 182, 148)
-    (line,) = [a for t, a in _Page(text).tags if t == "polyline"]
-    assert line["points"] == "56.0,108.0 156.0,8.0"
-    assert ">2<" in text and ">2.5<" in text and ">step<" in text
+def test_help_loads_neither_tensorflow_nor_matplotlib():
+    code = (
+        "import sys\n"
+        "from simclr_keras.commands import embed, report\n"
+        "sys.argv[1:] = ['--help']\n"
+        "embed.main(), report.main()\n"
+        "heavy = {'jinja2', 'keras', 'matplotlib', 'tensorflow'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--neighbors_k" in done.stdout and "--output" in done.stdout
+
+
+def test_the_template_is_part_of_the_package(tmp_path):
+    """Of what `setup.py` builds, as a wheel has it."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "build_py"]
+        + [f"--build-lib={tmp_path}"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "simclr_keras/report/page.html").is_file()
 
 
 def test_what_is_no_run_is_refused(tmp_path):

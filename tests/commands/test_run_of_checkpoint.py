@@ -10,7 +10,7 @@ from simclr_keras import compat
 from simclr_keras import training
 from simclr_keras.commands import cli
 from simclr_keras.commands import export
-from simclr_keras.commands import reporting
+from simclr_keras.report import page
 from simclr_keras.training import checkpointing
 
 
@@ -103,8 +103,8 @@ def test_report_has_the_runs_that_began_with_a_checkpoint(run):
         other = training.RunDirectory(run.path.parent / name)
         other.claim(f"--checkpoint={checkpoint}\n")
         other.write_results({"accuracy": len(name) / 100}, {})
-    page = reporting.write(run.path).read_text()
+    html = page.write(run.path).read_text()
     for name in ("absolute", "relative", "old"):
-        assert f"<td>{name}</td>" in page
-        assert f"{len(name)}.00%" in page
-    assert "<td>foreign</td>" not in page
+        assert f"<td>{name}</td>" in html
+        assert f"{len(name)}.00%" in html
+    assert "<td>foreign</td>" not in html

@@ -5,10 +5,10 @@ import time
 
 from simclr_keras.commands import cli
 from simclr_keras.commands import embed
-from simclr_keras.commands import embedding
 from simclr_keras.evaluation import RowsFile
+from simclr_keras.evaluation import rows_file
 
-embedding._SAVE_SECONDS = 0.0
+rows_file._SAVE_SECONDS = 0.0
 append = RowsFile.append
 
 

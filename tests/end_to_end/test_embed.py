@@ -111,17 +111,22 @@ def test_what_is_drawn(checkpoint, tmp_path, capsys):
     Image.fromarray(source.images[17]).save(query)
     _run(checkpoint, path, f"--neighbors={query}", "--neighbors_k=3")
     with Image.open(path / "neighbors.png") as picture:
-        grid = np.asarray(picture)
-    # 32 pixels, twice; 3 of frame, 4 white: the query is its own neighbour.
-    cells = [grid[7:71, left : left + 64] for left in (7, 78 + 12 + 7)]
+        grid = np.asarray(picture.convert("RGB"))
+    # 32 pixels, twice, below a heading of 24; 7 of frame and white: the query
+    # is its own neighbour.
+    cells = [grid[31:95, left : left + 64] for left in (7, 78 + 12 + 7)]
     assert np.abs(cells[0].astype(int) - cells[1].astype(int)).max() <= 1
     _run(checkpoint, path, "--neighbors=random:5", "--map", "--projector")
     said = capsys.readouterr().out
-    assert "Of the class of their query" in said
+    assert "Neighbours of the class of their query: " in said
     with Image.open(path / "neighbors.png") as picture:
-        assert picture.size == (9 * 78 + 12, 5 * 78)
+        assert picture.size == (9 * 78 + 12, 5 * 78 + 24)
+        assert "of the class of their query" in picture.info["Description"]
     with Image.open(path / "map.png") as picture:
         assert picture.size == (1120, 900)
+    for name in ("neighbors", "map"):
+        assert (path / f"{name}.svg").read_text().startswith("<?xml")
+        assert (path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert len(list(csv.reader((path / "map.csv").open()))) == 301
     folder = path / "tensorboard" / "projector"
     tensors = np.loadtxt(folder / "tensors.tsv", delimiter="\t")

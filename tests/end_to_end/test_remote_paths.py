@@ -156,6 +156,10 @@ def test_evaluation_and_report(pretrained, photos):
     page = _run(report, f"--model_dir={pretrained}")
     assert str(page) == f"{pretrained}/report.html"
     assert "first_knn" in page.read_text()
+    figures = {path.name for path in page.with_name("report_figures").iterdir()}
+    assert {f"contrastive_loss.{kind}" for kind in ("png", "svg", "pdf")} <= (
+        figures
+    )
 
 
 def test_export_and_load(pretrained):
@@ -183,6 +187,7 @@ def test_embeddings_and_what_is_drawn(pretrained, photos):
     """The rows are the encoder's, in the order of the paths."""
     rows, names = _embed(pretrained, photos[1])
     assert {"index.csv", "neighbors.png", "tensorboard"} <= names
+    assert {"neighbors.svg", "neighbors.pdf"} <= names
     assert not any("partial" in name for name in names)
     encoder = sk.load(str(pretrained)).encoder
     local = sorted(photos[0].rglob("*.png"))

@@ -1,4 +1,4 @@
-"""Pictures that a run leaves for its user to look at."""
+"""Lays images out side by side in one image, and writes it as PNG."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ from simclr_keras import disk
 
 
 def view_pairs(two_views, batch, pairs=32, columns=4):
-    """Grid of original, first and second view of some images of a batch.
+    """Lays out the original, first and second view of some images of a batch.
 
     Args:
         two_views: layer with the interface of `TwoViews`.
@@ -47,6 +47,24 @@ def view_pairs(two_views, batch, pairs=32, columns=4):
         rows.append(np.concatenate(row, axis=1))
     grid = np.concatenate(rows, axis=0)
     return (np.clip(grid, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def sprite(images):
+    """Lays out small images row by row, as TensorBoard's projector reads them.
+
+    Args:
+        images: uint8 `[n, S, S, 3]`.
+
+    Returns:
+        uint8 `[side * S, side * S, 3]`, where side is the root of n, rounded
+        up; black where there is no image.
+    """
+    count, size = images.shape[:2]
+    side = int(np.ceil(np.sqrt(count)))
+    cells = np.zeros((side * side, size, size, 3), np.uint8)
+    cells[:count] = images
+    cells = cells.reshape(side, side, size, size, 3)
+    return cells.transpose(0, 2, 1, 3, 4).reshape(side * size, side * size, 3)
 
 
 def write_png(path, image):

@@ -1,10 +1,10 @@
-"""Results -> Markdown tables, for the console, the README and files."""
+"""Formats results as Markdown tables, for the console and for files."""
 
 import numbers
 
 
 def markdown_table(rows, header, *, digits=1):
-    """Table of results that reads well as text and as Markdown.
+    """Returns a table of results that reads well as text and as Markdown.
 
     Columns are padded to one width; columns of numbers are set to the right.
 
@@ -50,7 +50,7 @@ def markdown_table(rows, header, *, digits=1):
 
 
 def percent(fraction, digits=1):
-    """A fraction as text: 0.925 -> "92.5 %"; None -> a dash."""
+    """Returns a fraction as text: 0.925 as "92.5 %", None as a dash."""
     return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
 
 

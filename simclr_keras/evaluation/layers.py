@@ -1,0 +1,48 @@
+"""Finds the function that computes one layer's features of images."""
+
+import re
+
+import keras
+
+from simclr_keras.models import fitting
+
+
+def layer_features(model, layer):
+    """Returns the function of images that gives the features of a layer.
+
+    Args:
+        model: `SimCLR`, `Classifier` or an encoder.
+        layer: "h", "z", or the name of a layer of the encoder, whose output is
+            averaged over space.
+
+    Returns:
+        Function of float images `[B, H, W, 3]` in [0, 1] that returns float
+        features `[B, C]`.
+
+    Raises:
+        ValueError: the model has no such layer.
+    """
+    encoder = getattr(model, "encoder", model)
+    if layer == "h":
+        return lambda images: fitting.pooled(encoder(images, training=False))
+    if layer == "z":
+        head = getattr(model, "projection_head", None)
+        if head is None:
+            raise ValueError(
+                "layer z needs a model with its projection head: a"
+                f" pre-training's. Received: a {type(model).__name__}"
+            )
+        return lambda images: head(
+            fitting.pooled(encoder(images, training=False)), training=False
+        )
+    try:
+        part = keras.Model(encoder.input, encoder.get_layer(layer).output)
+    except (AttributeError, ValueError) as error:
+        names = [each.name for each in getattr(encoder, "layers", ())]
+        groups = [n for n in names if re.fullmatch(r"block_group\d+", n)]
+        raise ValueError(
+            "layer must be h, z or a layer of the encoder, such as"
+            f" {', '.join(groups) or 'one that summary() lists'}."
+            f" Received: layer={layer!r}"
+        ) from error
+    return lambda images: fitting.pooled(part(images, training=False))

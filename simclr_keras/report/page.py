@@ -1,0 +1,258 @@
+"""Gathers what a run directory holds and renders it as one web page."""
+
+import base64
+import csv
+import functools
+import io
+import json
+import math
+
+import jinja2
+from PIL import Image
+
+from simclr_keras import paths
+from simclr_keras import training
+from simclr_keras.report import plots
+
+# Figures of `metrics.csv` that share a chart, as far as they are there.
+_CURVES = (
+    ("Contrastive loss", "loss", "val_loss"),
+    ("Accuracy of picking the partner", "contrastive_accuracy"),
+    ("Accuracy of the probe", "probe_accuracy", "val_probe_accuracy"),
+    ("kNN accuracy", "knn_accuracy"),
+    ("Learning rate", "learning_rate"),
+)
+_HEALTH = (
+    ("Effective rank of z", "effective_rank"),
+    ("Standard deviation of z", "z_std"),
+    ("Alignment", "alignment"),
+    ("Uniformity", "uniformity"),
+)
+_PICTURES = (
+    ("views.png", "Images and the two views of each that were contrasted"),
+    ("neighbors.png", "Queries and the images most similar to them"),
+    ("map.png", "Images in a plane by their embeddings, coloured by class"),
+)
+# A linear classifier on raw pixels, which the quick start leaves there.
+_PIXELS = "raw_pixels.json"
+# Results that say what was done, not how well.
+_SETTINGS = {
+    "dataset",
+    "image_size",
+    "images",
+    "labelled_images",
+    "layer",
+    "numbers",
+    "parameters",
+    "split",
+    "steps",
+    "test_images",
+    "train_images",
+}
+
+
+def write(directory, output=None):
+    """Writes the report of a pre-training.
+
+    Its charts are also written as files, in `<name of the page>_figures`
+    beside the page.
+
+    Args:
+        directory: its run directory. Other runs beside it whose checkpoint it
+            is, such as evaluations and embeddings, are part of the report.
+        output: path of the page. Defaults to `report.html` in the directory.
+
+    Returns:
+        Path object of the page.
+
+    Raises:
+        ValueError: there is no run in the directory.
+    """
+    run = training.RunDirectory(directory)
+    if not run.flags.is_file():
+        raise ValueError(
+            "the report is that of a run directory. Received:"
+            f" {str(directory)!r}, which has no {run.flags.name}"
+        )
+    output = paths.as_path(output or run.path / "report.html", "output")
+    figures = output.with_name(f"{output.stem}_figures")
+    runs = [run, *_related(run)]
+    rows = _epochs(run)
+    curves = [_chart(rows, figures, *each) for each in _CURVES]
+    health = [_chart(rows, figures, *each) for each in _HEALTH]
+    results = run.finished()
+    html = _template().render(
+        title=f"SimCLR: {run.path.resolve().name}",
+        summary=None if results is None else list(results.items()),
+        evaluations=_evaluations(runs),
+        curve_charts=list(filter(None, curves)),
+        pictures=_pictures(runs),
+        health_charts=list(filter(None, health)),
+        figures=figures.name if any(curves + health) else None,
+        timing=_timing(run),
+        settings=[
+            (each.path.name, list(each.settings().items())) for each in runs
+        ],
+    )
+    training.write_whole(output, html)
+    return output
+
+
+@functools.lru_cache(maxsize=1)
+def _template():
+    environment = jinja2.Environment(
+        autoescape=True,
+        keep_trailing_newline=True,
+        loader=jinja2.PackageLoader("simclr_keras", "report"),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page.html")
+
+
+def _related(run):
+    """Returns the runs beside a run that began with it, sorted by name."""
+    found = []
+    for folder in sorted(run.path.resolve().parent.iterdir()):
+        other = training.RunDirectory(folder)
+        try:
+            checkpoint = other.settings().get("checkpoint")
+        except (OSError, ValueError):  # not one of ours
+            continue
+        if checkpoint and _same(checkpoint, run.path, folder):
+            found.append(other)
+    return found
+
+
+def _same(checkpoint, path, folder):
+    """Whether a checkpoint, perhaps relative to a folder above, is of a run."""
+    try:
+        checkpoint, path = paths.as_path(checkpoint), path.resolve()
+    except ValueError:  # of a file system that this process does not know
+        return False
+    if paths.is_remote(checkpoint) or paths.is_remote(folder):
+        bases = [checkpoint]
+    else:
+        above = [folder] if checkpoint.is_absolute() else folder.parents
+        bases = [base / checkpoint for base in above]
+    found = filter(None, map(training.find_run, bases))
+    return path in [run.path.resolve() for run in found]
+
+
+def _evaluations(runs):
+    """Returns how well each run did, a row for each figure of its results."""
+    rows = []
+    for run in runs:
+        results = run.finished() or {}
+        from_scratch = run.settings().get("from_scratch") == "true"
+        for name, value in results.items():
+            if name in _SETTINGS:
+                continue
+            rows.append(
+                [
+                    run.path.name,
+                    results.get("labelled_images"),
+                    "scratch" if from_scratch else "",
+                    name,
+                    _figure(name, value),
+                ]
+            )
+    pixels = runs[0].path.resolve().parent / _PIXELS
+    if pixels.is_file():
+        accuracy = json.loads(pixels.read_text())["accuracy"]
+        row = [pixels.stem, None, "", "accuracy", _figure("accuracy", accuracy)]
+        rows.append(row)
+    return rows
+
+
+def _figure(name, value):
+    if not isinstance(value, float):
+        return value
+    share = "accuracy" in name or name == "top5"
+    return f"{value:.2%}" if share else f"{value:.4g}"
+
+
+def _epochs(run):
+    """Returns the rows of `metrics.csv` that end an epoch, as numbers."""
+    if not run.metrics.is_file():
+        return []
+    with run.metrics.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["scope"] == "epoch"]
+    return [
+        {k: float(v) for k, v in row.items() if v and k != "scope"}
+        for row in rows
+    ]
+
+
+def _chart(rows, folder, title, *keys):
+    """Draws columns of the metrics, writes the files, returns what is shown.
+
+    Args:
+        rows: of `_epochs`.
+        folder: path object of the directory for the files.
+        title: of the chart.
+        *keys: names of the columns.
+
+    Returns:
+        Dict for the template; None where there are no numbers.
+    """
+    series = {
+        key: [
+            (row["step"], row[key])
+            for row in rows
+            if math.isfinite(row.get(key, math.nan))
+        ]
+        for key in keys
+    }
+    series = {key: points for key, points in series.items() if points}
+    if not series:
+        return None
+    lines = [
+        f"{key} from {points[0][1]:.4g} at step {points[0][0]:.0f} to"
+        f" {points[-1][1]:.4g} at step {points[-1][0]:.0f}"
+        for key, points in series.items()
+    ]
+    description = f"{title}: {'; '.join(lines)}."
+    figure = plots.curves(title, series, "step")
+    folder.mkdir(exist_ok=True)
+    stem = title.lower().replace(" ", "_")
+    plots.save(figure, folder / stem, title, description)
+    svg = (folder / f"{stem}.svg").read_bytes()
+    return {"alt": description, "data": base64.b64encode(svg).decode()}
+
+
+def _pictures(runs):
+    """Returns the pictures of the runs as the template takes them."""
+    pictures = []
+    for name, caption in _PICTURES:
+        for run in runs:
+            path = run.path / name
+            if not path.is_file():
+                continue
+            content = path.read_bytes()
+            caption_of_run = f"{caption} ({run.path.name})."
+            pictures.append(
+                {
+                    "alt": _description(content) or caption_of_run,
+                    "caption": caption_of_run,
+                    "data": base64.b64encode(content).decode(),
+                    "pixels": name == "views.png",
+                }
+            )
+    return pictures
+
+
+def _description(png):
+    """Returns the description in a PNG file, as `plots.save` writes it."""
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            return image.info.get("Description")
+    except OSError:  # the browser says so too
+        return None
+
+
+def _timing(run):
+    if not run.timing.is_file():
+        return []
+    return list(json.loads(run.timing.read_text()).items())

@@ -1,0 +1,230 @@
+"""Draws figures with Matplotlib and writes them as PNG, SVG and PDF.
+
+Figures are made without `pyplot`, so no display, window or state of the caller
+takes part. The same input gives the same bytes.
+"""
+
+import io
+import itertools
+
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from simclr_keras import disk
+
+FORMATS = ("png", "svg", "pdf")
+
+# Okabe and Ito's palette, which people with any colour vision tell apart.
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES = ("-", "--", ":", "-.")
+_QUERY = "#969696"
+_MATCH, _OTHER = ("#28a03c", "-"), ("#c83232", (0, (2, 1)))
+_STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "figure.dpi": 100,
+    "grid.color": "#dddddd",
+    "image.composite_image": False,  # each image stays one in SVG and PDF
+    "legend.frameon": False,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "path",  # looks alike where a font is missing
+    "svg.hashsalt": "simclr_keras",
+    "text.parse_math": False,  # names of classes may contain dollar signs
+}
+_styled = matplotlib.style.context(["default", _STYLE])
+_MAX_PIXELS = 60_000  # Agg draws less than 2**16 in each direction
+_MAX_LEGEND = 30  # names
+_MAX_NAME = 28  # characters
+
+
+@_styled
+def curves(title, series, x_name):
+    """Draws lines over one axis.
+
+    Args:
+        title: text above them.
+        series: dict of name -> list of `(x, y)`, at least one point each.
+        x_name: text at the axis.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    figure = Figure(figsize=(4.8, 2.9), dpi=200, layout="constrained")
+    axes = figure.subplots()
+    styles = zip(itertools.cycle(_COLORS), itertools.cycle(_DASHES))
+    for (name, points), (color, dash) in zip(series.items(), styles):
+        axes.plot(
+            *zip(*points),
+            color=color,
+            linestyle=dash,
+            marker="o" if len(points) <= 30 else None,
+            markersize=3.5,
+            label=name,
+        )
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel(x_name)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    if len(series) > 1:
+        axes.legend()
+    return figure
+
+
+@_styled
+def neighbors(queries, images, matches=None):
+    """Draws queries on the left, each with its neighbours beside it.
+
+    Args:
+        queries: uint8 `[q, H, W, 3]`.
+        images: uint8 `[q, k, H, W, 3]`, the nearest first.
+        matches: booleans `[q, k]`, whether a neighbour is of the query's
+            class: it has a green frame then, else a dashed red one. Defaults
+            to None: all frames are grey.
+
+    Returns:
+        `matplotlib.figure.Figure` in which small images have whole multiples
+        of their size in pixels.
+    """
+    height, width = queries.shape[1:3]
+    scale = max(1, 64 // width)
+    height, width = height * scale, width * scale
+    top, gap, space = 24, 12, 14  # pixels: heading, behind the query, frames
+    count, k = images.shape[:2]
+    size = (k + 1) * (width + space) + gap, count * (height + space) + top
+    figure = Figure(figsize=np.divide(size, 100))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    columns = [queries, *images.swapaxes(0, 1)]
+    for i, column in enumerate(columns):
+        x = i * (width + space) + space / 2 + gap * (i > 0)
+        text = str(i or "query")
+        axes.text(x + width / 2, top / 2 + 2, text, ha="center", va="center")
+        for j, image in enumerate(column):
+            y = top + j * (height + space) + space / 2
+            color, dash = _QUERY, "-"
+            if i and matches is not None:
+                color, dash = _MATCH if matches[j][i - 1] else _OTHER
+            _show(axes, image, (x, x + width, y + height, y), color, dash)
+    return figure
+
+
+def _show(axes, image, extent, color, dash):
+    """Draws an image into `(left, right, bottom, top)`, with a frame."""
+    axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
+    left, right, bottom, top = extent
+    axes.add_patch(
+        Rectangle(
+            (left - 2, top - 2),
+            right - left + 4,
+            bottom - top + 4,
+            fill=False,
+            edgecolor=color,
+            linestyle=dash,
+            linewidth=2.88,  # points: 4 pixels
+        )
+    )
+
+
+@_styled
+def plane(points, title, labels=None, names=None):
+    """Draws points of a plane, coloured by label, with a legend.
+
+    Args:
+        points: float `[n, 2]`.
+        title: text above them.
+        labels: integers `[n]`. Defaults to None: all of one colour.
+        names: names of the labels; shown where at most 30 labels occur.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    classes = [] if labels is None else np.unique(labels).tolist()
+    legend = names is not None and 0 < len(classes) <= _MAX_LEGEND
+    figure = Figure(figsize=(9 + 2.2 * legend, 9), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+    axes.spines[:].set_visible(False)  # the directions mean nothing
+    axes.set_title(title, fontsize=11)
+    colors = dict(zip(classes, _palette(len(classes))))
+    axes.scatter(
+        *np.transpose(points),
+        s=9 if len(points) > 1000 else 20,
+        c=[colors[int(y)] for y in labels] if classes else _QUERY,
+        linewidths=0,
+    )
+    if legend:
+        marks = [
+            Line2D([], [], color=colors[y], marker="o", linestyle="none")
+            for y in classes
+        ]
+        texts = [_shorten(names[y]) for y in classes]
+        figure.legend(marks, texts, loc="outside right upper")
+    return figure
+
+
+def _palette(count):
+    """Returns colours that differ, alternately light and dark."""
+    if count <= len(_COLORS):
+        return _COLORS[:count]
+    if count <= 20:
+        name = "tab10" if count <= 10 else "tab20"
+        return matplotlib.colormaps[name].colors[:count]
+    # Hues in order, their brightness in turn.
+    hues = np.arange(count) / count
+    values = np.where(np.arange(count) % 2, 0.65, 0.9)
+    hsv = np.stack([hues, np.full(count, 0.85), values], axis=-1)
+    return [tuple(color) for color in matplotlib.colors.hsv_to_rgb(hsv)]
+
+
+def _shorten(name):
+    name = " ".join(str(name).split())
+    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
+
+
+@_styled
+def render(figure, kind, title, description):
+    """Returns a figure as the bytes of a file.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        kind: one of `FORMATS`.
+        title: written into the file.
+        description: what the figure shows, for those who do not see it;
+            written into the file too.
+    """
+    metadata = {
+        "png": {"Title": title, "Description": description, "Software": None},
+        "svg": {"Title": title, "Description": description, "Date": None},
+        "pdf": {"Title": title, "Subject": description, "CreationDate": None},
+    }[kind]
+    buffer = io.BytesIO()
+    dpi = min(figure.dpi, _MAX_PIXELS / max(figure.get_size_inches()))
+    figure.savefig(buffer, format=kind, metadata=metadata, dpi=dpi)
+    return buffer.getvalue()
+
+
+def save(figure, path, title, description):
+    """Writes a figure in all `FORMATS`.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        path: path object of the files, without a suffix.
+        title: see `render`.
+        description: see `render`.
+
+    Returns:
+        Path object of the PNG file.
+    """
+    for kind in FORMATS:
+        file = path.with_name(f"{path.name}.{kind}")
+        content = render(figure, kind, title, description)
+        with disk.naming(file):
+            file.write_bytes(content)
+    return path.with_name(f"{path.name}.png")

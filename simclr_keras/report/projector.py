@@ -1,0 +1,45 @@
+"""Writes embeddings for TensorBoard's embedding projector."""
+
+import numpy as np
+
+from simclr_keras.report import grids
+
+_MAX_SPRITE = 8192  # pixels, side of the largest that TensorBoard takes
+
+
+def image_size(count):
+    """Returns the side in pixels that so many images have in the sprite."""
+    side = int(np.ceil(np.sqrt(count)))
+    return max(8, min(64, _MAX_SPRITE // side))
+
+
+def write(folder, features, ids, labels, images, name):
+    """Writes the files that the projector reads.
+
+    Args:
+        folder: path object of their directory, which is made.
+        features: float `[n, C]`.
+        ids: strings `[n]`, what each row is.
+        labels: strings `[n]`, empty where there is none.
+        images: uint8 `[n, S, S, 3]` with S of `image_size(n)`.
+        name: of the embedding, shown by the projector.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "tensors.tsv").open("w") as file:
+        np.savetxt(file, features, "%.6g", delimiter="\t")
+    with (folder / "metadata.tsv").open("w", encoding="utf-8") as file:
+        file.write("id\tlabel\n")
+        file.writelines(f"{i}\t{label}\n" for i, label in zip(ids, labels))
+    grids.write_png(folder / "sprite.png", grids.sprite(images))
+    size = images.shape[1]
+    (folder / "projector_config.pbtxt").write_text(
+        "embeddings {\n"
+        f'  tensor_name: "{name}"\n'
+        '  tensor_path: "tensors.tsv"\n'
+        '  metadata_path: "metadata.tsv"\n'
+        "  sprite {\n"
+        '    image_path: "sprite.png"\n'
+        f"    single_image_dim: {size}\n"
+        f"    single_image_dim: {size}\n"
+        "  }\n}\n"
+    )

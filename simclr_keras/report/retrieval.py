@@ -1,0 +1,73 @@
+"""Draws the images whose embeddings are most similar to those of queries."""
+
+import numpy as np
+
+from simclr_keras import evaluation
+from simclr_keras.images import CenterCrop
+from simclr_keras.report import plots
+
+
+def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
+    """Draws the neighbours of some of the embedded images.
+
+    Args:
+        folder: path object of the directory of `neighbors.png`, `.svg` and
+            `.pdf`.
+        bank: float `[n, C]`, the embeddings, perhaps mapped into memory.
+        queries: int64 `[q]`, rows of the bank.
+        k: number of neighbours, less than n; a query is none of its own.
+        read_images: function of an array of rows that returns their images,
+            uint8 `[*rows.shape, S, S, 3]`.
+        labels: integers `[n]`. Defaults to None.
+
+    Returns:
+        Path object of the PNG, and which part of the neighbours is of the
+        class of their query, or None without labels.
+    """
+    # A query finds itself: one more is searched for, and it is left out.
+    found, _ = evaluation.nearest(
+        np.asarray(bank[queries]), bank, min(k + 1, len(bank))
+    )
+    rows = np.stack([r[r != query][:k] for r, query in zip(found, queries)])
+    matches, share = None, None
+    if labels is not None:
+        matches = labels[rows] == labels[queries][:, np.newaxis]
+        share = float(np.mean(matches))
+    images = read_images(np.concatenate([queries[:, np.newaxis], rows], axis=1))
+    return _draw(folder, images[:, 0], images[:, 1:], matches, share), share
+
+
+def draw_of_image(folder, bank, features, image, k, read_images):
+    """Draws the neighbours of an image that need not be embedded.
+
+    Args:
+        folder: see `draw_of_rows`.
+        bank: see `draw_of_rows`.
+        features: float `[1, C]`, the image's.
+        image: float or uint8 `[1, H, W, 3]`.
+        k: number of neighbours, at most n.
+        read_images: see `draw_of_rows`.
+
+    Returns:
+        Path object of the PNG.
+    """
+    rows, _ = evaluation.nearest(features, bank, k)
+    images = read_images(rows)
+    query = CenterCrop(images.shape[2])(image).numpy()
+    query = (query * 255 + 0.5).astype(np.uint8)
+    return _draw(folder, query, images, None, None)
+
+
+def _draw(folder, queries, images, matches, share):
+    description = (
+        f"{len(queries)} images in a column, each with the {images.shape[1]}"
+        " most similar ones beside it."
+    )
+    if share is not None:
+        description += (
+            f" {share:.1%} of the neighbours are of the class of their query,"
+            " in a green frame; the others are in a dashed red one."
+        )
+    figure = plots.neighbors(queries, images, matches)
+    path = folder / "neighbors"
+    return plots.save(figure, path, "Nearest neighbours", description)
