@@ -10,31 +10,29 @@ import numpy as np
 from simclr_keras import data
 from simclr_keras import disk
 from simclr_keras import evaluation
-from simclr_keras.commands import hardware
+from simclr_keras.commands import build
 from simclr_keras.commands import input_data
-from simclr_keras.commands import loading
-from simclr_keras.commands import runs
 from simclr_keras.commands import showing
+from simclr_keras.commands import stages
 from simclr_keras.models import fitting
 
 _SAVE_SECONDS = 10.0
 
 
-@runs.releasing
 def embed(settings):
     """Writes `embeddings.npy` and `index.csv`; returns their directory."""
     showing.check(settings)
-    place = hardware.set_up(settings)
+    place = stages.set_up(settings)
     source = input_data.open_source(settings, settings.split)
     print(f"Embedding {source.summary()}")
-    model = loading.pretrained(settings, source)
-    size = input_data.image_size(settings, source, loading.trained_size(model))
+    model = build.pretrained(settings, source)
+    size = input_data.image_size(settings, source, build.trained_size(model))
     function = layer_of(model, settings.layer)
-    run, results = runs.run_directory(settings, place)
-    if results is None:
-        _embed(settings, place, run, source, function, size)
-    showing.show(settings, run, source, function, size)
-    return run.path
+    with stages.run_directory(settings, place) as (run, results):
+        if results is None:
+            _embed(settings, place, run, source, function, size)
+        showing.show(settings, run, source, function, size)
+        return run.path
 
 
 def _embed(settings, place, run, source, function, size):
@@ -63,7 +61,7 @@ def _embed(settings, place, run, source, function, size):
         "seconds": round(seconds, 1),
         "images_per_second": round(rate, 1),
     }
-    runs.finish(place, run, results, figures)
+    stages.finish(place, run, results, figures)
 
 
 def layer_of(model, layer):

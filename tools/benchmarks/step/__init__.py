@@ -66,9 +66,9 @@ def report(results):
 
 
 def _precisions():
-    from simclr_keras.commands import hardware
+    from simclr_keras.commands import stages
 
-    fast = hardware.multiplies_bfloat16()
+    fast = stages.multiplies_bfloat16()
     return PRECISIONS if fast else PRECISIONS[:1]
 
 
