@@ -11,7 +11,7 @@ EXPORT_PRECISIONS = ("float32", "as_trained")
 FOLDER_LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")
 LEARNING_RATE_SCALINGS = ("linear", "sqrt", "none")
 LOSSES = ("nt_xent", "nt_logistic", "margin_triplet")
-# Pixels of the largest image that is decoded: Pillow's limit.
+# Pillow's bound: more pixels are taken for an attack on the memory.
 MAX_PIXELS = 89_478_485
 OPTIMIZERS = ("lars", "momentum", "adam", "adamw", "lamb")
 PROJECTION_HEADS = ("none", "linear", "nonlinear")

@@ -1,10 +1,9 @@
 """The contrastive losses by name, for commands and ablations."""
 
+from simclr_keras.choices import LOSSES
 from simclr_keras.contrastive.margin_triplet import MarginTriplet
 from simclr_keras.contrastive.nt_logistic import NTLogistic
 from simclr_keras.contrastive.nt_xent import NTXent
-
-LOSSES = ("nt_xent", "nt_logistic", "margin_triplet")
 
 
 def make_loss(
