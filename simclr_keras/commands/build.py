@@ -19,7 +19,7 @@ from simclr_keras.models import precision
 
 
 def encoder(settings, size):
-    """The network of `--encoder` and its like."""
+    """The encoder of `--encoder`, `--resnet_depth` and so on, untrained."""
     if settings.encoder == "tiny":
         width = settings.width_multiplier
         return networks.TinyResNet(

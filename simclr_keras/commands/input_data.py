@@ -17,7 +17,7 @@ from simclr_keras.training import strategy
 
 
 def open_source(settings, split, dataset=None):
-    """The images of a split, as `--dataset` and its like say."""
+    """Opens a split of `--dataset`, or of another data set."""
     return data.open_source(
         dataset or settings.dataset,
         split,
@@ -123,7 +123,7 @@ def _evaluation_source(settings):
 
 
 def _probe_source(settings, source):
-    """Where the online probe's labels come from; None for no probe."""
+    """The images whose labels the online probe learns; None for no probe."""
     if not settings.lineareval_while_pretraining:
         return None
     if settings.probe_dataset is not None:

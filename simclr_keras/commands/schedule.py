@@ -10,7 +10,8 @@ from simclr_keras.commands import stages
 from simclr_keras.models import micro_batches
 from simclr_keras.training import timing
 
-# Starting an epoch of `fit` costs as much as some steps.
+# Starting an epoch of `fit` costs as much as some steps, so that a small data
+# set is gone through several times in one.
 _LEAST_STEPS = 25
 
 
@@ -60,13 +61,13 @@ def total_steps(settings, num_examples):
 
 
 def num_data_epochs(settings, num_examples):
-    """How often a training goes over its images, perhaps a fraction."""
+    """Passes over the images in the whole training, perhaps a fraction."""
     steps = total_steps(settings, num_examples)
     return steps * settings.train_batch_size / num_examples
 
 
 def data_epochs_per_fit_epoch(total, steps):
-    """Epochs of the data that are one of `fit`."""
+    """Passes over the data in one epoch of `fit`."""
     return -(-min(_LEAST_STEPS, total) // steps)
 
 
@@ -192,5 +193,5 @@ def _run_callbacks(settings, run, passes):
 
 
 def data_epochs_to_fit_epochs(epochs, passes):
-    """A period in epochs of the data, in epochs of `fit`."""
+    """Converts a period in epochs of the data to one in epochs of `fit`."""
     return max(1, round(epochs / passes))

@@ -76,7 +76,7 @@ def set_up(settings):
 
 
 def _check_step(settings, devices):
-    """Refuses what cannot work before anything is read."""
+    """Refuses steps that the devices cannot run."""
     arguments = {"--jit": getattr(settings, "jit", "auto") == "on"}
     if hasattr(settings, "steps_per_execution"):
         arguments["--steps_per_execution"] = settings.steps_per_execution
@@ -153,7 +153,8 @@ def run_directory(settings, runtime):
             try:
                 answer["results"] = _claim(settings, run, held)
             except (ValueError, OSError) as error:
-                # On every process, or the others would wait for the chief.
+                # Raised by every process, or the others would wait for the
+                # chief.
                 answer["error"] = str(error)
         answer = _from_chief(runtime, answer)
         if "error" in answer:
@@ -181,22 +182,32 @@ def _hold(run, held):
     try:
         held.enter_context(run.lock.held())
     except OSError as error:
-        # Of a run that has ended, on a disk that is read only, there are the
-        # results still; nobody can write there.
+        # The results of a finished run can be read from a read-only disk, on
+        # which no other process can write either.
         read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
         if not (read_only and run.results.exists()):
             raise
 
 
 def announce(runtime, text):
-    """Prints where the run lies, in the process that writes it."""
+    """Prints a text in the chief, and in other workers who writes the run."""
     if not runtime.devices.chief:
         text = "The first worker writes the run directory; this one does not."
     print(text)
 
 
 def finish(runtime, run, results, timing):
-    """Writes the results and prints them; all processes end together."""
+    """Writes and prints the results; every process waits for the chief.
+
+    Args:
+        runtime: `Runtime`.
+        run: `RunDirectory`.
+        results: dict for `results.json`.
+        timing: dict for `timing.json`.
+
+    Returns:
+        The chief's results.
+    """
     results = _from_chief(runtime, results)
     if runtime.devices.chief:
         run.write_results(results, timing)
@@ -206,6 +217,6 @@ def finish(runtime, run, results, timing):
 
 
 def _from_chief(runtime, value):
-    """The chief's value of what JSON can hold, on every process."""
+    """Broadcasts a value that JSON can hold from the chief to all processes."""
     data = json.dumps(value).encode()
     return json.loads(workers.broadcast(runtime.devices.strategy, data))
