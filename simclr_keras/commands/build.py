@@ -1,21 +1,25 @@
-"""Settings of a command -> networks, views, optimizers, steps."""
+"""Builds the networks, views and models that the flags name."""
 
-import math
-import warnings
+import types
 
-from simclr_keras import data
+import keras
+
+from simclr_keras import compat
+from simclr_keras import contrastive
+from simclr_keras import models
 from simclr_keras import networks
-from simclr_keras import optimizers
+from simclr_keras import serving
 from simclr_keras import views
 from simclr_keras.commands import input_data
+from simclr_keras.commands import model_flags
+from simclr_keras.commands import schedule
+from simclr_keras.commands import stages
 from simclr_keras.images.checks import SMALL_IMAGE
-
-# Starting an epoch of `fit` costs as much as some steps.
-_LEAST_STEPS = 25
+from simclr_keras.models import precision
 
 
 def encoder(settings, size):
-    """The network of `--encoder` and its like."""
+    """The encoder of `--encoder`, `--resnet_depth` and so on, untrained."""
     if settings.encoder == "tiny":
         width = settings.width_multiplier
         return networks.TinyResNet(
@@ -52,6 +56,12 @@ def view_arguments(settings, size):
     }
 
 
+def two_views(settings, size):
+    """The pair of views of pre-training."""
+    arguments = view_arguments(settings, size)
+    return views.TwoViews(seed=settings.seed, **arguments)
+
+
 def class_view(settings, size, source):
     """Augmentation of a classifier's training: crops, flips, colour if asked.
 
@@ -63,110 +73,121 @@ def class_view(settings, size, source):
     return views.View(crop=not input_data.cropped_on_host(source), **arguments)
 
 
-def optimizer(settings, num_examples, total_steps):
-    """The optimizer with its schedule, and (l2, l2_scope) for the model.
-
-    As in the official code: LARS decays by itself and the supervised head is
-    penalised in the loss; momentum and adam have the penalty in the loss.
-    """
-    peak = optimizers.scale_learning_rate(
-        settings.learning_rate,
-        settings.train_batch_size,
-        settings.learning_rate_scaling,
-    )
-    with warnings.catch_warnings():
-        # `check_steps` has said it, by the names of the flags.
-        warnings.simplefilter("ignore", optimizers.CutWarmup)
-        schedule = optimizers.WarmupCosine(
-            peak, _warmup_steps(settings, num_examples), total_steps
-        )
-    scope = optimizers.decay_in_loss(settings.optimizer)
-    decay = settings.weight_decay
-    made = optimizers.create_optimizer(
-        settings.optimizer,
-        schedule,
-        weight_decay=0.0 if scope == "all" else decay,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        beta_1=settings.beta_1,
-        beta_2=settings.beta_2,
-    )
-    return made, 0.0 if scope == "none" else decay, scope
-
-
-def _warmup_steps(settings, num_examples):
-    return optimizers.warmup_steps(
-        settings.warmup_epochs, num_examples, settings.train_batch_size
-    )
-
-
-def total_steps(settings, num_examples):
-    """Training steps of `--train_steps` or else `--train_epochs`."""
-    return optimizers.total_steps(
-        settings.train_epochs,
-        num_examples,
-        settings.train_batch_size,
-        settings.train_steps,
-    )
-
-
-def passes(settings, num_examples):
-    """How often a training goes over its images, perhaps a fraction."""
-    steps = total_steps(settings, num_examples)
-    return steps * settings.train_batch_size / num_examples
-
-
-def _passes(total, steps):
-    """Epochs of the data that are one of `fit`."""
-    return -(-min(_LEAST_STEPS, total) // steps)
-
-
-def in_epochs(dataset, total):
-    """(dataset, epochs, passes) for a `fit` of a number of steps.
-
-    With few images an epoch of `fit` is several passes over them.
-    """
-    passes = _passes(total, dataset.steps)
-    if passes > 1:
-        dataset = data.grouped(dataset, passes)
-        print(f"An epoch of the progress bar is {passes} epochs of the data.")
-    return dataset, math.ceil(total / dataset.steps), passes
-
-
-def check_steps(settings, num_examples):
-    """Refuses flags that do not suit the steps of the run, or says so.
+def simclr(settings, source, probe, size, two_views):
+    """The `SimCLR` model of the flags, compiled.
 
     Args:
         settings: the command's.
-        num_examples: images that are trained on.
+        source: what is trained on.
+        probe: what the online probe learns from, or None.
+        size: side of the images in pixels.
+        two_views: `TwoViews`.
     """
-    total = total_steps(settings, num_examples)
-    steps = num_examples // settings.train_batch_size
-    if not steps:
-        return  # the batch is too large, which is said where it is made
-    warmup = _warmup_steps(settings, num_examples)
-    if warmup >= total:
-        print(
-            f"Warning: --warmup_epochs={settings.warmup_epochs:g} are {warmup}"
-            f" steps, the run has {total}: the learning rate only rises, to"
-            f" {(total - 1) / warmup:.0%} of its peak. Give a shorter warm-up."
-        )
-    last = total % (steps * _passes(total, steps))
-    several = settings.steps_per_execution
-    if last % several:
-        raise ValueError(
-            f"--steps_per_execution must divide the {last} steps of the last"
-            f" epoch, where --train_steps={total} ends the run. Received:"
-            f" --steps_per_execution={several}"
-        )
-    profiled = settings.profile_steps
-    if profiled is not None and profiled[1] > total:
-        raise ValueError(
-            f"--profile_steps must lie within the run's {total} steps."
-            f" Received: --profile_steps={profiled[0]},{profiled[1]}"
-        )
+    optimizer, l2, l2_scope = schedule.optimizer(settings, source.num_examples)
+    model = models.SimCLR(
+        encoder(settings, size),
+        networks.ProjectionHead(
+            settings.proj_head_mode,
+            num_layers=settings.num_proj_layers,
+            out_dim=settings.proj_out_dim,
+            width=settings.proj_hidden_dim or None,
+            global_bn=settings.global_bn,
+        ),
+        two_views,
+        num_classes=None if probe is None else probe.num_classes,
+        l2=l2,
+        l2_scope=l2_scope,
+        micro_batch_size=settings.micro_batch_size or None,
+    )
+    loss = contrastive.make_loss(
+        settings.loss,
+        temperature=settings.temperature,
+        normalize=settings.hidden_norm,
+        margin=settings.margin,
+        semi_hard=settings.semi_hard,
+    )
+    model.compile(optimizer, loss, **stages.compile_arguments(settings))
+    return model
 
 
-def every(epochs, passes):
-    """A period in epochs of the data, in epochs of `fit`."""
-    return max(1, round(epochs / passes))
+def classifier(settings, pretrained, source, size, freeze):
+    """The `Classifier` of the flags on a pre-trained model, compiled."""
+    optimizer, l2, l2_scope = schedule.optimizer(settings, source.num_examples)
+    model = models.Classifier(
+        getattr(pretrained, "encoder", pretrained),
+        source.num_classes,
+        freeze=freeze,
+        projection_head=getattr(pretrained, "projection_head", None),
+        projection_layer=settings.ft_proj_selector,
+        views=class_view(settings, size, source),
+        seed=settings.seed,
+        image_size=size,
+        l2=l2,
+        l2_scope=l2_scope,
+    )
+    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if source.num_classes > 5:
+        metrics.append(
+            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
+        )
+    model.compile(
+        optimizer,
+        "sparse_categorical_crossentropy",
+        metrics=metrics,
+        **stages.compile_arguments(settings),
+    )
+    return model
+
+
+def pretrained(settings, source=None):
+    """The model of `--checkpoint`, with fresh weights for `--from_scratch`.
+
+    Its networks compute in the precision of this command, whatever theirs was;
+    see `models.precision.rebuild` for layers that are not ours.
+
+    Args:
+        settings: the command's.
+        source: the images that the model will see, or None.
+
+    Returns:
+        `keras.Model`, not compiled: a `SimCLR`, a `Classifier` or an encoder.
+    """
+    model = as_trained(settings, source)
+    keras.utils.set_random_seed(getattr(settings, "seed", 0))
+    weights = not getattr(settings, "from_scratch", False)
+    return precision.rebuild(model, compat.dtype_policy_name(), weights)
+
+
+def as_trained(settings, source=None):
+    """The model of `--checkpoint` with its weights, in its own precision."""
+    network = _network(settings, source)
+    return serving.load(settings.checkpoint, network).model
+
+
+def trained_size(model):
+    """Image size (pixels) that a loaded model was trained on, or None."""
+    if isinstance(model, models.SimCLR):
+        return getattr(model.views, "size", (None,))[0]
+    return getattr(model, "image_size", None)
+
+
+def _network(settings, source):
+    """The network that flags name for a file of weights; else None."""
+    values = {n: getattr(settings, n, None) for n in model_flags.NETWORK}
+    given = {n: value for n, value in values.items() if value is not None}
+    if not serving.is_weights_file(settings.checkpoint):
+        if given:
+            raise ValueError(
+                f"--{next(iter(given))} must be left out where --checkpoint is"
+                " no file of weights (.weights.h5): it says its network itself."
+                f" Received: --checkpoint={settings.checkpoint}"
+            )
+        return None
+    if "encoder" not in given:
+        raise ValueError(
+            "--encoder must name the network of the weights, which they do not"
+            " say themselves, and --resnet_depth and so on what it was made"
+            f" with. Received: --checkpoint={settings.checkpoint} alone"
+        )
+    network = types.SimpleNamespace(**{**model_flags.NETWORK, **given})
+    return encoder(network, input_data.image_size(settings, source))

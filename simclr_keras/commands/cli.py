@@ -1,4 +1,4 @@
-"""How every command starts: flags in, plain settings out, errors in words."""
+"""Starts a command: reads its flags, shows its help, explains its errors."""
 
 import math
 import os
@@ -11,13 +11,28 @@ import types
 
 from absl import flags
 
+import simclr_keras
 from simclr_keras import old_runs
+from simclr_keras.commands import flag_kinds
 from simclr_keras.commands import recipes
-from simclr_keras.commands import remote_flags
 
 # The environment variable that shows where an error comes from.
 _TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
 _RUN_FLAGS = "flags.txt"
+_REQUIRED = {
+    "model_dir": "--model_dir must name the run directory, such as"
+    " --model_dir=runs/first.",
+    "checkpoint": "--checkpoint must name a pre-training's run directory, a"
+    " checkpoint in it, a .keras file, an export or a file of weights.",
+    "eval_split": "--eval_split must name the split that the accuracy is"
+    " measured on.",
+}
+_FILES = "\n".join(
+    [
+        "--flagfile=FILE reads flags from a file, one a line.",
+        textwrap.fill(recipes.HELP, 79),
+    ]
+)
 
 
 def parse(define, argv, positional=None):
@@ -34,39 +49,49 @@ def parse(define, argv, positional=None):
 
     Returns:
         Namespace of the flags' values, with `flags_text`, that of `flags.txt`,
-        readable by `--flagfile`; and `flag_defaults`, flag -> text or None.
+        readable by `--flagfile`; `flag_defaults`, flag -> text or None; and
+        `may_change`, names of the flags that may have another value when a run
+        is resumed.
 
     Raises:
         absl.flags.Error: an unknown flag, a bad value, a stray argument or a
             path with a scheme that is not known here, or a file that is none
             of flags.
     """
-    values = _flag_values(define)
+    values = flags.FlagValues()
+    define(values)
     defaults = {name: _text(values[name].value) for name in values}
     rest = values(["simclr", *_expand(argv, values)])[1:]
     if positional and len(rest) == 1 and values[positional].value is None:
-        values[positional].value = rest.pop()
+        values[positional].parse(rest.pop())
     if rest:
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
-    remote_flags.check_paths(values.flag_values_dict())
     _keep_values_of_then(values)
     for name in values:
         _check_finite(name, values[name].value)
     settings = types.SimpleNamespace(**values.flag_values_dict())
     texts = {name: _text(values[name].value) for name in values}
-    texts.pop("help")
     settings.flags_text = old_runs.flags_text(texts)
     settings.flag_defaults = defaults
+    settings.may_change = [
+        name for name in values if getattr(values[name], "may_change", False)
+    ]
     return settings
 
 
-def _flag_values(define):
-    values = flags.FlagValues()
-    flags.DEFINE_boolean(
-        "help", False, "Show this help and stop.", flag_values=values
-    )
-    define(values)
-    return values
+def require(settings, *names):
+    """Refuses settings that lack a flag, before TensorFlow is loaded.
+
+    Args:
+        settings: the command's.
+        *names: `"model_dir"`, `"checkpoint"` or `"eval_split"`.
+
+    Raises:
+        ValueError: one of them is not given.
+    """
+    for name in names:
+        if not getattr(settings, name):
+            raise ValueError(f"{_REQUIRED[name]} Received: nothing")
 
 
 def _expand(argv, values, files=()):
@@ -106,7 +131,8 @@ def _expand(argv, values, files=()):
 def _read_flags(path):
     """Text of a file of flags."""
     try:
-        return remote_flags.path_of(path).read_text(encoding="utf-8")
+        file = flag_kinds.as_path(path, "--flagfile")
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise flags.Error(
             f"{path} must be a file of flags, one a line, in UTF-8. Received:"
@@ -154,10 +180,10 @@ def _keep_values_of_then(values):
     directory = "model_dir" in values and values["model_dir"].value
     if not directory or not old_runs.command_of(values):
         return
-    path = remote_flags.path_of(directory) / _RUN_FLAGS
+    path = flag_kinds.as_path(directory, "--model_dir") / _RUN_FLAGS
     if not path.exists():
         return
-    then = old_runs.values_then(_read_flags(path), values)
+    then = old_runs.values_then(_read_flags(str(path)), values)
     for name, text in then.items():
         if not values[name].present:
             values[name].parse(text)
@@ -171,15 +197,57 @@ def _check_finite(name, value):
         )
 
 
-def _help(define):
-    """What the flags are, one paragraph each."""
-    values = _flag_values(define)
-    paragraphs = ["--flagfile=FILE reads flags from a file, one a line."]
-    paragraphs.append(textwrap.fill(recipes.HELP, 79))
-    for name in sorted(values):
+def _help(define, description, first, example):
+    """What the command does, an example, what matters first, and all names."""
+    values = flags.FlagValues()
+    define(values)
+    groups = values.flags_by_module_dict()
+    parts = [description]
+    if example:
+        parts.append(f"Example:\n  {example}")
+    if first:
+        parts.append(f"First of all:\n{_paragraphs(values, first)}")
+    names = [
+        textwrap.fill(
+            " ".join(f"--{flag.name}" for flag in groups[group]),
+            79,
+            initial_indent=f"  {group:<10}",
+            subsequent_indent=" " * 12,
+            break_on_hyphens=False,
+        )
+        for group in flag_kinds.GROUPS
+        if group in groups
+    ]
+    parts.append("\n".join(["All flags; --helpfull explains them:", *names]))
+    parts.append(_FILES)
+    return "\n\n".join(parts)
+
+
+def _helpfull(define, description):
+    """What the command does, and every flag, by group."""
+    values = flags.FlagValues()
+    define(values)
+    groups = values.flags_by_module_dict()
+    parts = [description, _FILES]
+    for group in flag_kinds.GROUPS:
+        if group in groups:
+            names = [flag.name for flag in groups[group]]
+            parts.append(f"{group}:\n{_paragraphs(values, names)}")
+    return "\n\n".join(parts)
+
+
+def _paragraphs(values, names):
+    """The help of some flags, a paragraph each."""
+    paragraphs = []
+    for name in names:
         flag = values[name]
-        text = f"--{name}: {flag.help} Default: {flag.default_as_str or 'none'}"
-        paragraphs.append(textwrap.fill(text, 79, subsequent_indent=" " * 4))
+        default = (flag.default_as_str or "none").strip("'")
+        text = f"--{name}: {flag.help} Default: {default}"
+        paragraphs.append(
+            textwrap.fill(
+                text, 79, initial_indent="  ", subsequent_indent=" " * 6
+            )
+        )
     return "\n".join(paragraphs)
 
 
@@ -193,7 +261,7 @@ def _text(value):
     return str(value)
 
 
-def start(define, run, description, positional=None):
+def start(define, run, description, positional=None, first=(), example=None):
     """Runs a command with the arguments of the process.
 
     Args:
@@ -201,10 +269,19 @@ def start(define, run, description, positional=None):
         run: function of the settings.
         description: what the command does, for `--help`.
         positional: see `parse`.
+        first: names of the flags that `--help` explains.
+        example: a command line, for `--help`.
     """
     started = time.monotonic()
+    # `simclr-export --version 3` is another flag.
+    if sys.argv[1:] in (["--version"], ["-version"]):
+        print(f"simclr_keras {simclr_keras.__version__}")
+        return
+    if {"--helpfull", "-helpfull"} & set(sys.argv[1:]):
+        print(_helpfull(define, description))
+        return
     if {"--help", "-help", "-h"} & set(sys.argv[1:]):
-        print(f"{description}\n\n{_help(define)}")
+        print(_help(define, description, first, example))
         return
     try:
         settings = parse(define, sys.argv[1:], positional)
@@ -226,7 +303,7 @@ def start(define, run, description, positional=None):
 
 
 def _end(error, text=None, name=None):
-    """Ends the process with an error in words."""
+    """Ends the process with what an error says."""
     text = str(error) if text is None else text
     if name is not None:
         text = f"{name}: {text}\n{name} --help lists the flags."
@@ -240,7 +317,7 @@ def _end(error, text=None, name=None):
 
 
 def _is_ours(error):
-    """Whether it is raised by this package, which says what is wrong."""
+    """Whether this package raised it, whose messages say what is wrong."""
     frames = traceback.extract_tb(error.__traceback__)
     package = str(pathlib.Path(old_runs.__file__).parent) + os.sep
     return bool(frames) and frames[-1].filename.startswith(package)

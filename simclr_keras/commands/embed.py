@@ -3,13 +3,26 @@
 import csv
 import time
 
-from absl import flags
-
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
-from simclr_keras.commands import required
 from simclr_keras.commands import run_flags
+from simclr_keras.commands.flag_kinds import Group
+
+FIRST = (
+    "checkpoint",
+    "dataset",
+    "split",
+    "model_dir",
+    "layer",
+    "neighbors",
+    "map",
+    "projector",
+)
+EXAMPLE = (
+    "simclr-embed --checkpoint=runs/photos --dataset=folder:/photos"
+    " --model_dir=runs/photos_embeddings --neighbors=random:8 --map"
+)
 
 _RANDOM = "random:"
 # Most images of the map, and of TensorBoard's projector.
@@ -19,76 +32,67 @@ _PICTURE_PIXELS = 128  # side of large images among the neighbours
 
 def define_flags(values):
     """Defines the flags of `simclr-embed`."""
-    run_flags.define_run(values)
     data_flags.define_data(values)
+    Group(values, "data").string("split", "train", "Split that is embedded.")
     model_flags.define_checkpoint(values)
-    flags.DEFINE_string(
-        "split", "train", "Split that is embedded.", flag_values=values
-    )
-    flags.DEFINE_string(
+    Group(values, "network").string(
         "layer",
         "h",
         "What is written: h, z of a pre-training, or the output of a layer of"
         " the encoder, such as block_group3, averaged over space.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
+    run_flags.define_run(values)
+    run = Group(values, "run")
+    run.path(
         "neighbors",
         None,
         "Draws the images most similar to those of random:N embedded ones, or"
         " to an image file: neighbors.png, .svg and .pdf.",
-        flag_values=values,
+        may_change=True,
     )
-    flags.DEFINE_integer(
+    run.integer(
         "neighbors_k",
         8,
         "Neighbours of each query of --neighbors.",
-        lower_bound=1,
-        flag_values=values,
+        least=1,
+        may_change=True,
     )
-    flags.DEFINE_boolean(
+    run.boolean(
         "map",
         False,
         "Draws up to 5,000 images in a plane by UMAP where it is installed,"
         " else t-SNE, coloured by label: map.png, .svg and .pdf.",
-        flag_values=values,
+        may_change=True,
     )
-    flags.DEFINE_boolean(
+    run.boolean(
         "projector",
         False,
         "Writes up to 10,000 images for TensorBoard's embedding projector.",
-        flag_values=values,
+        may_change=True,
     )
 
 
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
-    required.check(settings, "model_dir", "checkpoint")
+    cli.require(settings, "model_dir", "checkpoint")
     _check_neighbors(settings)
-    from simclr_keras.commands import runs
-
-    return runs.releasing(_run)(settings)
-
-
-def _run(settings):
     from simclr_keras import evaluation
-    from simclr_keras.commands import hardware
+    from simclr_keras.commands import build
     from simclr_keras.commands import input_data
-    from simclr_keras.commands import loading
-    from simclr_keras.commands import runs
+    from simclr_keras.commands import stages
 
-    place = hardware.set_up(settings)
+    runtime = stages.set_up(settings)
     source = input_data.open_source(settings, settings.split)
     print(f"Embedding {source.summary()}")
-    model = loading.pretrained(settings, source)
-    size = input_data.image_size(settings, source, loading.trained_size(model))
+    model = build.pretrained(settings, source)
+    size = input_data.image_size(settings, source, build.trained_size(model))
     features = evaluation.layer_features(model, settings.layer)
-    run, results = runs.run_directory(settings, place)
-    if results is None:
-        results, timing = _embed(settings, run, source, features, size)
-        runs.finish(place, run, results, timing)
-    if settings.neighbors or settings.map or settings.projector:
-        _draw(settings, run, source, features, size)
+    with stages.run_directory(settings, runtime) as (run, results):
+        if results is None:
+            results, timing = _embed(settings, run, source, features, size)
+            stages.finish(runtime, run, results, timing)
+        if settings.neighbors or settings.map or settings.projector:
+            _draw(settings, run, source, features, size)
     return run.path
 
 
@@ -302,7 +306,7 @@ def _read_images(settings, source, rows, pixels=None):
 
 def main():
     """Entry point of `simclr-embed`."""
-    cli.start(define_flags, run, __doc__)
+    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
 
 
 if __name__ == "__main__":

@@ -1,82 +1,155 @@
 """Exports a model to serve: arrays or encoded images in, h out."""
 
-from absl import flags
-
+from simclr_keras import choices
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
-from simclr_keras.commands import required
+from simclr_keras.commands.flag_kinds import Group
+
+FIRST = (
+    "checkpoint",
+    "export_dir",
+    "format",
+    "precision",
+    "version",
+    "license",
+    "image_size",
+    "class_names",
+)
+EXAMPLE = "simclr-export --checkpoint=runs/photos_10pct"
+# Results that tell of the images, not of the model.
+_OF_DATA = ("dataset", "train_images", "labelled_images", "test_images")
+# Flags that tell where things lay on the machine of the training.
+_LOCATIONS = ("model_dir", "data_dir", "cache_dir", "checkpoint")
 
 
 def define_flags(values):
     """Defines the flags of `simclr-export`."""
     model_flags.define_checkpoint(values)
-    flags.DEFINE_string(
+    run = Group(values, "run")
+    run.path(
         "export_dir",
         None,
         "Directory of numbered versions, as TensorFlow Serving reads them."
         " Default: export in the run directory of --checkpoint, export_onnx"
         " and export_tflite for these formats.",
-        flag_values=values,
     )
-    flags.DEFINE_enum(
+    run.choice(
         "format",
         "saved_model",
-        ("saved_model", "onnx", "tflite"),
+        choices.EXPORT_FORMATS,
         "saved_model: for TensorFlow. onnx: for ONNX runtimes; needs tf2onnx."
         " tflite: for TensorFlow Lite.",
-        flag_values=values,
     )
-    flags.DEFINE_enum(
+    Group(values, "devices").choice(
         "precision",
         "float32",
-        ("float32", "as_trained"),
+        choices.EXPORT_PRECISIONS,
         "What the exported model computes in. float32: for every runtime."
         " as_trained: as in the training, for a saved_model on machines that"
         " multiply that precision.",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
+    run.integer(
         "version",
         0,
         "Number of the version, a new one. 0: one more than the highest there.",
-        lower_bound=0,
-        flag_values=values,
+        least=0,
     )
-    flags.DEFINE_string(
+    run.string(
         "license",
         None,
         "Under which the model may be used, for its card.",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
+    data = Group(values, "data")
+    data.integer(
         "image_size",
         0,
         "Side in pixels that images are resized to. 0: that of the training.",
-        lower_bound=0,
-        flag_values=values,
+        least=0,
     )
     data_flags.define_max_pixels(values)
-    flags.DEFINE_list(
+    data.list(
         "class_names",
         [],
         "Names of a classifier's classes, stored beside the model; none: those"
         " of the data set that it was trained on.",
-        flag_values=values,
     )
 
 
 def run(settings):
     """Exports as the settings say; returns the version's folder."""
-    required.check(settings, "checkpoint")
-    from simclr_keras.commands import exporting
+    cli.require(settings, "checkpoint")
+    # These load TensorFlow.
+    from simclr_keras import models
+    from simclr_keras import serving
+    from simclr_keras import training
+    from simclr_keras.commands import build
+    from simclr_keras.commands import input_data
 
-    return exporting.export(settings)
+    model = build.as_trained(settings)
+    run = training.find_run(settings.checkpoint)
+    if not settings.export_dir and run is None:
+        raise ValueError(
+            "--export_dir must name a directory where --checkpoint is no run"
+            " directory and lies in none. Received:"
+            f" --checkpoint={settings.checkpoint}"
+        )
+    size = input_data.image_size(settings, None, build.trained_size(model))
+    # An export says itself what it is, wherever it was copied to.
+    card = serving.read_card(settings.checkpoint)
+    names, pixel_range, about = card or (
+        run and run.read_class_names(),
+        pixel_range_of(run),
+        _about(run),
+    )
+    if not isinstance(model, models.Classifier):
+        names = None
+    if settings.license:
+        about["license"] = settings.license
+    path = serving.export(
+        model,
+        settings.export_dir or _directory(run, settings.format),
+        format=settings.format,
+        precision=settings.precision,
+        version=settings.version or None,
+        class_names=settings.class_names or names,
+        image_size=size,
+        pixel_range=pixel_range,
+        max_pixels=settings.max_pixels,
+        about=about,
+    )
+    print(f"Exported: {path}")
+    return path
+
+
+def _directory(run, format):
+    """Where the versions of a format lie in a run directory."""
+    if format == "saved_model":
+        return run.export
+    return run.path / f"{run.export.name}_{format}"
+
+
+def pixel_range_of(run):
+    """The range of 16-bit images that the training was told, or None."""
+    value = run and run.settings().get("pixel_range")
+    return value and tuple(float(x) for x in value.split(","))
+
+
+def _about(run):
+    """What a run directory says of the training, for the model's card."""
+    results = run and run.finished()
+    if results is None:
+        return {}
+    data = {k: results.pop(k) for k in list(results) if k in _OF_DATA}
+    settings = run.settings()
+    for name in _LOCATIONS:
+        settings.pop(name, None)
+    return {"data": data, "metrics": results, "run": settings}
 
 
 def main():
     """Entry point of `simclr-export`."""
-    cli.start(define_flags, run, __doc__)
+    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,118 @@
-"""Kinds of flags that absl lacks."""
+"""Defines flags of several kinds, in the groups of `--help`."""
 
 import math
+import pathlib
+import re
 
 from absl import flags
 
+# In the order in which `--help` lists them.
+GROUPS = ("data", "views", "network", "training", "devices", "run")
+
 _SWITCH = ("auto", "on", "off")
-# What the flag took while it was a boolean, and takes without a value.
+# What a switch takes like a boolean flag; `--jit` and `--nojit` give these.
 _BOOLEANS = {"true": "on", "1": "on", "false": "off", "0": "off"}
+# A scheme, with both slashes or with the one that a shell or pathlib left.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# What stands before the path of a data set.
+_DATA_SET = re.compile("folder:|arrays:")
+
+
+class Group:
+    """Defines the flags of one group.
+
+    `may_change` of its methods says that a run may be resumed with another
+    value: one that changes what is shown, kept or where, and not what is
+    computed.
+
+    Args:
+        values: absl's `FlagValues`, on which they are defined.
+        name: one of `GROUPS`.
+    """
+
+    def __init__(self, values, name):
+        self._values = values
+        self._name = name
+
+    def string(self, name, default, text, *, may_change=False):
+        """Defines a flag that takes a text."""
+        self._add(flags.ArgumentParser(), name, default, text, may_change)
+
+    def list(self, name, default, text):
+        """Defines a flag that takes texts with commas between them."""
+        serializer = flags.CsvListSerializer(",")
+        self._add(flags.ListParser(), name, default, text, False, serializer)
+
+    def integer(
+        self, name, default, text, *, least=None, most=None, may_change=False
+    ):
+        """Defines a flag that takes an integer from `least` to `most`."""
+        parser = flags.IntegerParser(least, most)
+        self._add(parser, name, default, text, may_change)
+
+    def float(
+        self, name, default, text, *, least=None, most=None, may_change=False
+    ):
+        """Defines a flag that takes a number from `least` to `most`."""
+        parser = flags.FloatParser(least, most)
+        self._add(parser, name, default, text, may_change)
+
+    def boolean(self, name, default, text, *, may_change=False):
+        """Defines `--name` and `--noname`."""
+        self._add_flag(flags.BooleanFlag(name, default, text), may_change)
+
+    def choice(self, name, default, choices, text, *, may_change=False):
+        """Defines a flag that takes one of some words."""
+        choices = list(choices)
+        flag = flags.EnumFlag(name, default, text, enum_values=choices)
+        self._add_flag(flag, may_change)
+
+    def path(self, name, default, text, *, local=None, may_change=False):
+        """Defines a flag that takes a path, or a data set, perhaps of a path.
+
+        A scheme such as `gs://` must be one that is known here; `local` says
+        why there must be none.
+        """
+        parser = _PathParser(name, local)
+        self._add(parser, name, default, text, may_change)
+
+    def range(self, name, text):
+        """Defines `--name=LOW,HIGH`, a pair of floats or None."""
+        rule = "must be two numbers, the first below the second, such as 0,4095"
+        serializer = flags.CsvListSerializer(",")
+        parser = _PairParser(float, -math.inf, rule)
+        self._add(parser, name, None, text, False, serializer)
+
+    def interval(self, name, text, *, may_change=False):
+        """Defines `--name=FIRST,LAST`, a pair of integers from 1, or None."""
+        rule = (
+            "must be two steps from 1, the first before the last, such as 10,15"
+        )
+        serializer = flags.CsvListSerializer(",")
+        parser = _PairParser(int, 1, rule)
+        self._add(parser, name, None, text, may_change, serializer)
+
+    def switch(self, name, default, text, *, may_change=False):
+        """Defines `--name=auto|on|off`; `--name` is on, `--noname` is off."""
+        flag = flags.Flag(
+            _SwitchParser(),
+            flags.ArgumentSerializer(),
+            name,
+            default,
+            f"<auto|on|off>: {text}",
+            boolean=True,
+        )
+        self._add_flag(flag, may_change)
+
+    def _add(self, parser, name, default, text, may_change, serializer=None):
+        serializer = serializer or flags.ArgumentSerializer()
+        flag = flags.Flag(parser, serializer, name, default, text)
+        self._add_flag(flag, may_change)
+
+    def _add_flag(self, flag, may_change):
+        flag.may_change = may_change
+        # What absl groups by is the module that defines a flag.
+        flags.DEFINE_flag(flag, self._values, module_name=self._name)
 
 
 class _SwitchParser(flags.ArgumentParser):
@@ -60,32 +166,46 @@ class _PairParser(flags.ArgumentParser):
         return "string"
 
 
-def _define_pair(name, parser, text, values):
-    serializer = flags.CsvListSerializer(",")
-    flags.DEFINE(parser, name, None, text, values, serializer)
+class _PathParser(flags.ArgumentParser):
+    """A path whose scheme, if it has one, is known here.
+
+    Args:
+        name: of the flag.
+        local: why a path with a scheme is refused; None: it is not.
+    """
+
+    def __init__(self, name, local):
+        super().__init__()
+        self._name, self._local = name, local
+
+    def parse(self, argument):
+        """The text itself."""
+        kind = _DATA_SET.match(argument)
+        path = argument[kind.end() :] if kind else argument
+        if self._local and _SCHEME.match(path):
+            raise flags.IllegalFlagValueError(
+                f"--{self._name} must be a local directory: {self._local}."
+                f" Received: --{self._name}={argument}"
+            )
+        as_path(path, f"--{self._name}")
+        return argument
 
 
-def define_range(name, text, values):
-    """Defines `--name=LOW,HIGH`, a pair of floats or None."""
-    rule = "must be two numbers, the first below the second, such as 0,4095"
-    parser = _PairParser(float, -math.inf, rule)
-    _define_pair(name, parser, text, values)
+def as_path(path, name):
+    """Path object of a text; TensorFlow is loaded for one with a scheme.
 
+    Args:
+        path: a text.
+        name: what it is called in the error.
 
-def define_switch(name, default, text, values):
-    """Defines `--name=auto|on|off`; `--name` is on, `--noname` is off."""
-    flag = flags.Flag(
-        _SwitchParser(),
-        flags.ArgumentSerializer(),
-        name,
-        default,
-        f"<auto|on|off>: {text}",
-        boolean=True,
-    )
-    flags.DEFINE_flag(flag, values)
+    Raises:
+        absl.flags.Error: a file system that is not known here.
+    """
+    if not _SCHEME.match(path):
+        return pathlib.Path(path)
+    from simclr_keras import paths  # loads TensorFlow
 
-
-def define_interval(name, text, values):
-    """Defines `--name=FIRST,LAST`, a pair of integers or None."""
-    rule = "must be two steps from 1, the first before the last, such as 10,15"
-    _define_pair(name, _PairParser(int, 1, rule), text, values)
+    try:
+        return paths.as_path(path, name)
+    except ValueError as error:
+        raise flags.IllegalFlagValueError(str(error)) from error

@@ -1,40 +1,41 @@
-"""Turns a checkpoint of the official SimCLR into a .keras file of ours."""
-
-from absl import flags
+"""Imports a checkpoint of the official SimCLR as a .keras file."""
 
 from simclr_keras.commands import cli
+from simclr_keras.commands.flag_kinds import Group
+
+FIRST = ("checkpoint", "output", "image_size", "sk_ratio")
+EXAMPLE = (
+    "tools/import_official_checkpoint --checkpoint=r50_1x_sk0"
+    " --output=r50.keras"
+)
 
 
 def define_flags(values):
     """Defines the flags of `tools/import_official_checkpoint`."""
-    flags.DEFINE_string(
+    network = Group(values, "network")
+    network.path(
         "checkpoint",
         None,
         "Official checkpoint, version 1 or 2: its prefix, its .index file, a"
         " directory of checkpoints, of which the newest is taken, or a"
         " SavedModel.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
-        "output", None, "New .keras file to write.", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "image_size",
-        0,
-        "Side in pixels that the model is for. 0: 32 for a stem for small"
-        " images, else 224.",
-        lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
+    network.float(
         "sk_ratio",
         None,
         "Selective kernels of a ResNet-18 or -34 for small images, whose shapes"
         " do not show them.",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=values,
+        least=0.0,
+        most=1.0,
     )
+    Group(values, "data").integer(
+        "image_size",
+        0,
+        "Side in pixels that the model is for. 0: 32 for a stem for small"
+        " images, else 224.",
+        least=0,
+    )
+    Group(values, "run").path("output", None, "New .keras file to write.")
 
 
 def run(settings):
@@ -42,8 +43,7 @@ def run(settings):
     for name in ("checkpoint", "output"):
         if not getattr(settings, name):
             raise ValueError(f"--{name} must be given.")
-    # TensorFlow is not loaded for the flags.
-    from simclr_keras import paths
+    from simclr_keras import paths  # loads TensorFlow
 
     output = paths.as_path(settings.output, "--output")
     if output.suffix != ".keras":
@@ -98,7 +98,7 @@ def _summary(official, size):
 
 def main():
     """Entry point of `tools/import_official_checkpoint`."""
-    cli.start(define_flags, run, __doc__)
+    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
 
 
 if __name__ == "__main__":

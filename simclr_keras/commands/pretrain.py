@@ -1,24 +1,51 @@
 """Pretrains an encoder on unlabelled images by contrasting two views."""
 
-from absl import flags
+import functools
 
+from simclr_keras import choices
+from simclr_keras import old_runs
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
 from simclr_keras.commands import model_flags
-from simclr_keras.commands import required
 from simclr_keras.commands import run_flags
+from simclr_keras.commands.flag_kinds import Group
+
+FIRST = (
+    "dataset",
+    "model_dir",
+    "image_size",
+    "resnet_depth",
+    "train_batch_size",
+    "train_epochs",
+    "learning_rate",
+    "temperature",
+    "color_jitter_strength",
+    "micro_batch_size",
+)
+EXAMPLE = (
+    "simclr-pretrain --dataset=folder:/photos --train_batch_size=256"
+    " --model_dir=runs/photos"
+)
+# Flags that say how images are read, which the next command needs as well.
+_OF_THE_IMAGES = (
+    "data_dir",
+    "folder_layout",
+    "split_order",
+    "pixel_range",
+    "max_pixels",
+    "skip_corrupt",
+)
 
 
 def define_flags(values):
     """Defines the flags of `simclr-pretrain`."""
-    run_flags.define_run(values)
-    run_flags.define_strategy(values)
-    run_flags.define_logging(values)
-    run_flags.define_speed(values)
     data_flags.define_data(values)
     data_flags.define_splits(values, eval_split=None)
+    data_flags.define_cache(values)
+    data_flags.define_views(values, color_strength=1.0)
     model_flags.define_network(values)
-    model_flags.define_optimization(
+    _define_projection_head(values)
+    model_flags.define_training(
         values,
         batch=512,
         epochs=100,
@@ -27,128 +54,175 @@ def define_flags(values):
         decay=1e-6,
         warmup=10.0,
     )
-    flags.DEFINE_integer(
+    _define_contrast(values)
+    _define_evaluation(values)
+    run_flags.define_run(values)
+    run_flags.define_replicas(values)
+    run_flags.define_checkpoints(values)
+    Group(values, "views").boolean(
+        "preview_views",
+        False,
+        "Write a picture of the views of one batch to --model_dir and stop.",
+        may_change=True,
+    )
+
+
+def _define_projection_head(values):
+    network = Group(values, "network")
+    network.choice(
+        "proj_head_mode",
+        "nonlinear",
+        choices.PROJECTION_HEADS,
+        "Projection head between h and the loss.",
+    )
+    network.integer(
+        "num_proj_layers", 3, "Layers of the nonlinear head.", least=1
+    )
+    network.integer("proj_out_dim", 128, "Width of its output z.", least=1)
+    network.integer(
+        "proj_hidden_dim",
+        0,
+        "Width of its hidden layers; 0: that of h.",
+        least=0,
+    )
+
+
+def _define_contrast(values):
+    training = Group(values, "training")
+    training.integer(
         "micro_batch_size",
         None,
         "Images of the global batch that go through the networks at a time, by"
         " gradient caching: memory of so many for one more forward pass, and"
         " the loss of the whole batch; batch norm is that of so many. None or"
         " 0: all of them.",
-        lower_bound=0,
-        flag_values=values,
+        least=0,
     )
-    data_flags.define_views(values, color_strength=1.0)
-    _define_contrast(values)
-    flags.DEFINE_boolean(
+    training.choice("loss", "nt_xent", choices.LOSSES, "Contrastive loss.")
+    training.float("temperature", 0.1, "Temperature of the loss.", least=1e-4)
+    training.float("margin", 0.8, "Margin of margin_triplet.", least=0.0)
+    training.boolean(
+        "semi_hard",
+        True,
+        "Semi-hard negatives for nt_logistic and margin_triplet.",
+    )
+    training.boolean("hidden_norm", True, "Normalise z in the loss.")
+
+
+def _define_evaluation(values):
+    training = Group(values, "training")
+    training.boolean(
         "lineareval_while_pretraining",
         True,
         "Train an online linear probe behind a stop-gradient where the data"
         " has labels.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
+    Group(values, "data").path(
         "probe_dataset",
         None,
         "Labelled data set of the online probe, if not the training images.",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
+    training.integer(
         "eval_every_epochs",
         0,
         "Epochs between validation and kNN evaluation; 0: at the end only.",
-        lower_bound=0,
-        flag_values=values,
+        least=0,
     )
-    flags.DEFINE_integer(
-        "knn_k", 200, "Neighbours that vote.", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_integer(
+    training.integer("knn_k", 200, "Neighbours that vote.", least=1)
+    training.integer(
         "knn_images",
         50_000,
         "Training images kept as neighbours, at most.",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "preview_views",
-        False,
-        "Write a picture of the views of one batch to --model_dir and stop.",
-        flag_values=values,
-    )
-
-
-def _define_contrast(values):
-    flags.DEFINE_enum(
-        "loss",
-        "nt_xent",
-        ["nt_xent", "nt_logistic", "margin_triplet"],
-        "Contrastive loss.",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "temperature",
-        0.1,
-        "Temperature of the loss.",
-        lower_bound=1e-4,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "margin",
-        0.8,
-        "Margin of margin_triplet.",
-        lower_bound=0.0,
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "semi_hard",
-        True,
-        "Semi-hard negatives for nt_logistic and margin_triplet.",
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "hidden_norm", True, "Normalise z in the loss.", flag_values=values
-    )
-    flags.DEFINE_enum(
-        "proj_head_mode",
-        "nonlinear",
-        ["none", "linear", "nonlinear"],
-        "Projection head between h and the loss.",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "proj_out_dim",
-        128,
-        "Width of its output z.",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "proj_hidden_dim",
-        0,
-        "Width of its hidden layers; 0: that of h.",
-        lower_bound=0,
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "num_proj_layers",
-        3,
-        "Layers of the nonlinear head.",
-        lower_bound=1,
-        flag_values=values,
+        least=1,
     )
 
 
 def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
-    required.check(settings, "model_dir")
-    from simclr_keras.commands import pretraining
+    cli.require(settings, "model_dir")
+    _check_negatives(settings)
+    # These load TensorFlow.
+    from simclr_keras.commands import accuracy
+    from simclr_keras.commands import build
+    from simclr_keras.commands import input_data
+    from simclr_keras.commands import schedule
+    from simclr_keras.commands import stages
 
-    return pretraining.run(settings)
+    runtime = stages.set_up(settings)
+    source, probe, held_out = input_data.open_for_pretraining(settings)
+    size = input_data.image_size(settings, source)
+    if settings.preview_views:
+        settings.train_batch_size = min(32, source.num_examples)
+    else:
+        schedule.check(settings, runtime, source.num_examples)
+    dataset = input_data.training_data(settings, runtime, source, probe, size)
+    views = build.two_views(settings, size)
+    with stages.run_directory(settings, runtime) as (directory, finished):
+        if finished is not None and not settings.preview_views:
+            return finished
+        picture = directory.path / "views.png"
+        if runtime.devices.chief:
+            input_data.write_preview(directory, picture, views, dataset)
+        if settings.preview_views:
+            stages.announce(runtime, f"View pairs: {picture}")
+            return {"views": str(picture)}
+        opened = source, probe
+        source, probe, held_out = input_data.cached_sources(
+            settings, source, probe, held_out
+        )
+        if (source, probe) != opened:
+            dataset = input_data.training_data(
+                settings, runtime, source, probe, size
+            )
+        with runtime.scope():
+            model = build.simclr(settings, source, probe, size, views)
+        evaluations = functools.partial(
+            accuracy.while_pretraining,
+            *(settings, runtime, source, probe, held_out, size),
+        )
+        figures, callbacks = schedule.fit(
+            settings, runtime, directory, model, source, dataset, evaluations
+        )
+        results = accuracy.after_pretraining(
+            settings, source, held_out, size, model, callbacks
+        )
+        results = stages.finish(runtime, directory, results, figures)
+        stages.announce(runtime, _next_command(settings, directory, results))
+        return results
+
+
+def _check_negatives(settings):
+    """Refuses a batch in which an image has no negatives."""
+    if settings.train_batch_size < 2 and not settings.preview_views:
+        raise ValueError(
+            "--train_batch_size must be at least 2: one image alone has nothing"
+            " to be told from, its loss is 0. Received: --train_batch_size="
+            f"{settings.train_batch_size}"
+        )
+
+
+def _next_command(settings, run_directory, results):
+    """What to look at, and which command comes next."""
+    path = run_directory.path
+    labelled = "knn_accuracy" in results
+    given = old_runs.parse_flags(settings.flags_text)
+    where = "".join(
+        f" --{name}={given[name]}"
+        for name in _OF_THE_IMAGES
+        if given[name] != settings.flag_defaults[name]
+    )
+    return (
+        f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
+        f"Curves:  tensorboard --logdir {path}\n"
+        f"Next:    simclr-{'linear-eval' if labelled else 'embed'}"
+        f" --checkpoint={path} --dataset={settings.dataset}"
+        f"{where} --model_dir={path}_{'linear' if labelled else 'embeddings'}"
+    )
 
 
 def main():
     """Entry point of `simclr-pretrain`."""
-    cli.start(define_flags, run, __doc__)
+    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
 
 
 if __name__ == "__main__":

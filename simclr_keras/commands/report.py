@@ -1,26 +1,27 @@
 """Writes a web page about a run: simclr-report RUN_DIRECTORY."""
 
-from absl import flags
-
 from simclr_keras.commands import cli
+from simclr_keras.commands.flag_kinds import Group
+
+FIRST = ("model_dir", "output")
+EXAMPLE = "simclr-report runs/photos"
 
 
 def define_flags(values):
     """Defines the flags of `simclr-report`."""
-    flags.DEFINE_string(
+    run = Group(values, "run")
+    run.path(
         "model_dir",
         None,
         "Run directory of the pre-training. Runs beside it that began with it"
         " are part of the page.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
+    run.path(
         "output",
         None,
         "HTML file to write; its charts are written beside it too, as PNG, SVG"
         " and PDF in <its name>_figures. Default: report.html in the run"
         " directory.",
-        flag_values=values,
     )
 
 
@@ -39,7 +40,14 @@ def run(settings):
 
 def main():
     """Entry point of `simclr-report`."""
-    cli.start(define_flags, run, __doc__, positional="model_dir")
+    cli.start(
+        define_flags,
+        run,
+        __doc__,
+        positional="model_dir",
+        first=FIRST,
+        example=EXAMPLE,
+    )
 
 
 if __name__ == "__main__":

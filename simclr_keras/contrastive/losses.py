@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import keras
 
+from simclr_keras.choices import LOSSES
 from simclr_keras.contrastive.margin_triplet import MarginTriplet
 from simclr_keras.contrastive.nt_logistic import NTLogistic
 from simclr_keras.contrastive.nt_xent import NTXent
-
-LOSSES = ("nt_xent", "nt_logistic", "margin_triplet")
 
 
 def make_loss(

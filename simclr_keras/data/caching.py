@@ -12,12 +12,12 @@ import shutil
 
 import numpy as np
 
+from simclr_keras.choices import CACHES
 from simclr_keras.data import cache_files
 from simclr_keras.data import corrupt
 from simclr_keras.data import decoded
 from simclr_keras.data import photographs
 
-CACHES = ("auto", "none", "memory", "disk")
 # Images whose headers say about how much all will need, and how wrong it is.
 _SAMPLE, _DOUBT = 512, 1.5
 _GIB = 2**30

@@ -3,7 +3,8 @@
 import dataclasses
 import re
 
-LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")
+from simclr_keras.choices import FOLDER_LAYOUTS as LAYOUTS
+
 SPLIT_NAMES = frozenset(
     "train training test testing val valid validation eval dev unlabeled"
     " unlabelled".split()

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 
+from simclr_keras.choices import SPLIT_ORDERS as ORDERS
 from simclr_keras.data import order
 
-ORDERS = ("shuffled", "position")
 # Of no run's --seed: the slices of two runs have to be complements, too.
 _SEED = 0
 

@@ -5,9 +5,8 @@ import os
 
 import tensorflow as tf
 
+from simclr_keras.choices import STRATEGIES
 from simclr_keras.distribute import slurm
-
-STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
 
 
 @dataclasses.dataclass(frozen=True)

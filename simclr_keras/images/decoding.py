@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.choices import MAX_PIXELS
 from simclr_keras.images import blending
 from simclr_keras.images import bmp
 from simclr_keras.images import checks
@@ -28,9 +29,6 @@ from simclr_keras.images import gif
 from simclr_keras.images import headers
 from simclr_keras.images import orientation
 from simclr_keras.images import pixel_range as ranges
-
-# Pillow's bound: more pixels are taken for an attack on the memory.
-MAX_PIXELS = 89_478_485
 
 _PILLOW_FORMATS = ("BMP", "WEBP")
 # Signature of the decoding functions: encoded image, max_pixels.

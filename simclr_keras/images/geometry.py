@@ -12,11 +12,11 @@ import math
 import tensorflow as tf
 
 from simclr_keras import randomness
+from simclr_keras.choices import CROP_SAMPLERS as SAMPLERS
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 
 CROP_STREAM, FLIP_STREAM = 0, 1
-SAMPLERS = ("official", "torchvision")
 # A crop of the official sampler must cover this part of the image, whatever
 # `area` says (its `min_object_covered`, with the whole image as the object).
 MIN_COVERED = 0.1

@@ -6,9 +6,8 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.choices import PROJECTION_HEADS as _MODES
 from simclr_keras.networks.normalization import BatchNormalization
-
-_MODES = ("none", "linear", "nonlinear")
 
 
 @compat.register

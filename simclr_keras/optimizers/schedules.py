@@ -7,8 +7,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-
-SCALINGS = ("linear", "sqrt", "none")
+from simclr_keras.choices import LEARNING_RATE_SCALINGS as SCALINGS
 
 
 class CutWarmup(UserWarning):

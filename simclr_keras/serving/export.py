@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.choices import EXPORT_PRECISIONS as PRECISIONS
 from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import CenterCrop
 from simclr_keras.images import check_max_pixels
@@ -21,7 +22,6 @@ from simclr_keras.serving import warmup
 from simclr_keras.serving.versions import new_version
 
 FORMATS = ("saved_model", *single_file.FILES)
-PRECISIONS = ("float32", "as_trained")
 _LOW = ("bfloat16", "float16")
 
 

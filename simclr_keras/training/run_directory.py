@@ -9,34 +9,6 @@ from simclr_keras import paths
 from simclr_keras.training import identity
 from simclr_keras.training import lock
 
-# Flags that change what is shown, kept or where, not what is computed.
-_FREE = (
-    "cache",
-    "cache_dir",
-    "cache_gib",
-    "change_learning_rate",
-    "checkpoint_epochs",
-    "checkpoint_minutes",
-    "checkpoint_steps",
-    "data_dir",
-    "download",
-    "gcp_project",
-    "jit",  # rounds otherwise, as another number of devices does
-    "keep_checkpoint_max",
-    "logical_cpus",
-    "map",
-    "model_dir",
-    "neighbors",
-    "neighbors_k",
-    "preview_views",
-    "profile_steps",
-    "projector",
-    "strategy",
-    "tpu_name",
-    "tpu_zone",
-    "verbose",
-)
-
 
 class RunDirectory:
     """Paths of the files of one run.
@@ -49,6 +21,8 @@ class RunDirectory:
         metrics: `metrics.csv`, one row per logged interval and epoch.
         results: `results.json`, the final figures.
         timing: `timing.json`, seconds and images per second.
+        class_names: `class_names.txt` of a classifier, one name a line, which
+            its export takes over.
         export: versions of the SavedModel; those of another format lie in
             `export_onnx` and the like beside it.
         lock: `RunLock` of the directory.
@@ -66,10 +40,11 @@ class RunDirectory:
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
         self.timing = self.path / "timing.json"
+        self.class_names = self.path / "class_names.txt"
         self.export = self.path / "export"
         self.lock = lock.RunLock(self.path)
 
-    def claim(self, flags, defaults=None, change=()):
+    def claim(self, flags, defaults=None, ignored=(), change=()):
         """Takes the directory for a run, or finds that it is this run's.
 
         A flag that only one of the two releases has makes no difference if it
@@ -78,6 +53,7 @@ class RunDirectory:
         Args:
             flags: the run's settings, text of `old_runs.flags_text`.
             defaults: dict of flag -> its default, a text or None.
+            ignored: names of flags that make no difference.
             change: names of flags that may be others than those of a run that
                 has not ended; `flags.txt` then has the new ones, and
                 `flags.before.txt` what it had.
@@ -92,7 +68,9 @@ class RunDirectory:
                 old_runs.command_of(old_runs.parse_flags(text))
                 for text in (there, flags)
             ]
-            different = old_runs.flag_differences(there, flags, defaults, _FREE)
+            different = old_runs.flag_differences(
+                there, flags, defaults, ignored
+            )
             if None not in commands and commands[0] != commands[1]:
                 different = {"command": tuple(commands)}
             changed = set() if self.results.exists() else set(different)
@@ -147,6 +125,16 @@ class RunDirectory:
             return {}
         values = old_runs.parse_flags(read_text(self.flags))
         return {name: text for name, text in values.items() if text is not None}
+
+    def write_class_names(self, names):
+        """Writes the names of a classifier's classes, in their order."""
+        write_whole(self.class_names, "".join(f"{name}\n" for name in names))
+
+    def read_class_names(self):
+        """The names that the training left there, or None."""
+        if not self.class_names.exists():
+            return None
+        return self.class_names.read_text(encoding="utf-8").splitlines()
 
     def write_results(self, results, timing):
         """Writes `results.json` and `timing.json`, which ends the run."""

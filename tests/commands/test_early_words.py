@@ -5,10 +5,10 @@ import warnings
 import pytest
 
 import simclr_keras as sk
-from simclr_keras.commands import build
 from simclr_keras.commands import cli
 from simclr_keras.commands import finetune
 from simclr_keras.commands import pretrain
+from simclr_keras.commands import schedule
 
 
 def _settings(command, *arguments):
@@ -44,15 +44,17 @@ def test_a_warm_up_longer_than_the_run_is_said(capsys):
     """
     arguments = ["--train_batch_size=10", "--train_steps=20"]
     settings = _settings(pretrain, *arguments, "--warmup_epochs=10")
-    build.check_steps(settings, 100)
+    schedule.check_steps(settings, 100)
     said = capsys.readouterr().out
     assert "--warmup_epochs=10 are 100 steps, the run has 20" in said
     assert "to 19% of its peak" in said
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        build.optimizer(settings, 100, 20)
-    build.check_steps(_settings(pretrain, *arguments, "--warmup_epochs=1"), 100)
-    build.check_steps(_settings(finetune, *arguments), 100)
+        schedule.optimizer(settings, 100)
+    schedule.check_steps(
+        _settings(pretrain, *arguments, "--warmup_epochs=1"), 100
+    )
+    schedule.check_steps(_settings(finetune, *arguments), 100)
     assert capsys.readouterr().out == ""
 
 

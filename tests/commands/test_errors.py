@@ -64,9 +64,8 @@ def test_a_bad_command_line_names_the_program(monkeypatch):
 def test_what_is_missing_is_found_before_tensorflow_is_loaded(
     monkeypatch, command
 ):
-    monkeypatch.setitem(sys.modules, "simclr_keras.commands.pretraining", None)
-    monkeypatch.setitem(sys.modules, "simclr_keras.commands.classifying", None)
-    monkeypatch.setitem(sys.modules, "simclr_keras.commands.runs", None)
+    for name in ("stages", "classify"):
+        monkeypatch.setitem(sys.modules, f"simclr_keras.commands.{name}", None)
     with pytest.raises(ValueError, match="--model_dir must name"):
         command.run(cli.parse(command.define_flags, []))
     if command is not pretrain:

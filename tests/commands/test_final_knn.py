@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from simclr_keras import data
-from simclr_keras.commands import pretraining
+from simclr_keras.commands import accuracy
 
 
 def _results(monkeypatch, callbacks):
     """Results of a run of seven steps; measured anew, its kNN is 0.75."""
-    monkeypatch.setattr(pretraining, "_knn_accuracy", lambda *arguments: 0.75)
+    monkeypatch.setattr(accuracy, "_knn_accuracy", lambda *arguments: 0.75)
     source = data.open_source("shapes", "train[:8]")
     model = types.SimpleNamespace(
         optimizer=types.SimpleNamespace(iterations=np.int64(7)),
         encoder=types.SimpleNamespace(count_params=lambda: 3),
     )
     arguments = (types.SimpleNamespace(), source, source, 32, model, callbacks)
-    return pretraining._results(*arguments)["knn_accuracy"]
+    return accuracy.after_pretraining(*arguments)["knn_accuracy"]
 
 
 @pytest.mark.parametrize(

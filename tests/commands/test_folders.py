@@ -11,10 +11,10 @@ import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.commands import cli
 from simclr_keras.commands import embed
+from simclr_keras.commands import input_data
 from simclr_keras.commands import linear_eval
-from simclr_keras.commands import overlap
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import runs
+from simclr_keras.commands import stages
 
 COLORS = {"blue": (20, 40, 220), "green": (20, 220, 40), "red": (220, 40, 20)}
 
@@ -115,10 +115,10 @@ def test_shared_images_are_found_through_links(photos):
     (train.parent / "val" / "red").symlink_to(train / "red")
     spec = f"folder:{train.parent}"
     sources = {s: data.open_source(spec, s) for s in ("train", "test", "val")}
-    assert overlap.shared(sources["train"], sources["test"]) == 24
-    assert overlap.shared(sources["train"], sources["val"]) == 8
+    assert input_data.num_shared(sources["train"], sources["test"]) == 24
+    assert input_data.num_shared(sources["train"], sources["val"]) == 8
     other = data.open_source("shapes", "test[:5]")
-    assert overlap.shared(sources["train"], other) == 0
+    assert input_data.num_shared(sources["train"], other) == 0
 
 
 def test_the_start_line_says_how_the_folder_was_read(tmp_path):
@@ -130,7 +130,7 @@ def test_the_start_line_says_how_the_folder_was_read(tmp_path):
     )
     settings = types.SimpleNamespace(train_batch_size=8)
     source = data.open_source(f"folder:{tmp_path}")
-    line = runs.start_line(settings, place, source, 10)
+    line = stages.start_line(settings, place, source, 10)
     said = "2 images; splits train, test; classes a, b; left out: 1 .txt"
     assert f"folder:{tmp_path} train: {said} | global batch 8" in line
 

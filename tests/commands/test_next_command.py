@@ -10,7 +10,6 @@ from simclr_keras import old_runs
 from simclr_keras.commands import cli
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import pretraining
 
 pytestmark = pytest.mark.newest
 
@@ -30,12 +29,12 @@ def test_it_hands_on_how_images_are_read(flags):
         pretrain.define_flags, ["--dataset=folder:/photos", *given]
     )
     run = types.SimpleNamespace(path=pathlib.Path("runs/a"))
-    text = pretraining._next(settings, run, {"knn_accuracy": 0.5})
+    text = pretrain._next_command(settings, run, {"knn_accuracy": 0.5})
     _, _, line = text.partition("Next:")
     name, *arguments = shlex.split(line)
     assert name == "simclr-linear-eval"
     follows = cli.parse(linear_eval.define_flags, arguments)
-    for name in ("dataset", *pretraining._OF_THE_IMAGES):
+    for name in ("dataset", *pretrain._OF_THE_IMAGES):
         assert getattr(follows, name) == getattr(settings, name), name
 
 

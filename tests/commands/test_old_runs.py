@@ -123,7 +123,7 @@ def test_a_run_is_that_of_its_command():
         settings = cli.parse(command.define_flags, [])
         there = old_runs.parse_flags(settings.flags_text)
         assert old_runs.command_of(there) == name
-        assert set(there) == set(settings.flag_defaults) - {"help"}
+        assert set(there) == set(settings.flag_defaults)
     for name in ("pretrain", "finished"):
         text = (OLD / name / "flags.txt").read_text()
         assert old_runs.command_of(old_runs.parse_flags(text)) == (

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import evaluation
-from simclr_keras.commands import loading
+from simclr_keras.commands import build
 from simclr_keras.models import precision
 
 IMAGES = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
@@ -47,7 +47,7 @@ def test_head_and_encoder_compute_as_the_command_does(checkpoint, name):
     settings = types.SimpleNamespace(checkpoint=str(path))
     keras.mixed_precision.set_global_policy(policy)
     try:
-        model = loading.pretrained(settings)
+        model = build.pretrained(settings)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert _dtypes(model) == [name] * 3

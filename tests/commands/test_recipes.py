@@ -1,6 +1,7 @@
 """Every recipe parses and says where it was measured; flags read back."""
 
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -8,10 +9,12 @@ import forked
 import pytest
 from absl import flags
 
+import simclr_keras
 from simclr_keras.commands import cli
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
+from simclr_keras.commands import flag_kinds
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
@@ -88,14 +91,13 @@ def test_bad_flags_are_named(arguments, message):
         cli.parse(pretrain.define_flags, arguments)
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_help_lists_every_flag_without_loading_anything_heavy(name):
-    """As `-m` and as the console's entry point start it."""
+def _printed(name, argument):
+    """What a command prints, as `-m` and as the console's entry start it."""
+    module = f"simclr_keras.commands.{name.replace('-', '_')}"
     code = (
-        "import sys, runpy; sys.argv = ['simclr', '--help'];"
-        f"runpy.run_module('simclr_keras.commands.{name.replace('-', '_')}',"
-        " run_name='__main__');"
-        f"import simclr_keras.commands.{name.replace('-', '_')} as command;"
+        f"import sys, runpy; sys.argv = ['simclr', '{argument}'];"
+        f"runpy.run_module('{module}', run_name='__main__');"
+        f"import {module} as command;"
         "command.main();"
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
     )
@@ -103,9 +105,37 @@ def test_help_lists_every_flag_without_loading_anything_heavy(name):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    values = cli._flag_values(COMMANDS[name].define_flags)
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_lists_every_flag_without_loading_anything_heavy(name):
+    command = COMMANDS[name]
+    values = flags.FlagValues()
+    command.define_flags(values)
+    short, full = _printed(name, "--help"), _printed(name, "--helpfull")
+    assert len(command.FIRST) <= 10
+    assert command.EXAMPLE in short
     for flag in values:
-        assert f"--{flag}" in done.stdout
+        assert f"--{flag}" in short
+        assert f"--{flag}: " in full
+        assert (f"\n  --{flag}: " in short) == (flag in command.FIRST)
+    # Every group that help lists is one of those that it knows.
+    assert set(values.flags_by_module_dict()) <= set(flag_kinds.GROUPS)
+
+
+def test_version():
+    assert _printed("export", "--version").split() == 2 * [
+        "simclr_keras",
+        simclr_keras.__version__,
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_example_of_help_parses(name):
+    program, *arguments = shlex.split(COMMANDS[name].EXAMPLE)
+    assert program == f"simclr-{name}"
+    cli.parse(COMMANDS[name].define_flags, arguments)
 
 
 def test_errors_of_a_run_come_without_a_traceback(tmp_path):

@@ -15,10 +15,9 @@ from simclr_keras import images as decoding
 from simclr_keras import training
 from simclr_keras.commands import cli
 from simclr_keras.commands import export
-from simclr_keras.commands import exporting
 from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import runs
+from simclr_keras.commands import stages
 from simclr_keras.images import pixel_range
 
 RANGE = (0, 4095)
@@ -198,12 +197,12 @@ def test_the_command_says_the_range(folder, tmp_path):
     source = input_data.open_source(settings, "train")
     devices = type("Devices", (), {"replicas": 1, "chief": True})()
     place = type("Place", (), {"devices": devices, "precision": "float32"})()
-    line = runs.start_line(settings, place, source, 1)
+    line = stages.start_line(settings, place, source, 1)
     assert "6 images" in line
     assert "| pixels from 0 (black) to 4095 (white) |" in line
     run = training.RunDirectory(tmp_path / "run")
     run.claim(settings.flags_text)
-    assert exporting.pixel_range_of(run) == RANGE
+    assert export.pixel_range_of(run) == RANGE
     assert (
         cli.parse(
             pretrain.define_flags, [f"--flagfile={run.flags}"]

@@ -169,7 +169,7 @@ def _pretrain(directory, *arguments):
 def test_the_advice_can_be_followed(tmp_path, monkeypatch):
     """A run of the command that ends at step 6, and goes on from step 4."""
     lines = ("--train_steps=8", "--checkpoint_steps=2", "--log_every=1")
-    from simclr_keras.commands import timing
+    from simclr_keras.training import timing
 
     calls = []
     inner = timing.Timing.on_train_batch_end

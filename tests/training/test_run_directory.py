@@ -17,7 +17,9 @@ def test_same_flags_come_back_and_others_are_refused(tmp_path):
     run.claim(FLAGS.replace("dataset=shapes", "dataset=cifar10"))
     run.claim(FLAGS)  # nothing had begun
     run.checkpoints.mkdir()
-    run.claim(FLAGS.replace("--model_dir=a", "--model_dir=b"))
+    run.claim(
+        FLAGS.replace("--model_dir=a", "--model_dir=b"), ignored=["model_dir"]
+    )
     with pytest.raises(ValueError, match="--learning_rate: 0.1 there, 0.2 now"):
         run.claim(FLAGS.replace("0.1", "0.2"))
     assert run.flags.read_text() == FLAGS

@@ -1,4 +1,4 @@
-"""When a command's training stops, and where its time goes."""
+"""Ends a training at a step, and measures where its time goes."""
 
 import time
 
@@ -38,13 +38,14 @@ class Timing(keras.callbacks.Callback):
     """Where the time of a training goes; says when its first step is done.
 
     Args:
-        settings: the command's; `started` is `time.monotonic()` when it began.
+        started: `time.monotonic()` when the command began.
+        batch_size: images in the global batch.
     """
 
-    def __init__(self, settings):
+    def __init__(self, started, batch_size):
         super().__init__()
-        self._started = settings.started
-        self._batch = settings.train_batch_size
+        self._started = started
+        self._batch = batch_size
         self._to_first_step = None
         self._steps = 0
 

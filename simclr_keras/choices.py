@@ -1,0 +1,20 @@
+"""Lists what settings may be, for the flags and for what takes them.
+
+Nothing is imported here: `--help` and wrong flags answer before TensorFlow is
+loaded.
+"""
+
+CACHES = ("auto", "none", "memory", "disk")
+CROP_SAMPLERS = ("official", "torchvision")
+EXPORT_FORMATS = ("saved_model", "onnx", "tflite")
+EXPORT_PRECISIONS = ("float32", "as_trained")
+FOLDER_LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")
+LEARNING_RATE_SCALINGS = ("linear", "sqrt", "none")
+LOSSES = ("nt_xent", "nt_logistic", "margin_triplet")
+# Pillow's bound: more pixels are taken for an attack on the memory.
+MAX_PIXELS = 89_478_485
+OPTIMIZERS = ("lars", "momentum", "adam", "adamw", "lamb")
+PROJECTION_HEADS = ("none", "linear", "nonlinear")
+RESNET_DEPTHS = (18, 34, 50, 101, 152, 200)
+SPLIT_ORDERS = ("shuffled", "position")
+STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
