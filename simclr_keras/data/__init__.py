@@ -2,6 +2,8 @@
 
 from simclr_keras.data.caching import cached
 from simclr_keras.data.caching import free_memory
+from simclr_keras.data.epochs import Batches
+from simclr_keras.data.epochs import as_dataset
 from simclr_keras.data.epochs import from_step
 from simclr_keras.data.epochs import grouped
 from simclr_keras.data.epochs import with_crops
@@ -17,7 +19,9 @@ from simclr_keras.data.subsets import keep_some
 from simclr_keras.data.subsets import label_subset
 
 __all__ = [
+    "Batches",
     "Source",
+    "as_dataset",
     "cached",
     "free_memory",
     "from_step",

@@ -199,6 +199,7 @@ class Classifier(compat.TrainedByReplicas):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`; refuses pixels in another range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         if getattr(self, "optimizer", None) is not None:
             self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)
@@ -206,6 +207,7 @@ class Classifier(compat.TrainedByReplicas):
     def predict(self, x, *args, **kwargs):
         """`keras.Model.predict`; refuses pixels in another range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         return super().predict(x, *args, **kwargs)
 
     def build_state(self, labels=None):

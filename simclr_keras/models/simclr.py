@@ -226,11 +226,13 @@ class SimCLR(compat.TrainedByReplicas):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`; refuses pixels in another range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """`keras.Model.predict`; refuses pixels in another range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         return super().predict(x, *args, **kwargs)
 
     def train_step(self, data):

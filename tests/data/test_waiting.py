@@ -32,7 +32,7 @@ def _pausing(dataset, before=lambda: None):
 
 def _images(count=32):
     draws = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3))
-    return sk.data.load(draws.astype(np.uint8), batch_size=8)
+    return sk.data.load(draws.astype(np.uint8), batch_size=8).as_dataset()
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def _ours(name, dataset, size, batch, steps):
     from simclr_keras.data import epochs
 
     # As in a long training: no epoch ends here, after three batches or so.
-    dataset = epochs.endless(dataset, epochs.WHOLE)
+    dataset = dataset.endless(epochs.WHOLE)
     views = sk.TwoViews(size)
     draw = tf.function(views, autograph=False)
 
