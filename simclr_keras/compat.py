@@ -259,7 +259,7 @@ def unrepeatable_layers(*layers):
     return [layer for layer in inner if isinstance(layer, random)]
 
 
-def set_start(model, epoch, step):
+def set_resume_point(model, epoch, step):
     """Makes a `fit` that is starting (in `on_train_begin`) start there.
 
     On Keras 3 the first epoch has to be ended by `end_epoch` after the steps
@@ -300,7 +300,7 @@ def steps_per_execution(model):
     return 1 if value is None else int(as_numpy(value))
 
 
-def asks_ahead(model):
+def prefetches_across_steps(model):
     """Whether batches are asked for while the step before is running.
 
     Then the time that a batch takes is not what a step waits for it.
@@ -308,8 +308,8 @@ def asks_ahead(model):
     return KERAS_3 and steps_per_execution(model) > 1
 
 
-def of_size(dataset, steps):
-    """A `tf.data.Dataset` of which Keras 3 believes how many batches it has."""
+def with_cardinality(dataset, steps):
+    """A `tf.data.Dataset` with a number of batches that Keras 3 accepts."""
     dataset.cardinality = steps
     return dataset
 

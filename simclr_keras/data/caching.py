@@ -1,4 +1,4 @@
-"""A source -> the same one decoded once, in memory or on the disk, if it fits.
+"""Decodes a source once and keeps the pixels, in memory or on the disk.
 
 Every epoch's batches are those of the source itself, bit for bit. Of several
 processes each caches the whole source: in a new order every epoch, every image

@@ -7,6 +7,8 @@ import tensorflow as tf
 from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
 from simclr_keras.data import order
+from simclr_keras.data.host_crops import UNSTATED
+from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.source import require_labels
 from simclr_keras.images import center_crop
 from simclr_keras.images import checks
@@ -101,8 +103,8 @@ def make_dataset(
             shape, dtype, cropping = source.image_shape, tf.uint8, _uncropped
         elif training:
             size = _size(source, image_size)
-            host_crops = epochs.HostCrops(stated, views)
-            host_crops.resolve(epochs.UNSTATED)  # refuses what is no crop
+            host_crops = HostCrops(stated, views)
+            host_crops.resolve(UNSTATED)  # refuses what is no crop
             shape = (views, *size, 3) if views > 1 else (*size, 3)
             dtype = tf.uint8
             cropping = functools.partial(_random_crops, host_crops, size, seed)

@@ -1,4 +1,4 @@
-"""What every model of ours does around `fit` and its steps."""
+"""Prepares `fit` of our models, and what surrounds it and their steps."""
 
 import contextlib
 
@@ -117,6 +117,9 @@ def prepare(model, dataset, arguments, labels=None):
     model.start = model.input_wait = None
     ours = isinstance(dataset, data.Batches)
     model.starts_within = ours
+    # An epoch of this `fit` may be several passes over the data.
+    model.epochs_per_round = dataset.passes if ours else 1
+    model.steps_per_epoch = dataset.steps // dataset.passes if ours else None
     check_replicas(model.global_batch_size, strategy.num_replicas_in_sync)
     check_step(
         strategy.num_replicas_in_sync,
@@ -131,10 +134,10 @@ def prepare(model, dataset, arguments, labels=None):
     if ours and compat.spans_processes(strategy):
         arguments.setdefault("steps_per_epoch", dataset.steps)
         return _own_part(dataset, strategy, watch)
-    if ours and compat.asks_ahead(model):
+    if ours and compat.prefetches_across_steps(model):
         # Of an epoch that begins within, it asks for more than there is.
         open_ended = dataset.open_ended().with_options(tf.data.Options())
-        return compat.of_size(open_ended, len(dataset))
+        return compat.with_cardinality(open_ended, len(dataset))
     return watch(data.as_dataset(dataset))
 
 
@@ -207,14 +210,14 @@ def _add_callbacks(model, dataset, arguments):
     known = isinstance(dataset, tf.data.Dataset)
     known &= arguments.get("steps_per_epoch") is None
     if ours or known:
-        if not compat.asks_ahead(model):
+        if not compat.prefetches_across_steps(model):
             model.input_wait = input_wait.InputWait(model.distribute_strategy)
             callbacks.insert(0, model.input_wait)
 
             def watch(dataset):
                 if not ours:  # ours are made ahead
                     dataset = dataset.prefetch(tf.data.AUTOTUNE)
-                return model.input_wait.clock.watch(dataset)
+                return model.input_wait.timer.watch(dataset)
 
     if ours:
         callbacks = [EpochOrder(dataset), *callbacks, EpochEnd(dataset.steps)]
