@@ -68,6 +68,11 @@ class Progress:
         """Counts a round that is done."""
         self.round, self.step_in_round, self.log_sums = number + 1, 0, {}
 
+    def where(self):
+        """`"2 steps into epoch 1"`, or of which round of several epochs."""
+        kind = "epoch" if self.epochs_per_round == 1 else "round"
+        return f"{self.step_in_round} steps into {kind} {self.round}"
+
     def notes(self):
         """Dict for a checkpoint."""
         notes = {_NOTED_AS.get(k, k): v for k, v in vars(self).items()}

@@ -65,7 +65,7 @@ class Resume(keras.callbacks.Callback):
         if step and not getattr(self.model, "starts_within", False):
             raise ValueError(
                 "the data set must be one of simclr_keras.data to go on within"
-                f" an epoch. Received: {name}, {step} steps into epoch {number}"
+                f" an epoch. Received: {name}, {self._progress.where()}"
             )
         rate = compat.settable_learning_rate(self.model.optimizer)
         state.write_model(self.model, arrays)
@@ -74,7 +74,7 @@ class Resume(keras.callbacks.Callback):
         self._metrics = state.metrics_alone(arrays)
         self.model.start = (number, step)
         compat.set_resume_point(self.model, number, step)
-        within = f", {step} steps into epoch {number}" if step else ""
+        within = f", {self._progress.where()}" if step else ""
         print(f"Resumed from {name} (step {self._progress.step}{within}).")
 
     def _take_directory(self, strategy):
