@@ -125,7 +125,10 @@ def in_epochs(dataset, total):
     passes = _passes(total, dataset.steps)
     if passes > 1:
         dataset = data.grouped(dataset, passes)
-        print(f"An epoch of the progress bar is {passes} epochs of the data.")
+        print(
+            f"The progress bar's epochs are rounds of {passes} epochs of the"
+            " data each; metrics.csv counts those of the data."
+        )
     return dataset, math.ceil(total / dataset.steps), passes
 
 

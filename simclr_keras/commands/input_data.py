@@ -81,6 +81,7 @@ def evaluation_data(
     if cropped_on_host(source) or fits:
         return dataset
     crop = views.CenterCrop(size)
+    dataset = dataset.as_dataset()
     if labelled:
         return dataset.map(lambda images, labels: (crop(images), labels))
     return dataset.map(crop)

@@ -58,6 +58,15 @@ def run(settings):
     run_directory, finished = runs.run_directory(settings, place)
     if finished is not None and not settings.preview_views:
         return finished
+    total = build.total_steps(settings, source.num_examples)
+    if not settings.preview_views:
+        given = source, probe
+        source, probe, held_out = _cached(settings, source, probe, held_out)
+        if (source, probe) != given:
+            dataset = _training_data(settings, place, source, probe, size)
+        dataset, epochs, passes = build.in_epochs(dataset, total)
+    # As `fit` would: so the picture and the training share one pipeline.
+    dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
     picture = run_directory.path / "views.png"
     if place.devices.chief:
         _write_preview(run_directory, picture, two_views, dataset)
@@ -65,15 +74,9 @@ def run(settings):
         runs.announce(place, f"View pairs: {picture}")
         return {"views": str(picture)}
 
-    total = build.total_steps(settings, source.num_examples)
-    given = source, probe
-    source, probe, held_out = _cached(settings, source, probe, held_out)
-    if (source, probe) != given:
-        dataset = _training_data(settings, place, source, probe, size)
     with place.scope():
         model = _model(settings, source, probe, size, two_views, total)
     print(runs.start_line(settings, place, source, total))
-    dataset, epochs, passes = build.in_epochs(dataset, total)
     timer = timing.Timing(settings)
     callbacks, validation = [], {}
     if held_out is not None:
@@ -196,10 +199,8 @@ def _two_views(settings, size):
 
 def _write_preview(run_directory, path, two_views, dataset):
     """Writes a picture of the view pairs of one batch, to TensorBoard too."""
-    dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
-    for batch in dataset.take(1):
-        grid = pictures.view_pairs(two_views, batch)
-    dataset.epoch.assign(0)
+    grid = pictures.view_pairs(two_views, next(iter(dataset)))
+    dataset.seek(0)
     pictures.write_png(path, grid)
     with disk.naming(run_directory.tensorboard):
         writer = tf.summary.create_file_writer(str(run_directory.tensorboard))
