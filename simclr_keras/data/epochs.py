@@ -104,7 +104,7 @@ class Batches:
     def as_dataset(self):
         """The same batches as a `tf.data.Dataset`, which shares the position.
 
-        It is built at the first call, and the same one from then on. Its
+        The pipeline is built when it is first asked for, and once. Its
         photographs are cropped as `with_crops` has said, or else as the data
         set was told to, or by default: `fit` cannot change that any more.
         """
