@@ -91,6 +91,7 @@ def evaluation_data(
     if cropped_on_host(source) or fits:
         return dataset
     crop = views.CenterCrop(size)
+    dataset = dataset.as_dataset()
     if labelled:
         return dataset.map(lambda images, labels: (crop(images), labels))
     return dataset.map(crop)
@@ -237,10 +238,8 @@ def cached_sources(settings, source, probe, held_out):
 
 def write_preview(run_directory, path, two_views, dataset):
     """Writes a picture of the view pairs of one batch, to TensorBoard too."""
-    dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
-    for batch in dataset.take(1):
-        grid = grids.view_pairs(two_views, batch)
-    dataset.epoch.assign(0)
+    grid = grids.view_pairs(two_views, next(iter(dataset)))
+    dataset.seek(0)
     grids.write_png(path, grid)
     with disk.naming(run_directory.tensorboard):
         writer = tf.summary.create_file_writer(str(run_directory.tensorboard))

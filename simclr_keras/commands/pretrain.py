@@ -142,11 +142,13 @@ def run(settings):
     cli.require(settings, "model_dir")
     _check_negatives(settings)
     # These load TensorFlow.
+    from simclr_keras import data
     from simclr_keras.commands import accuracy
     from simclr_keras.commands import build
     from simclr_keras.commands import input_data
     from simclr_keras.commands import schedule
     from simclr_keras.commands import stages
+    from simclr_keras.models import fitting
 
     runtime = stages.set_up(settings)
     source, probe, held_out = input_data.open_for_pretraining(settings)
@@ -160,20 +162,24 @@ def run(settings):
     with stages.run_directory(settings, runtime) as (directory, finished):
         if finished is not None and not settings.preview_views:
             return finished
+        if not settings.preview_views:
+            opened = source, probe
+            source, probe, held_out = input_data.cached_sources(
+                settings, source, probe, held_out
+            )
+            if (source, probe) != opened:
+                dataset = input_data.training_data(
+                    settings, runtime, source, probe, size
+                )
+            dataset = schedule.in_rounds(settings, source, dataset)
+        # As `fit` does, so that the picture and the training share a pipeline.
+        dataset = data.with_crops(dataset, fitting.stated_crops(views))
         picture = directory.path / "views.png"
         if runtime.devices.chief:
             input_data.write_preview(directory, picture, views, dataset)
         if settings.preview_views:
             stages.announce(runtime, f"View pairs: {picture}")
             return {"views": str(picture)}
-        opened = source, probe
-        source, probe, held_out = input_data.cached_sources(
-            settings, source, probe, held_out
-        )
-        if (source, probe) != opened:
-            dataset = input_data.training_data(
-                settings, runtime, source, probe, size
-            )
         with runtime.scope():
             model = build.simclr(settings, source, probe, size, views)
         evaluations = functools.partial(

@@ -75,16 +75,17 @@ def data_epochs_per_fit_epoch(total, steps):
     return -(-min(_LEAST_STEPS, total) // steps)
 
 
-def in_epochs(dataset, total):
-    """(dataset, epochs, passes) for a `fit` of a number of steps.
-
-    With few images an epoch of `fit` is several passes over them.
-    """
+def in_rounds(settings, source, dataset):
+    """Batches of which an epoch of `fit` is a round of epochs of few images."""
+    total = total_steps(settings, source.num_examples)
     passes = data_epochs_per_fit_epoch(total, dataset.steps)
     if passes > 1:
         dataset = data.grouped(dataset, passes)
-        print(f"An epoch of the progress bar is {passes} epochs of the data.")
-    return dataset, math.ceil(total / dataset.steps), passes
+        print(
+            f"The progress bar's epochs are rounds of {passes} epochs of the"
+            " data each; metrics.csv counts those of the data."
+        )
+    return dataset
 
 
 def check(settings, runtime, num_examples):
@@ -152,7 +153,7 @@ def fit(settings, runtime, run, model, source, dataset, evaluations=None):
         run: `RunDirectory` that the training resumes from and writes to.
         model: compiled `keras.Model`.
         source: what is trained on.
-        dataset: its batches, of `make_dataset`.
+        dataset: its batches, of `in_rounds`.
         evaluations: function of the epochs of the data in one epoch of `fit`;
             it gives callbacks and further arguments of `fit`.
 
@@ -161,12 +162,12 @@ def fit(settings, runtime, run, model, source, dataset, evaluations=None):
     """
     total = total_steps(settings, source.num_examples)
     print(stages.start_line(settings, runtime, source, total))
-    dataset, epochs, passes = in_epochs(dataset, total)
+    passes = dataset.passes
     callbacks, more = evaluations(passes) if evaluations else ([], {})
     timer = timing.Timing(settings.started, settings.train_batch_size)
     model.fit(
         dataset,
-        epochs=epochs,
+        epochs=math.ceil(total / dataset.steps),
         verbose=settings.verbose if runtime.devices.chief else 0,
         callbacks=[
             timing.StopAtStep(total, dataset.steps),

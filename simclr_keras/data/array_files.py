@@ -1,4 +1,4 @@
-"""Files that NumPy writes, `.npy` and `.npz` -> a source in memory."""
+"""Opens files that NumPy writes, `.npy` and `.npz`."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""A source -> the same one decoded once, in memory or on the disk, if it fits.
+"""Decodes a source once and keeps the pixels, in memory or on the disk.
 
 Every epoch's batches are those of the source itself, bit for bit. Of several
 processes each caches the whole source: in a new order every epoch, every image
@@ -16,7 +16,7 @@ from simclr_keras.choices import CACHES
 from simclr_keras.data import cache_files
 from simclr_keras.data import corrupt
 from simclr_keras.data import decoded
-from simclr_keras.data import photographs
+from simclr_keras.data import decoded_batches
 
 # Images whose headers say about how much all will need, and how wrong it is.
 _SAMPLE, _DOUBT = 512, 1.5
@@ -69,7 +69,7 @@ def cached(source, cache="auto", *, directory=None, limit=None):
     bad = made.decoded.sizes[:, 0] == 0
     if bad.any():
         names = corrupt.names_of(source, bad)
-        raise ValueError(f"{photographs.CORRUPT} {', '.join(names[:10])}")
+        raise ValueError(f"{decoded_batches.CORRUPT} {', '.join(names[:10])}")
     return made
 
 
@@ -110,7 +110,7 @@ def _on_disk(source, directory, limit):
 
 
 def _fetch(source):
-    return photographs.Examples(source).fetch
+    return decoded_batches.Examples(source).fetch
 
 
 def _fill(source, sizes):

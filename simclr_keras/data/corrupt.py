@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.data import photographs
+from simclr_keras.data import decoded_batches
 
 _NAMED = 10
 
@@ -33,7 +33,7 @@ def leave_out_corrupt(source):
     """
     if source.images is not None:
         return source
-    examples = photographs.Examples(source)
+    examples = decoded_batches.Examples(source)
     count = source.num_examples
 
     def decodable(number, key):
@@ -94,7 +94,7 @@ def explain(message):
     Returns:
         Text that begins with the name, and says why, as far as that shows.
     """
-    marker = re.escape(photographs.CORRUPT)
+    marker = re.escape(decoded_batches.CORRUPT)
     found = re.search(rf"\[{marker}\] \[(.*?)\](?:\s|$)", message, re.S)
     if found is None:
         return message

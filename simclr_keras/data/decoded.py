@@ -1,4 +1,4 @@
-"""Photographs of any size, decoded once, one behind the other in one buffer."""
+"""Keeps decoded photographs of any size one behind the other in a buffer."""
 
 import mmap
 

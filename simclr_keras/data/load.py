@@ -127,8 +127,8 @@ def _decode_small(source, memory_limit):
     images = np.empty(shape, np.uint8)
     batch_size = min(1024, len(images))
     batches = make_dataset(source, batch_size=batch_size, training=False)
-    for k, batch in enumerate(batches.as_numpy_iterator()):
-        images[k * batch_size : k * batch_size + len(batch)] = batch
+    for k, batch in enumerate(batches):
+        images[k * batch_size : k * batch_size + len(batch)] = batch.numpy()
     return dataclasses.replace(source, images=images, encoded=None)
 
 
@@ -188,7 +188,7 @@ def load(
         **pipeline: further arguments of `make_dataset`.
 
     Returns:
-        `tf.data.Dataset`, see `make_dataset`.
+        `Batches`, see `make_dataset`.
 
     Raises:
         ValueError: see `open_source` and `make_dataset`.

@@ -1,4 +1,4 @@
-"""(seed, number) -> a permutation, without any generator that keeps state."""
+"""Shuffles by seed and number, without any generator that keeps state."""
 
 import tensorflow as tf
 

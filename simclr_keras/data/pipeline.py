@@ -1,16 +1,17 @@
-"""A source -> batches for `fit`: a pure function of (seed, epoch, step)."""
+"""Makes the batches of a source: a pure function of (seed, epoch, step)."""
 
 import functools
 
 import tensorflow as tf
 
+from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
 from simclr_keras.data import order
-from simclr_keras.data import photographs
+from simclr_keras.data.host_crops import UNSTATED
+from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.source import require_labels
 from simclr_keras.images import center_crop
 from simclr_keras.images import checks
-from simclr_keras.images import geometry
 
 
 def make_dataset(
@@ -57,23 +58,22 @@ def make_dataset(
         crop_area: bounds of a random crop's part of the area. Default None:
             as the model's views say, and (0.08, 1) where none do.
         crop_aspect: likewise of its width / height, (3/4, 4/3).
-        crop_sampler: likewise `"official"` or `"torchvision"`, see
-            `views.sample_crops`; `"official"`.
+        crop_sampler: likewise `"official"` (the default) or `"torchvision"`,
+            see `images.geometry.sample_crops`.
         antialias: likewise whether the bicubic kernel is widened when
-            shrinking; False. In evaluation, see `views.CenterCrop`.
+            shrinking; False. In evaluation, see `images.CenterCrop`.
         crop_proportion: side of the evaluation crop relative to the largest
-            central one, see `views.CenterCrop`. Default "auto".
+            central one, see `images.CenterCrop`. Default "auto".
         drop_remainder: drop the last batch if it is not full. Default: in
             training only.
         shuffle_buffer: records in the shuffle buffer of a data set too large
             for memory. Default 8192.
 
     Returns:
-        `tf.data.Dataset` of one epoch's batches, see `epochs.by_epoch` for
-        its `epoch`. Images are `uint8`, `[B, H, W, 3]` of one shape; in
+        `Batches`. Images are `uint8`, `[B, H, W, 3]` of one shape; in
         training on photographs `[B, 2, h, w, 3]`, or `[B, h, w, 3]` if
         `views` is 1; in evaluation of photographs `float32` `[B, h, w, 3]` in
-        [0, 1], what `views.CenterCrop` makes of them. Labels are `int64`
+        [0, 1], what `images.CenterCrop` makes of them. Labels are `int64`
         `[B]`.
 
     Raises:
@@ -94,58 +94,42 @@ def make_dataset(
     total = steps * batch_size if drop_remainder else source.num_examples
     if labelled:
         require_labels(source)
-    random = training and source.image_shape is None
+    host_crops = None
     if source.images is not None:
-        one_epoch = _in_memory(source, batch_size, training, seed, total)
-        return epochs.by_epoch(_choose(one_epoch, labelled), steps)
-    made = functools.partial(
-        photographs.Batches,
-        photographs.Examples(source, seed, training, shuffle_buffer),
-        batch_size=batch_size,
-        steps=steps,
-        total=total,
+        shape, dtype = source.images.shape[1:], tf.uint8
+        one_epoch = _in_memory(source, training, seed, batch_size, total)
+    else:
+        if source.image_shape is not None:
+            shape, dtype, cropping = source.image_shape, tf.uint8, _uncropped
+        elif training:
+            size = _size(source, image_size)
+            host_crops = HostCrops(stated, views)
+            host_crops.resolve(UNSTATED)  # refuses what is no crop
+            shape = (views, *size, 3) if views > 1 else (*size, 3)
+            dtype = tf.uint8
+            cropping = functools.partial(_random_crops, host_crops, size, seed)
+        else:
+            size = _size(source, image_size)
+            shape, dtype = (*size, 3), tf.float32
+            cropping = _central_crops(size, crop_proportion, antialias)
+        one_epoch = decoded_batches.DecodedBatches(
+            decoded_batches.Examples(source, seed, training, shuffle_buffer),
+            cropping,
+            shape,
+            dtype,
+            batch_size=batch_size,
+            steps=steps,
+            total=total,
+        )
+    rows = batch_size if total % batch_size == 0 else None
+    images = tf.TensorSpec([rows, *shape], dtype)
+    labels = tf.TensorSpec([rows], tf.int64)
+    return epochs.Batches(
+        one_epoch if labelled else functools.partial(_images_only, one_epoch),
+        steps,
+        (images, labels) if labelled else images,
+        host_crops=host_crops,
     )
-    if source.image_shape is not None:
-        one_epoch = made(None, _as_it_is, source.image_shape, tf.uint8)
-        return epochs.by_epoch(_choose(one_epoch, labelled), steps)
-    size = _size(source, image_size)
-    if not random:
-        crop = _central(size, crop_proportion, antialias)
-        one_epoch = made(None, crop, (*size, 3), tf.float32)
-        return epochs.by_epoch(_choose(one_epoch, labelled), steps)
-
-    def with_crops(crops):
-        draw = photographs.random_boxes(size, seed, crops)
-        cut = photographs.cut_crops(size, crops)
-        shape = (views, *size, 3) if views > 1 else (*size, 3)
-        return _choose(made(draw, cut, shape, tf.uint8), labelled)
-
-    return epochs.by_epoch(*_random(with_crops, steps, views, stated))
-
-
-def _random(with_crops, steps, views, stated):
-    """Arguments of `epochs.by_epoch` for crops that can be cut anew.
-
-    Args:
-        with_crops: function of a tuple of `geometry.Crops` that gives
-            `one_epoch`.
-        steps: batches of an epoch.
-        views: crops of each image.
-        stated: dict, what the caller has stated of them.
-    """
-    default = _crops(**stated)
-
-    def cut(crops):
-        return with_crops(crops), epochs.HostCrops(crops, views, recut)
-
-    def recut(given):
-        crops = [default if each is None else each for each in given[:views]]
-        for each in crops:
-            _check_agreement(stated, each)
-        return cut(tuple(crops))
-
-    one_epoch, host_crops = cut((default,) * views)
-    return one_epoch, steps, host_crops
 
 
 def _check_used(stated, crop_proportion, source, training):
@@ -165,31 +149,6 @@ def _check_used(stated, crop_proportion, source, training):
             " evaluation by `crop_proportion`: leave it out. Received:"
             f" {names[0]}={stated[names[0]]!r} for {source.name}"
         )
-
-
-def _crops(crop_area=None, crop_aspect=None, crop_sampler=None, **others):
-    stated = dict(area=crop_area, aspect=crop_aspect, sampler=crop_sampler)
-    stated = {k: v for k, v in stated.items() if v is not None}
-    return geometry.Crops(**stated, **others)
-
-
-def _check_agreement(stated, crops):
-    """Refuses crops that differ from what was stated for the data set."""
-    for name, value in stated.items():
-        other = getattr(crops, name.replace("crop_", ""))
-        value = tuple(value) if isinstance(value, (list, tuple)) else value
-        if value != other:
-            raise ValueError(
-                f"`{name}` must be stated once, by the views of the model;"
-                " leave it out of the data set, or state the same. Received:"
-                f" {name}={value!r} of the data set, {name}={other!r} of the"
-                " views"
-            )
-
-
-def _central(size, crop_proportion, antialias):
-    crop = center_crop.CenterCrop(size, crop_proportion, bool(antialias))
-    return lambda image: crop(image[tf.newaxis])[0]
 
 
 def _steps(source, batch_size, drop_remainder):
@@ -219,19 +178,38 @@ def _size(source, image_size):
     return checks.size("image_size", image_size)
 
 
-def _as_it_is(image):
-    return image
+def _uncropped(crops):
+    """`DecodedBatches.cropping` of images that the model's views crop."""
+    del crops
+    return None, lambda image: image
 
 
-def _in_memory(source, batch_size, shuffle, seed, total):
+def _central_crops(size, crop_proportion, antialias):
+    """`DecodedBatches.cropping` of evaluation."""
+    crop = center_crop.CenterCrop(size, crop_proportion, bool(antialias))
+    return lambda crops: (None, lambda image: crop(image[tf.newaxis])[0])
+
+
+def _random_crops(host_crops, size, seed, crops):
+    """`DecodedBatches.cropping` of training."""
+    crops = host_crops.resolve(crops)
+    return (
+        decoded_batches.random_boxes(size, seed, crops),
+        decoded_batches.cut_crops(size, crops),
+    )
+
+
+def _in_memory(source, shuffle, seed, batch_size, total):
+    """`one_epoch` of images that are an array."""
     count = source.num_examples
-    with tf.device("CPU:0"):
+    with tf.init_scope(), tf.device("CPU:0"):
         images = tf.constant(source.images)
         has_labels = source.labels is not None
         labels = source.labels if has_labels else [-1] * count
         labels = tf.constant(labels, tf.int64)
 
-    def one_epoch(epoch, first_step, part):
+    def one_epoch(epoch, first_step, part, crops):
+        del crops  # the model's views cut them
         if shuffle:
             rows = order.permutation(count, seed, epoch, order.EXAMPLES)
         else:
@@ -252,12 +230,6 @@ def _in_memory(source, batch_size, shuffle, seed, total):
     return one_epoch
 
 
-def _choose(one_epoch, labelled):
-    if labelled:
-        return one_epoch
-
-    def images_only(epoch, first_step, part):
-        batches = one_epoch(epoch, first_step, part)
-        return batches.map(lambda images, labels: images)
-
-    return images_only
+def _images_only(one_epoch, *arguments):
+    """`one_epoch` without the labels."""
+    return one_epoch(*arguments).map(lambda images, labels: images)

@@ -1,4 +1,4 @@
-"""What a data set is to the pipeline: its examples, numbered, and their labels.
+"""Describes a data set to the pipeline: its examples and their labels.
 
 A source is opened once (`open_source`), perhaps reduced (`label_subset`,
 `hold_out`), and handed to `make_dataset`.

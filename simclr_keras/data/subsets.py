@@ -1,4 +1,4 @@
-"""Parts of a source: few labels of each class, or rows that are held out."""
+"""Takes parts of a source: few labels of each class, or held-out rows."""
 
 import numbers
 

@@ -1,4 +1,4 @@
-"""A data set that tensorflow-datasets has prepared -> a source."""
+"""Opens a data set that tensorflow-datasets has prepared."""
 
 import dataclasses
 import os

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import data
 from simclr_keras.images import value_range
 from simclr_keras.models import fitting
 from simclr_keras.models import pixels
@@ -51,6 +52,7 @@ class Extractor:
 
     def __call__(self, dataset, verbose=False):
         """Runs over a data set; see `extract`."""
+        dataset = data.as_dataset(dataset)
         features, labels = [], []
         bar = _progress_bar(dataset) if verbose else None
         for batch, y in self.batches(dataset):
@@ -74,6 +76,7 @@ class Extractor:
         Args:
             dataset: see `extract`.
         """
+        dataset = data.as_dataset(dataset)
         image_spec, labelled = _check_dataset(dataset)
         # With an unknown batch size, a smaller last batch needs no new trace.
         run = self._run.get_concrete_function(
@@ -131,9 +134,9 @@ def extract(
 
     Args:
         encoder: see `Extractor`.
-        dataset: batched, finite `tf.data.Dataset` of images `[B, H, W, 3]`,
-            uint8 in [0, 255] or float in [0, 1], or of `(images, labels)` with
-            integer labels `[B]`.
+        dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`, of
+            images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1], or of
+            `(images, labels)` with integer labels `[B]`.
         preprocess: see `Extractor`. Defaults to None.
         outputs: see `Extractor`. Defaults to None.
         verbose: whether to show a progress bar. Defaults to False.

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from simclr_keras import compat
+from simclr_keras import data
 from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.features import check_features
@@ -100,8 +101,9 @@ class KNNCallback(keras.callbacks.Callback):
     epochs without a measurement the entry is missing.
 
     Args:
-        train_dataset: batched, finite `tf.data.Dataset` of `(images, labels)`
-            that is searched for neighbours, without augmentation.
+        train_dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`,
+            of `(images, labels)`, searched for neighbours, without
+            augmentation.
         test_dataset: the same, of the images that are classified.
         every: number of epochs between measurements; the last epoch is always
             measured. Defaults to 1.
@@ -161,6 +163,7 @@ class KNNCallback(keras.callbacks.Callback):
                 "KNNCallback needs a model with an attribute `encoder`, such as"
                 f" SimCLR. Received: a {type(self.model).__name__}"
             )
+        self._datasets = tuple(map(data.as_dataset, self._datasets))
         train = self._datasets[0]
         batch_count = int(train.cardinality())
         first = next(iter(train), None)

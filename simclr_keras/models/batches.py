@@ -1,4 +1,4 @@
-"""The forms in which a batch reaches a model, made one."""
+"""Brings the forms in which a batch reaches a model into one."""
 
 import dataclasses
 from typing import Any

@@ -210,6 +210,7 @@ class Classifier(trained_model.TrainedModel):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.evaluate`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         if getattr(self, "optimizer", None) is not None:
             self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)
@@ -217,6 +218,7 @@ class Classifier(trained_model.TrainedModel):
     def predict(self, x, *args, **kwargs):
         """As `keras.Model.predict`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         return super().predict(x, *args, **kwargs)
 
     def build_state(self, labels=None):

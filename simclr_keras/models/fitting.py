@@ -1,4 +1,4 @@
-"""What every model of ours does around `fit` and its steps."""
+"""Prepares `fit` of our models, and what surrounds it and their steps."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.data import epochs
+from simclr_keras import data
 from simclr_keras.distribute import workers
 from simclr_keras.models import input_wait
 from simclr_keras.models import pixels
@@ -28,8 +28,7 @@ class EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the place before the first batch of it is drawn."""
-        self._dataset.epoch.assign(epoch)
-        self._dataset.first_step.assign(first_step(self.model, epoch))
+        self._dataset.seek(epoch, first_step(self.model, epoch))
 
 
 class EpochEnd(keras.callbacks.Callback):
@@ -82,7 +81,7 @@ def _own_part(dataset, strategy, watch):
 
     def part_of(context):
         parts = context.num_input_pipelines
-        part = epochs.endless(dataset, (context.input_pipeline_id, parts))
+        part = dataset.endless((context.input_pipeline_id, parts))
         replicas = context.num_replicas_in_sync
         if parts != replicas:
             part = part.rebatch(size // replicas).prefetch(tf.data.AUTOTUNE)
@@ -116,8 +115,11 @@ def prepare(model, dataset, arguments, labels=None):
     strategy = model.distribute_strategy
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
     model.start = model.input_wait = None
-    ours = hasattr(dataset, "one_epoch")
+    ours = isinstance(dataset, data.Batches)
     model.starts_within = ours
+    # An epoch of this `fit` may be several passes over the data.
+    model.epochs_per_round = dataset.passes if ours else 1
+    model.steps_per_epoch = dataset.steps // dataset.passes if ours else None
     check_replicas(model.global_batch_size, strategy.num_replicas_in_sync)
     check_step(
         strategy.num_replicas_in_sync,
@@ -125,7 +127,7 @@ def prepare(model, dataset, arguments, labels=None):
         jit_compile=getattr(model, "jit_compile", False) is True,
     )
     model.build_state(labels_of(dataset, labels))
-    if isinstance(dataset, tf.data.Dataset):
+    if ours or isinstance(dataset, tf.data.Dataset):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
     watch = _add_callbacks(model, dataset, arguments)
@@ -134,9 +136,9 @@ def prepare(model, dataset, arguments, labels=None):
         return _own_part(dataset, strategy, watch)
     if ours and compat.prefetches_across_steps(model):
         # Of an epoch that begins within, it asks for more than there is.
-        size = int(dataset.cardinality())
-        return compat.with_cardinality(dataset.unsized, size)
-    return watch(dataset)
+        open_ended = dataset.open_ended().with_options(tf.data.Options())
+        return compat.with_cardinality(open_ended, len(dataset))
+    return watch(data.as_dataset(dataset))
 
 
 def stated_crops(views):
@@ -160,7 +162,7 @@ def check_two_crops(dataset):
     Raises:
         ValueError: so they are.
     """
-    cut = getattr(dataset, "cut", None)
+    cut = getattr(dataset, "host_crops", None)
     if cut is not None and cut.views == 1:
         raise ValueError(
             "photographs must be loaded with views=2 to be contrasted: both"
@@ -175,11 +177,12 @@ def _cropped_as_stated(model, dataset, arguments):
     That of validation too; and the model notes whether its images are crops.
     """
     crops = stated_crops(model.views)
-    dataset = epochs.with_crops(dataset, crops)
+    dataset = data.with_crops(dataset, crops)
     validation = arguments.get("validation_data")
-    if validation is not None:
-        arguments["validation_data"] = epochs.with_crops(validation, crops)
-    ready = getattr(dataset, "cut", None) is not None
+    if isinstance(validation, data.Batches):
+        validation = data.with_crops(validation, crops)
+        arguments["validation_data"] = validation.as_dataset()
+    ready = getattr(dataset, "host_crops", None) is not None
     if ready != model.crops_are_ready:
         model.train_function = None  # it was traced for the others
     model.crops_are_ready = ready
@@ -199,13 +202,14 @@ def _add_callbacks(model, dataset, arguments):
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
     callbacks = [pixels.CheckPixels(), *(callbacks or [])]
-    ours = hasattr(dataset, "one_epoch")
+    ours = isinstance(dataset, data.Batches)
 
     def watch(dataset):
         return dataset
 
-    known = ours or arguments.get("steps_per_epoch") is None
-    if isinstance(dataset, tf.data.Dataset) and known:
+    known = isinstance(dataset, tf.data.Dataset)
+    known &= arguments.get("steps_per_epoch") is None
+    if ours or known:
         if not compat.prefetches_across_steps(model):
             model.input_wait = input_wait.InputWait(model.distribute_strategy)
             callbacks.insert(0, model.input_wait)
@@ -213,7 +217,7 @@ def _add_callbacks(model, dataset, arguments):
             def watch(dataset):
                 if not ours:  # ours are made ahead
                     dataset = dataset.prefetch(tf.data.AUTOTUNE)
-                return model.input_wait.clock.watch(dataset)
+                return model.input_wait.timer.watch(dataset)
 
     if ours:
         callbacks = [EpochOrder(dataset), *callbacks, EpochEnd(dataset.steps)]
@@ -254,6 +258,17 @@ def watch_pixels(arguments):
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
     arguments["callbacks"] = [pixels.CheckPixels(), *(callbacks or [])]
+
+
+def as_dataset(model, batches):
+    """What `evaluate` and `predict` hand to Keras.
+
+    Args:
+        model: its views say how photographs are cropped.
+        batches: `data.Batches`, which become a `tf.data.Dataset`; or anything
+            else that Keras takes, which is returned as it is.
+    """
+    return data.as_dataset(data.with_crops(batches, stated_crops(model.views)))
 
 
 def labels_of(dataset, labels=None):
@@ -330,9 +345,9 @@ def batch_size(dataset, default=None):
     return shape[0] if shape.rank else None
 
 
-def image_size_of(data):
+def image_size_of(images):
     """Side in pixels of the square images that `fit` is given, or None."""
-    spec = getattr(data, "element_spec", data)
+    spec = getattr(images, "element_spec", images)
     shape = tuple(getattr(tf.nest.flatten(spec)[0], "shape", None) or ())
     square = len(shape) == 4 and shape[1] == shape[2]
     return shape[1] if square else None

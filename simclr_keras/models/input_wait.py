@@ -1,4 +1,4 @@
-"""Which share of a training's time the steps wait for their input."""
+"""Tells which share of its time a training waits for input."""
 
 import time
 
@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.data import waiting
+from simclr_keras.data import input_timer
 from simclr_keras.distribute import workers
 
 
@@ -21,7 +21,7 @@ class InputWait(keras.callbacks.Callback):
     Attributes:
         waited: seconds waited for input.
         seconds: seconds from the beginning of each epoch to its last step.
-        clock: `data.waiting.Clock` that watches the pipeline.
+        timer: `data.input_timer.InputTimer` of the pipeline.
     """
 
     def __init__(self, strategy):
@@ -32,7 +32,7 @@ class InputWait(keras.callbacks.Callback):
             compat.ONE_ITERATION_FOR_ALL_EPOCHS
             and workers.spans_processes(strategy)
         )
-        self.clock = waiting.Clock()
+        self.timer = input_timer.InputTimer()
         self.waited = self.seconds = 0.0
 
     def on_train_begin(self, logs=None):
@@ -42,20 +42,20 @@ class InputWait(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock; what was between epochs does not count."""
         self._since = time.perf_counter()
-        self._before = self.clock.waited()
+        self._before = self.timer.waited()
         if not self._endless:
             self._number = 0
 
     def on_train_batch_begin(self, batch, logs=None):
         """Notes when the step needs its batch."""
-        self._asked = waiting.now()
+        self._asked = input_timer.now()
 
     def on_train_batch_end(self, batch, logs=None):
         """Adds what the step took and waited."""
         if self._ahead:
-            self.waited += self.clock.waited_since(self._number, self._asked)
+            self.waited += self.timer.waited_since(self._number, self._asked)
         else:
-            before, self._before = self._before, self.clock.waited()
+            before, self._before = self._before, self.timer.waited()
             self.waited += self._before - before
         self._number += 1
         before, self._since = self._since, time.perf_counter()

@@ -233,11 +233,13 @@ class SimCLR(trained_model.TrainedModel):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.evaluate`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """As `keras.Model.predict`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
         return super().predict(x, *args, **kwargs)
 
     def train_step(self, data):

@@ -1,4 +1,4 @@
-"""The callbacks of a run: resume, logs, guards, checkpoints."""
+"""Makes the callbacks of a run: resume, guard, log, save."""
 
 import time
 
@@ -14,8 +14,8 @@ from simclr_keras.training import finite
 from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
 from simclr_keras.training.profile import Profile
+from simclr_keras.training.progress import Progress
 from simclr_keras.training.run_directory import RunDirectory
-from simclr_keras.training.saving import Place
 from simclr_keras.training.saving import Resume
 from simclr_keras.training.saving import Save
 
@@ -81,20 +81,20 @@ def callbacks(
             raise ValueError(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
-    run, place = RunDirectory(directory), Place()
+    run, progress = RunDirectory(directory), Progress()
     writer = checkpointing.Writer(run.checkpoints, keep)
     profile = []
     if profile_steps is not None:
-        profile = [Profile(run.tensorboard, place, profile_steps)]
+        profile = [Profile(run.tensorboard, progress, profile_steps)]
+    # In this order: what comes later reads what is counted and logged before.
     return [
-        Resume(run.checkpoints, place, run.lock, change_learning_rate),
+        Resume(run.checkpoints, progress, run.lock, change_learning_rate),
         *profile,
-        AbortOnNonFinite(place, writer),
-        FirstLoss(place),
-        Log(run, place, log_every),
+        WatchLoss(progress, writer),
+        Log(run, progress, log_every),
         Save(
             run.checkpoints,
-            place,
+            progress,
             run.lock,
             writer,
             epochs=checkpoint_epochs,
@@ -104,26 +104,35 @@ def callbacks(
     ]
 
 
-class AbortOnNonFinite(keras.callbacks.Callback):
-    """Stops the run when its loss is no number any more.
+class WatchLoss(keras.callbacks.Callback):
+    """Stops the run when its loss is no number any more; says the first one.
 
     Of float16's loss scaling, which skips steps whose gradient overflows, the
     loss knows nothing. What a loss cannot show, such as weights that the last
     step has spoilt, `saving.Save` sees before it writes.
     """
 
-    def __init__(self, place, writer):
+    def __init__(self, progress, writer):
         super().__init__()
-        self._place = place
+        self._progress = progress
         self._writer = writer
+        self._first = True
+
+    def on_train_begin(self, logs=None):
+        """Notes whether it is resumed, when there is no first loss."""
+        self._first &= not self._progress.step
 
     def on_train_batch_end(self, batch, logs=None):
-        """Raises a RuntimeError that says at which step."""
+        """Raises a RuntimeError that says at which step the loss is none."""
         loss = (logs or {}).get("loss")
-        if loss is None or np.isfinite(loss).all():
-            return
-        what = f"the loss is {float(np.ravel(loss)[0])} at step"
-        what += f" {self._place.step}"
+        if loss is not None and not np.isfinite(loss).all():
+            self._stop(float(np.ravel(loss)[0]))
+        if self._first:
+            self._first = False
+            self._say(loss)
+
+    def _stop(self, loss):
+        what = f"the loss is {loss} at step {self._progress.step}"
         watch = getattr(self.model, "pixel_watch", None)
         try:
             if watch is not None:
@@ -133,56 +142,41 @@ class AbortOnNonFinite(keras.callbacks.Callback):
         chief = self.model.distribute_strategy.extended.should_checkpoint
         finite.stop(what, self._writer.newest() if chief else "")
 
-
-class FirstLoss(keras.callbacks.Callback):
-    """Says the first loss beside that of random guessing."""
-
-    def __init__(self, place):
-        super().__init__()
-        self._place = place
-        self._waiting = True
-
-    def on_train_begin(self, logs=None):
-        """Notes whether it is resumed, when there is no first loss."""
-        self._waiting &= not self._place.step
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Prints once, after the first step, or the first few in one."""
-        if not self._waiting:
-            return
-        self._waiting = False
+    def _say(self, loss):
+        """Prints the loss of the first step, or of the first few in one."""
         images = getattr(self.model, "global_batch_size", None)
         guess = getattr(self.model.loss, "random_guess", lambda images: None)
         if images is None or guess(images) is None:
             return
-        steps = self._place.step
+        steps = self._progress.step
         what = (
             "First loss" if steps == 1 else f"Loss of the first {steps} steps"
         )
         print(
-            f"\n{what} {float(logs['loss']):.4f}; random guessing among"
-            f" {images} images gives {guess(images):.4f}."
+            f"\n{what} {float(loss):.4f}; random guessing among {images}"
+            f" images gives {guess(images):.4f}."
         )
 
 
 class Log(keras.callbacks.Callback):
     """Writes `metrics.csv` and TensorBoard scalars; of processes, the chief.
 
-    Every `every` steps the means over these steps, and at the end of an epoch
-    those of the epoch with validation and other late figures. Timing goes to
+    Every `every` steps the means over these steps, and at the end of a round
+    (an epoch of `fit`) its means with validation and other late figures, each
+    beside the epoch of the data that its last step is of. Timing goes to
     TensorBoard only: `metrics.csv` depends on the run alone.
     """
 
-    def __init__(self, run, place, every):
+    def __init__(self, run, progress, every):
         super().__init__()
         self._run = run
-        self._place = place
+        self._progress = progress
         self._every = every
         self._file = None
 
     def on_train_begin(self, logs=None):
         """Opens the files; forgets rows that the restored run never saw."""
-        self._step = self._place.step
+        self._step = self._progress.step
         self._clock, self._clock_step = time.perf_counter(), self._step
         self._waited = (0.0, 0.0)
         if self.model.distribute_strategy.extended.should_checkpoint:
@@ -195,13 +189,14 @@ class Log(keras.callbacks.Callback):
                 )
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Notes which epoch it is."""
-        self._epoch = epoch
+        """Notes what was waited for input before it."""
+        self._epoch = self._progress.epoch
         self._waited_before = input_wait.so_far(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         """Logs the means over the last `every` steps."""
-        before, self._step = self._step, self._place.step
+        before, self._step = self._step, self._progress.step
+        self._epoch = self._progress.epoch
         if self._every and before // self._every < self._step // self._every:
             # Read on all processes: a sum over them is behind some figures.
             self._write("steps", self._interval_means(logs or {}))
@@ -222,8 +217,8 @@ class Log(keras.callbacks.Callback):
                 continue
             parts = (metric.total, metric.count)
             now = [float(compat.as_numpy(v)) for v in parts]
-            known = self._place.log_sums.get(metric.name, [0.0, 0.0])
-            self._place.log_sums[metric.name] = now
+            known = self._progress.log_sums.get(metric.name, [0.0, 0.0])
+            self._progress.log_sums[metric.name] = now
             total, count = np.subtract(now, known)
             means[metric.name] = total / count if count else np.nan
         rest = {k: float(v) for k, v in logs.items() if k not in means}

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT -> a wish to stop, granted when a checkpoint is safe."""
+"""Notes SIGTERM and SIGINT, so that a run can save before it stops."""
 
 import os
 import signal

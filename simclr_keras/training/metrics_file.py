@@ -1,4 +1,4 @@
-"""`metrics.csv`: rows of figures, columns as they turn up."""
+"""Writes `metrics.csv`: rows of figures, columns as they turn up."""
 
 import csv
 import warnings
@@ -12,7 +12,9 @@ class MetricsFile:
     """Appends rows to a CSV file.
 
     A row's `scope` says what its figures are means of: `steps`, the steps
-    since the row before, or `epoch`. Empty cells: not measured there.
+    since the row before, or `epoch`, a round: one epoch, or several of few
+    images. Its `epoch` is that of the data, from 0. Empty cells: not measured
+    there.
 
     A damaged file is kept under another name, `metrics.csv.damaged-1` and so
     on; the rows in it that are whole are taken over.

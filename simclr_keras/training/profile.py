@@ -1,4 +1,4 @@
-"""A TensorBoard profile of some steps of a run."""
+"""Writes a TensorBoard profile of some steps of a run."""
 
 import importlib.util
 
@@ -19,18 +19,18 @@ class Profile(keras.callbacks.Callback):
 
     Args:
         directory: the run's TensorBoard directory.
-        place: `saving.Place`, which counts the steps.
+        progress: `Progress`, which counts the steps.
         steps: pair of integers, the first and the last step, from 1.
 
     Raises:
         ValueError: these are no such steps.
     """
 
-    def __init__(self, directory, place, steps):
+    def __init__(self, directory, progress, steps):
         super().__init__()
         first, last = _checked(steps)
         self._directory = directory
-        self._place = place
+        self._progress = progress
         self._first, self._last = first, last
         self._running = self._done = False
         self._mark = None
@@ -39,23 +39,23 @@ class Profile(keras.callbacks.Callback):
         """Says so where the steps lie behind."""
         strategy = self.model.distribute_strategy
         self._done = not strategy.extended.should_checkpoint
-        if not self._done and self._place.step >= self._first:
+        if not self._done and self._progress.step >= self._first:
             self._done = True
             print(
                 f"No profile: step {self._first} of"
                 f" profile_steps={self._first},{self._last} is done already"
-                f" (step {self._place.step})."
+                f" (step {self._progress.step})."
             )
 
     def on_train_batch_begin(self, batch, logs=None):
         """Starts before the first of the steps."""
         ahead = compat.steps_per_execution(self.model)
-        if not self._done and self._place.step + ahead >= self._first:
+        if not self._done and self._progress.step + ahead >= self._first:
             self._start()
         if self._running and not compat.MARKS_PROFILED_STEPS:
             # So that the profile knows steps.
             self._mark = tf.profiler.experimental.Trace(
-                "train", step_num=self._place.step + 1, _r=1
+                "train", step_num=self._progress.step + 1, _r=1
             )
             self._mark.__enter__()
 
@@ -66,7 +66,7 @@ class Profile(keras.callbacks.Callback):
         if logs and "loss" in logs:
             float(logs["loss"])  # waits for the device
         self._end_mark()
-        if self._place.step >= self._last:
+        if self._progress.step >= self._last:
             self._stop()
 
     def on_train_end(self, logs=None):
@@ -96,7 +96,7 @@ class Profile(keras.callbacks.Callback):
     def _stop(self):
         self._running = False
         tf.profiler.experimental.stop()
-        text = f"\nProfile up to step {self._place.step}: {self._directory}"
+        text = f"\nProfile up to step {self._progress.step}: {self._directory}"
         if not any(importlib.util.find_spec(name) for name in _PLUGINS):
             text += (
                 "; TensorBoard shows it where its plug-in is installed, which"

@@ -1,6 +1,5 @@
-"""When checkpoints are written, and how a run finds its place again."""
+"""Writes checkpoints when they are due, and resumes a run from the newest."""
 
-import dataclasses
 import sys
 import time
 
@@ -21,38 +20,17 @@ from simclr_keras.training import state
 BEST_BY = ("knn_accuracy", "val_probe_accuracy", "val_accuracy")
 
 
-@dataclasses.dataclass
-class Place:
-    """Where a run stands, beside its variables; all of it is in checkpoints.
-
-    Attributes:
-        step: training steps done.
-        epoch: epochs done.
-        step_in_epoch: steps done of the epoch that is running.
-        log_sums: running sums of metrics when they were logged last.
-        best: `{"name", "value", "step"}` of the best checkpoint, or None.
-        identity: the run's settings when it began, of `identity.of`.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    step_in_epoch: int = 0
-    log_sums: dict = dataclasses.field(default_factory=dict)
-    best: dict = None
-    identity: dict = None
-
-
 class Resume(keras.callbacks.Callback):
-    """Restores the newest intact checkpoint, and keeps count of the place.
+    """Restores the newest intact checkpoint, and counts rounds and steps.
 
     Of several processes the chief reads the file and sends it to the others,
     which need not see its disk.
     """
 
-    def __init__(self, directory, place, lock, change_learning_rate=False):
+    def __init__(self, directory, progress, lock, change_learning_rate=False):
         super().__init__()
         self._directory = directory
-        self._place = place
+        self._progress = progress
         self._lock = lock
         self._change_rate = change_learning_rate
         self._metrics = None
@@ -65,38 +43,39 @@ class Resume(keras.callbacks.Callback):
         """
         strategy = self.model.distribute_strategy
         self._take_directory(strategy)
+        self._progress.steps_per_epoch = getattr(
+            self.model, "steps_per_epoch", None
+        )
         # Now: the optimizer's learning rate may change, as callbacks can.
-        self._place.identity = identity.of(self.model)
+        self._progress.identity = identity.of(self.model)
         name, data = self._newest(strategy)
         if not data:
             done = compat.as_numpy(self.model.optimizer.iterations)
-            self._place.step = int(done)
+            self._progress.begin(self.model, int(done))
             return
         arrays, notes, _ = checkpointing.read(data)
-        here, there = self._place.identity, notes.get("identity", {})
+        here, there = self._progress.identity, notes.get("identity", {})
         if self._change_rate:
             print(identity.allow_other_rate(there, here))
         different = identity.differences(there, here) if there else {}
         identity.refuse_other(self._directory, different)
-        # What another release does not note has its value of the beginning.
-        known = {field.name for field in dataclasses.fields(Place)}
-        known = {name: notes[name] for name in notes if name in known}
-        vars(self._place).update(known, identity={**here, **there})
-        epoch, step = self._place.epoch, self._place.step_in_epoch
+        self._progress.restore(notes)
+        self._progress.identity = {**here, **there}
+        number, step = self._progress.round, self._progress.step_in_round
         if step and not getattr(self.model, "starts_within", False):
             raise ValueError(
                 "the data set must be one of simclr_keras.data to go on within"
-                f" an epoch. Received: {name}, {step} steps into epoch {epoch}"
+                f" an epoch. Received: {name}, {self._progress.where()}"
             )
         rate = compat.settable_learning_rate(self.model.optimizer)
         state.write_model(self.model, arrays)
         if self._change_rate and rate is not None:
             self.model.optimizer.learning_rate = rate
         self._metrics = state.metrics_alone(arrays)
-        self.model.start = (epoch, step)
-        compat.set_resume_point(self.model, epoch, step)
-        within = f", {step} steps into epoch {epoch}" if step else ""
-        print(f"Resumed from {name} (step {self._place.step}{within}).")
+        self.model.start = (number, step)
+        compat.set_resume_point(self.model, number, step)
+        within = f", {self._progress.where()}" if step else ""
+        print(f"Resumed from {name} (step {self._progress.step}{within}).")
 
     def _take_directory(self, strategy):
         """Locks the directory, on the chief; no process goes on without."""
@@ -123,27 +102,23 @@ class Resume(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Restores the metrics, which Keras has just reset."""
         compat.set_resume_point(self.model, None, None)  # for the next `fit`
-        if self._metrics is not None and self._place.step_in_epoch:
+        if self._metrics is not None and self._progress.step_in_round:
             state.write_metrics(self.model, self._metrics)
+            self._progress.round = epoch
         else:
-            self._place.step_in_epoch = 0
-            self._place.log_sums = {}
+            self._progress.begin_round(epoch)
         self._metrics = None
-        self._place.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts the steps."""
         left = self.params.get("steps")
         if left is not None:
-            left -= self._place.step_in_epoch
-        steps = fitting.executed(self.model, left)
-        self._place.step += steps
-        self._place.step_in_epoch += steps
+            left -= self._progress.step_in_round
+        self._progress.add(fitting.executed(self.model, left))
 
     def on_epoch_end(self, epoch, logs=None):
-        """Counts the epochs."""
-        self._place.epoch, self._place.step_in_epoch = epoch + 1, 0
-        self._place.log_sums = {}
+        """Counts the rounds."""
+        self._progress.end_round(epoch)
 
     def on_train_end(self, logs=None):
         """Leaves no trace where no epoch was left."""
@@ -158,11 +133,11 @@ class Save(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, directory, place, lock, writer, *, epochs, steps, minutes
+        self, directory, progress, lock, writer, *, epochs, steps, minutes
     ):
         super().__init__()
         self._directory = directory
-        self._place = place
+        self._progress = progress
         self._lock = lock
         self._epochs, self._steps, self._minutes = epochs, steps, minutes
         self._writer = writer
@@ -175,13 +150,13 @@ class Save(keras.callbacks.Callback):
         self._votes = workers.Votes(strategy)
         self._clock = time.monotonic()
         self._stop = self._pending = False
-        self._step = self._place.step
+        self._step = self._progress.step
         self._saved = self._step or None  # what it was resumed from
         self._signals.watch()
 
     def on_train_batch_end(self, batch, logs=None):
         """Saves where it is time, within an epoch."""
-        before, self._step = self._step, self._place.step
+        before, self._step = self._step, self._progress.step
         minutes = (time.monotonic() - self._clock) / 60
         stop, late = self._votes.any_worker(
             self._signals.received is not None,
@@ -190,7 +165,7 @@ class Save(keras.callbacks.Callback):
         self._stop |= stop
         due = self._steps and before // self._steps < self._step // self._steps
         self._pending |= bool(due or late or stop)
-        last = self._place.step_in_epoch == self.params.get("steps")
+        last = self._progress.step_in_round == self.params.get("steps")
         last |= self.model.stop_training
         if not self._pending or last:
             return  # the epoch's evaluations come first
@@ -225,13 +200,13 @@ class Save(keras.callbacks.Callback):
     def _save(self, best=False):
         self._pending = False
         self._clock = time.monotonic()
-        packed = checkpointing.pack(self.model, vars(self._place))
+        packed = checkpointing.pack(self.model, self._progress.notes())
         bad = finite.not_finite(packed)
         if bad:
             what = f"{len(bad)} arrays of the training, such as {bad[0]}, are"
-            what += f" not finite after step {self._place.step}"
+            what += f" not finite after step {self._progress.step}"
             finite.stop(what, self._writer.newest() if self._chief else "")
-        self._saved = self._place.step
+        self._saved = self._progress.step
         if self._chief:
             self._lock.check()
             self._writer.submit(packed, best)
@@ -241,21 +216,21 @@ class Save(keras.callbacks.Callback):
         name = next((name for name in BEST_BY if name in logs), None)
         best = False
         if name is not None and self._chief:
-            value, known = float(logs[name]), self._place.best
+            value, known = float(logs[name]), self._progress.best
             rank = len(BEST_BY)
             # Runs of the first release can have had the best of the probe.
             if known is not None and known["name"] in BEST_BY:
                 rank = BEST_BY.index(known["name"])
             better = known is None or value > known["value"]
-            place = BEST_BY.index(name)
-            best = place < rank or (place == rank and better)
+            own = BEST_BY.index(name)
+            best = own < rank or (own == rank and better)
         votes = np.array([best], np.int32)
         best = workers.worker_sum(self.model.distribute_strategy, votes)[0] > 0
         if best and name is not None:
-            self._place.best = {
+            self._progress.best = {
                 "name": name,
                 "value": float(logs[name]),
-                "step": self._place.step,
+                "step": self._progress.step,
             }
         return bool(best)
 

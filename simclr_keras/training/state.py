@@ -1,4 +1,7 @@
-"""All variables of a training <-> arrays, on any number of replicas."""
+"""Reads and writes all variables of a training as arrays.
+
+The arrays are the same for any number of replicas.
+"""
 
 import numpy as np
 import tensorflow as tf

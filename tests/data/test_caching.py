@@ -16,7 +16,6 @@ from simclr_keras import images
 from simclr_keras.data import cache_files
 from simclr_keras.data import caching
 from simclr_keras.data import decoded
-from simclr_keras.data import epochs
 
 PLACES = ("memory", "disk")
 
@@ -86,7 +85,7 @@ def _assert_same(dataset, other):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda dataset: epochs.endless(dataset, (1, 2)).take(7),
+        lambda dataset: dataset.endless((1, 2)).take(7),
         pytest.param(
             lambda dataset: data.from_step(dataset, 2), marks=pytest.mark.long
         ),
@@ -97,8 +96,8 @@ def _assert_same(dataset, other):
 def test_batches_are_those_of_the_source_bit_for_bit(folder, change):
     """A part of each batch of two epochs, the rest of one, and a whole one."""
     cached, plain = (_load(folder, cache=cache) for cache in ("auto", "none"))
-    cached.epoch.assign(1)
-    plain.epoch.assign(1)
+    cached.seek(1)
+    plain.seek(1)
     _assert_same(change(cached), change(plain))
 
 

@@ -1,5 +1,6 @@
 """Several epochs as one, for small sets; parts of batches, for processes."""
 
+import itertools
 import pathlib
 
 import numpy as np
@@ -8,7 +9,6 @@ import tensorflow as tf
 from PIL import Image
 
 from simclr_keras import data
-from simclr_keras.data import epochs
 from simclr_keras.data import order
 
 
@@ -20,7 +20,10 @@ def _numbers(count, batch_size, seed):
 
 
 def _drawn(dataset):
-    return [batch[:, 0, 0, 0].tolist() for batch in dataset.as_numpy_iterator()]
+    return [
+        batch[:, 0, 0, 0].tolist()
+        for batch in dataset.as_dataset().as_numpy_iterator()
+    ]
 
 
 def test_grouped_epochs_are_the_same_batches_in_the_same_order():
@@ -30,7 +33,7 @@ def test_grouped_epochs_are_the_same_batches_in_the_same_order():
     expected = [batch for _ in range(6) for batch in _drawn(single)]
     assert expected[:3] != expected[3:6]
     assert [batch for _ in range(2) for batch in _drawn(grouped)] == expected
-    grouped.epoch.assign(1)
+    grouped.seek(1)
     assert _drawn(data.from_step(grouped, 4)) == expected[13:]
 
 
@@ -44,7 +47,7 @@ def _rows(dataset, batches):
     """Arrays that the first batches of a dataset hold."""
     return [
         [x.numpy() for x in tf.nest.flatten(batch)]
-        for batch in dataset.take(batches)
+        for batch in itertools.islice(dataset, batches)
     ]
 
 
@@ -84,13 +87,12 @@ def test_parts_joined_are_the_batches_of_the_whole(tmp_path, kind, count):
         return dataset
 
     whole = load()
-    whole.epoch.assign(1)
+    whole.seek(1)
     expected = _rows(whole, whole.steps) + _rows(whole, whole.steps)
     parts, dataset = [], load()
     for index in range(count):
-        dataset.epoch.assign(1)
-        dataset.first_step.assign(1)
-        part = epochs.endless(dataset, (index, count))
+        dataset.seek(1, 1)
+        part = dataset.endless((index, count))
         parts.append(_rows(part, len(expected) - 1))
     for batch, *own in zip(expected[1:], *parts):
         for array, *rows in zip(batch, *own):
@@ -105,7 +107,7 @@ def test_each_part_reads_its_own_files_only(tmp_path):
     whole = data.load(spec, batch_size=4, seed=1, shuffle_buffer=1, **size)
     source = data.open_source(spec)
     names = source.files[order.shuffled(13, 1, 0, order.EXAMPLES)]
-    part = epochs.endless(whole, (1, 2))
+    part = whole.endless((1, 2))
     for number, name in enumerate(names[:12]):
         if number % 4 < 2:
             pathlib.Path(name).unlink()
@@ -117,7 +119,7 @@ def test_each_part_reads_its_own_files_only(tmp_path):
 def test_an_iteration_can_begin_within_an_epoch_once():
     dataset = data.load(np.zeros((20, 2, 2), np.uint8), batch_size=4)
     assert len(list(dataset)) == 5
-    dataset.first_step.assign(3)
-    assert sum(1 for _ in dataset.take(2)) == 2
-    assert dataset.first_step.numpy() == 0
+    dataset.seek(1, 3)
+    assert len(list(dataset)) == 2
+    assert dataset.epoch == 2
     assert len(list(dataset)) == 5

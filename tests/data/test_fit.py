@@ -11,12 +11,12 @@ from simclr_keras import data
 class SetEpoch(keras.callbacks.Callback):
     """What a model does whose `fit` knows of the pipeline's epochs."""
 
-    def __init__(self, variable):
+    def __init__(self, dataset):
         super().__init__()
-        self.variable = variable
+        self.dataset = dataset
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.variable.assign(epoch)
+        self.dataset.seek(epoch)
 
 
 class Recorder(keras.Model):
@@ -52,7 +52,7 @@ def pairs(count=20, seed=0, **options):
 
 
 def drawn(dataset, epochs):
-    dataset.epoch.assign(epochs[0])
+    dataset.seek(epochs[0])
     return [y.numpy().tolist() for _ in epochs for _, y in dataset]
 
 
@@ -60,10 +60,10 @@ def fit(dataset, epochs, initial_epoch=0):
     model = Recorder()
     model.compile(optimizer="sgd", run_eagerly=False)
     model.fit(
-        dataset,
+        dataset.as_dataset(),
         epochs=epochs,
         initial_epoch=initial_epoch,
-        callbacks=[SetEpoch(dataset.epoch)],
+        callbacks=[SetEpoch(dataset)],
         verbose=0,
     )
     return model.seen
@@ -89,7 +89,7 @@ def test_fit_resumed_at_a_step():
 def test_fit_without_a_callback_still_changes_the_order():
     model = Recorder()
     model.compile(optimizer="sgd")
-    model.fit(pairs(), epochs=2, verbose=0)
+    model.fit(pairs().as_dataset(), epochs=2, verbose=0)
     assert len(model.seen) == 10
     assert model.seen[:5] != model.seen[5:]
 
@@ -100,7 +100,7 @@ def test_fit_of_a_compiled_model_that_keras_must_build():
 
     class Note(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            seen.append(int(dataset.epoch))
+            seen.append(dataset.epoch)
 
     images = np.random.default_rng(0).integers(0, 256, (20, 2, 2, 3), np.uint8)
     dataset = data.load(
@@ -118,15 +118,15 @@ def test_fit_of_a_compiled_model_that_keras_must_build():
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     model.fit(
-        dataset,
+        dataset.as_dataset(),
         epochs=3,
-        callbacks=[SetEpoch(dataset.epoch), Note()],
+        callbacks=[SetEpoch(dataset), Note()],
         validation_data=data.load(
             (images, np.arange(20) % 2),
             batch_size=8,
             labelled=True,
             training=False,
-        ),
+        ).as_dataset(),
         verbose=0,
     )
     assert seen == [1, 2, 3]
@@ -139,12 +139,12 @@ def test_probe_batches_of_their_own():
     unlabelled = data.load(np.tile(images, (1, 2, 2, 1)), batch_size=4)
     labelled = pairs(9)
     both = data.with_probe(unlabelled, labelled)
-    assert int(both.cardinality()) == 5
+    assert len(both) == 5
     assert both.element_spec["probe_labels"].shape == (4,)
-    both.epoch.assign(3)
+    both.seek(3)
     got = list(both)
-    assert both.epoch.numpy() == 4
-    unlabelled.epoch.assign(3)
+    assert both.epoch == 4
+    unlabelled.seek(3)
     for x, expected in zip(got, unlabelled):
         np.testing.assert_array_equal(x["images"], expected)
     # ceil(5 / 2) = 3 rounds an epoch: epoch 3 begins with round 9.
@@ -158,7 +158,7 @@ def test_probe_batches_resumed_at_a_step():
     both = data.with_probe(unlabelled, pairs(9))
     whole = list(both)
     for step in (1, 2):
-        both.epoch.assign(0)
+        both.seek(0)
         rest = list(data.from_step(both, step))
         assert len(rest) == 5 - step
         for x, y in zip(rest, whole[step:]):
@@ -172,7 +172,5 @@ def test_probe_needs_the_right_datasets():
         data.with_probe(pairs(), pairs())
     with pytest.raises(ValueError, match="make it with labelled=True"):
         data.with_probe(unlabelled, unlabelled)
-    with pytest.raises(
-        ValueError, match="`labelled_dataset` must be a dataset"
-    ):
-        data.with_probe(unlabelled, pairs().map(lambda x, y: (x, y)))
+    with pytest.raises(ValueError, match="`labelled_dataset` must be what"):
+        data.with_probe(unlabelled, pairs().as_dataset())

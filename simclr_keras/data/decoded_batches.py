@@ -1,4 +1,4 @@
-"""Encoded images -> batches of pixels: decoded once, cropped on the host.
+"""Decodes and crops images on the host, and puts them into batches.
 
 A decoding error inside a `tf.data` map would not say which file it was. So a
 failed example is dropped by `ignore_errors`, which leaves a gap in the
@@ -6,6 +6,7 @@ numbers of the examples; the batch with the gap names the missing one.
 """
 
 import dataclasses
+import functools
 import os
 
 import tensorflow as tf
@@ -135,8 +136,11 @@ def to_uint8(image):
     return tf.cast(tf.clip_by_value(tf.round(image * 255.0), 0, 255), tf.uint8)
 
 
+@functools.lru_cache(maxsize=64)
 def random_boxes(size, seed, crops):
     """Returns the function that draws the crops of several photographs.
+
+    It is traced once in a process: tracing its loops takes a second.
 
     Args:
         size: (height, width) of the crops after their resize, in pixels.
@@ -149,6 +153,7 @@ def random_boxes(size, seed, crops):
         views on the device would draw.
     """
     height, width = size
+    long, short = (tf.TensorSpec([None], x) for x in (tf.int64, tf.int32))
 
     def draw(steps, positions, heights, widths):
         boxes = [
@@ -165,7 +170,9 @@ def random_boxes(size, seed, crops):
         ]
         return tf.stack(boxes, axis=1)
 
-    return draw
+    return tf.function(
+        draw, input_signature=[long, long, short, short], autograph=False
+    )
 
 
 def cut_crops(size, crops):
@@ -188,15 +195,15 @@ def cut_crops(size, crops):
 
 
 @dataclasses.dataclass(frozen=True)
-class Batches:
-    """The batches of an epoch; called, the function that `by_epoch` wants.
+class DecodedBatches:
+    """Called, it gives the batches of an epoch, as `epochs.Batches` asks.
 
     Attributes:
         examples: `Examples`.
-        draw: function of (steps, positions, heights, widths) -> boxes, or
-            None: nothing is drawn.
-        cut: function of the image, and of its boxes if they are drawn, that
-            gives the pixels.
+        cropping: function of the crops that views state, which gives two
+            more. The first maps steps, positions, heights and widths to
+            boxes; or is None: nothing is drawn. The second maps an image, and
+            its boxes if they are drawn, to the pixels.
         shape: shape of these pixels.
         dtype: their type.
         batch_size: images in a batch.
@@ -206,16 +213,16 @@ class Batches:
     """
 
     examples: Examples
-    draw: object
-    cut: object
+    cropping: object
     shape: tuple
     dtype: tf.DType
     batch_size: int
     steps: int
     total: int
 
-    def __call__(self, epoch, first_step, part):
+    def __call__(self, epoch, first_step, part, crops):
         """Dataset of (pixels, labels) from a step of an epoch on."""
+        draw, cut = self.cropping(crops)
         found = self.examples.epoch(
             epoch, first_step * self.batch_size, self.total
         )
@@ -227,16 +234,11 @@ class Batches:
                 lambda number, _: number % self.batch_size // size == index
             )
         found = found.map(self._read, tf.data.AUTOTUNE)
-        if self.draw is not None:
-            # One photograph at a time, the sampler's hundred tiny ops would
-            # take as long as a crop.
-            found = found.ignore_errors(log_warning=True).batch(_AT_ONCE)
-            found = found.map(lambda *x: self._add_boxes(epoch, *x))
-            found = found.unbatch()
+        if draw is not None:
+            found = self._with_boxes(found, epoch, draw)
 
         def make(number, label, fetched, *boxes):
-            image = self.examples.decode(fetched)
-            pixels = self.cut(image, *boxes[1:])
+            pixels = cut(self.examples.decode(fetched), *boxes)
             return number, label, tf.ensure_shape(pixels, self.shape)
 
         found = found.map(make, tf.data.AUTOTUNE)
@@ -251,15 +253,25 @@ class Batches:
 
     def _read(self, number, key):
         fetched, label = self.examples.fetch(key)
-        if self.draw is None:
-            return number, label, fetched
-        return number, label, fetched, self.examples.size(fetched)
+        return number, label, fetched
 
-    def _add_boxes(self, epoch, numbers, labels, fetched, sizes):
-        steps = epoch * self.steps + numbers // self.batch_size
-        positions = numbers % self.batch_size
-        boxes = self.draw(steps, positions, sizes[:, 0], sizes[:, 1])
-        return numbers, labels, fetched, sizes, boxes
+    def _with_boxes(self, found, epoch, draw):
+        """Adds the boxes of each photograph's crops."""
+
+        def size(number, label, fetched):
+            return number, label, fetched, self.examples.size(fetched)
+
+        def add(numbers, labels, fetched, sizes):
+            steps = epoch * self.steps + numbers // self.batch_size
+            positions = numbers % self.batch_size
+            boxes = draw(steps, positions, sizes[:, 0], sizes[:, 1])
+            return numbers, labels, fetched, boxes
+
+        found = found.map(size, tf.data.AUTOTUNE)
+        # One photograph at a time, the sampler's hundred tiny ops would take
+        # as long as a crop.
+        found = found.ignore_errors(log_warning=True).batch(_AT_ONCE)
+        return found.map(add).unbatch()
 
     def _check(self, epoch, index, rows, step, batch):
         """Stops at a gap in the numbers; cuts off what is one too many."""

@@ -1,19 +1,20 @@
-"""How long whoever draws the batches of a data set has to wait for them."""
+"""Measures how long a training waits for its input."""
 
 import time
 
 import tensorflow as tf
 
-# Batches that may be on their way to devices at once; their times are kept.
+# Of so many of the newest batches it is kept when they were there: more than a
+# strategy has on their way to its devices.
 _ON_THE_WAY = 64
 
 
-class Clock:
+class InputTimer:
     """Measures at the end of a pipeline, in TensorFlow, without Python.
 
-    The time between a batch's being asked for and being there is what the
-    asking one waits. Under a distribution strategy that is a thread that
-    fetches batches ahead; when each was there is kept for `waited_since`.
+    It adds up the time from the request for a batch until the batch is there.
+    Under a distribution strategy a thread requests batches ahead; when each
+    was there is kept for `waited_since`.
     """
 
     def __init__(self):

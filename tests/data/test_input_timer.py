@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import simclr_keras as sk
-from simclr_keras.data import waiting
+from simclr_keras.data import input_timer
 from simclr_keras.models import input_wait
 
 PAUSE = 0.2
@@ -32,7 +32,7 @@ def _pausing(dataset, before=lambda: None):
 
 def _images(count=32):
     draws = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3))
-    return sk.data.load(draws.astype(np.uint8), batch_size=8)
+    return sk.data.load(draws.astype(np.uint8), batch_size=8).as_dataset()
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +46,27 @@ def model():
 
 
 def test_a_batch_is_waited_for_as_long_as_it_takes():
-    clock = waiting.Clock()
-    watched = clock.watch(_pausing(_images()))
+    timer = input_timer.InputTimer()
+    watched = timer.watch(_pausing(_images()))
     assert watched.element_spec == _images().element_spec
     assert int(watched.cardinality()) == 4
     start = time.time()
     batches = list(watched)
-    assert 4 * PAUSE <= clock.waited() <= time.time() - start
+    assert 4 * PAUSE <= timer.waited() <= time.time() - start
     for batch, expected in zip(batches, _images()):
         np.testing.assert_array_equal(batch, expected)
 
 
 def test_what_is_made_ahead_is_waited_for_since_it_is_needed():
-    clock = waiting.Clock()
-    iterator = iter(clock.watch(_images()))
-    early = waiting.now()
+    timer = input_timer.InputTimer()
+    iterator = iter(timer.watch(_images()))
+    early = input_timer.now()
     next(iterator)
-    late = waiting.now()
+    late = input_timer.now()
     next(iterator)
-    assert 0 < clock.waited_since(0, early) <= late - early
-    assert clock.waited_since(0, late) == 0
-    assert clock.waited_since(1, early) > clock.waited_since(1, late) > 0
+    assert 0 < timer.waited_since(0, early) <= late - early
+    assert timer.waited_since(0, late) == 0
+    assert timer.waited_since(1, early) > timer.waited_since(1, late) > 0
 
 
 def test_a_slow_input_shows(model):

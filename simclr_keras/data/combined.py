@@ -1,0 +1,143 @@
+"""Makes batches of other batches: their rest, their groups, with a probe's."""
+
+import functools
+
+import tensorflow as tf
+
+from simclr_keras.data import epochs
+
+
+def from_step(dataset, step):
+    """Returns the rest of an epoch.
+
+    What lies before is skipped without decoding an image.
+
+    Args:
+        dataset: `Batches`.
+        step: the step to begin with, from 0.
+
+    Returns:
+        `Batches` from `step` on of whatever epoch is the next; they share the
+        position.
+
+    Raises:
+        ValueError: these are no `Batches`, or have no such step.
+    """
+    _require_batches("dataset", dataset)
+    if not 0 <= step < dataset.steps:
+        raise ValueError(
+            f"`step` must be in [0, {dataset.steps}), the steps of an epoch."
+            f" Received: step={step!r}"
+        )
+    return dataset.changed(first=step)
+
+
+def grouped(dataset, count):
+    """Makes every iteration `count` epochs in a row.
+
+    For few images: starting an epoch of `fit` costs more than its steps then.
+
+    Args:
+        dataset: `Batches`.
+        count: epochs of the data that become one of `fit`, at least 1.
+
+    Returns:
+        `Batches` of the epochs `count * n` to `count * n + count - 1` in
+        iteration n.
+
+    Raises:
+        ValueError: these are no `Batches`, or `count` is below 1.
+    """
+    _require_batches("dataset", dataset)
+    if count < 1:
+        raise ValueError(f"`count` must be at least 1. Received: {count!r}")
+    steps = dataset.steps
+
+    def group(number, first_step, part, crops):
+        first, within = first_step // steps, first_step % steps
+
+        def one_of_them(place):
+            step = tf.where(place == first, within, 0)
+            epoch = number * count + place
+            return dataset.one_epoch(epoch, step, part, crops)
+
+        return tf.data.Dataset.range(first, count).flat_map(one_of_them)
+
+    made = epochs.Batches(
+        group,
+        steps * count,
+        dataset.element_spec,
+        host_crops=dataset.host_crops,
+        probe_crops=dataset.probe_crops,
+        passes=dataset.passes * count,
+    )
+    return made.changed(crops=dataset._crops)
+
+
+def with_probe(dataset, labelled_dataset):
+    """Adds labelled batches for an online probe to unlabelled dataset.
+
+    Args:
+        dataset: unlabelled `Batches`; they set the epochs.
+        labelled_dataset: labelled `Batches`; they start anew, in a new order,
+            as often as an epoch needs it.
+
+    Returns:
+        `Batches` of dictionaries `"images"`, `"probe_images"`,
+        `"probe_labels"`.
+
+    Raises:
+        ValueError: something else is given, or batches with labels where there
+            must be none, or without where there must be some.
+    """
+    _require_batches("dataset", dataset)
+    _require_batches("labelled_dataset", labelled_dataset)
+    if isinstance(dataset.element_spec, tuple):
+        raise ValueError(
+            "`dataset` must yield images without labels; the probe's come"
+            f" from `labelled_dataset`. Received: {dataset.element_spec}"
+        )
+    if not isinstance(labelled_dataset.element_spec, tuple):
+        raise ValueError(
+            "`labelled_dataset` must yield (images, labels); make it with"
+            f" labelled=True. Received: {labelled_dataset.element_spec}"
+        )
+    return epochs.Batches(
+        functools.partial(_beside, dataset, labelled_dataset),
+        dataset.steps,
+        _named(dataset.element_spec, labelled_dataset.element_spec),
+        host_crops=dataset.host_crops,
+        probe_crops=labelled_dataset.host_crops,
+    )
+
+
+def _named(images, probe):
+    return {
+        "images": images,
+        "probe_images": probe[0],
+        "probe_labels": probe[1],
+    }
+
+
+def _beside(batches, labelled, epoch, first_step, part, crops):
+    """`one_epoch` of `with_probe`."""
+    rounds = -(-batches.steps // labelled.steps)
+    skipped = first_step // labelled.steps
+    within = first_step % labelled.steps
+
+    def one_round(number):
+        first = tf.where(number == skipped, within, 0)
+        return labelled.one_epoch(epoch * rounds + number, first, part, crops)
+
+    probe = tf.data.Dataset.range(skipped, rounds).flat_map(one_round)
+    images = batches.one_epoch(epoch, first_step, part, crops)
+    return tf.data.Dataset.zip((images, probe)).map(_named)
+
+
+def _require_batches(name, batches):
+    if not isinstance(batches, epochs.Batches):
+        raise ValueError(
+            f"`{name}` must be what `make_dataset` or `load` returns, not a"
+            " tf.data.Dataset made from it, whose epochs are not known."
+            f" Received: {type(batches).__name__}"
+        )

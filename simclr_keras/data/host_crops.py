@@ -1,0 +1,54 @@
+"""Settles how photographs are cropped at random on the host."""
+
+import dataclasses
+
+from simclr_keras.images import geometry
+
+# Of a model whose views do not state how they crop.
+UNSTATED = (None, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostCrops:
+    """Random crops that a data set cuts on the host.
+
+    Attributes:
+        stated: dict of what the maker of the data set has stated of them, by
+            the names of `make_dataset`: `crop_area`, `crop_aspect`,
+            `crop_sampler`, `antialias`.
+        views: crops of each image: 1, or 2 for ready views `[B, 2, h, w, 3]`.
+    """
+
+    stated: dict
+    views: int
+
+    def resolve(self, crops):
+        """`geometry.Crops` of each view, a tuple.
+
+        Args:
+            crops: pair of `geometry.Crops` that a model's views state, None
+                for a view that states none.
+
+        Raises:
+            ValueError: views and data set state different crops.
+        """
+        values = {k.replace("crop_", ""): v for k, v in self.stated.items()}
+        default = geometry.Crops(**values)
+        resolved = [each or default for each in crops[: self.views]]
+        for each in resolved:
+            _check_agreement(self.stated, each)
+        return tuple(resolved)
+
+
+def _check_agreement(stated, crops):
+    """Refuses crops that differ from what was stated for the data set."""
+    for name, value in stated.items():
+        other = getattr(crops, name.replace("crop_", ""))
+        value = tuple(value) if isinstance(value, (list, tuple)) else value
+        if value != other:
+            raise ValueError(
+                f"`{name}` must be stated once, by the views of the model;"
+                " leave it out of the data set, or state the same. Received:"
+                f" {name}={value!r} of the data set, {name}={other!r} of the"
+                " views"
+            )

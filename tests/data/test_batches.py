@@ -1,0 +1,132 @@
+"""What `load` returns: no `tf.data.Dataset`, but taken by all that is ours."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+import simclr_keras as sk
+from simclr_keras import data
+from simclr_keras.data import decoded_batches
+from simclr_keras.images.geometry import Crops
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for k in range(10):
+        image = rng.integers(0, 256, (20 + k, 30, 3), np.uint8)
+        (path / "ab"[k % 2]).mkdir(exist_ok=True)
+        PIL.Image.fromarray(image).save(path / "ab"[k % 2] / f"{k}.png")
+    return f"folder:{path}"
+
+
+def load(spec, **options):
+    options = {"batch_size": 4, "seed": 1, **options}
+    return data.load(spec, image_size=SIZE, **options)
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """List of the crops for which a pipeline of photographs was traced."""
+    crops = []
+    call = decoded_batches.DecodedBatches.__call__
+
+    def counted(self, *arguments):
+        crops.append(arguments[-1])
+        return call(self, *arguments)
+
+    monkeypatch.setattr(decoded_batches.DecodedBatches, "__call__", counted)
+    return crops
+
+
+def test_a_pipeline_is_traced_when_it_is_needed_and_once(folder, traced):
+    whole = data.grouped(
+        data.with_probe(load(folder), load(folder, labelled=True, views=1)), 2
+    )
+    crops = (Crops((0.5, 1.0)), None)
+    whole = data.with_crops(whole, crops)
+    assert len(whole) == 4 and set(whole.element_spec) > {"images"}
+    assert traced == []
+    first = [batch["images"] for batch in whole]
+    whole.seek(0)
+    again = [batch["images"] for batch in whole.as_dataset()]
+    assert traced == [crops, crops]  # the images and the probe's
+    np.testing.assert_array_equal(first, again)
+
+
+def test_what_draws_crops_is_traced_once_in_a_process(folder):
+    crops = (Crops((0.4, 1.0)),)
+    draw = decoded_batches.random_boxes((SIZE, SIZE), 1, crops)
+    for _ in range(2):
+        dataset = load(folder, views=1)
+        list(data.with_crops(dataset, crops * 2))
+    assert draw.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"labelled": True, "views": 1},
+        {"training": False, "labelled": True},
+        {"training": False, "drop_remainder": True},
+    ],
+)
+def test_the_form_of_the_batches_is_known_before(folder, options):
+    arrays = np.zeros((10, 8, 8, 3), np.uint8), np.arange(10) % 2
+    for spec in (folder, arrays):
+        batches = load(spec, **options)
+        assert batches.element_spec == batches.as_dataset().element_spec
+
+
+@pytest.mark.parametrize("name", ["take", "map", "prefetch", "batch"])
+def test_it_has_no_methods_of_tf_data_and_says_where_they_are(name):
+    batches = load(np.zeros((8, 8, 8, 3), np.uint8))
+    with pytest.raises(AttributeError, match=rf"as_dataset\(\)\.{name} is"):
+        getattr(batches, name)
+    assert hasattr(batches.as_dataset(), name)
+    with pytest.raises(AttributeError, match="no attribute 'fly'"):
+        batches.fly  # noqa: B018
+    assert "as_dataset() gives the tf.data.Dataset" in repr(batches)
+
+
+def test_what_is_made_of_it_shares_its_position():
+    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)
+    batches = load(images.repeat(3, 3))
+    dataset = batches.as_dataset()
+    assert isinstance(dataset, tf.data.Dataset) and len(dataset) == 3
+    expected = [list(batches) for _ in range(3)]
+    batches.seek(1)
+    np.testing.assert_array_equal(list(dataset), expected[1])
+    assert batches.epoch == 2
+    np.testing.assert_array_equal(list(dataset.take(1)), expected[2][:1])
+    assert data.as_dataset(dataset) is dataset
+
+
+def test_models_and_evaluation_take_it(folder, traced):
+    """A classifier and SimCLR, and crops that their views state."""
+    views = sk.TwoViews(SIZE, crop_area=(0.5, 1.0), jit=False)
+    model = sk.SimCLR(sk.TinyResNet((4,)), views=views)
+    model.compile("sgd")
+    model.fit(load(folder), validation_data=load(folder), verbose=0)
+    model.evaluate(load(folder), verbose=0)
+    assert len(traced) == 3
+    assert {each.area for pair in traced for each in pair} == {(0.5, 1.0)}
+    still = load(folder, training=False, labelled=True)
+    features, labels = sk.evaluation.extract(model.encoder, still)
+    assert features.shape == (10, 4)
+    np.testing.assert_array_equal(labels, [0] * 5 + [1] * 5)
+    assert len(model.predict(still, verbose=0)["h"]) == 10
+    knn = sk.evaluation.KNNCallback(still, still, k=2)
+    probe = sk.Classifier(model.encoder, 2, freeze="all")
+    probe.compile("sgd", "sparse_categorical_crossentropy")
+    history = probe.fit(
+        load(folder, labelled=True, views=1), callbacks=[knn], verbose=0
+    ).history
+    assert 0 <= history["knn_accuracy"][0] <= 1
+    assert probe.evaluate(still, verbose=0) > 0
+    assert probe.predict(still, verbose=0).shape == (10, 2)

@@ -1,0 +1,55 @@
+"""Epochs are passes over the data; rounds are what `fit` counts."""
+
+import csv
+
+import numpy as np
+
+from simclr_keras import data
+from simclr_keras.training import checkpointing
+from simclr_keras.training.progress import Progress
+
+
+def _metrics(directory):
+    with (directory / "metrics.csv").open() as file:
+        return [
+            (r["scope"], r["step"], r["epoch"]) for r in csv.DictReader(file)
+        ]
+
+
+def test_rows_are_numbered_by_the_epochs_of_the_data(pretraining, tmp_path):
+    """Of 4 steps each, two in a round; the second half is a resumed run."""
+    grouped = data.grouped(pretraining.data(), 2)
+    whole = pretraining.fit(tmp_path / "whole", 2, data=grouped)
+    expected = [
+        ("steps", "2", "0"),
+        ("steps", "4", "0"),
+        ("steps", "6", "1"),
+        ("steps", "8", "1"),
+        ("epoch", "8", "1"),
+        ("steps", "10", "2"),
+        ("steps", "12", "2"),
+        ("steps", "14", "3"),
+        ("steps", "16", "3"),
+        ("epoch", "16", "3"),
+    ]
+    assert _metrics(tmp_path / "whole") == expected
+    parts = tmp_path / "parts"
+    pretraining.fit(parts, 2, data=grouped, checkpoint_steps=10, keep=0)
+    (parts / "checkpoints" / "step-00000016.npz").unlink()
+    notes = checkpointing.read(parts / "checkpoints" / "step-00000010.npz")[1]
+    assert (notes["epoch"], notes["step_in_epoch"]) == (1, 2)
+    assert notes["epochs_per_round"] == 2
+    resumed = pretraining.fit(parts, 2, data=grouped)
+    assert _metrics(parts) == expected
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[name], name)
+
+
+def test_a_run_of_an_earlier_release_goes_on_numbering_rounds():
+    """Its checkpoints do not say how many epochs a round has."""
+    notes = {"step": 22, "epoch": 2, "step_in_epoch": 6, "best": None}
+    progress = Progress(steps_per_epoch=4)
+    progress.restore(notes)
+    assert (progress.round, progress.step_in_round) == (2, 6)
+    assert progress.epoch == 2
+    assert notes.items() <= progress.notes().items()
