@@ -1,4 +1,4 @@
-"""Arrays of the user and the embedded data set -> a source in memory."""
+"""Opens arrays of the user, and the embedded data set, as a source."""
 
 import dataclasses
 import functools

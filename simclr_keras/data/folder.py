@@ -1,4 +1,4 @@
-"""A folder of image files -> a source of photographs of any size."""
+"""Opens a folder of image files as a source of photographs of any size."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Labels of any kind, as people have them in arrays -> numbers of classes."""
+"""Numbers the classes of labels of any kind, as people have them in arrays."""
 
 import numpy as np
 

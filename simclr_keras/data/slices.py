@@ -1,4 +1,4 @@
-"""`train[:90%]` -> the name of a split and the rows of it that are meant."""
+"""Finds the rows of a split that a slice such as `train[:90%]` means."""
 
 import dataclasses
 import re
