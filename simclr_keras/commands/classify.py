@@ -98,7 +98,7 @@ def _train(settings, runtime, directory, model, source):
         views=1,
         seed=settings.seed,
     )
-    dataset = schedule.in_rounds(settings, source, dataset)
+    dataset = schedule.group_short_epochs(settings, source, dataset)
     figures, _ = schedule.fit(
         settings, runtime, directory, model, source, dataset
     )

@@ -137,7 +137,7 @@ def _embed(settings, run, source, features, size):
     resumed = rows.done
     missing = source
     if resumed:
-        print(f"Going on behind {resumed} of {count} images.")
+        print(f"Resuming after {resumed} of {count} images.")
         missing = source.take(np.arange(resumed, count))
     if resumed < count:
         dataset = input_data.evaluation_data(
@@ -208,7 +208,7 @@ def _draw(settings, run, source, features, size):
 
 def _draw_neighbors(settings, run, source, bank, labels, features, size):
     from simclr_keras.images import CenterCrop
-    from simclr_keras.report import retrieval
+    from simclr_keras.report import neighbor_grid
 
     k = min(settings.neighbors_k, len(bank) - 1)
     if k < 1:
@@ -223,7 +223,7 @@ def _draw_neighbors(settings, run, source, bank, labels, features, size):
     value = settings.neighbors
     if value.startswith(_RANDOM):
         rows = _sample(settings, len(bank), int(value[len(_RANDOM) :]))
-        picture, share = retrieval.draw_of_rows(
+        picture, share = neighbor_grid.draw_of_rows(
             run.path, bank, rows, k, read, labels
         )
         if share is not None:
@@ -231,7 +231,7 @@ def _draw_neighbors(settings, run, source, bank, labels, features, size):
     else:
         image = query_image(value, settings.max_pixels, settings.pixel_range)
         h = features(CenterCrop(size)(image))
-        picture = retrieval.draw_of_image(run.path, bank, h, image, k, read)
+        picture = neighbor_grid.draw_of_image(run.path, bank, h, image, k, read)
     print(f"Neighbours: {picture}")
 
 
@@ -275,7 +275,7 @@ def _write_projector(settings, run, source, bank, labels):
 
 
 def _sample(settings, count, most):
-    """Draws at most so many of the rows, in their order."""
+    """Returns at most so many of the rows, chosen at random, in their order."""
     import numpy as np
 
     rng = np.random.default_rng(settings.seed)

@@ -27,7 +27,7 @@ EXAMPLE = (
     " --model_dir=runs/photos"
 )
 # Flags that say how images are read, which the next command needs as well.
-_OF_THE_IMAGES = (
+_IMAGE_FLAGS = (
     "data_dir",
     "folder_layout",
     "split_order",
@@ -171,7 +171,7 @@ def run(settings):
                 dataset = input_data.training_data(
                     settings, runtime, source, probe, size
                 )
-            dataset = schedule.in_rounds(settings, source, dataset)
+            dataset = schedule.group_short_epochs(settings, source, dataset)
         # As `fit` does, so that the picture and the training share a pipeline.
         dataset = data.with_crops(dataset, fitting.stated_crops(views))
         picture = directory.path / "views.png"
@@ -214,7 +214,7 @@ def _next_command(settings, run_directory, results):
     given = old_runs.parse_flags(settings.flags_text)
     where = "".join(
         f" --{name}={given[name]}"
-        for name in _OF_THE_IMAGES
+        for name in _IMAGE_FLAGS
         if given[name] != settings.flag_defaults[name]
     )
     return (

@@ -75,8 +75,8 @@ def data_epochs_per_fit_epoch(total, steps):
     return -(-min(_LEAST_STEPS, total) // steps)
 
 
-def in_rounds(settings, source, dataset):
-    """Batches of which an epoch of `fit` is a round of epochs of few images."""
+def group_short_epochs(settings, source, dataset):
+    """Groups epochs of a small data set into longer epochs of `fit`."""
     total = total_steps(settings, source.num_examples)
     passes = data_epochs_per_fit_epoch(total, dataset.steps)
     if passes > 1:
@@ -153,7 +153,7 @@ def fit(settings, runtime, run, model, source, dataset, evaluations=None):
         run: `RunDirectory` that the training resumes from and writes to.
         model: compiled `keras.Model`.
         source: what is trained on.
-        dataset: its batches, of `in_rounds`.
+        dataset: its batches, of `group_short_epochs`.
         evaluations: function of the epochs of the data in one epoch of `fit`;
             it gives callbacks and further arguments of `fit`.
 

@@ -1,4 +1,4 @@
-"""Calls, reduces and configures a loss over two views, as all three are."""
+"""Defines the base class of the three contrastive losses."""
 
 import keras
 import tensorflow as tf
@@ -9,8 +9,8 @@ from simclr_keras.contrastive import similarity
 class ContrastiveLoss(keras.losses.Loss):
     """A loss over two views `z_a`, `z_b` of the same images, as a scalar.
 
-    The call does without Keras's casting and weighting: the first would cut
-    float64 and the second has no meaning for pairs.
+    Keras's casting and weighting are bypassed: the first would turn float64
+    into float32, and the second has no meaning for pairs.
 
     A subclass sets the two attributes; or, where the loss has arguments that
     the function has not, writes `call` and `get_config`.

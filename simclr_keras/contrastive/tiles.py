@@ -8,7 +8,7 @@ import tensorflow as tf
 from simclr_keras.contrastive import chunking
 from simclr_keras.contrastive import similarity
 
-_ONCE = (
+_SECOND_DERIVATIVE_ERROR = (
     "the loss of a batch whose logits are computed in tiles can be"
     " differentiated once only"
 )
@@ -49,7 +49,9 @@ def log_sum_negatives(anchors, candidates=None, first_anchor=0):
             # lose precision of the softmax if products are large.
             weights = grid.rows.parts(upstream) / sums
             return [
-                tf.raw_ops.PreventGradient(input=part, message=_ONCE)
+                tf.raw_ops.PreventGradient(
+                    input=part, message=_SECOND_DERIVATIVE_ERROR
+                )
                 for part in _backward(grid, rows, columns, maxima, weights)
             ]
 

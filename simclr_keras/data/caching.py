@@ -1,8 +1,8 @@
 """Decodes a source once and keeps the pixels, in memory or on the disk.
 
-Every epoch's batches are those of the source itself, bit for bit. Of several
-processes each caches the whole source: in a new order every epoch, every image
-comes to each of them sooner or later. On a disk they share one file.
+Every epoch's batches are those of the source itself, bit for bit. Each of
+several processes caches the whole source, since every epoch is reshuffled and
+so each process reads every image in time. On a disk they share one file.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from simclr_keras.data import corrupt
 from simclr_keras.data import decoded
 from simclr_keras.data import decoded_batches
 
-# Images whose headers say about how much all will need, and how wrong it is.
-_SAMPLE, _DOUBT = 512, 1.5
+# Images from whose headers the size of all is estimated; its safety factor.
+_SAMPLE, _SAFETY = 512, 1.5
 _GIB = 2**30
 
 
@@ -142,7 +142,7 @@ def _sizes_that_fit(source, limit, free, kind, directory):
         rows = np.linspace(0, count - 1, _SAMPLE).astype(np.int64)
         some = decoded.read_sizes(fetch, source.max_pixels, rows)
         about = decoded.layout(some)[1] / _SAMPLE * count
-        if about > _DOUBT * allowed:
+        if about > _SAFETY * allowed:
             _say_too_large(source, about, "about ", allowed, kind, directory)
             return None
     rows = np.arange(count)

@@ -1,4 +1,4 @@
-"""Makes batches of other batches: their rest, their groups, with a probe's."""
+"""Combines `Batches`: skips steps, groups epochs, adds batches of a probe."""
 
 import functools
 
@@ -56,12 +56,12 @@ def grouped(dataset, count):
     def group(number, first_step, part, crops):
         first, within = first_step // steps, first_step % steps
 
-        def one_of_them(place):
-            step = tf.where(place == first, within, 0)
-            epoch = number * count + place
+        def epoch_of_group(index):
+            step = tf.where(index == first, within, 0)
+            epoch = number * count + index
             return dataset.one_epoch(epoch, step, part, crops)
 
-        return tf.data.Dataset.range(first, count).flat_map(one_of_them)
+        return tf.data.Dataset.range(first, count).flat_map(epoch_of_group)
 
     made = epochs.Batches(
         group,
@@ -103,15 +103,15 @@ def with_probe(dataset, labelled_dataset):
             f" labelled=True. Received: {labelled_dataset.element_spec}"
         )
     return epochs.Batches(
-        functools.partial(_beside, dataset, labelled_dataset),
+        functools.partial(_zip_with_probe, dataset, labelled_dataset),
         dataset.steps,
-        _named(dataset.element_spec, labelled_dataset.element_spec),
+        _as_dict(dataset.element_spec, labelled_dataset.element_spec),
         host_crops=dataset.host_crops,
         probe_crops=labelled_dataset.host_crops,
     )
 
 
-def _named(images, probe):
+def _as_dict(images, probe):
     return {
         "images": images,
         "probe_images": probe[0],
@@ -119,7 +119,7 @@ def _named(images, probe):
     }
 
 
-def _beside(batches, labelled, epoch, first_step, part, crops):
+def _zip_with_probe(batches, labelled, epoch, first_step, part, crops):
     """`one_epoch` of `with_probe`."""
     rounds = -(-batches.steps // labelled.steps)
     skipped = first_step // labelled.steps
@@ -131,7 +131,7 @@ def _beside(batches, labelled, epoch, first_step, part, crops):
 
     probe = tf.data.Dataset.range(skipped, rounds).flat_map(one_round)
     images = batches.one_epoch(epoch, first_step, part, crops)
-    return tf.data.Dataset.zip((images, probe)).map(_named)
+    return tf.data.Dataset.zip((images, probe)).map(_as_dict)
 
 
 def _require_batches(name, batches):

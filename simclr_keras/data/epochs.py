@@ -7,7 +7,7 @@ anywhere.
 
 import tensorflow as tf
 
-from simclr_keras.data.host_crops import UNSTATED
+from simclr_keras.data.host_crops import NO_CROPS_STATED
 
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
 WHOLE = (0, 1)
@@ -82,7 +82,7 @@ class Batches:
         self.host_crops = host_crops
         self.probe_crops = probe_crops
         self.passes = passes
-        self._crops = UNSTATED
+        self._crops = NO_CROPS_STATED
         self._first = 0
         self._position = Position()
         self._built = None

@@ -1,11 +1,11 @@
-"""Settles how photographs are cropped at random on the host."""
+"""Reconciles the crops that a data set and a model's views ask for."""
 
 import dataclasses
 
 from simclr_keras.images import geometry
 
-# Of a model whose views do not state how they crop.
-UNSTATED = (None, None)
+# The crops of a model whose two views do not say how they crop.
+NO_CROPS_STATED = (None, None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ BROKEN_LINK = "broken links"
 LOOP = "links to a folder above them"
 SPECIAL = "special files"
 UNREADABLE = "unreadable folders"
-# What a person would call an image and nothing here decodes, perhaps not yet.
+# Extensions of image formats that are not decoded here.
 IMAGE_LIKE = frozenset(
     ".arw .avif .cr2 .cr3 .dcm .dng .exr .hdr .heic .heif .ico .j2k .jfif .jpe"
     " .jp2 .jxl .nef .orf .pbm .pgm .pnm .ppm .psd .raf .raw .svg .tga .tif"

@@ -7,7 +7,7 @@ import tensorflow as tf
 from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
 from simclr_keras.data import order
-from simclr_keras.data.host_crops import UNSTATED
+from simclr_keras.data.host_crops import NO_CROPS_STATED
 from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.source import require_labels
 from simclr_keras.images import center_crop
@@ -44,7 +44,8 @@ def make_dataset(
 
     In training the order is a new permutation in every epoch and incomplete
     batches are dropped; order and crops are a pure function of (seed, epoch,
-    step). In evaluation the order is the source's and nothing is dropped.
+    step), and crops of the place in the batch and the view too. In evaluation
+    the order is the source's and nothing is dropped.
 
     Args:
         source: `Source`.
@@ -55,13 +56,16 @@ def make_dataset(
         labelled: yield pairs (images, labels). Default False.
         views: crops per photograph in training, 2 (default) or 1.
         seed: seed of the order and of the crops. Default 0.
-        crop_area: bounds of a random crop's part of the area. Default None:
-            as the model's views say, and (0.08, 1) where none do.
-        crop_aspect: likewise of its width / height, (3/4, 4/3).
-        crop_sampler: likewise `"official"` (the default) or `"torchvision"`,
-            see `images.geometry.sample_crops`.
-        antialias: likewise whether the bicubic kernel is widened when
-            shrinking; False. In evaluation, see `images.CenterCrop`.
+        crop_area: bounds of a random crop's fraction of the area. Default
+            None: those of the model's views, or (0.08, 1).
+        crop_aspect: bounds of its width / height. Default None: those of the
+            model's views, or (3/4, 4/3).
+        crop_sampler: `"official"` or `"torchvision"`, see
+            `images.geometry.sample_crops`. Default None: that of the model's
+            views, or `"official"`.
+        antialias: whether the bicubic kernel is widened when shrinking.
+            Default None: as the model's views say, or False; in evaluation,
+            as `images.CenterCrop` does.
         crop_proportion: side of the evaluation crop relative to the largest
             central one, see `images.CenterCrop`. Default "auto".
         drop_remainder: drop the last batch if it is not full. Default: in
@@ -104,7 +108,7 @@ def make_dataset(
         elif training:
             size = _size(source, image_size)
             host_crops = HostCrops(stated, views)
-            host_crops.resolve(UNSTATED)  # refuses what is no crop
+            host_crops.resolve(NO_CROPS_STATED)  # refuses what is no crop
             shape = (views, *size, 3) if views > 1 else (*size, 3)
             dtype = tf.uint8
             cropping = functools.partial(_random_crops, host_crops, size, seed)

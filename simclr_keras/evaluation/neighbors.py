@@ -67,8 +67,8 @@ def nearest(queries, bank, k, *, library="auto"):
 def search(queries, bank, k, block_size=None):
     """Yields the k most similar rows of a bank for blocks of queries.
 
-    The memory does not grow with n or m: `_BLOCK_CELLS` similarities, and as
-    many numbers of the bank, are held at a time (more where k rows are more).
+    Memory does not grow with n or m: at most `_BLOCK_CELLS` similarities and
+    as many elements of the bank are held at a time, and k rows at least.
 
     Args:
         queries: float `[m, C]`.

@@ -105,7 +105,7 @@ def class_indices(labels, num_classes):
 
 
 def _column_of_one(labels):
-    """One-hot `[B, K]` -> the number of the column that is 1, int64 `[B]`."""
+    """Class numbers, int64 `[B]`, of one-hot rows `[B, K]`."""
     rows = tf.cast(labels, tf.float32)
     one = tf.reduce_sum(tf.cast(rows == 1, tf.int32), axis=1) == 1
     zeros = tf.reduce_sum(tf.abs(rows), axis=1) == 1
@@ -125,8 +125,8 @@ def _checked(numbers, right, message, labels):
     return tf.where(right, numbers, -1)
 
 
-def of_rows(batch, rows):
-    """The same `Batch`, whose images are known to be so many."""
+def with_static_batch_size(batch, rows):
+    """The same `Batch` with a static number of rows."""
 
     def known(tensor):
         return tf.ensure_shape(tensor, [rows, *tensor.shape[1:]])
@@ -159,8 +159,8 @@ def _with_rgb(batch):
     )
 
 
-def behind(data):
-    """Context in which every operation waits for a batch to be there.
+def after_batch(data):
+    """Control dependencies on a batch: operations run after it was read.
 
     Where the length of a data set is unknown, its end is met by asking for one
     more batch. What does not depend on that, such as counting a step, would

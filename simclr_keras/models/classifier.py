@@ -204,7 +204,7 @@ class Classifier(trained_model.TrainedModel):
             networks.check_encoder(self.encoder, (size, size))
         if self.image_size is None:
             self.image_size = size
-        with fitting.supervised(self, kwargs):
+        with fitting.guarded_fit(self, kwargs):
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -239,12 +239,12 @@ class Classifier(trained_model.TrainedModel):
 
     def train_step(self, data):
         """One step on augmented images; returns the metrics."""
-        with batches.behind(data):
+        with batches.after_batch(data):
             return self.step_logs(super().train_step(self._augment(data)))
 
     def test_step(self, data):
         """Metrics of a batch in inference mode."""
-        with batches.behind(data):
+        with batches.after_batch(data):
             return self.step_logs(super().test_step(self._unpack(data)))
 
     def predict_step(self, data):

@@ -226,10 +226,11 @@ def _add_callbacks(model, dataset, arguments):
 
 
 @contextlib.contextmanager
-def supervised(model, arguments):
-    """Around a `fit`: says which worker was lost, lets callbacks let go.
+def guarded_fit(model, arguments):
+    """Context of a `fit`: names a lost worker, releases the callbacks.
 
-    Keras tells callbacks of the end of a training only if all went well.
+    Keras calls `on_train_end` only where no error was raised, so callbacks
+    that hold a lock or a thread have a method `release`.
     """
     try:
         yield

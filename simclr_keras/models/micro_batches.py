@@ -128,7 +128,7 @@ def split_batch(model, batch):
     if size <= micro:
         return batch, 1
     check_repeatable(model)
-    return batches.of_rows(batch, size // here), size // micro
+    return batches.with_static_batch_size(batch, size // here), size // micro
 
 
 def num_micro_batches(model, rows):

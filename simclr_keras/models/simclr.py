@@ -227,7 +227,7 @@ class SimCLR(trained_model.TrainedModel):
         given, x = x, fitting.prepare(self, x, kwargs)
         _check_batch(self.global_batch_size)
         micro_batches.check_fit(self, given)
-        with fitting.supervised(self, kwargs):
+        with fitting.guarded_fit(self, kwargs):
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -244,7 +244,7 @@ class SimCLR(trained_model.TrainedModel):
 
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""
-        with batches.behind(data):
+        with batches.after_batch(data):
             batch = self._unpack(data)
             step = fitting.training_step(self.optimizer)
             logs, views = steps.train(self, batch, step)
@@ -255,7 +255,7 @@ class SimCLR(trained_model.TrainedModel):
 
     def test_step(self, data):
         """Contrastive loss in inference mode, on views unlike training's."""
-        with batches.behind(data):
+        with batches.after_batch(data):
             batch = self._unpack(data)
             step = tf.convert_to_tensor(self._validation.step)
             logs, views = steps.validate(self, batch, step)

@@ -105,11 +105,11 @@ def callbacks(
 
 
 class WatchLoss(keras.callbacks.Callback):
-    """Stops the run when its loss is no number any more; says the first one.
+    """Stops the run where the loss is not finite; prints the first loss.
 
-    Of float16's loss scaling, which skips steps whose gradient overflows, the
-    loss knows nothing. What a loss cannot show, such as weights that the last
-    step has spoilt, `saving.Save` sees before it writes.
+    Steps that float16's loss scaling skips have a finite loss and stop
+    nothing. Weights that are not finite, which the loss shows a step late, are
+    found by `saving.Save` before it writes.
     """
 
     def __init__(self, progress, writer):
@@ -119,11 +119,11 @@ class WatchLoss(keras.callbacks.Callback):
         self._first = True
 
     def on_train_begin(self, logs=None):
-        """Notes whether it is resumed, when there is no first loss."""
+        """Prints no first loss where the run is resumed."""
         self._first &= not self._progress.step
 
     def on_train_batch_end(self, batch, logs=None):
-        """Raises a RuntimeError that says at which step the loss is none."""
+        """Raises a RuntimeError at a step whose loss is not finite."""
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss).all():
             self._stop(float(np.ravel(loss)[0]))
@@ -175,7 +175,7 @@ class Log(keras.callbacks.Callback):
         self._file = None
 
     def on_train_begin(self, logs=None):
-        """Opens the files; forgets rows that the restored run never saw."""
+        """Opens the files; drops rows after the restored checkpoint."""
         self._step = self._progress.step
         self._clock, self._clock_step = time.perf_counter(), self._step
         self._waited = (0.0, 0.0)

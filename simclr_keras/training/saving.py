@@ -121,7 +121,7 @@ class Resume(keras.callbacks.Callback):
         self._progress.end_round(epoch)
 
     def on_train_end(self, logs=None):
-        """Leaves no trace where no epoch was left."""
+        """Clears the resume point, also where no epoch was run."""
         compat.set_resume_point(self.model, None, None)
 
 
@@ -212,13 +212,13 @@ class Save(keras.callbacks.Callback):
             self._writer.submit(packed, best)
 
     def _is_best(self, logs):
-        """Whether the run was never better; the chief's figures count."""
+        """Whether this is the best epoch so far, by the chief's figures."""
         name = next((name for name in BEST_BY if name in logs), None)
         best = False
         if name is not None and self._chief:
             value, known = float(logs[name]), self._progress.best
             rank = len(BEST_BY)
-            # Runs of the first release can have had the best of the probe.
+            # Early checkpoints can have noted the probe's training accuracy.
             if known is not None and known["name"] in BEST_BY:
                 rank = BEST_BY.index(known["name"])
             better = known is None or value > known["value"]

@@ -7,7 +7,7 @@ pure function of images `[B, h, w, 3]` in [0, 1] and of seeds.
 import tensorflow as tf
 
 from simclr_keras import randomness
-from simclr_keras.views import draws
+from simclr_keras.views import random_numbers
 
 CUTOUT_STREAM, ROTATION_STREAM, NOISE_STREAM = 30, 31, 32
 
@@ -29,7 +29,7 @@ def cutout(images, seeds, size=0.5, fill=0.5):
     height, width = images.shape[1:3]
     side = round(size * min(height, width))
     centres = randomness.uniforms(seeds, 2, CUTOUT_STREAM)
-    centres = draws.xla_fusion_barrier(centres)
+    centres = random_numbers.xla_fusion_barrier(centres)
 
     def is_covered(centre, extent):
         start = tf.floor(centre * extent) - side // 2
@@ -44,7 +44,7 @@ def cutout(images, seeds, size=0.5, fill=0.5):
 def rotation(images, seeds):
     """Rotates each image by 0, 90, 180 or 270 degrees, equally likely."""
     turns = randomness.uniforms(seeds, 1, ROTATION_STREAM)
-    turns = tf.cast(4.0 * draws.xla_fusion_barrier(turns), tf.int32)
+    turns = tf.cast(4.0 * random_numbers.xla_fusion_barrier(turns), tf.int32)
     turns = turns[:, :, None, None]
     half = tf.reverse(images, axis=[1, 2])
     images = tf.where(turns >= 2, half, images)

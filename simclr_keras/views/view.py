@@ -16,7 +16,7 @@ from simclr_keras.views import ablations
 from simclr_keras.views import blur
 from simclr_keras.views import color
 from simclr_keras.views import custom_layers
-from simclr_keras.views import draws
+from simclr_keras.views import random_numbers
 
 
 def compile_with_xla(draw, jit="auto"):
@@ -266,7 +266,7 @@ class View(keras.layers.Layer):
             None where the range is empty), `sigma` (float32, pixels), and
             `ranks` (`int32` `[B, 4]`, see `color.jitter`).
         """
-        u = draws.uniforms(
+        u = random_numbers.uniforms(
             seeds, (geometry.FLIP_STREAM, *color.STREAMS, *blur.STREAMS)
         )
 

@@ -34,7 +34,7 @@ def test_it_hands_on_how_images_are_read(flags):
     name, *arguments = shlex.split(line)
     assert name == "simclr-linear-eval"
     follows = cli.parse(linear_eval.define_flags, arguments)
-    for name in ("dataset", *pretrain._OF_THE_IMAGES):
+    for name in ("dataset", *pretrain._IMAGE_FLAGS):
         assert getattr(follows, name) == getattr(settings, name), name
 
 

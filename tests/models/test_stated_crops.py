@@ -110,7 +110,8 @@ def test_validation_and_what_is_made_of_data_sets_follow(folder):
     _, arguments = prepared(
         model, load(folder), validation_data=load(folder, seed=5)
     )
-    assert arguments["validation_data"].cut.crops[0].area == (0.9, 1.0)
+    crops = next(iter(arguments["validation_data"]))
+    assert areas(crops).min() > 0.8
     probe = load(folder, labelled=True, views=1)
     whole = data.grouped(data.with_probe(load(folder), probe), 2)
     crops = fitting.stated_crops(model.views)

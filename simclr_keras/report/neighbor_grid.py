@@ -1,4 +1,4 @@
-"""Draws the images whose embeddings are most similar to those of queries."""
+"""Draws queries and, beside them, the images most similar to them."""
 
 import numpy as np
 
@@ -15,14 +15,14 @@ def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
             `.pdf`.
         bank: float `[n, C]`, the embeddings, perhaps mapped into memory.
         queries: int64 `[q]`, rows of the bank.
-        k: number of neighbours, less than n; a query is none of its own.
+        k: number of neighbours, less than n; the query itself is left out.
         read_images: function of an array of rows that returns their images,
             uint8 `[*rows.shape, S, S, 3]`.
         labels: integers `[n]`. Defaults to None.
 
     Returns:
-        Path object of the PNG, and which part of the neighbours is of the
-        class of their query, or None without labels.
+        Path object of the PNG, and the fraction of neighbours that have the
+        class of their query, None without labels.
     """
     # A query finds itself: one more is searched for, and it is left out.
     found, _ = evaluation.nearest(

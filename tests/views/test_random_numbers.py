@@ -5,14 +5,16 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import randomness
-from simclr_keras.views import draws
+from simclr_keras.views import random_numbers
 
 pytestmark = pytest.mark.newest
 
 
 def test_each_stream_has_the_numbers_of_randomness(seeds):
     streams = (3, 20, 11)
-    together = tf.function(lambda s: draws.uniforms(s, streams))(seeds(7))
+    together = tf.function(lambda s: random_numbers.uniforms(s, streams))(
+        seeds(7)
+    )
     assert set(together) == set(streams)
     for stream in streams:
         alone = randomness.uniforms(seeds(7), 1, stream)[:, 0]
