@@ -248,8 +248,9 @@ class RemotePath:
                 errno.ENOENT, os.strerror(errno.ENOENT), str(self)
             ) from error
         except tf.errors.PermissionDeniedError as error:
+            # The store's own words say which right is missing.
             raise PermissionError(
-                errno.EACCES, os.strerror(errno.EACCES), str(self)
+                errno.EACCES, error.message, str(self)
             ) from error
         except tf.errors.OpError as error:
             raise OSError(f"{self}: {error.message}") from error

@@ -127,7 +127,7 @@ def test_errors_are_those_of_python(folder, monkeypatch):
         raise tf.errors.PermissionDeniedError(None, None, "no rights")
 
     monkeypatch.setattr(tf.io.gfile, "exists", denied)
-    with pytest.raises(OSError, match=f"{folder}: no rights"):
+    with pytest.raises(PermissionError, match=f"no rights: '{folder}'"):
         folder.exists()
 
 

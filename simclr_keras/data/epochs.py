@@ -85,7 +85,7 @@ class Batches:
         self._crops = NO_CROPS_STATED
         self._first = 0
         self._position = Position()
-        self._built = None
+        self._dataset = None
 
     @property
     def epoch(self):
@@ -118,10 +118,10 @@ class Batches:
         TensorFlow refuses an iteration that begins in the middle of an epoch
         where the length is said.
         """
-        if self._built is None:
+        if self._dataset is None:
             with tf.init_scope():
-                self._built = _iterations(self._position, self._from)
-        return self._built
+                self._dataset = _iterations(self._position, self._from)
+        return self._dataset
 
     def _from(self, epoch, step):
         return self.one_epoch(epoch, step + self._first, WHOLE, self._crops)
@@ -157,7 +157,7 @@ class Batches:
     def changed(self, *, crops=None, first=None):
         """A copy that shares the position, with other crops or first step."""
         copy = object.__new__(type(self))
-        vars(copy).update(vars(self), _built=None)
+        vars(copy).update(vars(self), _dataset=None)
         copy._crops = self._crops if crops is None else crops
         copy._first = self._first if first is None else first
         return copy

@@ -127,7 +127,7 @@ def test_an_animated_webp_is_refused(signatures):
     ],
 )
 def test_only_signatures_of_ours_reach_a_decoder(signatures, content):
-    assert "by its first bytes" in _refusal(signatures, content)
+    assert "its first bytes are not those" in _refusal(signatures, content)
 
 
 def test_one_bad_image_spares_the_next_request(signatures):
