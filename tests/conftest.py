@@ -35,6 +35,10 @@ LONGEST_FIRST = (
     "models/test_micro_batches",
     "images/test_one_policy",
     "models/test_data_of_others",
+    "models/test_simclr",
+    "training/test_saving",
+    "training/test_steps",
+    "data/test_tfds",
 )
 
 
