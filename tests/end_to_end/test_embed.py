@@ -91,7 +91,7 @@ def test_killed_and_resumed(checkpoint, fork, tmp_path, capsys):
     assert not (cut / "embeddings.npy").exists()
     capsys.readouterr()
     _run(checkpoint, cut)
-    begun = int(capsys.readouterr().out.split("behind ")[1].split()[0])
+    begun = int(capsys.readouterr().out.split("Resuming after ")[1].split()[0])
     assert 24 <= begun < 300
     for name in ("embeddings.npy", "index.csv", "results.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
