@@ -88,6 +88,14 @@ def _views_are_not_compiled():
 
 
 @pytest.fixture
+def no_cluster(monkeypatch):
+    """Hides the cluster that the tests themselves may run on."""
+    for name in list(os.environ):
+        if name.startswith("SLURM_") or name in ("TF_CONFIG", "TPU_NAME"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
 def compiled_views(monkeypatch):
     """Lets XLA compile the views, as it does outside of tests."""
     import tensorflow as tf

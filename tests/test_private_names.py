@@ -46,7 +46,12 @@ OLDER_NAMES = {
     "_create_all_weights": "compat.build_optimizer: LAMB",
     "_do_use_weight_decay": "compat.lamb_bases: which variables LAMB decays",
 }
-NAMES = {**KERAS_3_NAMES, **OLDER_NAMES}
+TENSORFLOW_NAMES = {
+    "core": "serving.official: the names of variables in a checkpoint",
+}
+NAMES = {**KERAS_3_NAMES, **OLDER_NAMES, **TENSORFLOW_NAMES}
+# Private names of this package that one module uses of another.
+OURS = {"_crops"}
 
 keras_3_only = pytest.mark.skipif(not compat.KERAS_3, reason="of Keras 3")
 keras_2_only = pytest.mark.skipif(compat.KERAS_3, reason="of Keras 2.15")
@@ -81,9 +86,18 @@ def names_in(tree):
         elif isinstance(node, ast.Call) and "attr" in ast.unparse(node.func):
             texts = [x for x in node.args if isinstance(x, ast.Constant)]
             used |= {x.value for x in texts if isinstance(x.value, str)}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            used |= set(node.module.split("."))
     return used, own
+
+
+def modules_in(tree):
+    """Parts of the names of all modules that some code imports."""
+    parts = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [alias.name for alias in node.names]
+            names.append(getattr(node, "module", None) or "")
+            parts |= {part for name in names for part in name.split(".")}
+    return parts
 
 
 def methods_in(tree):
@@ -99,18 +113,43 @@ def methods_in(tree):
 
 def test_no_other_private_name_is_used():
     """A new one needs a reason beside it, a line above and a canary below."""
-    used, own = set(), set()
+    private = set()
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        uses, defines = names_in(tree)
-        used |= uses
+        uses, own = names_in(tree)
         if PACKAGE / "compat" in path.parents:
-            used |= methods_in(tree)  # what shims override is Keras's
-        else:
-            own |= defines
-    private = {n for n in used if n[:1] == "_" and n[:2] != "__"}
-    private |= used & {"__internal__", "python", "src"}
-    assert private - own == set(NAMES)
+            # What shims override, or store on themselves, is Keras's.
+            top = {getattr(node, "name", None) for node in tree.body}
+            for node in tree.body:
+                for target in getattr(node, "targets", ()):
+                    top.add(getattr(target, "id", None))
+            uses, own = uses | own | methods_in(tree), top
+        private |= {n for n in uses - own if n[:1] == "_" and n[:2] != "__"}
+        private |= uses & {"__internal__"}
+        private |= modules_in(tree) & {"core", "python", "src"}
+    assert private - OURS == set(NAMES)
+
+
+def test_every_name_has_a_canary():
+    tree = ast.parse(pathlib.Path(__file__).read_text(encoding="utf-8"))
+    calls = [x for x in ast.walk(tree) if isinstance(x, ast.Call)]
+    tried = {
+        name.value
+        for call in calls
+        if ast.unparse(call.func) == "canary"
+        for name in call.args
+    }
+    assert tried == set(NAMES)
+
+
+def test_checkpoints_of_tensorflow_name_their_variables():
+    with canary("core"):
+        from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        graph.nodes.add().attributes.add().full_name = "conv/kernel"
+        copy = type(graph).FromString(graph.SerializeToString())
+        assert copy.nodes[0].attributes[0].full_name == "conv/kernel"
 
 
 def nested_model():

@@ -13,7 +13,7 @@ enter_environment() {
   if [[ "$(cat "$directory/.installed" 2>/dev/null)" != "$stamp"* ]]; then
     for candidate in "$directory/bin/python" "$@"; do
       if "$candidate" -c 'import sys, venv, ensurepip
-sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+sys.exit(not (3, 9) <= sys.version_info < (3, 14))' 2>/dev/null; then
         python="$candidate"
         break
       fi

@@ -5,6 +5,8 @@ import pathlib
 import sys
 import time
 
+from absl import flags
+
 from simclr_keras import data
 from simclr_keras import evaluation
 from simclr_keras.commands import cli
@@ -130,10 +132,22 @@ SavedModel      {directory}/{_slug("10pct fine-tuned")}/export/1
 
 What colour distortion does: tools/quickstart --color_jitter_strength=0
 Your own photographs:        .venv/bin/simclr-pretrain \\
-    --flagfile=flags/folder/pretrain.flags --dataset=folder:/your/photos \\
+    --recipe=folder/pretrain --dataset=folder:/your/photos \\
     --model_dir=runs/photos"""
     )
 
 
+def _checked(arguments):
+    """The flags for the pre-training; ends where they are no flags of it."""
+    if {"--help", "-h"} & set(arguments):
+        print("tools/quickstart [flags of simclr-pretrain; see its --help]")
+        sys.exit()
+    try:
+        cli.parse(pretrain.define_flags, arguments)
+    except flags.Error as error:
+        sys.exit(f"Error: {error}")
+    return arguments
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(_checked(sys.argv[1:]))

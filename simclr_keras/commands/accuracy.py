@@ -99,30 +99,27 @@ def after_pretraining(settings, source, held_out, size, model, callbacks):
 
 def _knn_accuracy(settings, source, held_out, size, model):
     bank, k = _neighbours(settings, source)
+    features = _features(settings, model.encoder, bank, held_out, size)
+    return evaluation.knn_accuracy(*features, k)
+
+
+def _features(settings, encoder, source, held_out, size):
+    """Features and labels of both sources, by one traced function."""
+    extractor = evaluation.Extractor(encoder)
     batch = settings.eval_batch_size
-    train_h, train_y = evaluation.extract(
-        model.encoder, input_data.evaluation_data(bank, size, batch)
+    return (
+        *extractor(input_data.evaluation_data(source, size, batch)),
+        *extractor(input_data.evaluation_data(held_out, size, batch)),
     )
-    test_h, test_y = evaluation.extract(
-        model.encoder, input_data.evaluation_data(held_out, size, batch)
-    )
-    return evaluation.knn_accuracy(train_h, train_y, test_h, test_y, k)
 
 
 def of_features(settings, pretrained, source, held_out, size):
     """kNN, L-BFGS or gradient descent on features computed once."""
     print(f"Evaluating features of {source.summary()}")
     encoder = _feature_model(settings, pretrained)
-    batch = settings.eval_batch_size
-    train_h, train_y = evaluation.extract(
-        encoder, input_data.evaluation_data(source, size, batch)
-    )
-    test_h, test_y = evaluation.extract(
-        encoder, input_data.evaluation_data(held_out, size, batch)
-    )
-    features = (train_h, train_y, test_h, test_y)
+    features = _features(settings, encoder, source, held_out, size)
     if settings.protocol == "knn":
-        k = min(settings.knn_k, len(train_h))
+        k = min(settings.knn_k, len(features[0]))
         accuracy = evaluation.knn_accuracy(
             *features, k=k, temperature=settings.knn_temperature
         )

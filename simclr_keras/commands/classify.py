@@ -99,10 +99,7 @@ def _train(settings, runtime, directory, model, source):
         seed=settings.seed,
     )
     dataset = schedule.group_short_epochs(settings, source, dataset)
-    figures, _ = schedule.fit(
-        settings, runtime, directory, model, source, dataset
-    )
-    return figures
+    return schedule.fit(settings, runtime, directory, model, source, dataset)
 
 
 def _evaluate(settings, model, held_out):

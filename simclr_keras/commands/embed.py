@@ -5,6 +5,7 @@ import time
 
 from simclr_keras.commands import cli
 from simclr_keras.commands import data_flags
+from simclr_keras.commands import flag_kinds
 from simclr_keras.commands import model_flags
 from simclr_keras.commands import run_flags
 from simclr_keras.commands.flag_kinds import Group
@@ -83,6 +84,7 @@ def run(settings):
 
     runtime = stages.set_up(settings)
     source = input_data.open_source(settings, settings.split)
+    query = _query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")
     model = build.pretrained(settings, source)
     size = input_data.image_size(settings, source, build.trained_size(model))
@@ -92,29 +94,46 @@ def run(settings):
             results, timing = _embed(settings, run, source, features, size)
             stages.finish(runtime, run, results, timing)
         if settings.neighbors or settings.map or settings.projector:
-            _draw(settings, run, source, features, size)
+            _draw(settings, run, source, query, features, size)
     return run.path
 
 
 def _check_neighbors(settings):
     """Raises a ValueError unless `--neighbors` is random:N or a file."""
-    from simclr_keras import paths
-
     value = settings.neighbors
     if not value:
         return
     if value.startswith(_RANDOM):
         number = value[len(_RANDOM) :]
-        if not number.isdigit() or not int(number):
+        if not number.isdecimal() or not int(number):
             raise ValueError(
                 "--neighbors=random:N needs a number of at least 1. Received:"
                 f" --neighbors={value}"
             )
-    elif not paths.as_path(value, "--neighbors").is_file():
+    elif not flag_kinds.as_path(value, "--neighbors").is_file():
         raise ValueError(
             "--neighbors must be an image file, or random:N. Received:"
             f" --neighbors={value}, which is no file"
         )
+
+
+def _query(settings, count):
+    """The image file of `--neighbors`, decoded; None where it is none.
+
+    Raises:
+        ValueError: it cannot be decoded, or has no neighbours among `count`
+            images.
+    """
+    value = settings.neighbors
+    if not value:
+        return None
+    if count < 2:
+        raise ValueError(
+            f"--neighbors needs at least two embedded images. Received: {count}"
+        )
+    if value.startswith(_RANDOM):
+        return None
+    return query_image(value, settings.max_pixels, settings.pixel_range)
 
 
 def _embed(settings, run, source, features, size):
@@ -174,13 +193,14 @@ def _write_index(path, source):
             writer.writerow([row, name, "" if labels is None else labels[row]])
 
 
-def _draw(settings, run, source, features, size):
+def _draw(settings, run, source, query, features, size):
     """Draws what the flags ask for, into the run directory.
 
     Args:
         settings: of the command.
         run: `RunDirectory` with `embeddings.npy`.
         source: the images that were embedded.
+        query: the decoded image of `--neighbors`, or None.
         features: function of float images, by which they were embedded.
         size: side in pixels of the images that it takes.
     """
@@ -193,7 +213,9 @@ def _draw(settings, run, source, features, size):
     with paths.local_copy(run.path / "embeddings.npy") as file:
         bank = np.load(file, mmap_mode="r")
         if settings.neighbors:
-            _draw_neighbors(settings, run, source, bank, labels, features, size)
+            _draw_neighbors(
+                settings, run, source, bank, labels, query, features, size
+            )
         if settings.map:
             from simclr_keras.report import embedding_map
 
@@ -206,32 +228,26 @@ def _draw(settings, run, source, features, size):
             _write_projector(settings, run, source, bank, labels)
 
 
-def _draw_neighbors(settings, run, source, bank, labels, features, size):
+def _draw_neighbors(settings, run, source, bank, labels, query, features, size):
     from simclr_keras.images import CenterCrop
     from simclr_keras.report import neighbor_grid
 
     k = min(settings.neighbors_k, len(bank) - 1)
-    if k < 1:
-        raise ValueError(
-            "--neighbors needs at least two embedded images. Received:"
-            f" {len(bank)}"
-        )
 
     def read(rows):
         return _read_images(settings, source, rows)
 
-    value = settings.neighbors
-    if value.startswith(_RANDOM):
-        rows = _sample(settings, len(bank), int(value[len(_RANDOM) :]))
+    if query is None:
+        number = int(settings.neighbors[len(_RANDOM) :])
+        rows = _sample(settings, len(bank), number)
         picture, share = neighbor_grid.draw_of_rows(
             run.path, bank, rows, k, read, labels
         )
         if share is not None:
             print(f"Neighbours of the class of their query: {share:.1%}.")
     else:
-        image = query_image(value, settings.max_pixels, settings.pixel_range)
-        h = features(CenterCrop(size)(image))
-        picture = neighbor_grid.draw_of_image(run.path, bank, h, image, k, read)
+        h = features(CenterCrop(size)(query))
+        picture = neighbor_grid.draw_of_image(run.path, bank, h, query, k, read)
     print(f"Neighbours: {picture}")
 
 

@@ -86,7 +86,6 @@ def run(settings):
     from simclr_keras.commands import build
     from simclr_keras.commands import input_data
 
-    model = build.as_trained(settings)
     run = training.find_run(settings.checkpoint)
     if not settings.export_dir and run is None:
         raise ValueError(
@@ -94,6 +93,7 @@ def run(settings):
             " directory and lies in none. Received:"
             f" --checkpoint={settings.checkpoint}"
         )
+    model = build.as_trained(settings)
     size = input_data.image_size(settings, None, build.trained_size(model))
     # An export says itself what it is, wherever it was copied to.
     card = serving.read_card(settings.checkpoint)

@@ -1,17 +1,15 @@
 """Imports a checkpoint of the official SimCLR as a .keras file."""
 
 from simclr_keras.commands import cli
+from simclr_keras.commands import flag_kinds
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = ("checkpoint", "output", "image_size", "sk_ratio")
-EXAMPLE = (
-    "tools/import_official_checkpoint --checkpoint=r50_1x_sk0"
-    " --output=r50.keras"
-)
+EXAMPLE = "simclr-import-official --checkpoint=r50_1x_sk0 --output=r50.keras"
 
 
 def define_flags(values):
-    """Defines the flags of `tools/import_official_checkpoint`."""
+    """Defines the flags of `simclr-import-official`."""
     network = Group(values, "network")
     network.path(
         "checkpoint",
@@ -43,9 +41,7 @@ def run(settings):
     for name in ("checkpoint", "output"):
         if not getattr(settings, name):
             raise ValueError(f"--{name} must be given.")
-    from simclr_keras import paths  # loads TensorFlow
-
-    output = paths.as_path(settings.output, "--output")
+    output = flag_kinds.as_path(settings.output, "--output")
     if output.suffix != ".keras":
         raise ValueError(
             f"--output must end in .keras. Received: --output={output}"
@@ -55,7 +51,8 @@ def run(settings):
             "--output must be a new file; nothing is overwritten. Received:"
             f" --output={output}"
         )
-    from simclr_keras import models
+    from simclr_keras import models  # loads TensorFlow
+    from simclr_keras import paths
     from simclr_keras import serving
     from simclr_keras import views
     from simclr_keras.evaluation import markdown_table

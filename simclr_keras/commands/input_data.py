@@ -10,9 +10,9 @@ from simclr_keras import data
 from simclr_keras import disk
 from simclr_keras import views
 from simclr_keras.commands import schedule
+from simclr_keras.distribute import limits
 from simclr_keras.distribute import strategy
 from simclr_keras.images.checks import SMALL_IMAGE
-from simclr_keras.models import fitting
 from simclr_keras.report import grids
 
 
@@ -218,7 +218,7 @@ def part_of_batch(settings, runtime, source, name):
         for size in range(min(batch, source.num_examples), 0, -1)
         if batch % size == 0
     )
-    fitting.check_replicas(size, runtime.devices.replicas, name)
+    limits.check_batch(size, runtime.devices.replicas, name)
     return size
 
 

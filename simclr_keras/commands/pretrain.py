@@ -1,6 +1,6 @@
 """Pretrains an encoder on unlabelled images by contrasting two views."""
 
-import functools
+import shlex
 
 from simclr_keras import choices
 from simclr_keras import old_runs
@@ -182,12 +182,14 @@ def run(settings):
             return {"views": str(picture)}
         with runtime.scope():
             model = build.simclr(settings, source, probe, size, views)
-        evaluations = functools.partial(
-            accuracy.while_pretraining,
+        callbacks, validation = accuracy.while_pretraining(
             *(settings, runtime, source, probe, held_out, size),
+            dataset.passes,
         )
-        figures, callbacks = schedule.fit(
-            settings, runtime, directory, model, source, dataset, evaluations
+        figures = schedule.fit(
+            *(settings, runtime, directory, model, source, dataset),
+            callbacks,
+            validation,
         )
         results = accuracy.after_pretraining(
             settings, source, held_out, size, model, callbacks
@@ -210,19 +212,32 @@ def _check_negatives(settings):
 def _next_command(settings, run_directory, results):
     """What to look at, and which command comes next."""
     path = run_directory.path
-    labelled = "knn_accuracy" in results
     given = old_runs.parse_flags(settings.flags_text)
-    where = "".join(
-        f" --{name}={given[name]}"
-        for name in _IMAGE_FLAGS
-        if given[name] != settings.flag_defaults[name]
+    handed_on = {
+        name: given[name]
+        for name in (*_IMAGE_FLAGS, "train_split", "eval_split")
+        if given.get(name, "") != settings.flag_defaults[name]
+    }
+    if "knn_accuracy" in results:
+        program, suffix = "simclr-linear-eval", "linear"
+    else:
+        program, suffix = "simclr-embed", "embeddings"
+        handed_on.pop("eval_split", None)
+        if "train_split" in handed_on:
+            handed_on["split"] = handed_on.pop("train_split")
+    arguments = {
+        "checkpoint": path,
+        "dataset": settings.dataset,
+        **handed_on,
+        "model_dir": f"{path}_{suffix}",
+    }
+    line = shlex.join(
+        [program, *(f"--{name}={value}" for name, value in arguments.items())]
     )
     return (
         f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
-        f"Curves:  tensorboard --logdir {path}\n"
-        f"Next:    simclr-{'linear-eval' if labelled else 'embed'}"
-        f" --checkpoint={path} --dataset={settings.dataset}"
-        f"{where} --model_dir={path}_{'linear' if labelled else 'embeddings'}"
+        f"Curves:  tensorboard --logdir {shlex.quote(str(path))}\n"
+        f"Next:    {line}"
     )
 
 

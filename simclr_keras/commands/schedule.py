@@ -83,7 +83,7 @@ def group_short_epochs(settings, source, dataset):
         dataset = data.grouped(dataset, passes)
         print(
             f"The progress bar's epochs are rounds of {passes} epochs of the"
-            " data each; metrics.csv counts those of the data."
+            " data each."
         )
     return dataset
 
@@ -133,7 +133,7 @@ def check_steps(settings, num_examples):
     if last % several:
         raise ValueError(
             f"--steps_per_execution must divide the {last} steps of the last"
-            f" epoch, where --train_steps={total} ends the run. Received:"
+            f" epoch: the run ends at step {total}. Received:"
             f" --steps_per_execution={several}"
         )
     profiled = settings.profile_steps
@@ -144,7 +144,16 @@ def check_steps(settings, num_examples):
         )
 
 
-def fit(settings, runtime, run, model, source, dataset, evaluations=None):
+def fit(
+    settings,
+    runtime,
+    run,
+    model,
+    source,
+    dataset,
+    callbacks=(),
+    validation=None,
+):
     """Trains a model for the steps of the run, or for those that are left.
 
     Args:
@@ -154,16 +163,14 @@ def fit(settings, runtime, run, model, source, dataset, evaluations=None):
         model: compiled `keras.Model`.
         source: what is trained on.
         dataset: its batches, of `group_short_epochs`.
-        evaluations: function of the epochs of the data in one epoch of `fit`;
-            it gives callbacks and further arguments of `fit`.
+        callbacks: further ones, before those of the run directory.
+        validation: further arguments of `model.fit`. Defaults to None.
 
     Returns:
-        Dict for `timing.json`, and those callbacks.
+        Dict for `timing.json`.
     """
     total = total_steps(settings, source.num_examples)
     print(stages.start_line(settings, runtime, source, total))
-    passes = dataset.passes
-    callbacks, more = evaluations(passes) if evaluations else ([], {})
     timer = timing.Timing(settings.started, settings.train_batch_size)
     model.fit(
         dataset,
@@ -173,11 +180,11 @@ def fit(settings, runtime, run, model, source, dataset, evaluations=None):
             timing.StopAtStep(total, dataset.steps),
             timer,
             *callbacks,
-            *_run_callbacks(settings, run, passes),
+            *_run_callbacks(settings, run, dataset.passes),
         ],
-        **more,
+        **(validation or {}),
     )
-    return timer.figures(), callbacks
+    return timer.figures()
 
 
 def _run_callbacks(settings, run, passes):

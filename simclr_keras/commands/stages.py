@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from simclr_keras import evaluation
 from simclr_keras import training
+from simclr_keras.distribute import limits
 from simclr_keras.distribute import strategy
 from simclr_keras.distribute import workers
-from simclr_keras.models import fitting
 
 # Flags that --change_learning_rate lets differ.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
@@ -38,9 +38,7 @@ class Runtime:
 
     def check_batch(self, batch):
         """Refuses a global batch that the replicas cannot share evenly."""
-        fitting.check_replicas(
-            batch, self.devices.replicas, "--train_batch_size"
-        )
+        limits.check_batch(batch, self.devices.replicas, "--train_batch_size")
 
 
 def set_up(settings):
@@ -80,7 +78,7 @@ def _check_step(settings, devices):
     arguments = {"--jit": getattr(settings, "jit", "auto") == "on"}
     if hasattr(settings, "steps_per_execution"):
         arguments["--steps_per_execution"] = settings.steps_per_execution
-    fitting.check_step(devices.replicas, **arguments)
+    limits.check_step(devices.replicas, **arguments)
 
 
 def compile_arguments(settings):
@@ -115,10 +113,10 @@ def multiplies_bfloat16():
 
 def start_line(settings, runtime, source, total_steps):
     """One line that says on what, how much and how is trained."""
-    batch, replicas = settings.train_batch_size, runtime.devices.replicas
+    batch, count = settings.train_batch_size, runtime.devices.replicas
     return (
         f"Training on {runtime.devices} | {source.summary()}{_range(source)}"
-        f" | global batch {batch}, per device {batch // replicas}"
+        f" | global batch {batch}, per device {batch // count}"
         f" | {total_steps} steps | {runtime.precision}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
     )

@@ -3,6 +3,7 @@
 import warnings
 
 import keras
+import tensorflow as tf
 
 from simclr_keras.compat.variables import as_numpy
 from simclr_keras.compat.versions import KERAS_3
@@ -89,7 +90,12 @@ def distributed(strategy, dataset_of, steps):
 
 
 def with_cardinality(dataset, steps):
-    """The data set, with a number of batches that Keras 3 accepts."""
+    """A copy of the data set whose number of batches Keras 3 reads as `steps`.
+
+    Keras 3 asks the data set for it and ends an epoch by it; TensorFlow's own
+    way to say it refuses an epoch that begins in its middle.
+    """
+    dataset = dataset.with_options(tf.data.Options())  # a copy
     dataset.cardinality = steps
     return dataset
 

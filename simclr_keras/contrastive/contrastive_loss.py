@@ -80,19 +80,22 @@ def against_other_view(
     z_a_global=None,
     z_b_global=None,
     first_anchor=0,
+    **settings,
 ):
     """Losses of anchors whose candidates are those of the other view.
 
     Args:
         anchor_losses: function of the anchors of one view `[n, d]`, their
             positives `[n, d]`, the candidates of the other view `[N, d]` and
-            a mask `[n, N]` of each anchor's own image; returns `[n]`.
+            a mask `[n, N]` of each anchor's own image, and the settings;
+            returns `[n]`.
         z_a: Anchors of view a, `[n, d]`, any float type.
         z_b: Anchors of view b, `[n, d]`.
         normalize: Whether rows are divided by their L2 norm.
         z_a_global: Candidates of view a, `[N, d]`; default: `z_a`.
         z_b_global: Candidates of view b, `[N, d]`; default: `z_b`.
         first_anchor: Row of the candidates that equals the first anchor.
+        **settings: further arguments of `anchor_losses`.
 
     Returns:
         `[2, n]`, float32 (float64 for float64 input): anchors of view a, then
@@ -107,7 +110,7 @@ def against_other_view(
     own = similarity.own_columns(a, a_global, first_anchor)
     return tf.stack(
         [
-            anchor_losses(a, b, b_global, own),
-            anchor_losses(b, a, a_global, own),
+            anchor_losses(a, b, b_global, own, **settings),
+            anchor_losses(b, a, a_global, own, **settings),
         ]
     )

@@ -1,7 +1,5 @@
 """Computes the margin triplet loss, which is 0 beyond a margin."""
 
-import functools
-
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -15,26 +13,13 @@ def margin_triplet(
 ):
     """Triplet loss of each anchor, local anchors against global candidates.
 
-    Args:
-        z_a: Anchors of view a, `[n, d]`, any float type.
-        z_b: Anchors of view b, `[n, d]`.
-        margin: m, at least 0.
-        normalize: Whether rows are divided by their L2 norm.
-        semi_hard: Whether one mined negative counts, or all of them.
-        **candidates: `z_a_global`, `z_b_global` and `first_anchor`; see
-            `nt_xent`.
-
-    Returns:
-        `[2, n]`, float32 (float64 for float64 input): anchors of view a, then
-        those of view b.
-
-    Raises:
-        ValueError: Shapes or dtypes do not fit.
+    Arguments and result are those of `nt_logistic`, but for `margin`, m of at
+    least 0, in place of its temperature.
     """
-    losses = functools.partial(
-        _anchor_losses, margin=margin, semi_hard=semi_hard
+    settings = {"margin": margin, "semi_hard": semi_hard}
+    return against_other_view(
+        _anchor_losses, z_a, z_b, normalize, **candidates, **settings
     )
-    return against_other_view(losses, z_a, z_b, normalize, **candidates)
 
 
 def _anchor_losses(anchors, positives, candidates, own, margin, semi_hard):

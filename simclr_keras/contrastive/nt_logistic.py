@@ -1,6 +1,5 @@
 """Computes NT-Logistic, a loss of each pair on its own."""
 
-import functools
 import math
 
 import tensorflow as tf
@@ -32,10 +31,10 @@ def nt_logistic(
     Raises:
         ValueError: Shapes or dtypes do not fit.
     """
-    losses = functools.partial(
-        _anchor_losses, temperature=temperature, semi_hard=semi_hard
+    settings = {"temperature": temperature, "semi_hard": semi_hard}
+    return against_other_view(
+        _anchor_losses, z_a, z_b, normalize, **candidates, **settings
     )
-    return against_other_view(losses, z_a, z_b, normalize, **candidates)
 
 
 def _anchor_losses(anchors, positives, candidates, own, temperature, semi_hard):

@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from simclr_keras.data import epochs
+from simclr_keras.data.host_crops import NO_CROPS_STATED
 
 
 def from_step(dataset, step):
@@ -102,13 +103,21 @@ def with_probe(dataset, labelled_dataset):
             "`labelled_dataset` must yield (images, labels); make it with"
             f" labelled=True. Received: {labelled_dataset.element_spec}"
         )
-    return epochs.Batches(
+    crops = {dataset._crops, labelled_dataset._crops} - {NO_CROPS_STATED}
+    if len(crops) > 1:
+        raise ValueError(
+            "`labelled_dataset` must be cropped as `dataset` is, by with_crops"
+            " of both or of neither. Received: different crops"
+        )
+    made = epochs.Batches(
         functools.partial(_zip_with_probe, dataset, labelled_dataset),
         dataset.steps,
         _as_dict(dataset.element_spec, labelled_dataset.element_spec),
         host_crops=dataset.host_crops,
         probe_crops=labelled_dataset.host_crops,
+        passes=dataset.passes,
     )
+    return made.changed(crops=crops.pop() if crops else NO_CROPS_STATED)
 
 
 def _as_dict(images, probe):
@@ -121,15 +130,15 @@ def _as_dict(images, probe):
 
 def _zip_with_probe(batches, labelled, epoch, first_step, part, crops):
     """`one_epoch` of `with_probe`."""
-    rounds = -(-batches.steps // labelled.steps)
+    repeats = -(-batches.steps // labelled.steps)
     skipped = first_step // labelled.steps
     within = first_step % labelled.steps
 
-    def one_round(number):
+    def one_repeat(number):
         first = tf.where(number == skipped, within, 0)
-        return labelled.one_epoch(epoch * rounds + number, first, part, crops)
+        return labelled.one_epoch(epoch * repeats + number, first, part, crops)
 
-    probe = tf.data.Dataset.range(skipped, rounds).flat_map(one_round)
+    probe = tf.data.Dataset.range(skipped, repeats).flat_map(one_repeat)
     images = batches.one_epoch(epoch, first_step, part, crops)
     return tf.data.Dataset.zip((images, probe)).map(_as_dict)
 

@@ -5,6 +5,8 @@ number; what is drawn next is all that `Batches` keeps, so a training can go on
 anywhere.
 """
 
+import copy
+
 import tensorflow as tf
 
 from simclr_keras.data.host_crops import NO_CROPS_STATED
@@ -85,7 +87,7 @@ class Batches:
         self._crops = NO_CROPS_STATED
         self._first = 0
         self._position = Position()
-        self._dataset = None
+        self._pipelines = {}  # by crops and first step, for all copies
 
     @property
     def epoch(self):
@@ -118,10 +120,11 @@ class Batches:
         TensorFlow refuses an iteration that begins in the middle of an epoch
         where the length is said.
         """
-        if self._dataset is None:
+        key = (self._crops, self._first)
+        if key not in self._pipelines:
             with tf.init_scope():
-                self._dataset = _iterations(self._position, self._from)
-        return self._dataset
+                self._pipelines[key] = _iterations(self._position, self._from)
+        return self._pipelines[key]
 
     def _from(self, epoch, step):
         return self.one_epoch(epoch, step + self._first, WHOLE, self._crops)
@@ -156,11 +159,10 @@ class Batches:
 
     def changed(self, *, crops=None, first=None):
         """A copy that shares the position, with other crops or first step."""
-        copy = object.__new__(type(self))
-        vars(copy).update(vars(self), _dataset=None)
-        copy._crops = self._crops if crops is None else crops
-        copy._first = self._first if first is None else first
-        return copy
+        made = copy.copy(self)
+        made._crops = self._crops if crops is None else crops
+        made._first = self._first if first is None else first
+        return made
 
     def crops(self):
         """`geometry.Crops` that are cut on the host, one tuple for all."""
@@ -227,7 +229,7 @@ def with_crops(dataset, crops):
             host are changed; anything but `Batches` is returned as it is.
         crops: pair of `geometry.Crops`, of the first and the second view;
             None for a view that does not state its crops, which then are
-            those of the data set.
+            those that an earlier `with_crops`, or the data set, has stated.
 
     Returns:
         The batches themselves where the crops are those already; else others
@@ -238,5 +240,6 @@ def with_crops(dataset, crops):
     """
     if not isinstance(dataset, Batches):
         return dataset
-    changed = dataset.changed(crops=tuple(crops))
+    crops = tuple(new or old for new, old in zip(crops, dataset._crops))
+    changed = dataset.changed(crops=crops)
     return dataset if changed.crops() == dataset.crops() else changed

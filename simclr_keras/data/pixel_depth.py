@@ -9,7 +9,7 @@ from simclr_keras import images
 from simclr_keras import paths
 from simclr_keras.images import pixel_range as ranges
 
-# Images that are looked at, evenly spread over a source.
+# Images that are looked at: evenly spread over a source, of a stream the first.
 _SAMPLE = 64
 
 

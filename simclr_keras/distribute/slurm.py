@@ -10,11 +10,9 @@ import dataclasses
 import os
 import re
 
-# Ports of a node: what is left of 20,000 numbers above these, which other
+# Ranges of ports from the first on, one for each step on a node: numbers that
 # services and outgoing connections seldom use.
-_FIRST_PORT, _PORTS = 12_000, 20_000
-# Tasks on one node that a step of a job has numbers for.
-_TASKS_PER_STEP = 64
+_FIRST_PORT, _RANGES, _PORTS_OF_STEP = 12_000, 312, 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,10 +165,10 @@ def _places(counts, distribution):
 
 
 def _first_port(environment):
-    """The same in all tasks of a step, and another one in other steps."""
+    """The same in all tasks of a step; others in steps of neighbouring jobs."""
     job = _number(environment, "SLURM_JOB_ID") or 0
     step = _number(environment, "SLURM_STEP_ID") or 0
-    return _FIRST_PORT + (job + step) * _TASKS_PER_STEP % _PORTS
+    return _FIRST_PORT + (7 * job + step) % _RANGES * _PORTS_OF_STEP
 
 
 def _number(environment, name):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from simclr_keras.choices import STRATEGIES
 from simclr_keras.distribute import slurm
+from simclr_keras.distribute import workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Choice:
     @property
     def chief(self):
         """Whether this process writes what the run leaves."""
-        return is_chief(self.strategy)
+        return workers.is_chief(self.strategy)
 
     def __str__(self):
         kind = _device_kind(self.name)
@@ -114,21 +115,16 @@ def choose(
     return Choice(strategy, name, why)
 
 
-def is_chief(strategy):
-    """Whether this process writes files: one process of every strategy does."""
-    return strategy.extended.should_checkpoint
-
-
 def _automatic(tpu_name, gpus, logical_cpus):
     if logical_cpus > 1:
         return "mirrored", f"{logical_cpus} logical CPUs"
     if tpu_name:
         return "tpu", f"TPU {tpu_name} is configured"
-    workers = len(addresses())
-    if workers > 1 and os.environ.get("TF_CONFIG"):
-        return "multi_worker", f"TF_CONFIG names {workers} workers"
-    if workers > 1:
-        return "multi_worker", f"SLURM has started {workers} tasks"
+    count = len(addresses())
+    if count > 1 and os.environ.get("TF_CONFIG"):
+        return "multi_worker", f"TF_CONFIG names {count} workers"
+    if count > 1:
+        return "multi_worker", f"SLURM has started {count} tasks"
     why, tasks = "", slurm.alone_in_job()
     if tasks and not os.environ.get("TF_CONFIG"):
         why = (
@@ -192,24 +188,19 @@ def addresses():
         ValueError: `TF_CONFIG` or SLURM's variables do not say it.
     """
     resolver = _cluster_resolver()
-    if resolver is None:
-        return {}
-    cluster = resolver.cluster_spec()
-    return {
-        f"{job} {number}": address
-        for job in ("chief", "worker")
-        if job in cluster.jobs
-        for number, address in enumerate(cluster.job_tasks(job))
-    }
+    return {} if resolver is None else workers.addresses_of(resolver)
 
 
 def workers_here():
     """Number of these processes on this machine; 1 where there is one."""
     try:
-        known, resolver = addresses(), _cluster_resolver()
+        resolver = _cluster_resolver()
     except ValueError:  # of a cluster that is not asked for
         return 1
-    own = resolver and known.get(f"{resolver.task_type} {resolver.task_id}")
+    if resolver is None:
+        return 1
+    known = workers.addresses_of(resolver)
+    own = known.get(workers.name_of(resolver))
     if not own:
         return 1
     host = own.rpartition(":")[0]
@@ -246,9 +237,9 @@ def _cluster_resolver():
 
 def _checked_cluster():
     """`ClusterResolver` whose cluster has this process; hides others' GPUs."""
-    resolver, known = _cluster_resolver(), addresses()
+    resolver = _cluster_resolver()
     if resolver is None or (
-        f"{resolver.task_type} {resolver.task_id}" not in known
+        workers.name_of(resolver) not in workers.addresses_of(resolver)
     ):
         raise ValueError(
             "strategy multi_worker needs TF_CONFIG in the environment of each"

@@ -47,25 +47,42 @@ def worker_sum(strategy, values):
     return total.numpy()
 
 
+def addresses_of(resolver):
+    """Addresses of the processes that train together, as their replicas are.
+
+    Args:
+        resolver: `ClusterResolver` of the training.
+
+    Returns:
+        Dict such as `{"worker 0": "host:port", ...}`.
+    """
+    cluster = resolver.cluster_spec()
+    return {
+        f"{job} {number}": address
+        for job in ("chief", "worker")
+        if job in cluster.jobs
+        for number, address in enumerate(cluster.job_tasks(job))
+    }
+
+
+def name_of(resolver):
+    """The name of this process among those of `addresses_of`."""
+    return f"{resolver.task_type} {resolver.task_id}"
+
+
+def is_chief(strategy):
+    """Whether this process writes files: one process of every strategy does."""
+    return strategy.extended.should_checkpoint
+
+
 def _worker_count(strategy):
-    return sum(len(tasks) for _, tasks in _jobs(strategy))
-
-
-def _jobs(strategy):
-    """(job, addresses) of the processes, in the order of their replicas."""
-    cluster = strategy.cluster_resolver.cluster_spec()
-    jobs = ("chief", "worker")
-    return [(j, cluster.job_tasks(j)) for j in jobs if j in cluster.jobs]
+    return len(addresses_of(strategy.cluster_resolver))
 
 
 def _worker_number(strategy):
-    """Index of this process in that order."""
-    resolver, before = strategy.cluster_resolver, 0
-    for job, tasks in _jobs(strategy):
-        if job == resolver.task_type:
-            break
-        before += len(tasks)
-    return before + resolver.task_id
+    """Index of this process, in the order of the replicas."""
+    resolver = strategy.cluster_resolver
+    return list(addresses_of(resolver)).index(name_of(resolver))
 
 
 def broadcast(strategy, data):
@@ -80,7 +97,7 @@ def broadcast(strategy, data):
     """
     if not spans_processes(strategy):
         return data
-    chief = strategy.extended.should_checkpoint
+    chief = is_chief(strategy)
     size = len(data) if chief else 0
     size = int(worker_sum(strategy, np.array([size], np.int64))[0])
     words = np.zeros(-(-size // 4), np.int32)
@@ -172,14 +189,10 @@ def explain_loss(strategy, error):
     """
     if not spans_processes(strategy):
         return None
-    addresses = [
-        (f"{job} {number}", address)
-        for job, tasks in _jobs(strategy)
-        for number, address in enumerate(tasks)
-    ]
+    addresses = addresses_of(strategy.cluster_resolver)
     lost = [
         f"{name} ({address})"
-        for name, address in addresses
+        for name, address in addresses.items()
         if not _answers(address)
     ]
     if not lost:

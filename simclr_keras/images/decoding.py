@@ -212,7 +212,7 @@ def _check_header(encoded, max_pixels, pillow):
     text = _problem(header, max_pixels, pillow)
     message = tf.strings.join([_RULE, text])
     check = tf.debugging.Assert(tf.equal(text, ""), [message])
-    with tf.control_dependencies([] if check is None else [check]):
+    with tf.control_dependencies([check]):
         return headers.Header(*map(tf.identity, header)), tf.identity(encoded)
 
 

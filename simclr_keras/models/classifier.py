@@ -191,10 +191,6 @@ class Classifier(trained_model.TrainedModel):
                 )
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
-    def compile_from_config(self, config):
-        """Compiles a loaded model with the configuration saved in its file."""
-        fitting.compile_from_config(self, config)
-
     def fit(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         outputs.check_loss(getattr(self, "loss", None), self.activation)
@@ -214,12 +210,6 @@ class Classifier(trained_model.TrainedModel):
         if getattr(self, "optimizer", None) is not None:
             self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """As `keras.Model.predict`; refuses pixels out of range."""
-        fitting.watch_pixels(kwargs)
-        x = fitting.as_dataset(self, x)
-        return super().predict(x, *args, **kwargs)
 
     def build_state(self, labels=None):
         """Creates the variables of optimizer and metrics before training."""

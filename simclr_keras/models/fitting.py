@@ -7,68 +7,14 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
+from simclr_keras.distribute import limits
 from simclr_keras.distribute import workers
+from simclr_keras.models import epoch_steps
 from simclr_keras.models import input_wait
 from simclr_keras.models import pixels
 
 # Images in a batch that `fit` makes of arrays where it is not told.
 _KERAS_BATCH = 32
-
-
-class EpochOrder(keras.callbacks.Callback):
-    """Tells a data set of `simclr_keras.data` which epoch and step begin.
-
-    With it the order of the images is a function of the epoch's number, also
-    when `fit` starts at a later epoch or, with `model.start`, within one.
-    """
-
-    def __init__(self, dataset):
-        super().__init__()
-        self._dataset = dataset
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Sets the place before the first batch of it is drawn."""
-        self._dataset.seek(epoch, first_step(self.model, epoch))
-
-
-class EpochEnd(keras.callbacks.Callback):
-    """Ends an epoch that began at a later step; the last callback."""
-
-    def __init__(self, steps):
-        super().__init__()
-        self._steps = steps
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Learns where the epoch begins."""
-        step = first_step(self.model, epoch)
-        self._late = step > 0
-        self._left = self._steps - step
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Ends it after the steps that were left."""
-        self._left -= executed(self.model, self._left)
-        if self._late and not self._left and not self.model.stop_training:
-            compat.end_epoch()
-
-
-def first_step(model, epoch):
-    """Step of an epoch with which a `fit` begins it: 0 but where it resumes."""
-    start_epoch, step = model.start or (epoch, 0)
-    return step if epoch == start_epoch else 0
-
-
-def executed(model, left):
-    """Training steps of the execution that has just ended.
-
-    Not by the optimizer, which does not count steps that float16 leaves out.
-
-    Args:
-        model: the model that is fitted.
-        left: steps that were left of the epoch before, or None where the
-            number of steps is not known.
-    """
-    steps = compat.steps_per_execution(model)
-    return steps if left is None else min(steps, left)
 
 
 def _own_part(dataset, strategy, watch):
@@ -82,9 +28,9 @@ def _own_part(dataset, strategy, watch):
     def part_of(context):
         parts = context.num_input_pipelines
         part = dataset.endless((context.input_pipeline_id, parts))
-        replicas = context.num_replicas_in_sync
-        if parts != replicas:
-            part = part.rebatch(size // replicas).prefetch(tf.data.AUTOTUNE)
+        count = context.num_replicas_in_sync
+        if parts != count:
+            part = part.rebatch(size // count).prefetch(tf.data.AUTOTUNE)
         return watch(part)
 
     return compat.distributed(strategy, part_of, dataset.steps)
@@ -116,12 +62,14 @@ def prepare(model, dataset, arguments, labels=None):
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
     model.start = model.input_wait = None
     ours = isinstance(dataset, data.Batches)
-    model.starts_within = ours
+    # A place within an epoch is found by a callback.
+    fixed = isinstance(arguments.get("callbacks"), keras.callbacks.CallbackList)
+    model.starts_within = ours and not fixed
     # An epoch of this `fit` may be several passes over the data.
     model.epochs_per_round = dataset.passes if ours else 1
     model.steps_per_epoch = dataset.steps // dataset.passes if ours else None
-    check_replicas(model.global_batch_size, strategy.num_replicas_in_sync)
-    check_step(
+    limits.check_batch(model.global_batch_size, strategy.num_replicas_in_sync)
+    limits.check_step(
         strategy.num_replicas_in_sync,
         steps_per_execution=compat.steps_per_execution(model),
         jit_compile=getattr(model, "jit_compile", False) is True,
@@ -136,8 +84,7 @@ def prepare(model, dataset, arguments, labels=None):
         return _own_part(dataset, strategy, watch)
     if ours and compat.prefetches_across_steps(model):
         # Of an epoch that begins within, it asks for more than there is.
-        open_ended = dataset.open_ended().with_options(tf.data.Options())
-        return compat.with_cardinality(open_ended, len(dataset))
+        return compat.with_cardinality(dataset.open_ended(), len(dataset))
     return watch(data.as_dataset(dataset))
 
 
@@ -196,31 +143,30 @@ def _add_callbacks(model, dataset, arguments):
         Function of the data set that gives it timed, or as it is where what
         it takes cannot be told.
     """
-    callbacks = arguments.get("callbacks")
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return lambda dataset: dataset  # nothing can be added to it
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
-    callbacks = [pixels.CheckPixels(), *(callbacks or [])]
+    callbacks = _callbacks(arguments)
+    if callbacks is None:
+        return lambda dataset: dataset
     ours = isinstance(dataset, data.Batches)
-
-    def watch(dataset):
-        return dataset
-
     known = isinstance(dataset, tf.data.Dataset)
     known &= arguments.get("steps_per_epoch") is None
-    if ours or known:
-        if not compat.prefetches_across_steps(model):
-            model.input_wait = input_wait.InputWait(model.distribute_strategy)
-            callbacks.insert(0, model.input_wait)
+    timed = (ours or known) and not compat.prefetches_across_steps(model)
+    if timed:
+        model.input_wait = input_wait.InputWait(model.distribute_strategy)
+        callbacks.insert(0, model.input_wait)
 
-            def watch(dataset):
-                if not ours:  # ours are made ahead
-                    dataset = dataset.prefetch(tf.data.AUTOTUNE)
-                return model.input_wait.timer.watch(dataset)
+    def watch(dataset):
+        if not timed:
+            return dataset
+        if not ours:  # ours are made ahead
+            dataset = dataset.prefetch(tf.data.AUTOTUNE)
+        return model.input_wait.timer.watch(dataset)
 
     if ours:
-        callbacks = [EpochOrder(dataset), *callbacks, EpochEnd(dataset.steps)]
+        callbacks = [
+            epoch_steps.EpochOrder(dataset),
+            *callbacks,
+            epoch_steps.EpochEnd(dataset.steps),
+        ]
     arguments["callbacks"] = callbacks
     return watch
 
@@ -253,12 +199,22 @@ def watch_pixels(arguments):
     Args:
         arguments: dict of the keyword arguments, changed in place.
     """
+    callbacks = _callbacks(arguments)
+    if callbacks is not None:  # else those of `fit`, which has it
+        arguments["callbacks"] = callbacks
+
+
+def _callbacks(arguments):
+    """The user's callbacks after that of the pixels, a list.
+
+    None where they are Keras's `CallbackList`, to which nothing can be added.
+    """
     callbacks = arguments.get("callbacks")
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        return  # that of `fit`, which has it
+        return None
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
-    arguments["callbacks"] = [pixels.CheckPixels(), *(callbacks or [])]
+    return [pixels.CheckPixels(), *(callbacks or [])]
 
 
 def as_dataset(model, batches):
@@ -286,56 +242,6 @@ def labels_of(dataset, labels=None):
     return labels if isinstance(labels, tf.TensorSpec) else None
 
 
-def check_replicas(batch, replicas, name="the global batch"):
-    """Refuses a batch that the replicas cannot share evenly.
-
-    Args:
-        batch: images in the global batch, or None where that is unknown.
-        replicas: number of replicas.
-        name: what the batch is called in the message.
-
-    Raises:
-        ValueError: it does not divide, or is unknown while there are several.
-    """
-    if replicas == 1 or (batch and batch % replicas == 0):
-        return
-    if not batch:
-        raise ValueError(
-            f"{name} must have one size that is known before, so that"
-            f" {replicas} replicas share it evenly; make it with"
-            " drop_remainder=True. Received: a data set of unknown batch size"
-        )
-    below = batch // replicas * replicas
-    fitting = [str(size) for size in (below, below + replicas) if size]
-    raise ValueError(
-        f"{name} must divide by the number of replicas, {replicas}:"
-        f" {' or '.join(fitting)} would. Received: {batch} images"
-    )
-
-
-def check_step(replicas, **arguments):
-    """Refuses what several replicas cannot do.
-
-    Args:
-        replicas: number of replicas.
-        **arguments: `steps_per_execution` and `jit_compile` under the names
-            that the user knows.
-
-    Raises:
-        ValueError: more than one step at a time, or XLA, over replicas.
-    """
-    if replicas == 1:
-        return
-    for name, value in arguments.items():
-        if value is True or value > 1:
-            raise ValueError(
-                f"{name} must be left at its default with several replicas:"
-                " their step is run by TensorFlow one at a time, and not"
-                f" compiled as a whole. Received: {name}={value}, {replicas}"
-                " replicas"
-            )
-
-
 def batch_size(dataset, default=None):
     """Images in the global batch of a data set, or None where unknown."""
     spec = getattr(dataset, "element_spec", None)
@@ -352,12 +258,6 @@ def image_size_of(images):
     shape = tuple(getattr(tf.nest.flatten(spec)[0], "shape", None) or ())
     square = len(shape) == 4 and shape[1] == shape[2]
     return shape[1] if square else None
-
-
-def compile_from_config(model, config):
-    """Compiles a model that was loaded; its optimizer gets its slots."""
-    model.compile(**keras.saving.deserialize_keras_object(config))
-    compat.build_optimizer(model.optimizer, model.trainable_variables)
 
 
 def training_step(optimizer):

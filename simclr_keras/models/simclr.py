@@ -207,10 +207,6 @@ class SimCLR(trained_model.TrainedModel):
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, loss=loss or NTXent(), **kwargs)
 
-    def compile_from_config(self, config):
-        """Compiles a loaded model with the configuration saved in its file."""
-        fitting.compile_from_config(self, config)
-
     @property
     def metrics(self):
         """The running means that `fit` and `evaluate` log and reset."""
@@ -235,12 +231,6 @@ class SimCLR(trained_model.TrainedModel):
         fitting.watch_pixels(kwargs)
         x = fitting.as_dataset(self, x)
         return super().evaluate(x, y, *args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """As `keras.Model.predict`; refuses pixels out of range."""
-        fitting.watch_pixels(kwargs)
-        x = fitting.as_dataset(self, x)
-        return super().predict(x, *args, **kwargs)
 
     def train_step(self, data):
         """One step on the images of a batch; returns the metrics."""

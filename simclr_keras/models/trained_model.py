@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.distribute import workers
+from simclr_keras.models import fitting
 
 _NESTED = ("encoder", "projection_head", "views")
 
@@ -40,6 +41,17 @@ class TrainedModel(compat.BuildsItself):
         self.distribute_reduction_method = "first"
         with self.distribute_strategy.scope():
             compat.build_optimizer(self.optimizer, self.trainable_variables)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model with the configuration saved in its file."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        compat.build_optimizer(self.optimizer, self.trainable_variables)
+
+    def predict(self, x, *args, **kwargs):
+        """As `keras.Model.predict`; refuses pixels out of range."""
+        fitting.watch_pixels(kwargs)
+        x = fitting.as_dataset(self, x)
+        return super().predict(x, *args, **kwargs)
 
     def step_logs(self, logs):
         """Logs of a step, a dict of scalars, such that Keras can reduce it."""

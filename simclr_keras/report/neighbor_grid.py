@@ -25,9 +25,7 @@ def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
         class of their query, None without labels.
     """
     # A query finds itself: one more is searched for, and it is left out.
-    found, _ = evaluation.nearest(
-        np.asarray(bank[queries]), bank, min(k + 1, len(bank))
-    )
+    found, _ = evaluation.nearest(np.asarray(bank[queries]), bank, k + 1)
     rows = np.stack([r[r != query][:k] for r, query in zip(found, queries)])
     matches, share = None, None
     if labels is not None:

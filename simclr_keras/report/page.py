@@ -31,7 +31,7 @@ _HEALTH = (
 _PICTURES = (
     ("views.png", "Images and the two views of each that were contrasted"),
     ("neighbors.png", "Queries and the images most similar to them"),
-    ("map.png", "Images in a plane by their embeddings, coloured by class"),
+    ("map.png", "Images in a plane by their embeddings"),
 )
 # A linear classifier on raw pixels, which the quick start leaves there.
 _PIXELS = "raw_pixels.json"
@@ -40,6 +40,8 @@ _SETTINGS = {
     "dataset",
     "image_size",
     "images",
+    "k",
+    "l2",
     "labelled_images",
     "layer",
     "numbers",

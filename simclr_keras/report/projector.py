@@ -29,7 +29,10 @@ def write(folder, features, ids, labels, images, name):
         np.savetxt(file, features, "%.6g", delimiter="\t")
     with (folder / "metadata.tsv").open("w", encoding="utf-8") as file:
         file.write("id\tlabel\n")
-        file.writelines(f"{i}\t{label}\n" for i, label in zip(ids, labels))
+        for row in zip(ids, labels):
+            # A tab or a line's end in a name would shift the columns.
+            cells = (" ".join(str(cell).split()) for cell in row)
+            file.write("\t".join(cells) + "\n")
     grids.write_png(folder / "sprite.png", grids.sprite(images))
     size = images.shape[1]
     (folder / "projector_config.pbtxt").write_text(

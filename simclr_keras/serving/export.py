@@ -119,6 +119,7 @@ def export(
     class_names = _checked_names(class_names, _class_count(model))
     about = _checked_about(about)
     _check_choices(format, precision)
+    max_pixels = check_max_pixels(max_pixels)
     if format in single_file.FILES:
         single_file.check(format, compat.weights_of(model))
     size = _image_size(model, image_size)
@@ -130,7 +131,7 @@ def export(
         model,
         crop,
         class_names,
-        max_pixels=check_max_pixels(max_pixels),
+        max_pixels=max_pixels,
         pixel_range=pixel_range,
     )
     if precision == "float32":

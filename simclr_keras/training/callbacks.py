@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import disk
+from simclr_keras.distribute import workers
 from simclr_keras.models import input_wait
 from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
@@ -139,7 +140,7 @@ class WatchLoss(keras.callbacks.Callback):
                 watch.check()
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from None
-        chief = self.model.distribute_strategy.extended.should_checkpoint
+        chief = workers.is_chief(self.model.distribute_strategy)
         finite.stop(what, self._writer.newest() if chief else "")
 
     def _say(self, loss):
@@ -179,7 +180,7 @@ class Log(keras.callbacks.Callback):
         self._step = self._progress.step
         self._clock, self._clock_step = time.perf_counter(), self._step
         self._waited = (0.0, 0.0)
-        if self.model.distribute_strategy.extended.should_checkpoint:
+        if workers.is_chief(self.model.distribute_strategy):
             begun = self._every and self._run.checkpoints.exists()
             logged = self._step // self._every * self._every if begun else None
             self._file = MetricsFile(self._run.metrics, self._step, logged)
@@ -190,7 +191,6 @@ class Log(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Notes what was waited for input before it."""
-        self._epoch = self._progress.epoch
         self._waited_before = input_wait.so_far(self.model)
 
     def on_train_batch_end(self, batch, logs=None):

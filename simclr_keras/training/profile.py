@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.distribute import workers
 
 # What shows profiles in TensorBoard, under its older and its newer name.
 _PLUGINS = ("tensorboard_plugin_profile", "xprof")
@@ -38,7 +39,7 @@ class Profile(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Says so where the steps lie behind."""
         strategy = self.model.distribute_strategy
-        self._done = not strategy.extended.should_checkpoint
+        self._done = not workers.is_chief(strategy)
         if not self._done and self._progress.step >= self._first:
             self._done = True
             print(

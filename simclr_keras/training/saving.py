@@ -8,7 +8,7 @@ import numpy as np
 
 from simclr_keras import compat
 from simclr_keras.distribute import workers
-from simclr_keras.models import fitting
+from simclr_keras.models import epoch_steps
 from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
 from simclr_keras.training import identity
@@ -59,6 +59,7 @@ class Resume(keras.callbacks.Callback):
             print(identity.allow_other_rate(there, here))
         different = identity.differences(there, here) if there else {}
         identity.refuse_other(self._directory, different)
+        self._check_rounds(name, notes)
         self._progress.restore(notes)
         self._progress.identity = {**here, **there}
         number, step = self._progress.round, self._progress.step_in_round
@@ -77,10 +78,21 @@ class Resume(keras.callbacks.Callback):
         within = f", {self._progress.where()}" if step else ""
         print(f"Resumed from {name} (step {self._progress.step}{within}).")
 
+    def _check_rounds(self, name, notes):
+        """Refuses batches that are grouped otherwise than in the checkpoint."""
+        here = getattr(self.model, "epochs_per_round", 1)
+        there = notes.get("epochs_per_round", here)  # early ones do not say
+        if there != here and getattr(self.model, "starts_within", False):
+            raise ValueError(
+                f"the data set must be grouped as before, {there} epochs of"
+                f" the data in one of `fit`, to go on with {name}. Received:"
+                f" {here}"
+            )
+
     def _take_directory(self, strategy):
         """Locks the directory, on the chief; no process goes on without."""
         error = b""
-        if strategy.extended.should_checkpoint:
+        if workers.is_chief(strategy):
             try:
                 self._lock.acquire()
             except (ValueError, OSError) as refusal:
@@ -92,7 +104,7 @@ class Resume(keras.callbacks.Callback):
     def _newest(self, strategy):
         """Path and bytes of the newest intact checkpoint, of the chief's."""
         name = data = b""
-        if strategy.extended.should_checkpoint:
+        if workers.is_chief(strategy):
             newest = checkpointing.newest_intact(self._directory)
             if newest is not None:
                 name, data = str(newest).encode(), newest.read_bytes()
@@ -114,7 +126,7 @@ class Resume(keras.callbacks.Callback):
         left = self.params.get("steps")
         if left is not None:
             left -= self._progress.step_in_round
-        self._progress.add(fitting.executed(self.model, left))
+        self._progress.add(epoch_steps.executed(self.model, left))
 
     def on_epoch_end(self, epoch, logs=None):
         """Counts the rounds."""
@@ -146,7 +158,7 @@ class Save(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Begins to watch signals and the clock."""
         strategy = self.model.distribute_strategy
-        self._chief = strategy.extended.should_checkpoint
+        self._chief = workers.is_chief(strategy)
         self._votes = workers.Votes(strategy)
         self._clock = time.monotonic()
         self._stop = self._pending = False

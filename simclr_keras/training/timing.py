@@ -4,7 +4,7 @@ import time
 
 import keras
 
-from simclr_keras.models import fitting
+from simclr_keras.models import epoch_steps
 from simclr_keras.models import input_wait
 
 
@@ -23,13 +23,13 @@ class StopAtStep(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Counts from the place where the epoch begins."""
-        self._step = fitting.first_step(self.model, epoch)
+        self._step = epoch_steps.first_step(self.model, epoch)
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         """Stops when that many steps are done."""
         left = self._steps - self._step
-        self._step += fitting.executed(self.model, left)
+        self._step += epoch_steps.executed(self.model, left)
         if self._epoch * self._steps + self._step >= self._total:
             self.model.stop_training = True
 
@@ -55,12 +55,12 @@ class Timing(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Learns how many steps are left of the epoch."""
-        done = fitting.first_step(self.model, epoch)
+        done = epoch_steps.first_step(self.model, epoch)
         self._left = self.params["steps"] - done
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts steps and times the first one."""
-        done = fitting.executed(self.model, self._left)
+        done = epoch_steps.executed(self.model, self._left)
         self._left -= done
         self._steps += done
         if self._to_first_step is None:

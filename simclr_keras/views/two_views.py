@@ -91,7 +91,7 @@ class TwoViews(keras.layers.Layer):
     Call:
         images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1]; or
             ready views `[B, 2, height, width, 3]`, crops made on the host,
-            which each branch only flips.
+            which are not cropped again.
         step: integer scalar, the training step.
         positions: integers `[B]`, position of each image in the global batch.
             Default None: 0, 1, ..., B - 1, which is right on one replica.

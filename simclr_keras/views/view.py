@@ -87,7 +87,7 @@ class View(keras.layers.Layer):
         images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
         seeds: `uint32` `[B, 2]` of `randomness.stateless_seeds`.
         ready: whether the images are crops of the view's size, made on the
-            host, so that only the flip remains. Default False.
+            host, which are not cropped again. Default False.
 
     Returns:
         `float32` tensor `[B, height, width, 3]` in [0, 1].

@@ -8,6 +8,7 @@ import pytest
 
 from simclr_keras import old_runs
 from simclr_keras.commands import cli
+from simclr_keras.commands import embed
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 
@@ -21,21 +22,34 @@ pytestmark = pytest.mark.newest
         {"pixel_range": "0,4095", "max_pixels": "1000"},
         {"folder_layout": "classes", "split_order": "position"},
         {"data_dir": "/sets", "skip_corrupt": "true"},
+        {"train_split": "train[:9]", "eval_split": "validation"},
     ],
 )
 def test_it_hands_on_how_images_are_read(flags):
+    """Pasted into a shell, also where names have blanks."""
     given = [f"--{name}={value}" for name, value in flags.items()]
     settings = cli.parse(
-        pretrain.define_flags, ["--dataset=folder:/photos", *given]
+        pretrain.define_flags, ["--dataset=folder:/my photos", *given]
     )
-    run = types.SimpleNamespace(path=pathlib.Path("runs/a"))
-    text = pretrain._next_command(settings, run, {"knn_accuracy": 0.5})
-    _, _, line = text.partition("Next:")
-    name, *arguments = shlex.split(line)
-    assert name == "simclr-linear-eval"
-    follows = cli.parse(linear_eval.define_flags, arguments)
-    for name in ("dataset", *pretrain._IMAGE_FLAGS):
-        assert getattr(follows, name) == getattr(settings, name), name
+    run = types.SimpleNamespace(path=pathlib.Path("my runs/a"))
+    for results, command in (
+        ({"knn_accuracy": 0.5}, linear_eval),
+        ({}, embed),
+    ):
+        text = pretrain._next_command(settings, run, results)
+        _, _, line = text.partition("Next:")
+        name, *arguments = shlex.split(line)
+        assert name == command.EXAMPLE.split()[0]
+        follows = cli.parse(command.define_flags, arguments)
+        assert follows.checkpoint == "my runs/a"
+        for name in ("dataset", *pretrain._IMAGE_FLAGS):
+            assert getattr(follows, name) == getattr(settings, name), name
+        if command is embed:
+            assert follows.split == settings.train_split
+        else:
+            assert follows.train_split == settings.train_split
+            # Of the pre-training None means test, where there is one.
+            assert follows.eval_split == (settings.eval_split or "test")
 
 
 def test_a_run_from_before_pixel_ranges_goes_on_with_the_whole_one():

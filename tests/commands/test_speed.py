@@ -133,8 +133,7 @@ def test_steps_that_the_run_lacks_are_refused(arguments, message):
 
 
 @pytest.mark.newest
-def test_workers_of_this_machine_share_its_memory(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+def test_workers_of_this_machine_share_its_memory(monkeypatch, no_cluster):
     assert strategy.workers_here() == 1
     config = {
         "cluster": {"worker": ["a:1", "a:2", "b:1"]},

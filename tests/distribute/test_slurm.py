@@ -1,7 +1,5 @@
 """What SLURM's variables say of the tasks of a job step."""
 
-import os
-
 import pytest
 import tensorflow as tf
 
@@ -24,11 +22,8 @@ def _step(rank, nodes, per_node, **others):
 
 
 @pytest.fixture
-def environment(monkeypatch):
+def environment(monkeypatch, no_cluster):
     """Function that makes variables those of the process."""
-    for name in list(os.environ):
-        if name.startswith("SLURM_") or name in ("TF_CONFIG", "TPU_NAME"):
-            monkeypatch.delenv(name)
 
     def give(variables):
         for name, value in variables.items():
@@ -111,6 +106,10 @@ def test_other_steps_have_other_ports():
         for step in "01"
     ]
     assert not set(ports[0]) & set(ports[1])
+    neighbour = _step(0, "a", "2", SLURM_JOB_ID="813", SLURM_STEP_ID="0")
+    step_1 = _step(0, "a", "2", SLURM_JOB_ID="812", SLURM_STEP_ID="1")
+    both = [set(slurm.read(each).addresses) for each in (neighbour, step_1)]
+    assert not both[0] & both[1]
     assert all(
         1024 < int(address.rpartition(":")[2]) < 32768 for address in ports[0]
     )

@@ -12,10 +12,7 @@ SPLIT_CPU = pathlib.Path(__file__).with_name("split_cpu.py")
 CLUSTER = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    monkeypatch.delenv("TPU_NAME", raising=False)
+pytestmark = pytest.mark.usefixtures("no_cluster")
 
 
 def _configure(monkeypatch, index=1, cluster=CLUSTER):

@@ -152,3 +152,11 @@ def test_wrong_queries_are_refused_first(checkpoint, tmp_path, flag):
     with pytest.raises(ValueError, match="--neighbors"):
         _run(checkpoint, tmp_path / "run", flag)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_query_that_is_no_image_is_refused_first(checkpoint, tmp_path):
+    query = tmp_path / "a.png"
+    query.write_text("no image")
+    with pytest.raises(ValueError, match=f"--neighbors={query}: its first"):
+        _run(checkpoint, tmp_path / "run", f"--neighbors={query}")
+    assert not (tmp_path / "run").exists()

@@ -8,7 +8,6 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
-pytest.importorskip("matplotlib")
 
 pytestmark = pytest.mark.newest
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -83,6 +83,7 @@ print(json.dumps(config), os.environ["PYTHONUNBUFFERED"])
     launcher = start(_python(script), "--workers=3", TF_CONFIG="of another")
     code, out, err = _end(launcher)
     assert (code, err) == (0, [])
+    assert len(out) == 3
     for index, line in enumerate(out):
         prefix, text = line.split("] ", 1)
         config, unbuffered = text.rsplit(" ", 1)

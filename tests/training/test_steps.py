@@ -8,6 +8,7 @@ import pytest
 
 import simclr_keras as sk
 from simclr_keras import compat
+from simclr_keras.distribute import limits
 from simclr_keras.training import checkpointing
 
 
@@ -77,8 +78,8 @@ def test_more_steps_at_a_time_than_there_are_are_an_epoch(
 )
 def test_what_several_replicas_cannot_do_is_refused(argument):
     with pytest.raises(ValueError, match="several replicas.*Received: "):
-        sk.models.fitting.check_step(2, **argument)
-    sk.models.fitting.check_step(1, **argument)
+        limits.check_step(2, **argument)
+    limits.check_step(1, **argument)
 
 
 @pytest.fixture

@@ -33,6 +33,9 @@ def _parse(arguments):
     )
     parser.add_argument("--suite", choices=SUITES, help="what to measure")
     known, _ = parser.parse_known_args(arguments)
+    if not known.suite and "--help" in arguments:
+        parser.print_help()
+        parser.exit(0, "Further options depend on the suite.\n")
     if not known.suite:
         parser.error(f"--suite must be one of: {', '.join(SUITES)}")
     suite = importlib.import_module(f"benchmarks.{known.suite}")

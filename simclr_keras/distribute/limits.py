@@ -1,0 +1,51 @@
+"""Refuses batches and steps that several replicas cannot run."""
+
+
+def check_batch(batch, replicas, name="the global batch"):
+    """Refuses a batch that the replicas cannot share evenly.
+
+    Args:
+        batch: images in the global batch, or None where that is unknown.
+        replicas: number of replicas.
+        name: what the batch is called in the message.
+
+    Raises:
+        ValueError: it does not divide, or is unknown while there are several.
+    """
+    if replicas == 1 or (batch and batch % replicas == 0):
+        return
+    if not batch:
+        raise ValueError(
+            f"{name} must have one size that is known before, so that"
+            f" {replicas} replicas share it evenly; make it with"
+            " drop_remainder=True. Received: a data set of unknown batch size"
+        )
+    below = batch // replicas * replicas
+    fitting = [str(size) for size in (below, below + replicas) if size]
+    raise ValueError(
+        f"{name} must divide by the number of replicas, {replicas}:"
+        f" {' or '.join(fitting)} would. Received: {batch} images"
+    )
+
+
+def check_step(replicas, **arguments):
+    """Refuses what several replicas cannot do.
+
+    Args:
+        replicas: number of replicas.
+        **arguments: `steps_per_execution` and `jit_compile` under the names
+            that the user knows.
+
+    Raises:
+        ValueError: more than one step at a time, or XLA, over replicas.
+    """
+    if replicas == 1:
+        return
+    for name, value in arguments.items():
+        if value is True or value > 1:
+            raise ValueError(
+                f"{name} must be left at its default with several replicas:"
+                " their step is run by TensorFlow one at a time, and not"
+                f" compiled as a whole. Received: {name}={value}, {replicas}"
+                " replicas"
+            )
