@@ -137,9 +137,9 @@ def run_command(command, *arguments):
 
 def run_and_note(command, *arguments):
     """As `run_command`; returns the flags that nothing has read, too."""
-    from simclr_keras.commands import cli
+    from simclr_keras.commands import command_line
 
-    settings = vars(cli.parse(command.define_flags, arguments))
+    settings = vars(command_line.parse(command.define_flags, arguments))
     noting = Settings(_read=set(), **settings)
     results = command.run(noting)
     return results, set(settings) - noting._read - {"help", "flags_text"}

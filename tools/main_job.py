@@ -9,7 +9,7 @@ from absl import flags
 
 from simclr_keras import data
 from simclr_keras import evaluation
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
@@ -78,7 +78,7 @@ def _stage(command, recipe, directory, extra):
 
 
 def _run(command, *arguments):
-    return command.run(cli.parse(command.define_flags, arguments))
+    return command.run(command_line.parse(command.define_flags, arguments))
 
 
 def _evaluate(command, recipe, directory, name, extra):
@@ -143,7 +143,7 @@ def _checked(arguments):
         print("tools/quickstart [flags of simclr-pretrain; see its --help]")
         sys.exit()
     try:
-        cli.parse(pretrain.define_flags, arguments)
+        command_line.parse(pretrain.define_flags, arguments)
     except flags.Error as error:
         sys.exit(f"Error: {error}")
     return arguments

@@ -11,8 +11,8 @@ from simclr_keras import networks
 from simclr_keras import serving
 from simclr_keras import views
 from simclr_keras.commands import input_data
-from simclr_keras.commands import model_flags
 from simclr_keras.commands import schedule
+from simclr_keras.commands import shared_flags
 from simclr_keras.commands import stages
 from simclr_keras.images.checks import SMALL_IMAGE
 from simclr_keras.models import precision
@@ -173,7 +173,7 @@ def trained_size(model):
 
 def _network(settings, source):
     """The network that flags name for a file of weights; else None."""
-    values = {n: getattr(settings, n, None) for n in model_flags.NETWORK}
+    values = {n: getattr(settings, n, None) for n in shared_flags.NETWORK}
     given = {n: value for n, value in values.items() if value is not None}
     if not serving.is_weights_file(settings.checkpoint):
         if given:
@@ -189,5 +189,5 @@ def _network(settings, source):
             " say themselves, and --resnet_depth and so on what it was made"
             f" with. Received: --checkpoint={settings.checkpoint} alone"
         )
-    network = types.SimpleNamespace(**{**model_flags.NETWORK, **given})
+    network = types.SimpleNamespace(**{**shared_flags.NETWORK, **given})
     return encoder(network, input_data.image_size(settings, source))

@@ -1,24 +1,21 @@
-"""Starts a command: reads its flags, shows its help, explains its errors."""
+"""Starts a command: shows its help, and explains its errors."""
 
-import math
 import os
 import pathlib
 import sys
 import textwrap
 import time
 import traceback
-import types
 
 from absl import flags
 
 import simclr_keras
 from simclr_keras import old_runs
+from simclr_keras.commands import command_line
 from simclr_keras.commands import flag_kinds
-from simclr_keras.commands import recipes
 
 # The environment variable that shows where an error comes from.
 _TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
-_RUN_FLAGS = "flags.txt"
 _REQUIRED = {
     "model_dir": "--model_dir must name the run directory, such as"
     " --model_dir=runs/first.",
@@ -30,53 +27,9 @@ _REQUIRED = {
 _FILES = "\n".join(
     [
         "--flagfile=FILE reads flags from a file, one a line.",
-        textwrap.fill(recipes.HELP, 79),
+        textwrap.fill(command_line.RECIPE_HELP, 79),
     ]
 )
-
-
-def parse(define, argv, positional=None):
-    """Settings of a command line.
-
-    A `flags.txt` that a run has left, of this or an earlier release, is read
-    as it was meant then, by `--flagfile` and in `--model_dir`: flags that are
-    no more are passed over, and later ones have the value of then.
-
-    Args:
-        define: function that defines the command's flags on a `FlagValues`.
-        argv: the command line without the program's name.
-        positional: name of a flag that may be given without its name.
-
-    Returns:
-        Namespace of the flags' values, with `flags_text`, that of `flags.txt`,
-        readable by `--flagfile`; `flag_defaults`, flag -> text or None; and
-        `may_change`, names of the flags that may have another value when a run
-        is resumed.
-
-    Raises:
-        absl.flags.Error: an unknown flag, a bad value, a stray argument or a
-            path with a scheme that is not known here, or a file that is none
-            of flags.
-    """
-    values = flags.FlagValues()
-    define(values)
-    defaults = {name: _text(values[name].value) for name in values}
-    rest = values(["simclr", *_expand(argv, values)])[1:]
-    if positional and len(rest) == 1 and values[positional].value is None:
-        values[positional].parse(rest.pop())
-    if rest:
-        raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
-    _keep_values_of_then(values)
-    for name in values:
-        _check_finite(name, values[name].value)
-    settings = types.SimpleNamespace(**values.flag_values_dict())
-    texts = {name: _text(values[name].value) for name in values}
-    settings.flags_text = old_runs.flags_text(texts)
-    settings.flag_defaults = defaults
-    settings.may_change = [
-        name for name in values if getattr(values[name], "may_change", False)
-    ]
-    return settings
 
 
 def require(settings, *names):
@@ -92,109 +45,6 @@ def require(settings, *names):
     for name in names:
         if not getattr(settings, name):
             raise ValueError(f"{_REQUIRED[name]} Received: nothing")
-
-
-def _expand(argv, values, files=()):
-    """The command line with the content of files of flags in their places.
-
-    Args:
-        argv: list of arguments.
-        values: the command's `FlagValues`.
-        files: the files that `argv` is from, the outermost first.
-    """
-    expanded, argv = [], recipes.as_flagfiles(argv)
-    while argv:
-        argument = argv.pop(0)
-        name, equals, path = argument.partition("=")
-        if name not in ("--flagfile", "-flagfile"):
-            expanded.append(argument)
-            continue
-        if not equals and argv:
-            path = argv.pop(0)
-        if not path or path in files:
-            raise flags.IllegalFlagValueError(
-                "--flagfile must name a file of flags that does not read"
-                f" itself. Received: --flagfile={path}"
-            )
-        text = _read_flags(path)
-        there = old_runs.parse_flags(text)
-        if pathlib.PurePath(path).name == _RUN_FLAGS and (
-            old_runs.command_of(there)
-        ):
-            expanded += _flags_of_run(path, text, values)
-        else:
-            lines = _lines(path, text)
-            expanded += _expand(lines, values, (*files, path))
-    return expanded
-
-
-def _read_flags(path):
-    """Text of a file of flags."""
-    try:
-        file = flag_kinds.as_path(path, "--flagfile")
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise flags.Error(
-            f"{path} must be a file of flags, one a line, in UTF-8. Received:"
-            f" {error}"
-        ) from error
-
-
-def _lines(path, text):
-    """Arguments in a file of flags."""
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [x for x in lines if x and not x.startswith(("#", "//"))]
-    for before, line in zip(["--", *lines], lines):
-        # A value may stand on a line of its own.
-        value = before.startswith("-") and "=" not in before and before != "--"
-        if not line.startswith("-") and not value:
-            raise flags.Error(
-                f"{path} must be a file of flags, --name=value in each line."
-                f" Received: {line[:80]!r}"
-            )
-    return lines
-
-
-def _flags_of_run(path, text, values):
-    """Arguments that a run's `flags.txt` stands for."""
-    there = old_runs.parse_flags(text)
-    ours, theirs = old_runs.command_of(values), old_runs.command_of(there)
-    if theirs != ours:
-        raise flags.Error(
-            f"--flagfile must name a file of this command's flags. Received:"
-            f" {path}, which is of {theirs}"
-        )
-    given = {k: text for k, text in there.items() if text is not None}
-    given.update(old_runs.values_then(text, values))
-    unknown = [name for name in given if name not in values]
-    if unknown:
-        print(
-            "Passed over, as this release has no such flags:"
-            f" {' '.join(f'--{n}={given[n]}' for n in unknown)} of {path}."
-        )
-    return [f"--{n}={given[n]}" for n in given if n not in unknown]
-
-
-def _keep_values_of_then(values):
-    """Gives later flags, unless given, the values of the run in model_dir."""
-    directory = "model_dir" in values and values["model_dir"].value
-    if not directory or not old_runs.command_of(values):
-        return
-    path = flag_kinds.as_path(directory, "--model_dir") / _RUN_FLAGS
-    if not path.exists():
-        return
-    then = old_runs.values_then(_read_flags(str(path)), values)
-    for name, text in then.items():
-        if not values[name].present:
-            values[name].parse(text)
-            print(f"--{name}={text}, as {directory} began without this flag.")
-
-
-def _check_finite(name, value):
-    if isinstance(value, float) and not math.isfinite(value):
-        raise flags.IllegalFlagValueError(
-            f"flag --{name}={value}: must be a finite number"
-        )
 
 
 def _help(define, description, first, example):
@@ -251,16 +101,6 @@ def _paragraphs(values, names):
     return "\n".join(paragraphs)
 
 
-def _text(value):
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return str(value)
-
-
 def start(define, run, description, positional=None, first=(), example=None):
     """Runs a command with the arguments of the process.
 
@@ -268,7 +108,7 @@ def start(define, run, description, positional=None, first=(), example=None):
         define: function that defines its flags on a `FlagValues`.
         run: function of the settings.
         description: what the command does, for `--help`.
-        positional: see `parse`.
+        positional: see `command_line.parse`.
         first: names of the flags that `--help` explains.
         example: a command line, for `--help`.
     """
@@ -284,7 +124,7 @@ def start(define, run, description, positional=None, first=(), example=None):
         print(_help(define, description, first, example))
         return
     try:
-        settings = parse(define, sys.argv[1:], positional)
+        settings = command_line.parse(define, sys.argv[1:], positional)
     except (flags.Error, OSError) as error:
         _end(error, name=pathlib.Path(sys.argv[0]).name)
     settings.started = started

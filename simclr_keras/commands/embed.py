@@ -4,10 +4,8 @@ import csv
 import time
 
 from simclr_keras.commands import cli
-from simclr_keras.commands import data_flags
 from simclr_keras.commands import flag_kinds
-from simclr_keras.commands import model_flags
-from simclr_keras.commands import run_flags
+from simclr_keras.commands import shared_flags
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = (
@@ -33,16 +31,16 @@ _PICTURE_PIXELS = 128  # side of large images among the neighbours
 
 def define_flags(values):
     """Defines the flags of `simclr-embed`."""
-    data_flags.define_data(values)
+    shared_flags.define_data(values)
     Group(values, "data").string("split", "train", "Split that is embedded.")
-    model_flags.define_checkpoint(values)
+    shared_flags.define_checkpoint(values)
     Group(values, "network").string(
         "layer",
         "h",
         "What is written: h, z of a pre-training, or the output of a layer of"
         " the encoder, such as block_group3, averaged over space.",
     )
-    run_flags.define_run(values)
+    shared_flags.define_run(values)
     run = Group(values, "run")
     run.path(
         "neighbors",

@@ -2,8 +2,7 @@
 
 from simclr_keras import choices
 from simclr_keras.commands import cli
-from simclr_keras.commands import data_flags
-from simclr_keras.commands import model_flags
+from simclr_keras.commands import shared_flags
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = (
@@ -25,7 +24,7 @@ _LOCATIONS = ("model_dir", "data_dir", "cache_dir", "checkpoint")
 
 def define_flags(values):
     """Defines the flags of `simclr-export`."""
-    model_flags.define_checkpoint(values)
+    shared_flags.define_checkpoint(values)
     run = Group(values, "run")
     run.path(
         "export_dir",
@@ -67,7 +66,7 @@ def define_flags(values):
         "Side in pixels that images are resized to. 0: that of the training.",
         least=0,
     )
-    data_flags.define_max_pixels(values)
+    shared_flags.define_max_pixels(values)
     data.list(
         "class_names",
         [],

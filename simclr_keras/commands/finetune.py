@@ -1,9 +1,7 @@
 """Fine-tunes a pretrained encoder on labelled images, few or many."""
 
 from simclr_keras.commands import cli
-from simclr_keras.commands import data_flags
-from simclr_keras.commands import model_flags
-from simclr_keras.commands import run_flags
+from simclr_keras.commands import shared_flags
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST_OF_CLASSIFIERS = (
@@ -33,9 +31,9 @@ def define_classifier(values, *, epochs, rate, baseline):
         rate: default of `--learning_rate`.
         baseline: what `--from_scratch` gives, in words.
     """
-    data_flags.define_data(values)
-    data_flags.define_splits(values)
-    data_flags.define_cache(values)
+    shared_flags.define_data(values)
+    shared_flags.define_splits(values)
+    shared_flags.define_cache(values)
     Group(values, "data").float(
         "label_fraction",
         1.0,
@@ -44,8 +42,8 @@ def define_classifier(values, *, epochs, rate, baseline):
         least=0.0,
         most=1.0,
     )
-    data_flags.define_views(values, color_strength=0.0)
-    model_flags.define_checkpoint(values)
+    shared_flags.define_views(values, color_strength=0.0)
+    shared_flags.define_checkpoint(values)
     network = Group(values, "network")
     network.boolean(
         "from_scratch",
@@ -59,7 +57,7 @@ def define_classifier(values, *, epochs, rate, baseline):
         "Output of the projection head that is classified: 0 is h, 1 its first"
         " layer's (SimCLRv2), -1 is z.",
     )
-    model_flags.define_training(
+    shared_flags.define_training(
         values,
         batch=256,
         epochs=epochs,
@@ -69,9 +67,9 @@ def define_classifier(values, *, epochs, rate, baseline):
         warmup=0.0,
     )
     values.set_default("nesterov", True)
-    run_flags.define_run(values)
-    run_flags.define_replicas(values)
-    run_flags.define_checkpoints(values)
+    shared_flags.define_run(values)
+    shared_flags.define_replicas(values)
+    shared_flags.define_checkpoints(values)
 
 
 def define_flags(values):

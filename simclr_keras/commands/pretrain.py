@@ -5,9 +5,7 @@ import shlex
 from simclr_keras import choices
 from simclr_keras import old_runs
 from simclr_keras.commands import cli
-from simclr_keras.commands import data_flags
-from simclr_keras.commands import model_flags
-from simclr_keras.commands import run_flags
+from simclr_keras.commands import shared_flags
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = (
@@ -39,13 +37,13 @@ _IMAGE_FLAGS = (
 
 def define_flags(values):
     """Defines the flags of `simclr-pretrain`."""
-    data_flags.define_data(values)
-    data_flags.define_splits(values, eval_split=None)
-    data_flags.define_cache(values)
-    data_flags.define_views(values, color_strength=1.0)
-    model_flags.define_network(values)
+    shared_flags.define_data(values)
+    shared_flags.define_splits(values, eval_split=None)
+    shared_flags.define_cache(values)
+    shared_flags.define_views(values, color_strength=1.0)
+    shared_flags.define_network(values)
     _define_projection_head(values)
-    model_flags.define_training(
+    shared_flags.define_training(
         values,
         batch=512,
         epochs=100,
@@ -56,9 +54,9 @@ def define_flags(values):
     )
     _define_contrast(values)
     _define_evaluation(values)
-    run_flags.define_run(values)
-    run_flags.define_replicas(values)
-    run_flags.define_checkpoints(values)
+    shared_flags.define_run(values)
+    shared_flags.define_replicas(values)
+    shared_flags.define_checkpoints(values)
     Group(values, "views").boolean(
         "preview_views",
         False,

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from absl import flags
 
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
@@ -64,7 +64,7 @@ def _check_command(program, arguments):
     if program in COMMANDS:
         command = COMMANDS[program]
         positional = "model_dir" if command is report else None
-        cli.parse(command.define_flags, arguments, positional)
+        command_line.parse(command.define_flags, arguments, positional)
         return
     if program.startswith("tools/"):
         assert (ROOT / program).stat().st_mode & 0o100, program
@@ -72,9 +72,9 @@ def _check_command(program, arguments):
         start = arguments.index("--") + 1
         _check_command(arguments[start], arguments[start + 1 :])
     elif program == "tools/quickstart":
-        cli.parse(pretrain.define_flags, arguments)
+        command_line.parse(pretrain.define_flags, arguments)
     elif program == "tools/import_official_checkpoint":
-        cli.parse(import_official.define_flags, arguments)
+        command_line.parse(import_official.define_flags, arguments)
     elif program == "pip":
         for extra in re.findall(r"\.\[([\w-]+)\]", " ".join(arguments)):
             assert f'"{extra}": [' in (ROOT / "setup.py").read_text(), extra

@@ -5,14 +5,14 @@ import warnings
 import pytest
 
 import simclr_keras as sk
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import finetune
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import schedule
 
 
 def _settings(command, *arguments):
-    return cli.parse(command.define_flags, arguments)
+    return command_line.parse(command.define_flags, arguments)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from PIL import Image
 from simclr_keras import data
 from simclr_keras import training
 from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
@@ -67,10 +68,12 @@ def test_what_is_missing_is_found_before_tensorflow_is_loaded(
     for name in ("stages", "classify"):
         monkeypatch.setitem(sys.modules, f"simclr_keras.commands.{name}", None)
     with pytest.raises(ValueError, match="--model_dir must name"):
-        command.run(cli.parse(command.define_flags, []))
+        command.run(command_line.parse(command.define_flags, []))
     if command is not pretrain:
         with pytest.raises(ValueError, match="--checkpoint must name"):
-            command.run(cli.parse(command.define_flags, ["--model_dir=a"]))
+            command.run(
+                command_line.parse(command.define_flags, ["--model_dir=a"])
+            )
 
 
 @pytest.fixture

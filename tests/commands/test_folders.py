@@ -9,7 +9,7 @@ import pytest
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import input_data
 from simclr_keras.commands import linear_eval
@@ -50,7 +50,7 @@ def checkpoint(tmp_path_factory):
 
 
 def _run(command, *arguments):
-    return command.run(cli.parse(command.define_flags, arguments))
+    return command.run(command_line.parse(command.define_flags, arguments))
 
 
 def _knn(photos, checkpoint, run, *arguments):

@@ -8,7 +8,7 @@ import pytest
 import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.commands import build
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
@@ -18,7 +18,7 @@ TINY = ("--encoder=tiny", "--width_multiplier=0.125")
 
 
 def _settings(command, *arguments):
-    return cli.parse(command.define_flags, arguments)
+    return command_line.parse(command.define_flags, arguments)
 
 
 def _encoder():

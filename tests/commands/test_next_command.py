@@ -7,7 +7,7 @@ import types
 import pytest
 
 from simclr_keras import old_runs
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.newest
 def test_it_hands_on_how_images_are_read(flags):
     """Pasted into a shell, also where names have blanks."""
     given = [f"--{name}={value}" for name, value in flags.items()]
-    settings = cli.parse(
+    settings = command_line.parse(
         pretrain.define_flags, ["--dataset=folder:/my photos", *given]
     )
     run = types.SimpleNamespace(path=pathlib.Path("my runs/a"))
@@ -40,7 +40,7 @@ def test_it_hands_on_how_images_are_read(flags):
         _, _, line = text.partition("Next:")
         name, *arguments = shlex.split(line)
         assert name == command.EXAMPLE.split()[0]
-        follows = cli.parse(command.define_flags, arguments)
+        follows = command_line.parse(command.define_flags, arguments)
         assert follows.checkpoint == "my runs/a"
         for name in ("dataset", *pretrain._IMAGE_FLAGS):
             assert getattr(follows, name) == getattr(settings, name), name
@@ -54,11 +54,11 @@ def test_it_hands_on_how_images_are_read(flags):
 
 def test_a_run_from_before_pixel_ranges_goes_on_with_the_whole_one():
     """Which is what there was then."""
-    here = cli.parse(pretrain.define_flags, ["--pixel_range=0,65535"])
+    here = command_line.parse(pretrain.define_flags, ["--pixel_range=0,65535"])
     lines = here.flags_text.splitlines(keepends=True)
     there = "".join(x for x in lines if not x.startswith("--pixel_range"))
     compare = old_runs.flag_differences
     assert not compare(there, here.flags_text, here.flag_defaults)
-    here = cli.parse(pretrain.define_flags, ["--pixel_range=0,4095"])
+    here = command_line.parse(pretrain.define_flags, ["--pixel_range=0,4095"])
     different = compare(there, here.flags_text, here.flag_defaults)
     assert list(different) == ["--pixel_range"]

@@ -18,7 +18,7 @@ from absl import flags
 import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras import old_runs
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
@@ -60,7 +60,7 @@ def test_a_stopped_run_goes_on_and_is_evaluated(old, capsys, monkeypatch):
     monkeypatch.setitem(old_runs.FLAGS, "moved", "old")
     arguments = [f"--flagfile={directory}/flags.txt"]
     arguments.append(f"--model_dir={directory}")
-    settings = cli.parse(define_more, arguments)
+    settings = command_line.parse(define_more, arguments)
     assert (settings.later, settings.moved) == (1, "old")
     results = pretrain.run(settings)
     assert "--dropped_since=5" in capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_and_is_evaluated(old, capsys, monkeypatch):
                     float(then[name]), rel=0.02, abs=0.02
                 )
     evaluated = linear_eval.run(
-        cli.parse(
+        command_line.parse(
             linear_eval.define_flags,
             [
                 f"--flagfile={old}/linear/flags.txt",
@@ -97,7 +97,7 @@ def test_a_finished_run_has_its_results(old, monkeypatch):
     for command, name in ((pretrain, "finished"), (linear_eval, "linear")):
         arguments = [f"--flagfile={old / name}/flags.txt"]
         arguments += [f"--model_dir={old / name}"]
-        settings = cli.parse(command.define_flags, arguments)
+        settings = command_line.parse(command.define_flags, arguments)
         results = json.loads((OLD / name / "results.json").read_text())
         assert command.run(settings) == results
 
@@ -120,7 +120,7 @@ COMMANDS = {
 
 def test_a_run_is_that_of_its_command():
     for name, command in COMMANDS.items():
-        settings = cli.parse(command.define_flags, [])
+        settings = command_line.parse(command.define_flags, [])
         there = old_runs.parse_flags(settings.flags_text)
         assert old_runs.command_of(there) == name
         assert set(there) == set(settings.flag_defaults)
@@ -134,7 +134,7 @@ def test_a_run_is_that_of_its_command():
 def test_flags_that_older_runs_lack_have_a_default_of_their_own():
     """Or a run of this release could not be told from an older one."""
     for command in COMMANDS.values():
-        defaults = cli.parse(command.define_flags, []).flag_defaults
+        defaults = command_line.parse(command.define_flags, []).flag_defaults
         for name in old_runs.FLAGS.keys() & defaults.keys():
             assert defaults[name] not in (None, old_runs.FLAGS[name])
 
@@ -193,12 +193,12 @@ def test_only_what_both_releases_know_makes_another_run(
 def test_flags_of_then_hold_in_model_dir_unless_given(tmp_path, monkeypatch):
     monkeypatch.setitem(old_runs.FLAGS, "crop_sampler", "torchvision")
     run = RunDirectory(tmp_path)
-    text = cli.parse(pretrain.define_flags, []).flags_text
+    text = command_line.parse(pretrain.define_flags, []).flags_text
     run.flags.write_text(text.replace("--crop_sampler=official\n", ""))
 
     def sampler(*arguments):
         arguments = [f"--model_dir={tmp_path}", *arguments]
-        return cli.parse(pretrain.define_flags, arguments).crop_sampler
+        return command_line.parse(pretrain.define_flags, arguments).crop_sampler
 
     assert sampler() == "torchvision"
     assert sampler("--crop_sampler=official") == "official"
@@ -219,7 +219,7 @@ def test_other_files_of_flags_are_refused(tmp_path, content, message):
     path = tmp_path / "flags.txt"
     path.write_bytes(content)
     with pytest.raises(flags.Error, match=message):
-        cli.parse(pretrain.define_flags, [f"--flagfile={path}"])
+        command_line.parse(pretrain.define_flags, [f"--flagfile={path}"])
 
 
 def test_files_of_flags_may_name_others_but_not_themselves(tmp_path):
@@ -227,16 +227,20 @@ def test_files_of_flags_may_name_others_but_not_themselves(tmp_path):
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path)
         (tmp_path / "b").write_text("--temperature=0.5\n")
-        settings = cli.parse(pretrain.define_flags, ["--flagfile", "a"])
+        settings = command_line.parse(
+            pretrain.define_flags, ["--flagfile", "a"]
+        )
         assert (settings.seed, settings.temperature) == (3, 0.5)
         (tmp_path / "b").write_text("--flagfile=a\n")
         with pytest.raises(flags.Error, match="does not read itself"):
-            cli.parse(pretrain.define_flags, ["--flagfile=a"])
+            command_line.parse(pretrain.define_flags, ["--flagfile=a"])
 
 
 def _floats():
     for command in COMMANDS.values():
-        for name, value in vars(cli.parse(command.define_flags, [])).items():
+        for name, value in vars(
+            command_line.parse(command.define_flags, [])
+        ).items():
             if isinstance(value, float):
                 yield command, name
 
@@ -247,7 +251,7 @@ def test_no_number_may_be_infinite_or_none_at_all():
     for command, name in found:
         for value in ("nan", "inf", "-inf"):
             with pytest.raises(flags.Error, match=f"--{name}="):
-                cli.parse(command.define_flags, [f"--{name}={value}"])
+                command_line.parse(command.define_flags, [f"--{name}={value}"])
 
 
 VIEW = {"views.class": "TwoViews", "views.first.class_name": "View"}

@@ -12,9 +12,8 @@ import zipfile
 import pytest
 from absl import flags
 
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import recipes
 
 pytestmark = pytest.mark.newest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,10 +26,14 @@ def _in_the_repository(monkeypatch):
 
 
 def test_recipe_is_found_by_its_name():
-    named = cli.parse(pretrain.define_flags, ["--recipe=cifar10/pretrain"])
-    apart = cli.parse(pretrain.define_flags, ["--recipe", "cifar10/pretrain"])
+    named = command_line.parse(
+        pretrain.define_flags, ["--recipe=cifar10/pretrain"]
+    )
+    apart = command_line.parse(
+        pretrain.define_flags, ["--recipe", "cifar10/pretrain"]
+    )
     path = "--flagfile=flags/cifar10/pretrain.flags"
-    assert named == apart == cli.parse(pretrain.define_flags, [path])
+    assert named == apart == command_line.parse(pretrain.define_flags, [path])
     assert named.dataset == "cifar10" and named.train_epochs == 1000
 
 
@@ -45,7 +48,7 @@ def test_command_in_the_head_of_a_recipe_reads_that_recipe(recipe):
     program, *arguments = shlex.split(line)
     module = program.removeprefix("simclr-").replace("-", "_")
     command = importlib.import_module(f"simclr_keras.commands.{module}")
-    settings = cli.parse(command.define_flags, arguments)
+    settings = command_line.parse(command.define_flags, arguments)
     assert f"--recipe={recipe.parent.name}/{recipe.stem}" in arguments
     assert settings.model_dir
     assert module == "pretrain" or settings.checkpoint
@@ -56,7 +59,7 @@ def test_recipe_stands_in_the_order_of_the_arguments():
     later = ["--recipe=shapes/pretrain", "--train_batch_size=64"]
     earlier = ["--train_batch_size=64", "--recipe=shapes/pretrain"]
     sizes = [
-        cli.parse(pretrain.define_flags, arguments).train_batch_size
+        command_line.parse(pretrain.define_flags, arguments).train_batch_size
         for arguments in (later, earlier)
     ]
     assert sizes == [64, 128]
@@ -67,7 +70,7 @@ def test_recipe_stands_in_the_order_of_the_arguments():
 )
 def test_unknown_recipe_is_refused_with_the_names_of_all(name):
     with pytest.raises(flags.Error) as raised:
-        cli.parse(pretrain.define_flags, [f"--recipe={name}"])
+        command_line.parse(pretrain.define_flags, [f"--recipe={name}"])
     assert f"Received: --recipe={name}" in str(raised.value)
     for recipe in RECIPES:
         assert f"{recipe.parent.name}/{recipe.stem}" in str(raised.value)
@@ -99,11 +102,12 @@ def test_recipes_travel_with_the_wheel(tmp_path):
     assert (site / "simclr_keras" / "py.typed").exists()
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "from simclr_keras.commands import cli, pretrain, recipes\n"
+        "from simclr_keras.commands import command_line, pretrain\n"
         "arguments = ['--recipe=cifar10/pretrain']\n"
-        "print(cli.parse(pretrain.define_flags, arguments).train_epochs)\n"
-        "print(recipes.find('shapes/pretrain'))\n"
-        "print(*recipes.names())"
+        "read = command_line.parse(pretrain.define_flags, arguments)\n"
+        "print(read.train_epochs)\n"
+        "print(command_line.find_recipe('shapes/pretrain'))\n"
+        "print(*command_line.recipe_names())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -115,8 +119,8 @@ def test_recipes_travel_with_the_wheel(tmp_path):
     epochs, path, names = done.stdout.splitlines()
     assert epochs == "1000"
     assert path == str(site / "simclr_keras/recipes/shapes/pretrain.flags")
-    assert names.split() == recipes.names()
-    assert len(recipes.names()) == len(RECIPES)
+    assert names.split() == command_line.recipe_names()
+    assert len(command_line.recipe_names()) == len(RECIPES)
 
 
 def test_help_names_the_option():

@@ -10,7 +10,7 @@ import pytest
 from absl import flags
 
 import simclr_keras
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
@@ -47,7 +47,9 @@ def _in_the_repository(monkeypatch):
 )
 def test_recipe_parses_and_says_its_hardware_and_result(recipe):
     command = _command_of(recipe)
-    settings = cli.parse(command.define_flags, [f"--flagfile={recipe}"])
+    settings = command_line.parse(
+        command.define_flags, [f"--flagfile={recipe}"]
+    )
     assert settings.dataset
     text = recipe.read_text()
     assert "easured" in text or "README" in text
@@ -63,7 +65,7 @@ def test_every_data_set_has_all_four_recipes():
 
 
 def test_flags_text_reads_back(tmp_path):
-    first = cli.parse(
+    first = command_line.parse(
         pretrain.define_flags,
         [
             "--flagfile=flags/shapes/pretrain.flags",
@@ -72,7 +74,7 @@ def test_flags_text_reads_back(tmp_path):
     )
     path = tmp_path / "flags.txt"
     path.write_text(first.flags_text)
-    again = cli.parse(pretrain.define_flags, [f"--flagfile={path}"])
+    again = command_line.parse(pretrain.define_flags, [f"--flagfile={path}"])
     assert again == first
 
 
@@ -87,7 +89,7 @@ def test_flags_text_reads_back(tmp_path):
 )
 def test_bad_flags_are_named(arguments, message):
     with pytest.raises(flags.Error, match=message):
-        cli.parse(pretrain.define_flags, arguments)
+        command_line.parse(pretrain.define_flags, arguments)
 
 
 def _printed(name, argument):
@@ -134,7 +136,7 @@ def test_version():
 def test_the_example_of_help_parses(name):
     program, *arguments = shlex.split(COMMANDS[name].EXAMPLE)
     assert program == f"simclr-{name}"
-    cli.parse(COMMANDS[name].define_flags, arguments)
+    command_line.parse(COMMANDS[name].define_flags, arguments)
 
 
 def test_errors_of_a_run_come_without_a_traceback(tmp_path):

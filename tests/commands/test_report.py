@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from simclr_keras import training
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import report
 from simclr_keras.report import plots
 
@@ -89,7 +89,7 @@ def runs(tmp_path):
 
 
 def _report(*arguments):
-    settings = cli.parse(report.define_flags, arguments, "model_dir")
+    settings = command_line.parse(report.define_flags, arguments, "model_dir")
     return report.run(settings).read_text(encoding="utf-8")
 
 

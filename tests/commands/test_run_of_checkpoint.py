@@ -8,7 +8,7 @@ import pytest
 import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras import training
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import export
 from simclr_keras.report import page
 from simclr_keras.training import checkpointing
@@ -30,7 +30,7 @@ def run(tmp_path):
 
 
 def _export(*arguments):
-    return export.run(cli.parse(export.define_flags, arguments))
+    return export.run(command_line.parse(export.define_flags, arguments))
 
 
 def test_export_keeps_names_and_card(run, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
@@ -20,7 +20,7 @@ from simclr_keras.training import RunDirectory
 
 
 def _parse(*arguments, command=pretrain):
-    return cli.parse(command.define_flags, arguments)
+    return command_line.parse(command.define_flags, arguments)
 
 
 @pytest.mark.newest

@@ -13,7 +13,7 @@ import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras import images as decoding
 from simclr_keras import training
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import export
 from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
@@ -179,7 +179,7 @@ def test_an_export_hands_its_range_on(tmp_path):
         f"--export_dir={tmp_path / 'b'}",
         "--image_size=16",
     ]
-    second = export.run(cli.parse(export.define_flags, arguments))
+    second = export.run(command_line.parse(export.define_flags, arguments))
     encoded = tf.constant([_png(image) for image in SCENE])
     served = [
         tf.saved_model.load(str(path)).signatures["serve_encoded"](
@@ -193,7 +193,7 @@ def test_an_export_hands_its_range_on(tmp_path):
 def test_the_command_says_the_range(folder, tmp_path):
     """In the start line and in `flags.txt`, where the export finds it."""
     arguments = [f"--dataset=folder:{folder}", "--pixel_range=0,4095"]
-    settings = cli.parse(pretrain.define_flags, arguments)
+    settings = command_line.parse(pretrain.define_flags, arguments)
     source = input_data.open_source(settings, "train")
     devices = type("Devices", (), {"replicas": 1, "chief": True})()
     place = type("Place", (), {"devices": devices, "precision": "float32"})()
@@ -204,7 +204,7 @@ def test_the_command_says_the_range(folder, tmp_path):
     run.claim(settings.flags_text)
     assert export.pixel_range_of(run) == RANGE
     assert (
-        cli.parse(
+        command_line.parse(
             pretrain.define_flags, [f"--flagfile={run.flags}"]
         ).pixel_range
         == RANGE

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.evaluation import RowsFile
 from simclr_keras.evaluation import rows_file
@@ -19,4 +19,4 @@ def slowly(self, rows):
 
 
 RowsFile.append = slowly
-embed.run(cli.parse(embed.define_flags, sys.argv[1:]))
+embed.run(command_line.parse(embed.define_flags, sys.argv[1:]))

@@ -12,7 +12,7 @@ from PIL import Image
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 
 SPLIT = "test[:300]"
@@ -46,7 +46,7 @@ def _arguments(checkpoint, directory, *more):
 
 
 def _run(*arguments):
-    settings = cli.parse(embed.define_flags, _arguments(*arguments))
+    settings = command_line.parse(embed.define_flags, _arguments(*arguments))
     return embed.run(settings)
 
 

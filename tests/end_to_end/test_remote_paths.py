@@ -17,7 +17,7 @@ from PIL import Image
 
 import simclr_keras as sk
 from simclr_keras import paths
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import linear_eval
@@ -41,7 +41,7 @@ SMALL = (
 
 
 def _run(command, *arguments):
-    return command.run(cli.parse(command.define_flags, arguments))
+    return command.run(command_line.parse(command.define_flags, arguments))
 
 
 def _arrays(checkpoint):
@@ -272,14 +272,14 @@ def test_a_file_of_weights_and_a_keras_file(tmp_path):
 def test_a_scheme_that_nobody_knows(command, argument):
     """Before any work: where the flags are read."""
     with pytest.raises(flags.Error, match="scheme that TensorFlow reads here"):
-        cli.parse(command.define_flags, [argument])
+        command_line.parse(command.define_flags, [argument])
     assert not pathlib.Path("nowhere:").exists()
 
 
 def test_a_cache_is_local(photos):
     argument = "--cache_dir=ram://cache"
     with pytest.raises(flags.Error, match="must be a local directory"):
-        cli.parse(pretrain.define_flags, [argument])
+        command_line.parse(pretrain.define_flags, [argument])
     with pytest.raises(ValueError, match="cache_dir must be a local directory"):
         sk.data.load(
             f"folder:{photos[1]}",

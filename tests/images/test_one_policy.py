@@ -8,7 +8,7 @@ import tensorflow as tf
 import simclr_keras as sk
 from simclr_keras import evaluation
 from simclr_keras import images
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 
 SIZES = [
@@ -46,7 +46,7 @@ def _embedded(folder, model, run, *flags):
         "--eval_batch_size=7",
         *flags,
     ]
-    embed.run(cli.parse(embed.define_flags, arguments))
+    embed.run(command_line.parse(embed.define_flags, arguments))
     index = (run / "index.csv").read_text().splitlines()[1:]
     names = [line.split(",")[1].rsplit("/", 1)[-1] for line in index]
     return names, np.load(run / "embeddings.npy")

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import compat
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import pretrain
 from simclr_keras.training import checkpointing
 
@@ -162,7 +162,7 @@ def _pretrain(directory, *arguments):
         f"--model_dir={directory}",
         *arguments,
     ]
-    return pretrain.run(cli.parse(pretrain.define_flags, arguments))
+    return pretrain.run(command_line.parse(pretrain.define_flags, arguments))
 
 
 @pytest.mark.long

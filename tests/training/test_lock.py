@@ -13,7 +13,7 @@ import pytest
 
 from simclr_keras import compat
 from simclr_keras import training
-from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
@@ -85,7 +85,7 @@ def test_a_command_writes_nothing_into_a_directory_in_use(holder, tmp_path):
     for extra in ([], ["--preview_views"]):
         with pytest.raises(ValueError, match=f"in use by process {holder.pid}"):
             pretrain.run(
-                cli.parse(
+                command_line.parse(
                     pretrain.define_flags,
                     [
                         f"--model_dir={run}",
@@ -109,7 +109,7 @@ def test_the_other_commands_do_not_either(holder, tmp_path, command):
     else:
         arguments += ["--train_split=train[:16]", "--eval_split=test[:16]"]
     with pytest.raises(ValueError, match=f"in use by process {holder.pid}"):
-        command.run(cli.parse(command.define_flags, arguments))
+        command.run(command_line.parse(command.define_flags, arguments))
     assert [path.name for path in run.iterdir()] == [lock.NAME]
 
 
@@ -225,12 +225,12 @@ def test_a_finished_run_on_a_read_only_disk_still_gives_its_results(
 
     arguments = [f"--model_dir={tmp_path / 'run'}", "--train_split=train[:16]"]
     arguments += ["--eval_split=", "--train_batch_size=8", "--encoder=tiny"]
-    settings = cli.parse(pretrain.define_flags, arguments)
+    settings = command_line.parse(pretrain.define_flags, arguments)
     run = training.RunDirectory(tmp_path / "run")
     run.claim(settings.flags_text)
     monkeypatch.setattr(lock.RunLock, "acquire", refused)
     with pytest.raises(ValueError, match="Permission denied"):
-        pretrain.run(cli.parse(pretrain.define_flags, arguments))
+        pretrain.run(command_line.parse(pretrain.define_flags, arguments))
     run.write_results({"accuracy": 0.5}, {})
-    settings = cli.parse(pretrain.define_flags, arguments)
+    settings = command_line.parse(pretrain.define_flags, arguments)
     assert pretrain.run(settings) == {"accuracy": 0.5}

@@ -1,0 +1,230 @@
+"""Reads a command line, with the files of flags and the recipes it names.
+
+A recipe is a file of flags that comes with the package.
+"""
+
+import math
+import pathlib
+import types
+
+from absl import flags
+
+from simclr_keras import old_runs
+from simclr_keras.commands import flag_kinds
+
+RECIPE_HELP = (
+    "--recipe=NAME reads the flags of a recipe that comes with the package,"
+    " such as cifar10/pretrain; a wrong name lists them all."
+)
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+# A wheel holds the recipes inside the package (setup.py puts them there); a
+# clone and an editable install have them beside it.
+_FOLDERS = (_PACKAGE / "recipes", _PACKAGE.parent / "flags")
+_SUFFIX = ".flags"
+_RUN_FLAGS = "flags.txt"
+
+
+def parse(define, argv, positional=None):
+    """Settings of a command line.
+
+    A `flags.txt` that a run has left, of this or an earlier release, is read
+    as it was meant then, by `--flagfile` and in `--model_dir`: flags that are
+    no more are passed over, and later ones have the value of then.
+
+    Args:
+        define: function that defines the command's flags on a `FlagValues`.
+        argv: the command line without the program's name.
+        positional: name of a flag that may be given without its name.
+
+    Returns:
+        Namespace of the flags' values, with `flags_text`, that of `flags.txt`,
+        readable by `--flagfile`; `flag_defaults`, flag -> text or None; and
+        `may_change`, names of the flags that may have another value when a run
+        is resumed.
+
+    Raises:
+        absl.flags.Error: an unknown flag, a bad value, a stray argument or a
+            path with a scheme that is not known here, or a file that is none
+            of flags.
+    """
+    values = flags.FlagValues()
+    define(values)
+    defaults = {name: _text(values[name].value) for name in values}
+    rest = values(["simclr", *_expand(argv, values)])[1:]
+    if positional and len(rest) == 1 and values[positional].value is None:
+        values[positional].parse(rest.pop())
+    if rest:
+        raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
+    _keep_values_of_then(values)
+    for name in values:
+        _check_finite(name, values[name].value)
+    settings = types.SimpleNamespace(**values.flag_values_dict())
+    texts = {name: _text(values[name].value) for name in values}
+    settings.flags_text = old_runs.flags_text(texts)
+    settings.flag_defaults = defaults
+    settings.may_change = [
+        name for name in values if getattr(values[name], "may_change", False)
+    ]
+    return settings
+
+
+def _expand(argv, values, files=()):
+    """The command line with the content of files of flags in their places.
+
+    Args:
+        argv: list of arguments.
+        values: the command's `FlagValues`.
+        files: the files that `argv` is from, the outermost first.
+    """
+    expanded, argv = [], _recipes_as_flagfiles(argv)
+    while argv:
+        argument = argv.pop(0)
+        name, equals, path = argument.partition("=")
+        if name not in ("--flagfile", "-flagfile"):
+            expanded.append(argument)
+            continue
+        if not equals and argv:
+            path = argv.pop(0)
+        if not path or path in files:
+            raise flags.IllegalFlagValueError(
+                "--flagfile must name a file of flags that does not read"
+                f" itself. Received: --flagfile={path}"
+            )
+        text = _read_flags(path)
+        there = old_runs.parse_flags(text)
+        if pathlib.PurePath(path).name == _RUN_FLAGS and (
+            old_runs.command_of(there)
+        ):
+            expanded += _flags_of_run(path, text, values)
+        else:
+            lines = _lines(path, text)
+            expanded += _expand(lines, values, (*files, path))
+    return expanded
+
+
+def _recipes_as_flagfiles(arguments):
+    """The arguments, each `--recipe=NAME` replaced by its `--flagfile=PATH`.
+
+    Raises:
+        absl.flags.IllegalFlagValueError: there is no such recipe.
+    """
+    replaced, arguments = [], list(arguments)
+    while arguments:
+        argument = arguments.pop(0)
+        option, equals, name = argument.partition("=")
+        if option in ("--recipe", "-recipe"):
+            if not equals:
+                name = arguments.pop(0) if arguments else ""
+            argument = f"--flagfile={find_recipe(name)}"
+        replaced.append(argument)
+    return replaced
+
+
+def find_recipe(name):
+    """Path of a recipe's file of flags.
+
+    Args:
+        name: one of `recipe_names()`.
+
+    Raises:
+        absl.flags.IllegalFlagValueError: there is no such recipe.
+    """
+    known = recipe_names()
+    if name not in known:
+        raise flags.IllegalFlagValueError(
+            f"--recipe must be one of {', '.join(known) or 'none'}; a file of"
+            f" your own is read by --flagfile. Received: --recipe={name}"
+        )
+    return _recipe_folder() / f"{name}{_SUFFIX}"
+
+
+def recipe_names():
+    """Sorted names of all recipes, such as `"cifar10/pretrain"`."""
+    folder = _recipe_folder()
+    found = folder.glob(f"*/*{_SUFFIX}")
+    return sorted(
+        path.relative_to(folder).with_suffix("").as_posix() for path in found
+    )
+
+
+def _recipe_folder():
+    return next((f for f in _FOLDERS if f.is_dir()), _FOLDERS[-1])
+
+
+def _read_flags(path):
+    """Text of a file of flags."""
+    try:
+        file = flag_kinds.as_path(path, "--flagfile")
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise flags.Error(
+            f"{path} must be a file of flags, one a line, in UTF-8. Received:"
+            f" {error}"
+        ) from error
+
+
+def _lines(path, text):
+    """Arguments in a file of flags."""
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [x for x in lines if x and not x.startswith(("#", "//"))]
+    for before, line in zip(["--", *lines], lines):
+        # A value may stand on a line of its own.
+        value = before.startswith("-") and "=" not in before and before != "--"
+        if not line.startswith("-") and not value:
+            raise flags.Error(
+                f"{path} must be a file of flags, --name=value in each line."
+                f" Received: {line[:80]!r}"
+            )
+    return lines
+
+
+def _flags_of_run(path, text, values):
+    """Arguments that a run's `flags.txt` stands for."""
+    there = old_runs.parse_flags(text)
+    ours, theirs = old_runs.command_of(values), old_runs.command_of(there)
+    if theirs != ours:
+        raise flags.Error(
+            f"--flagfile must name a file of this command's flags. Received:"
+            f" {path}, which is of {theirs}"
+        )
+    given = {k: text for k, text in there.items() if text is not None}
+    given.update(old_runs.values_then(text, values))
+    unknown = [name for name in given if name not in values]
+    if unknown:
+        print(
+            "Passed over, as this release has no such flags:"
+            f" {' '.join(f'--{n}={given[n]}' for n in unknown)} of {path}."
+        )
+    return [f"--{n}={given[n]}" for n in given if n not in unknown]
+
+
+def _keep_values_of_then(values):
+    """Gives later flags, unless given, the values of the run in model_dir."""
+    directory = "model_dir" in values and values["model_dir"].value
+    if not directory or not old_runs.command_of(values):
+        return
+    path = flag_kinds.as_path(directory, "--model_dir") / _RUN_FLAGS
+    if not path.exists():
+        return
+    then = old_runs.values_then(_read_flags(str(path)), values)
+    for name, text in then.items():
+        if not values[name].present:
+            values[name].parse(text)
+            print(f"--{name}={text}, as {directory} began without this flag.")
+
+
+def _check_finite(name, value):
+    if isinstance(value, float) and not math.isfinite(value):
+        raise flags.IllegalFlagValueError(
+            f"flag --{name}={value}: must be a finite number"
+        )
+
+
+def _text(value):
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,0 +1,449 @@
+"""Defines the flags that several commands have: a list, by what they say.
+
+First the images and how they are augmented, then the networks and how they are
+trained, then the devices and the run directory.
+"""
+
+from simclr_keras import choices
+from simclr_keras.commands.flag_kinds import Group
+
+# Name -> default of the flags that say which encoder.
+NETWORK = {
+    "encoder": "resnet",
+    "resnet_depth": "50",
+    "width_multiplier": 1.0,
+    "sk_ratio": 0.0,
+    "se_ratio": 0.0,
+    "global_bn": True,
+    "stem": "auto",
+}
+
+
+def define_data(values):
+    """Defines which images are read, and how."""
+    data = Group(values, "data")
+    data.path(
+        "dataset",
+        "shapes",
+        "shapes (generated), a TensorFlow Datasets name such as cifar10 or"
+        " imagenet2012_subset/1pct, folder:/path of images, or arrays:/path of"
+        " an .npy or .npz file.",
+    )
+    data.path(
+        "data_dir",
+        None,
+        "Directory of prepared TensorFlow Datasets; none: its own.",
+        may_change=True,
+    )
+    data.boolean(
+        "download",
+        False,
+        "Let TensorFlow Datasets download and prepare a missing data set.",
+        may_change=True,
+    )
+    data.integer(
+        "image_size",
+        0,
+        "Side of the network's input in pixels. 0: the images' own where they"
+        " are all equal and at most 64, else 224; after pre-training, that of"
+        " the checkpoint.",
+        least=0,
+    )
+    data.boolean(
+        "skip_corrupt",
+        False,
+        "Leave out images that cannot be decoded, and name them; else the first"
+        " one stops the run.",
+    )
+    data.choice(
+        "folder_layout",
+        "auto",
+        choices.FOLDER_LAYOUTS,
+        "What the sub-folders of folder:/path mean. auto: splits where all are"
+        " named so (train, val, test and the like), else classes, else nothing,"
+        " and an error where they are mixed; splits: those named so, the rest"
+        " is left out; classes: each is a class; flat: nothing; legacy: as"
+        " runs before this flag.",
+    )
+    data.choice(
+        "split_order",
+        "shuffled",
+        choices.SPLIT_ORDERS,
+        "What slices of splits of a folder or of arrays, such as train[:80%],"
+        " are parts of. shuffled: one fixed order in which classes alternate,"
+        " the same for every --seed; position: the order in which they lie"
+        " there. TensorFlow Datasets and shapes are always by position.",
+    )
+    data.range(
+        "pixel_range",
+        "Values that are black and white in images of 16 bits, or in arrays of"
+        " any type: 0,4095 for 12 bits. None: the range of the type, of which"
+        " images of 16 bits must use more than half.",
+    )
+    define_max_pixels(values)
+    data.integer(
+        "eval_batch_size", 256, "Images per batch in evaluation.", least=1
+    )
+
+
+def define_max_pixels(values):
+    """Defines how large an image may be."""
+    Group(values, "data").integer(
+        "max_pixels",
+        choices.MAX_PIXELS,
+        "Height times width of the largest image that is decoded, checked"
+        " before decoding; the default is Pillow's.",
+        least=1,
+    )
+
+
+def define_splits(values, eval_split="test"):
+    """Defines on which images is trained and evaluated."""
+    data = Group(values, "data")
+    data.string(
+        "train_split",
+        "train",
+        "Split to train on; slices such as train[:90%] work for every source,"
+        " and have no image in common where they do not overlap, see"
+        " --split_order.",
+    )
+    data.string(
+        "eval_split",
+        eval_split,
+        "Split to evaluate on; empty: no evaluation. In pre-training none means"
+        " test where there is one.",
+    )
+
+
+def define_cache(values):
+    """Defines where images are kept decoded."""
+    data = Group(values, "data")
+    data.choice(
+        "cache",
+        "auto",
+        choices.CACHES,
+        "Where training images are kept decoded, so that later epochs need not"
+        " decode them: memory, a file (disk), or nowhere. auto: in memory where"
+        " they fit. Small images of one size are in memory in any case.",
+        may_change=True,
+    )
+    data.path(
+        "cache_dir",
+        None,
+        "Directory of the files of --cache=disk, which other runs use too."
+        " None: simclr_keras in XDG_CACHE_HOME, else in ~/.cache.",
+        local="the images in it are mapped into memory",
+        may_change=True,
+    )
+    data.float(
+        "cache_gib",
+        0.0,
+        "Most GiB that decoded images may take; 0: half of the memory, or of"
+        " the room on the disk, that is free.",
+        least=0.0,
+        may_change=True,
+    )
+
+
+def define_views(values, color_strength):
+    """Defines how images are augmented."""
+    views = Group(values, "views")
+    views.float(
+        "color_jitter_strength",
+        color_strength,
+        "Strength of the colour distortion; 0: none, no greyscale either.",
+        least=0.0,
+    )
+    views.boolean(
+        "use_blur",
+        None,
+        "Gaussian blur with probability 0.5; none: above 32 pixels, and in"
+        " pre-training only.",
+    )
+    views.float(
+        "crop_area_min",
+        0.08,
+        "Smallest share of an image's area that a crop keeps.",
+        least=0.0,
+        most=1.0,
+    )
+    views.choice(
+        "crop_sampler",
+        "official",
+        choices.CROP_SAMPLERS,
+        "How crops are drawn: as in the official code, or as in torchvision.",
+    )
+    views.boolean("antialias", False, "Antialias when crops shrink.")
+    views.list(
+        "append_views",
+        [],
+        "Further augmentations after the others: cutout, rotation, noise,"
+        " sobel.",
+    )
+
+
+def define_checkpoint(values):
+    """Defines the trained model that a command begins with."""
+    Group(values, "network").path(
+        "checkpoint",
+        None,
+        "Trained model: a run directory, a checkpoint in it, a .keras file, an"
+        " export, or a file of weights (.weights.h5), whose network --encoder"
+        " and the flags of pre-training that go with it name.",
+    )
+    # Other checkpoints say it themselves: no defaults.
+    define_network(values, dict.fromkeys(NETWORK))
+
+
+def define_network(values, defaults=NETWORK):
+    """Defines the encoder."""
+    network = Group(values, "network")
+    network.choice(
+        "encoder",
+        defaults["encoder"],
+        ["resnet", "tiny"],
+        "resnet, or tiny: the quick start's network of 309k parameters.",
+    )
+    network.choice(
+        "resnet_depth",
+        defaults["resnet_depth"],
+        map(str, choices.RESNET_DEPTHS),
+        "Depth of the ResNet in layers.",
+    )
+    network.float(
+        "width_multiplier",
+        defaults["width_multiplier"],
+        "Multiplies the channels of every layer; fractions too.",
+        least=0.01,
+    )
+    network.float(
+        "sk_ratio",
+        defaults["sk_ratio"],
+        "Reduction of selective kernels; 0: none. SimCLRv2 uses 0.0625.",
+        least=0.0,
+    )
+    network.float(
+        "se_ratio",
+        defaults["se_ratio"],
+        "Reduction of squeeze-excitation; 0: none.",
+        least=0.0,
+    )
+    network.boolean(
+        "global_bn",
+        defaults["global_bn"],
+        "Batch norm over all replicas, in the encoder and the projection head.",
+    )
+    network.choice(
+        "stem",
+        defaults["stem"],
+        ["auto", "imagenet", "small"],
+        "First layers: 7x7 stride 2 and pooling (imagenet), or 3x3 stride 1"
+        " (small). auto: small up to 32 pixels.",
+    )
+
+
+def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
+    """Defines how long is trained, and how the weights are moved.
+
+    Args:
+        values: `FlagValues`.
+        batch: default of `--train_batch_size`.
+        epochs: default of `--train_epochs`.
+        rate: default of `--learning_rate`.
+        optimizer: default of `--optimizer`.
+        decay: default of `--weight_decay`.
+        warmup: default of `--warmup_epochs`.
+    """
+    training = Group(values, "training")
+    training.integer(
+        "train_batch_size", batch, "Images in the global batch.", least=1
+    )
+    training.integer(
+        "train_epochs", epochs, "Passes over the training images.", least=1
+    )
+    training.integer(
+        "train_steps",
+        0,
+        "Training steps; where above 0, instead of --train_epochs.",
+        least=0,
+    )
+    training.choice(
+        "optimizer",
+        optimizer,
+        choices.OPTIMIZERS,
+        "Optimizer. adamw and lamb decay kernels only, apart from the"
+        " gradient.",
+    )
+    training.float(
+        "learning_rate",
+        rate,
+        "Learning rate before scaling by the batch.",
+        least=0.0,
+    )
+    training.choice(
+        "learning_rate_scaling",
+        "linear",
+        choices.LEARNING_RATE_SCALINGS,
+        "Peak rate: rate * batch / 256, rate * sqrt(batch), or rate.",
+    )
+    training.float(
+        "warmup_epochs",
+        warmup,
+        "Epochs of linear warm-up before the cosine decay.",
+        least=0.0,
+    )
+    training.boolean(
+        "change_learning_rate",
+        False,
+        "Let --learning_rate, --learning_rate_scaling and --warmup_epochs be"
+        " others than those of the run in --model_dir, which goes on from its"
+        " newest intact checkpoint with them: for a run whose loss was no"
+        " number any more.",
+        may_change=True,
+    )
+    training.float(
+        "weight_decay",
+        decay,
+        "Weight decay; as L2 penalty for momentum and adam, of the online"
+        " probe alone beside lars.",
+        least=0.0,
+    )
+    training.float(
+        "momentum",
+        0.9,
+        "Momentum of lars and momentum.",
+        least=0.0,
+        most=1.0,
+    )
+    training.boolean("nesterov", False, "Nesterov momentum.")
+    training.float("beta_1", 0.9, "First decay of adam, adamw, lamb.")
+    training.float("beta_2", 0.999, "Second decay of them.")
+
+
+def define_run(values):
+    """Defines where a run lies, and in which precision it computes."""
+    run = Group(values, "run")
+    run.path(
+        "model_dir",
+        None,
+        "Run directory: flags, checkpoints, logs and results; local, or such"
+        " as gs://bucket/run. The same command in the same directory resumes.",
+        may_change=True,
+    )
+    run.integer("seed", 0, "Seed of everything random.")
+    run.integer(
+        "verbose",
+        1,
+        "Keras progress output: 0 none, 1 bar, 2 line per epoch.",
+        least=0,
+        most=2,
+        may_change=True,
+    )
+    devices = Group(values, "devices")
+    devices.choice(
+        "precision",
+        "float32",
+        ["auto", "float32", "bfloat16", "float16"],
+        "Compute precision; weights, loss and statistics stay float32. auto:"
+        " bfloat16 where the processor multiplies it, else float32.",
+    )
+    devices.switch(
+        "jit",
+        "auto",
+        "Compile the training step with XLA. auto: on one GPU; not on CPUs,"
+        " where it slows convolutions, nor over several replicas. A TPU"
+        " compiles in any case.",
+        may_change=True,  # it rounds otherwise, as more devices do, too
+    )
+
+
+def define_replicas(values):
+    """Defines on which devices is trained."""
+    devices = Group(values, "devices")
+    devices.choice(
+        "strategy",
+        "auto",
+        choices.STRATEGIES,
+        "Devices that share the global batch. mirrored: all GPUs of this"
+        " machine; multi_worker: the processes that TF_CONFIG names"
+        " (tools/launch_local), or the tasks that SLURM's srun has started;"
+        " auto: a TPU where one is configured, else such workers or tasks, else"
+        " several GPUs, else one device.",
+        may_change=True,
+    )
+    devices.integer(
+        "logical_cpus",
+        0,
+        "Split the CPU into so many replicas, to try them without GPUs.",
+        least=0,
+        may_change=True,
+    )
+    devices.string(
+        "tpu_name",
+        None,
+        "Name or address of a Cloud TPU; 'local' on a TPU VM. None: TPU_NAME.",
+        may_change=True,
+    )
+    devices.string(
+        "tpu_zone", None, "Google Cloud zone of the TPU.", may_change=True
+    )
+    devices.string(
+        "gcp_project",
+        None,
+        "Google Cloud project of the TPU.",
+        may_change=True,
+    )
+    devices.integer(
+        "steps_per_execution",
+        1,
+        "Training steps that run without a return to Python in between: for"
+        " steps of a few milliseconds. Checkpoints, logs and signals wait for"
+        " the end of an execution. One process only.",
+        least=1,
+    )
+
+
+def define_checkpoints(values):
+    """Defines the checkpoints and logs of a training."""
+    run = Group(values, "run")
+    run.integer(
+        "checkpoint_epochs",
+        1,
+        "Epochs between checkpoints; 0: by the next two flags and at the end.",
+        least=0,
+        may_change=True,
+    )
+    run.integer(
+        "checkpoint_steps",
+        0,
+        "Steps between checkpoints, within epochs too; 0: none besides.",
+        least=0,
+        may_change=True,
+    )
+    run.float(
+        "checkpoint_minutes",
+        0.0,
+        "Minutes after which a checkpoint is written in any case; 0: none.",
+        least=0.0,
+        may_change=True,
+    )
+    run.integer(
+        "keep_checkpoint_max",
+        5,
+        "How many of the newest checkpoints are kept, besides the best one; 0"
+        " keeps all.",
+        least=0,
+        may_change=True,
+    )
+    run.integer(
+        "log_every",
+        50,
+        "Steps between rows of metrics.csv and TensorBoard points.",
+        least=0,
+    )
+    run.interval(
+        "profile_steps",
+        "First and last step, such as 10,15, of which a TensorBoard profile is"
+        " written. Steps count from 1. None: no profile.",
+        may_change=True,
+    )
