@@ -2,14 +2,21 @@
 
 from simclr_keras.data.caching import cached
 from simclr_keras.data.caching import free_memory
+from simclr_keras.data.combined import data_epochs_per_fit_epoch
+from simclr_keras.data.combined import data_epochs_to_fit_epochs
 from simclr_keras.data.combined import from_step
+from simclr_keras.data.combined import group_short_epochs
 from simclr_keras.data.combined import grouped
 from simclr_keras.data.combined import with_probe
 from simclr_keras.data.epochs import Batches
 from simclr_keras.data.epochs import as_dataset
 from simclr_keras.data.epochs import with_crops
+from simclr_keras.data.evaluation_images import evaluation_images
+from simclr_keras.data.evaluation_images import read_images
 from simclr_keras.data.load import load
 from simclr_keras.data.load import open_source
+from simclr_keras.data.overlap import num_shared
+from simclr_keras.data.overlap import warn_of_overlap
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.source import Source
 from simclr_keras.data.source import read_labels
@@ -23,17 +30,24 @@ __all__ = [
     "Source",
     "as_dataset",
     "cached",
+    "data_epochs_per_fit_epoch",
+    "data_epochs_to_fit_epochs",
+    "evaluation_images",
     "free_memory",
     "from_step",
+    "group_short_epochs",
     "grouped",
     "hold_out",
     "keep_some",
     "label_subset",
     "load",
     "make_dataset",
+    "num_shared",
     "open_source",
+    "read_images",
     "read_labels",
     "require_labels",
+    "warn_of_overlap",
     "with_crops",
     "with_probe",
 ]

@@ -17,13 +17,14 @@ from simclr_keras.data import cache_files
 from simclr_keras.data import corrupt
 from simclr_keras.data import decoded
 from simclr_keras.data import decoded_batches
+from simclr_keras.distribute.strategy import workers_here
 
 # Images from whose headers the size of all is estimated; its safety factor.
 _SAMPLE, _SAFETY = 512, 1.5
 _GIB = 2**30
 
 
-def cached(source, cache="auto", *, directory=None, limit=None):
+def cached(source, cache="auto", *, directory=None, limit=None, passes=None):
     """Decodes the images of a source once, for all epochs.
 
     Args:
@@ -34,8 +35,11 @@ def cached(source, cache="auto", *, directory=None, limit=None):
             do not fit, they are left encoded, and a line says so.
         directory: where files are kept. Default: `simclr_keras` in
             `XDG_CACHE_HOME`, else in `~/.cache`.
-        limit: bytes that the images may take. Default: half of the memory, or
-            of the room on the disk, that is free.
+        limit: bytes that the images may take. Default: half of the memory,
+            shared by the processes of a training on this machine, or of the
+            room on the disk, that is free.
+        passes: how often the images are read, perhaps a fraction; `"auto"`
+            leaves them as they are where once is all. Default: often.
 
     Returns:
         `Source` whose `decoded` holds the pixels, or the one given.
@@ -51,7 +55,8 @@ def cached(source, cache="auto", *, directory=None, limit=None):
         )
     directory = cache_files.local_directory(directory)
     held = source.images is not None or source.decoded is not None
-    if cache == "none" or held:
+    once = cache == "auto" and passes is not None and passes <= 1
+    if cache == "none" or held or once:
         return source
     if source.records is not None:
         if cache != "auto":
@@ -74,8 +79,9 @@ def cached(source, cache="auto", *, directory=None, limit=None):
 
 
 def _in_memory(source, directory, limit):
-    free = free_memory()
-    sizes = _sizes_that_fit(source, limit, free, "memory", directory)
+    # Each process keeps its own, at the same time.
+    allowed = free_memory() // 2 // workers_here() if limit is None else limit
+    sizes = _sizes_that_fit(source, allowed, "memory", directory)
     if sizes is None:
         return None
     _, length = decoded.layout(sizes)
@@ -94,8 +100,9 @@ def _on_disk(source, directory, limit):
             if path.exists():
                 print(f"The cache {path} {found}: it is made anew.")
                 shutil.rmtree(path)
-            free = shutil.disk_usage(directory).free
-            sizes = _sizes_that_fit(source, limit, free, "disk", directory)
+            room = shutil.disk_usage(directory).free // 2
+            allowed = room if limit is None else limit
+            sizes = _sizes_that_fit(source, allowed, "disk", directory)
             if sizes is None:
                 return None
             _, length = decoded.layout(sizes)
@@ -133,9 +140,8 @@ def _with_pixels(source, array, sizes):
     return dataclasses.replace(source, decoded=pixels, encoded=None)
 
 
-def _sizes_that_fit(source, limit, free, kind, directory):
+def _sizes_that_fit(source, allowed, kind, directory):
     """Sizes of all images, or None where they need too much; says so."""
-    allowed = free // 2 if limit is None else limit
     count = source.num_examples
     fetch = _fetch(source)
     if count > 4 * _SAMPLE:

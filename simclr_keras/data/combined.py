@@ -7,6 +7,10 @@ import tensorflow as tf
 from simclr_keras.data import epochs
 from simclr_keras.data.host_crops import NO_CROPS_STATED
 
+# Starting an epoch of `fit` costs as much as some steps, so that a small data
+# set is gone through several times in one.
+_LEAST_STEPS = 25
+
 
 def from_step(dataset, step):
     """Returns the rest of an epoch.
@@ -73,6 +77,40 @@ def grouped(dataset, count):
         passes=dataset.passes * count,
     )
     return made.changed(crops=dataset._crops)
+
+
+def group_short_epochs(dataset, total_steps):
+    """`grouped`, with as many epochs in one as a small data set needs.
+
+    Args:
+        dataset: `Batches`.
+        total_steps: steps of the whole training.
+
+    Returns:
+        `Batches` whose `passes` says how many; the same where that is one.
+    """
+    passes = data_epochs_per_fit_epoch(total_steps, dataset.steps)
+    return dataset if passes == 1 else grouped(dataset, passes)
+
+
+def data_epochs_per_fit_epoch(total_steps, steps):
+    """Epochs of the data that `group_short_epochs` makes one of `fit`.
+
+    Args:
+        total_steps: steps of the whole training.
+        steps: steps of an epoch of the data.
+    """
+    return -(-min(_LEAST_STEPS, total_steps) // steps)
+
+
+def data_epochs_to_fit_epochs(epochs, passes):
+    """Converts a period in epochs of the data to one in epochs of `fit`.
+
+    Args:
+        epochs: epochs of the data, at least 1.
+        passes: epochs of the data in one of `fit`, `Batches.passes`.
+    """
+    return max(1, round(epochs / passes))
 
 
 def with_probe(dataset, labelled_dataset):

@@ -82,6 +82,17 @@ class Source:
         return self.class_names is not None
 
     @property
+    def default_size(self):
+        """Side in pixels of a network's input for these images.
+
+        Their own where all are equal squares of at most 64 pixels, else 224.
+        """
+        shape = self.image_shape
+        if shape is not None and shape[0] == shape[1] <= 64:
+            return shape[0]
+        return 224
+
+    @property
     def ids(self):
         """One string per example, in order: its path, or split and number."""
         if self.files is not None:

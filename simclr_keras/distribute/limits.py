@@ -49,3 +49,23 @@ def check_step(replicas, **arguments):
                 f" compiled as a whole. Received: {name}={value}, {replicas}"
                 " replicas"
             )
+
+
+def part_of_batch(batch, count, replicas, name):
+    """The largest divisor of a global batch for which there are images.
+
+    Of the batch, so that it does not depend on the number of replicas.
+
+    Args:
+        batch: images in the global batch.
+        count: images that there are, at least 1.
+        replicas: number of replicas.
+        name: what the part is called in the message.
+
+    Raises:
+        ValueError: the replicas cannot share it evenly.
+    """
+    sizes = range(min(batch, count), 0, -1)
+    part = next(size for size in sizes if batch % size == 0)
+    check_batch(part, replicas, name)
+    return part

@@ -177,6 +177,17 @@ def _tpu(name, zone, project):
     return tf.distribute.TPUStrategy(resolver)
 
 
+def gains_from_xla():
+    """Whether XLA should compile the training step: on one GPU.
+
+    Called in the scope of the strategy. Under several replicas XLA cannot
+    compile the step, and a TPU's strategy compiles it by itself; on CPUs XLA
+    slows convolutions.
+    """
+    one = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return one and bool(tf.config.list_logical_devices("GPU"))
+
+
 def addresses():
     """Addresses of the processes that train together.
 

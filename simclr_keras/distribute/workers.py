@@ -3,6 +3,7 @@
 With one process every function returns what it is given.
 """
 
+import json
 import re
 import socket
 import time
@@ -109,6 +110,16 @@ def broadcast(strategy, data):
         for first in range(0, len(words), _CHUNK)
     ]
     return b"".join(part.tobytes() for part in parts)[:size]
+
+
+def value_of_chief(strategy, value):
+    """The chief's value in every process; all must call this together.
+
+    Args:
+        strategy: the training's `tf.distribute.Strategy`.
+        value: what JSON can hold; only that of the chief is read.
+    """
+    return json.loads(broadcast(strategy, json.dumps(value).encode()))
 
 
 def gather_rows(strategy, rows):

@@ -2,12 +2,14 @@ from simclr_keras.evaluation.accuracy import mean_per_class_accuracy
 from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.embeddings import extract
+from simclr_keras.evaluation.embeddings import extract_both
 from simclr_keras.evaluation.embeddings import pixel_features
 from simclr_keras.evaluation.features import standardize
 from simclr_keras.evaluation.knn import KNNCallback
 from simclr_keras.evaluation.knn import knn_accuracy
 from simclr_keras.evaluation.knn import knn_predict
 from simclr_keras.evaluation.layers import layer_features
+from simclr_keras.evaluation.layers import projection_features
 from simclr_keras.evaluation.linear_probe import LinearAccuracy
 from simclr_keras.evaluation.linear_probe import linear_accuracy
 from simclr_keras.evaluation.logistic_regression import L2_VALUES
@@ -32,6 +34,7 @@ __all__ = [
     "RepresentationQuality",
     "RowsFile",
     "extract",
+    "extract_both",
     "knn_accuracy",
     "knn_predict",
     "layer_features",
@@ -42,6 +45,7 @@ __all__ = [
     "nearest",
     "percent",
     "pixel_features",
+    "projection_features",
     "representation_quality",
     "standardize",
     "to_plane",

@@ -158,6 +158,24 @@ def extract(
     return extractor(dataset, verbose=verbose)
 
 
+def extract_both(
+    encoder: Callable, train: tf.data.Dataset, test: tf.data.Dataset
+) -> tuple:
+    """Extracts the features of a training and a test set, by one trace.
+
+    Args:
+        encoder: see `Extractor`.
+        train: see `extract`.
+        test: see `extract`.
+
+    Returns:
+        `(train_h, train_y, test_h, test_y)`, as `knn_accuracy`,
+        `linear_accuracy` and `logistic_regression` take them.
+    """
+    extractor = Extractor(encoder)
+    return (*extractor(train), *extractor(test))
+
+
 def pixel_features(images: tf.Tensor) -> tf.Tensor:
     """Returns pixels as features: the baseline that any encoder must beat.
 

@@ -158,10 +158,46 @@ class KNNCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Compiles the encoder, and checks that k neighbours exist."""
-        if not hasattr(self.model, "encoder"):
+        self.measured = None
+        self._begin(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures, and writes the accuracy into `logs`."""
+        last = epoch + 1 == self.params.get("epochs")
+        if logs is None or ((epoch + 1) % self._every and not last):
+            return
+        logs[self._name] = self._measure(self.model)
+
+    def accuracy_of(self, model):
+        """Accuracy of a model, measured now or at this very step before.
+
+        Args:
+            model: see the class; the one that is trained with the callback,
+                if one is.
+
+        Returns:
+            Float in [0, 1].
+        """
+        if self.measured is None or self.measured[0] != _step_of(model):
+            if self._extractor is None:
+                self._begin(model)
+            self._measure(model)
+        return self.measured[1]
+
+    def _measure(self, model):
+        train_h, train_y = self._extractor(self._datasets[0])
+        test_h, test_y = self._extractor(self._datasets[1])
+        accuracy = knn_accuracy(
+            train_h, train_y, test_h, test_y, self._k, self._temperature
+        )
+        self.measured = _step_of(model), accuracy
+        return accuracy
+
+    def _begin(self, model):
+        if not hasattr(model, "encoder"):
             raise ValueError(
                 "KNNCallback needs a model with an attribute `encoder`, such as"
-                f" SimCLR. Received: a {type(self.model).__name__}"
+                f" SimCLR. Received: a {type(model).__name__}"
             )
         self._datasets = tuple(map(data.as_dataset, self._datasets))
         train = self._datasets[0]
@@ -170,22 +206,11 @@ class KNNCallback(keras.callbacks.Callback):
         size = 0 if first is None else int(first[0].shape[0])
         if batch_count >= 0:
             _check_k(self._k, batch_count * size)
-        self._extractor = Extractor(
-            self.model.encoder, preprocess=self._preprocess
-        )
+        self._extractor = Extractor(model.encoder, preprocess=self._preprocess)
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Measures, and writes the accuracy into `logs`."""
-        last = epoch + 1 == self.params.get("epochs")
-        if logs is None or ((epoch + 1) % self._every and not last):
-            return
-        train_h, train_y = self._extractor(self._datasets[0])
-        test_h, test_y = self._extractor(self._datasets[1])
-        logs[self._name] = knn_accuracy(
-            train_h, train_y, test_h, test_y, self._k, self._temperature
-        )
-        step = int(compat.as_numpy(self.model.optimizer.iterations))
-        self.measured = step, logs[self._name]
+
+def _step_of(model):
+    return int(compat.as_numpy(model.optimizer.iterations))
 
 
 def _votes(train_h, train_y, test_h, k, temperature, block_size):

@@ -46,3 +46,34 @@ def layer_features(model, layer):
             f" Received: layer={layer!r}"
         ) from error
     return lambda images: fitting.pooled(part(images, training=False))
+
+
+def projection_features(model, index):
+    """Returns the function of images that gives what a linear probe sees.
+
+    Args:
+        model: `SimCLR`, `Classifier` or an encoder.
+        index: 0 for h; 1 for the output of the projection head's first layer,
+            and so on; -1 for z. The flag `--ft_proj_selector`.
+
+    Returns:
+        The encoder for 0; else a function of float images `[B, H, W, 3]` in
+        [0, 1] that returns float features `[B, C]`.
+
+    Raises:
+        ValueError: the model has no projection head, or no such layer of it.
+    """
+    if index == 0:
+        return getattr(model, "encoder", model)
+    head = getattr(model, "projection_head", None)
+    if head is None:
+        raise ValueError(
+            "--ft_proj_selector needs a checkpoint with a projection head."
+            f" Received: --ft_proj_selector={index}"
+        )
+    head.layer_index(index)
+
+    def features(images):
+        return head.layer_output(model.embed(images), index, training=False)
+
+    return features

@@ -1,4 +1,6 @@
-"""Rebuilds a model so that its networks compute in another precision."""
+"""Finds the precision of machines and models, and changes that of a model."""
+
+import pathlib
 
 import keras
 import tensorflow as tf
@@ -26,6 +28,21 @@ def compute_dtypes(model):
             if not compat.flatten_layers(layer, include_self=False):
                 found.add(layer.compute_dtype)
     return [name for name in _FLOATS if name in found] or ["float32"]
+
+
+def multiplies_bfloat16():
+    """Whether this machine has bfloat16 matrix instructions."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return details.get("compute_capability", (0, 0)) >= (8, 0)
+    if tf.config.list_physical_devices("TPU"):
+        return True
+    try:
+        features = pathlib.Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in features or "amx_bf16" in features
 
 
 def rebuild(model, policy, weights=True):

@@ -2,6 +2,7 @@ from simclr_keras.optimizers.adamw import AdamW
 from simclr_keras.optimizers.create import OPTIMIZERS
 from simclr_keras.optimizers.create import create_optimizer
 from simclr_keras.optimizers.create import decay_in_loss
+from simclr_keras.optimizers.create import split_weight_decay
 from simclr_keras.optimizers.lars import LARS
 from simclr_keras.optimizers.schedules import SCALINGS
 from simclr_keras.optimizers.schedules import CutWarmup
@@ -24,6 +25,7 @@ __all__ = [
     "l2_penalty",
     "penalised_variables",
     "scale_learning_rate",
+    "split_weight_decay",
     "total_steps",
     "warmup_steps",
 ]

@@ -110,3 +110,32 @@ def decay_in_loss(name):
             f" Received: {name!r}"
         )
     return DECAY_IN_LOSS[name]
+
+
+def split_weight_decay(name, weight_decay):
+    """Divides a weight decay between the optimizer's update and the loss.
+
+    As in the official code: LARS decays by itself and the supervised head is
+    penalised in the loss; momentum and adam have the penalty in the loss.
+
+    Args:
+        name: Name of the optimizer, as in `create_optimizer`.
+        weight_decay: At least 0.
+
+    Returns:
+        Triple: `weight_decay` of `create_optimizer`; `l2` and `l2_scope` of
+        `SimCLR` and of `Classifier`.
+
+    Raises:
+        ValueError: The name is unknown.
+
+    Example:
+
+    >>> split_weight_decay("lars", 1e-6)
+    (1e-06, 1e-06, 'heads')
+    >>> split_weight_decay("momentum", 1e-4)
+    (0.0, 0.0001, 'all')
+    """
+    scope = decay_in_loss(name)
+    in_update = 0.0 if scope == "all" else weight_decay
+    return in_update, 0.0 if scope == "none" else weight_decay, scope

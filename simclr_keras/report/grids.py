@@ -3,7 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import data
 from simclr_keras import disk
+from simclr_keras.models import fitting
 
 
 def view_pairs(two_views, batch, pairs=32, columns=4):
@@ -47,6 +49,27 @@ def view_pairs(two_views, batch, pairs=32, columns=4):
         rows.append(np.concatenate(row, axis=1))
     grid = np.concatenate(rows, axis=0)
     return (np.clip(grid, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def write_view_pairs(path, two_views, dataset, tensorboard):
+    """Writes `view_pairs` of the first batch as PNG, and to TensorBoard.
+
+    Args:
+        path: path object of the picture.
+        two_views: see `view_pairs`.
+        dataset: `data.Batches`; its next iteration is that of epoch 0.
+        tensorboard: path object of the directory of event files.
+    """
+    # Cropped as in `fit`, so that picture and training share a pipeline.
+    dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
+    grid = view_pairs(two_views, next(iter(dataset)))
+    dataset.seek(0)
+    write_png(path, grid)
+    with disk.naming(tensorboard):
+        writer = tf.summary.create_file_writer(str(tensorboard))
+        with writer.as_default(step=0):
+            tf.summary.image("views", grid[None])
+        writer.close()
 
 
 def sprite(images):

@@ -1,9 +1,12 @@
 """Draws queries and, beside them, the images most similar to them."""
 
 import numpy as np
+import tensorflow as tf
 
 from simclr_keras import evaluation
 from simclr_keras.images import CenterCrop
+from simclr_keras.images import decode
+from simclr_keras.images import problem
 from simclr_keras.report import plots
 
 
@@ -33,6 +36,32 @@ def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
         share = float(np.mean(matches))
     images = read_images(np.concatenate([queries[:, np.newaxis], rows], axis=1))
     return _draw(folder, images[:, 0], images[:, 1:], matches, share), share
+
+
+def query_image(path, max_pixels, pixel_range=None):
+    """Decodes an image file as those of a data set are, for `draw_of_image`.
+
+    Args:
+        path: text, local or with a scheme.
+        max_pixels: height times width of the largest image that is decoded.
+        pixel_range: see `data.open_source`. Defaults to None.
+
+    Returns:
+        uint8 tensor `[1, H, W, 3]`.
+
+    Raises:
+        ValueError: it cannot be decoded; names the flag `--neighbors`.
+    """
+    encoded = tf.io.read_file(path)
+    try:
+        image = decode(encoded, max_pixels, pixel_range=pixel_range)
+        return image[tf.newaxis]
+    except tf.errors.OpError as error:
+        reason = problem(encoded.numpy(), max_pixels)
+        raise ValueError(
+            "--neighbors must be an image that can be decoded. Received:"
+            f" --neighbors={path}: {reason}"
+        ) from error
 
 
 def draw_of_image(folder, bank, features, image, k, read_images):

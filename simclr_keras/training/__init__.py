@@ -4,6 +4,7 @@ from simclr_keras.distribute.strategy import choose as choose_strategy
 from simclr_keras.training.callbacks import callbacks
 from simclr_keras.training.checkpointing import load_model
 from simclr_keras.training.checkpointing import register_classes
+from simclr_keras.training.claim import claimed_run
 from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.run_directory import find_run
 from simclr_keras.training.run_directory import write_whole
@@ -13,6 +14,7 @@ __all__ = [
     "RunDirectory",
     "callbacks",
     "choose_strategy",
+    "claimed_run",
     "deserialize",
     "find_run",
     "load_model",

@@ -6,6 +6,7 @@ import pathlib
 import forked
 import pytest
 
+from simclr_keras.distribute import limits
 from simclr_keras.distribute import strategy
 
 SPLIT_CPU = pathlib.Path(__file__).with_name("split_cpu.py")
@@ -85,3 +86,14 @@ def test_logical_cpus_split_the_cpu(tmp_path):
     first, second = process.text().strip().splitlines()
     assert first == "3 CPU replicas (mirrored: 3 logical CPUs) 3"
     assert second.startswith("logical_cpus must be set before TensorFlow")
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    ("batch", "count", "replicas", "part"),
+    [(256, 1000, 2, 256), (256, 200, 2, 128), (30, 29, 3, 15)],
+)
+def test_part_of_a_batch_for_fewer_images(batch, count, replicas, part):
+    assert limits.part_of_batch(batch, count, replicas, "the part") == part
+    with pytest.raises(ValueError, match="the part must divide by .* 7"):
+        limits.part_of_batch(batch, count, 7, "the part")

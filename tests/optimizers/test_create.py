@@ -15,6 +15,7 @@ from simclr_keras.optimizers import OPTIMIZERS
 from simclr_keras.optimizers import WarmupCosine
 from simclr_keras.optimizers import create_optimizer
 from simclr_keras.optimizers import decay_in_loss
+from simclr_keras.optimizers import split_weight_decay
 
 LOAD_AND_FIT = pathlib.Path(__file__).with_name("load_and_fit.py")
 
@@ -191,3 +192,16 @@ def test_lamb_names_the_extra_that_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_addons.optimizers", None)
     with pytest.raises(ImportError, match=r"simclr_keras\[tf215\]"):
         compat.lamb_bases()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("lars", (1e-6, 1e-6, "heads")),
+        ("momentum", (0.0, 1e-6, "all")),
+        ("adamw", (1e-6, 0.0, "none")),
+    ],
+)
+def test_a_decay_belongs_to_the_update_the_loss_or_both(name, parts):
+    """LARS leaves the supervised head to the loss, as in the official code."""
+    assert split_weight_decay(name, 1e-6) == parts

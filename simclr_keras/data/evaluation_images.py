@@ -1,0 +1,70 @@
+"""Makes the images of a source as evaluation sees them: their centres."""
+
+import numpy as np
+
+from simclr_keras import images as image_functions
+from simclr_keras.data.pipeline import make_dataset
+from simclr_keras.images.checks import SMALL_IMAGE
+
+
+def evaluation_images(
+    source, image_size, batch_size, *, labelled=True, drop_remainder=False
+):
+    """Batches of images in source order, each as `images.CenterCrop` makes it.
+
+    Those that it would leave as they are stay `uint8`, for their size.
+
+    Args:
+        source: `Source`.
+        image_size: side of the images in pixels.
+        batch_size: images per batch.
+        labelled: yield pairs (images, labels). Default True.
+        drop_remainder: drop the last batch if it is not full. Default False.
+
+    Returns:
+        `Batches` or `tf.data.Dataset` of images `[B, S, S, 3]`, `float32` in
+        [0, 1] or `uint8`, and of their labels, `int64` `[B]`.
+
+    Raises:
+        ValueError: see `make_dataset`.
+    """
+    dataset = make_dataset(
+        source,
+        batch_size=batch_size,
+        image_size=image_size,
+        training=False,
+        labelled=labelled,
+        drop_remainder=drop_remainder,
+    )
+    shape = (image_size, image_size, 3)
+    fits = source.image_shape == shape and image_size <= SMALL_IMAGE
+    if source.image_shape is None or fits:
+        return dataset
+    crop = image_functions.CenterCrop(image_size)
+    dataset = dataset.as_dataset()
+    if labelled:
+        return dataset.map(lambda images, labels: (crop(images), labels))
+    return dataset.map(crop)
+
+
+def read_images(source, rows, image_size, batch_size=256):
+    """Images of some rows of a source, to be looked at.
+
+    Args:
+        source: `Source`.
+        rows: integers of any shape; a row may stand there several times, and
+            is read once.
+        image_size: side of the images in pixels.
+        batch_size: images that are read at a time. Default 256.
+
+    Returns:
+        `uint8` array `[*rows.shape, S, S, 3]`.
+    """
+    wanted, places = np.unique(rows, return_inverse=True)
+    dataset = evaluation_images(
+        source.take(wanted), image_size, batch_size, labelled=False
+    )
+    images = np.concatenate([np.asarray(batch) for batch in dataset])
+    if images.dtype != np.uint8:
+        images = (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return images[places.reshape(rows.shape)]

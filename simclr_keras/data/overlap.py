@@ -1,0 +1,48 @@
+"""Finds images that are both trained on and evaluated on."""
+
+import functools
+import os
+
+import numpy as np
+
+
+def warn_of_overlap(source, held_out):
+    """Prints how many images are in both of two sources, if any are.
+
+    Slices of TensorFlow Datasets are not compared.
+
+    Args:
+        source: `Source` that is trained on.
+        held_out: what is evaluated on, or None.
+    """
+    number = 0 if held_out is None else num_shared(source, held_out)
+    if number:
+        print(
+            f"Caution: {number} of the {held_out.num_examples} images of"
+            f" {held_out.name} {held_out.split} are trained on, too"
+            f" ({source.split}); what is measured on them is no accuracy on"
+            " new images."
+        )
+
+
+def num_shared(source, held_out):
+    """Number of images of `held_out` that are in `source`, too.
+
+    Of files, also through links from one folder to another.
+    """
+    if source.origin == held_out.origin:
+        return int(np.isin(held_out.positions, source.positions).sum())
+    if source.files is None or held_out.files is None:
+        return 0
+    real = functools.lru_cache(maxsize=None)(os.path.realpath)
+    folders = [
+        {real(os.path.dirname(path)) for path in each.files}
+        for each in (source, held_out)
+    ]
+    if folders[0].isdisjoint(folders[1]):
+        return 0
+    places = [
+        {(real(os.path.dirname(p)), os.path.basename(p)) for p in each.files}
+        for each in (source, held_out)
+    ]
+    return len(places[0] & places[1])

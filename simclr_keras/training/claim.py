@@ -1,0 +1,59 @@
+"""Takes a run directory for a run of one process, or of several together."""
+
+import contextlib
+import errno
+
+from simclr_keras.distribute import workers
+from simclr_keras.training.run_directory import RunDirectory
+
+
+@contextlib.contextmanager
+def claimed_run(path, strategy, flags, defaults=None, ignored=(), change=()):
+    """Takes a run directory; no other run can use it until the context ends.
+
+    Of several processes the chief alone looks at it.
+
+    Args:
+        path: the directory; see `RunDirectory`.
+        strategy: `tf.distribute.Strategy` of the run; all its processes must
+            call this together.
+        flags: see `RunDirectory.claim`.
+        defaults: see `RunDirectory.claim`.
+        ignored: see `RunDirectory.claim`.
+        change: see `RunDirectory.claim`.
+
+    Yields:
+        `RunDirectory`, and the dict of the run's results where it has ended,
+        else None.
+
+    Raises:
+        ValueError: it is in use by another process, or holds another run.
+    """
+    run = RunDirectory(path)
+    with contextlib.ExitStack() as held:
+        answer = {}
+        if workers.is_chief(strategy):
+            try:
+                run.refuse_foreign_files()
+                _hold(run, held)
+                run.claim(flags, defaults, ignored, change)
+                answer["results"] = run.finished()
+            except (ValueError, OSError) as error:
+                # Raised by every process, or the others would wait for the
+                # chief.
+                answer["error"] = str(error)
+        answer = workers.value_of_chief(strategy, answer)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        yield run, answer["results"]
+
+
+def _hold(run, held):
+    try:
+        held.enter_context(run.lock.held())
+    except OSError as error:
+        # The results of a finished run can be read from a read-only disk, on
+        # which no other process can write either.
+        read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+        if not (read_only and run.results.exists()):
+            raise
