@@ -9,9 +9,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras  # noqa: F401
 import tensorflow as tf
 
-import simclr_keras  # noqa: F401
+import simclr_keras
 from simclr_keras import commands
 
+for _name in simclr_keras.__all__:
+    getattr(simclr_keras, _name)
 for _module in pkgutil.iter_modules(commands.__path__):
     importlib.import_module(f"{commands.__name__}.{_module.name}")
 

@@ -1,35 +1,27 @@
-"""Builds the networks, views and models that the flags name."""
+"""Makes what the flags name: networks, views, the optimizer, its steps."""
 
 import types
+import warnings
 
-import keras
-
-from simclr_keras import compat
-from simclr_keras import contrastive
-from simclr_keras import models
-from simclr_keras import networks
-from simclr_keras import serving
-from simclr_keras import views
+import simclr_keras as sk
 from simclr_keras.commands import input_data
-from simclr_keras.commands import schedule
 from simclr_keras.commands import shared_flags
-from simclr_keras.commands import stages
-from simclr_keras.images.checks import SMALL_IMAGE
-from simclr_keras.models import precision
 
 
 def encoder(settings, size):
     """The encoder of `--encoder`, `--resnet_depth` and so on, untrained."""
     if settings.encoder == "tiny":
         width = settings.width_multiplier
-        return networks.TinyResNet(
+        return sk.TinyResNet(
             [round(c * width) for c in (32, 64, 128)],
             global_bn=settings.global_bn,
         )
+    from simclr_keras.images.checks import SMALL_IMAGE
+
     small = size <= SMALL_IMAGE
     if settings.stem != "auto":
         small = settings.stem == "small"
-    return networks.ResNet(
+    return sk.ResNet(
         int(settings.resnet_depth),
         width=settings.width_multiplier,
         sk_ratio=settings.sk_ratio,
@@ -56,87 +48,79 @@ def view_arguments(settings, size):
     }
 
 
-def two_views(settings, size):
-    """The pair of views of pre-training."""
-    arguments = view_arguments(settings, size)
-    return views.TwoViews(seed=settings.seed, **arguments)
+def total_steps(settings, num_examples):
+    """Training steps of `--train_steps` or else `--train_epochs`."""
+    return sk.optimizers.total_steps(
+        settings.train_epochs,
+        num_examples,
+        settings.train_batch_size,
+        settings.train_steps,
+    )
 
 
-def class_view(settings, size, source):
-    """Augmentation of a classifier's training: crops, flips, colour if asked.
-
-    Photographs are cropped on the host; the device only flips them then.
-    """
-    arguments = view_arguments(settings, size)
-    if settings.use_blur is None:
-        arguments["blur_probability"] = 0.0
-    return views.View(crop=not input_data.cropped_on_host(source), **arguments)
+def num_data_epochs(settings, num_examples):
+    """Passes over the images in the whole training, perhaps a fraction."""
+    steps = total_steps(settings, num_examples)
+    return steps * settings.train_batch_size / num_examples
 
 
-def simclr(settings, source, probe, size, two_views):
-    """The `SimCLR` model of the flags, compiled.
+def warmup_steps(settings, num_examples):
+    """Steps of `--warmup_epochs`."""
+    return sk.optimizers.warmup_steps(
+        settings.warmup_epochs, num_examples, settings.train_batch_size
+    )
+
+
+def optimizer(settings, num_examples):
+    """The optimizer with its schedule.
 
     Args:
         settings: the command's.
-        source: what is trained on.
-        probe: what the online probe learns from, or None.
-        size: side of the images in pixels.
-        two_views: `TwoViews`.
+        num_examples: images that are trained on.
+
+    Returns:
+        Pair of it and of the arguments of the model that say which weight
+        decay is a term of the loss.
     """
-    optimizer, l2, l2_scope = schedule.optimizer(settings, source.num_examples)
-    model = models.SimCLR(
-        encoder(settings, size),
-        networks.ProjectionHead(
-            settings.proj_head_mode,
-            num_layers=settings.num_proj_layers,
-            out_dim=settings.proj_out_dim,
-            width=settings.proj_hidden_dim or None,
-            global_bn=settings.global_bn,
-        ),
-        two_views,
-        num_classes=None if probe is None else probe.num_classes,
-        l2=l2,
-        l2_scope=l2_scope,
-        micro_batch_size=settings.micro_batch_size or None,
+    peak = sk.scale_learning_rate(
+        settings.learning_rate,
+        settings.train_batch_size,
+        settings.learning_rate_scaling,
     )
-    loss = contrastive.make_loss(
-        settings.loss,
-        temperature=settings.temperature,
-        normalize=settings.hidden_norm,
-        margin=settings.margin,
-        semi_hard=settings.semi_hard,
-    )
-    model.compile(optimizer, loss, **stages.compile_arguments(settings))
-    return model
-
-
-def classifier(settings, pretrained, source, size, freeze):
-    """The `Classifier` of the flags on a pre-trained model, compiled."""
-    optimizer, l2, l2_scope = schedule.optimizer(settings, source.num_examples)
-    model = models.Classifier(
-        getattr(pretrained, "encoder", pretrained),
-        source.num_classes,
-        freeze=freeze,
-        projection_head=getattr(pretrained, "projection_head", None),
-        projection_layer=settings.ft_proj_selector,
-        views=class_view(settings, size, source),
-        seed=settings.seed,
-        image_size=size,
-        l2=l2,
-        l2_scope=l2_scope,
-    )
-    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-    if source.num_classes > 5:
-        metrics.append(
-            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
+    with warnings.catch_warnings():
+        # `stages.check_steps` has said it, by the names of the flags.
+        warnings.simplefilter("ignore", sk.optimizers.CutWarmup)
+        schedule = sk.WarmupCosine(
+            peak,
+            warmup_steps(settings, num_examples),
+            total_steps(settings, num_examples),
         )
-    model.compile(
-        optimizer,
-        "sparse_categorical_crossentropy",
-        metrics=metrics,
-        **stages.compile_arguments(settings),
+    decay, l2, l2_scope = sk.optimizers.split_weight_decay(
+        settings.optimizer, settings.weight_decay
     )
-    return model
+    made = sk.optimizers.create_optimizer(
+        settings.optimizer,
+        schedule,
+        weight_decay=decay,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        beta_1=settings.beta_1,
+        beta_2=settings.beta_2,
+    )
+    return made, {"l2": l2, "l2_scope": l2_scope}
+
+
+def compile_arguments(settings):
+    """Arguments of `compile` that say how a step is run."""
+    from simclr_keras.distribute import strategy
+
+    jit = settings.jit == "on"
+    if settings.jit == "auto":
+        jit = strategy.gains_from_xla()
+    return {
+        "jit_compile": jit,
+        "steps_per_execution": settings.steps_per_execution,
+    }
 
 
 def pretrained(settings, source=None):
@@ -152,6 +136,11 @@ def pretrained(settings, source=None):
     Returns:
         `keras.Model`, not compiled: a `SimCLR`, a `Classifier` or an encoder.
     """
+    import keras
+
+    from simclr_keras import compat
+    from simclr_keras.models import precision
+
     model = as_trained(settings, source)
     keras.utils.set_random_seed(getattr(settings, "seed", 0))
     weights = not getattr(settings, "from_scratch", False)
@@ -161,12 +150,12 @@ def pretrained(settings, source=None):
 def as_trained(settings, source=None):
     """The model of `--checkpoint` with its weights, in its own precision."""
     network = _network(settings, source)
-    return serving.load(settings.checkpoint, network).model
+    return sk.load(settings.checkpoint, network).model
 
 
 def trained_size(model):
     """Image size (pixels) that a loaded model was trained on, or None."""
-    if isinstance(model, models.SimCLR):
+    if isinstance(model, sk.SimCLR):
         return getattr(model.views, "size", (None,))[0]
     return getattr(model, "image_size", None)
 
@@ -175,7 +164,7 @@ def _network(settings, source):
     """The network that flags name for a file of weights; else None."""
     values = {n: getattr(settings, n, None) for n in shared_flags.NETWORK}
     given = {n: value for n, value in values.items() if value is not None}
-    if not serving.is_weights_file(settings.checkpoint):
+    if not sk.serving.is_weights_file(settings.checkpoint):
         if given:
             raise ValueError(
                 f"--{next(iter(given))} must be left out where --checkpoint is"

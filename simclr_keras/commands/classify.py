@@ -1,54 +1,118 @@
-"""Runs the stages of `simclr-linear-eval` and `simclr-finetune`."""
+"""Defines and runs what `simclr-linear-eval` and `simclr-finetune` share."""
 
 import time
 
-import numpy as np
-
-from simclr_keras import compat
-from simclr_keras import data
-from simclr_keras import evaluation
-from simclr_keras.commands import accuracy
+import simclr_keras as sk
 from simclr_keras.commands import build
+from simclr_keras.commands import cli
 from simclr_keras.commands import input_data
-from simclr_keras.commands import schedule
+from simclr_keras.commands import shared_flags
 from simclr_keras.commands import stages
+from simclr_keras.commands.flag_kinds import Group
+
+FIRST = (
+    "checkpoint",
+    "dataset",
+    "model_dir",
+    "train_split",
+    "eval_split",
+    "label_fraction",
+    "train_batch_size",
+    "train_epochs",
+    "learning_rate",
+)
 
 
-def run(settings, freeze):
-    """Trains a classifier, or evaluates the features of a frozen encoder.
+def define_flags(values, *, epochs, rate, baseline):
+    """Defines all flags of the commands that train a classifier but their own.
+
+    Args:
+        values: `FlagValues`.
+        epochs: default of `--train_epochs`.
+        rate: default of `--learning_rate`.
+        baseline: what `--from_scratch` gives, in words.
+    """
+    shared_flags.define_data(values)
+    shared_flags.define_splits(values)
+    shared_flags.define_cache(values)
+    Group(values, "data").float(
+        "label_fraction",
+        1.0,
+        "Share of the training images whose labels are used, class-balanced"
+        " and chosen by --seed: 0.01 is 1 %.",
+        least=0.0,
+        most=1.0,
+    )
+    shared_flags.define_views(values, color_strength=0.0)
+    shared_flags.define_checkpoint(values)
+    network = Group(values, "network")
+    network.boolean(
+        "from_scratch",
+        False,
+        "Forget the checkpoint's weights and keep its architecture: the"
+        f" {baseline} baseline.",
+    )
+    network.integer(
+        "ft_proj_selector",
+        0,
+        "Output of the projection head that is classified: 0 is h, 1 its first"
+        " layer's (SimCLRv2), -1 is z.",
+    )
+    shared_flags.define_training(
+        values,
+        batch=256,
+        epochs=epochs,
+        rate=rate,
+        optimizer="momentum",
+        decay=0.0,
+        warmup=0.0,
+    )
+    values.set_default("nesterov", True)
+    shared_flags.define_run(values)
+    shared_flags.define_replicas(values)
+    shared_flags.define_checkpoints(values)
+
+
+def check(settings):
+    """Refuses settings that lack what is needed, before TensorFlow loads."""
+    cli.require(settings, "model_dir", "eval_split", "checkpoint")
+
+
+def run(settings, freeze, measure_features=None):
+    """Trains a classifier, or measures the features of a frozen encoder.
 
     Args:
         settings: the command's.
-        freeze: of `Classifier`; None for features that are computed once.
+        freeze: of `Classifier`.
+        measure_features: instead of a training, function of the settings and
+            of features and labels, `(train_h, train_y, test_h, test_y)`, that
+            returns a dict of results. Defaults to None.
 
     Returns:
         The dict written to `results.json`.
     """
-    runtime = stages.set_up(settings)
+    devices = stages.set_up(settings)
     source, held_out = _open(settings)
-    if freeze is not None:
-        schedule.check(settings, runtime, source.num_examples)
+    if measure_features is None:
+        stages.check(settings, devices, source.num_examples)
     pretrained = build.pretrained(settings, source)
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)
     )
-    with stages.run_directory(settings, runtime) as (directory, finished):
+    with stages.run_directory(settings, devices) as (directory, finished):
         if finished is not None:
             return finished
-        if runtime.devices.chief:
+        if devices.chief:
             directory.write_class_names(source.class_names)
         started = time.perf_counter()
-        if freeze is None:
+        if measure_features is not None:
             figures = {}
-            measured = accuracy.of_features(
-                settings, pretrained, source, held_out, size
-            )
+            features = _features(settings, pretrained, source, held_out, size)
+            measured = measure_features(settings, *features)
         else:
-            with runtime.scope():
-                model = build.classifier(
-                    settings, pretrained, source, size, freeze
-                )
-            figures = _train(settings, runtime, directory, model, source)
+            with devices.strategy.scope():
+                model = _model(settings, pretrained, source, size, freeze)
+            figures = _train(settings, devices, directory, model, source)
             measured = _evaluate(settings, model, held_out)
         results = {
             "dataset": source.name,
@@ -58,8 +122,8 @@ def run(settings, freeze):
             **measured,
         }
         figures["seconds"] = round(time.perf_counter() - started, 1)
-        results = stages.finish(runtime, directory, results, figures)
-        stages.announce(runtime, f"\nRun directory: {directory.path}")
+        results = stages.finish(devices, directory, results, figures)
+        stages.announce(devices, f"\nRun directory: {directory.path}")
         return results
 
 
@@ -67,9 +131,9 @@ def _open(settings):
     """The images that are trained and evaluated on, with labels."""
     source = _labelled(input_data.open_source(settings, settings.train_split))
     held_out = _labelled(input_data.open_source(settings, settings.eval_split))
-    input_data.warn_of_overlap(source, held_out)
+    sk.data.warn_of_overlap(source, held_out)
     if settings.label_fraction != 1:
-        source = data.label_subset(
+        source = sk.data.label_subset(
             source, settings.label_fraction, seed=settings.seed
         )
     batch = min(settings.train_batch_size, source.num_examples)
@@ -86,10 +150,64 @@ def _labelled(source):
     return source
 
 
-def _train(settings, runtime, directory, model, source):
-    passes = schedule.num_data_epochs(settings, source.num_examples)
+def _features(settings, pretrained, source, held_out, size):
+    """What `--ft_proj_selector` names, of both sources, with the labels."""
+    print(f"Evaluating features of {source.summary()}")
+    encoder = sk.evaluation.projection_features(
+        pretrained, settings.ft_proj_selector
+    )
+    train, test = (
+        sk.data.evaluation_images(each, size, settings.eval_batch_size)
+        for each in (source, held_out)
+    )
+    return sk.evaluation.extract_both(encoder, train, test)
+
+
+def _model(settings, pretrained, source, size, freeze):
+    """The compiled `Classifier` on a pre-trained model."""
+    import keras
+
+    optimizer, decay_in_loss = build.optimizer(settings, source.num_examples)
+    model = sk.Classifier(
+        getattr(pretrained, "encoder", pretrained),
+        source.num_classes,
+        freeze=freeze,
+        projection_head=getattr(pretrained, "projection_head", None),
+        projection_layer=settings.ft_proj_selector,
+        views=_view(settings, size, source),
+        seed=settings.seed,
+        image_size=size,
+        **decay_in_loss,
+    )
+    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if source.num_classes > 5:
+        metrics.append(
+            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
+        )
+    model.compile(
+        optimizer,
+        "sparse_categorical_crossentropy",
+        metrics=metrics,
+        **build.compile_arguments(settings),
+    )
+    return model
+
+
+def _view(settings, size, source):
+    """Augmentation of the training: crops, flips, colour if asked.
+
+    Photographs are cropped on the host; the device only flips them then.
+    """
+    arguments = build.view_arguments(settings, size)
+    if settings.use_blur is None:
+        arguments["blur_probability"] = 0.0
+    return sk.View(crop=source.image_shape is not None, **arguments)
+
+
+def _train(settings, devices, directory, model, source):
+    passes = build.num_data_epochs(settings, source.num_examples)
     source = input_data.cached(settings, source, passes)
-    dataset = data.make_dataset(
+    dataset = sk.data.make_dataset(
         source,
         batch_size=settings.train_batch_size,
         image_size=model.image_size,
@@ -98,26 +216,28 @@ def _train(settings, runtime, directory, model, source):
         views=1,
         seed=settings.seed,
     )
-    dataset = schedule.group_short_epochs(settings, source, dataset)
-    return schedule.fit(settings, runtime, directory, model, source, dataset)
+    dataset = stages.group_short_epochs(settings, source, dataset)
+    return stages.fit(settings, devices, directory, model, source, dataset)
 
 
 def _evaluate(settings, model, held_out):
     """Accuracy and loss on the held-out images."""
+    import numpy as np
+
     # Not `evaluate`: its last batch need not divide by the replicas.
-    probabilities, labels = evaluation.extract(
+    probabilities, labels = sk.evaluation.extract(
         lambda images: model(images, training=False),
-        input_data.evaluation_data(
+        sk.data.evaluation_images(
             held_out, model.image_size, settings.eval_batch_size
         ),
     )
     right = probabilities[np.arange(len(labels)), labels]
     results = {
-        "steps": int(compat.as_numpy(model.optimizer.iterations)),
-        "accuracy": evaluation.top_k_accuracy(probabilities, labels, 1),
+        "steps": stages.steps_done(model),
+        "accuracy": sk.evaluation.top_k_accuracy(probabilities, labels, 1),
         "loss": float(-np.log(np.maximum(right, 1e-7)).mean()),
     }
     if model.num_classes > 5:
-        top5 = evaluation.top_k_accuracy(probabilities, labels, 5)
+        top5 = sk.evaluation.top_k_accuracy(probabilities, labels, 5)
         results["top5"] = top5
     return {name: round(value, 6) for name, value in results.items()}

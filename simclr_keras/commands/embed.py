@@ -3,9 +3,13 @@
 import csv
 import time
 
+import simclr_keras as sk
+from simclr_keras.commands import build
 from simclr_keras.commands import cli
 from simclr_keras.commands import flag_kinds
+from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
+from simclr_keras.commands import stages
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = (
@@ -75,22 +79,17 @@ def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
     cli.require(settings, "model_dir", "checkpoint")
     _check_neighbors(settings)
-    from simclr_keras import evaluation
-    from simclr_keras.commands import build
-    from simclr_keras.commands import input_data
-    from simclr_keras.commands import stages
-
-    runtime = stages.set_up(settings)
+    devices = stages.set_up(settings)
     source = input_data.open_source(settings, settings.split)
     query = _query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")
     model = build.pretrained(settings, source)
     size = input_data.image_size(settings, source, build.trained_size(model))
-    features = evaluation.layer_features(model, settings.layer)
-    with stages.run_directory(settings, runtime) as (run, results):
+    features = sk.evaluation.layer_features(model, settings.layer)
+    with stages.run_directory(settings, devices) as (run, results):
         if results is None:
             results, timing = _embed(settings, run, source, features, size)
-            stages.finish(runtime, run, results, timing)
+            stages.finish(devices, run, results, timing)
         if settings.neighbors or settings.map or settings.projector:
             _draw(settings, run, source, query, features, size)
     return run.path
@@ -131,7 +130,11 @@ def _query(settings, count):
         )
     if value.startswith(_RANDOM):
         return None
-    return query_image(value, settings.max_pixels, settings.pixel_range)
+    from simclr_keras.report import neighbor_grid
+
+    return neighbor_grid.query_image(
+        value, settings.max_pixels, settings.pixel_range
+    )
 
 
 def _embed(settings, run, source, features, size):
@@ -143,25 +146,23 @@ def _embed(settings, run, source, features, size):
     import keras
     import numpy as np
 
-    from simclr_keras import evaluation
-    from simclr_keras.commands import input_data
-
     started = time.perf_counter()
     columns = features(np.zeros([1, size, size, 3], np.float32)).shape[-1]
     count = source.num_examples
     _write_index(run.path / "index.csv", source)
-    rows = evaluation.RowsFile(run.path / "embeddings.npy", count, columns)
+    path = run.path / "embeddings.npy"
+    rows = sk.evaluation.RowsFile(path, count, columns)
     resumed = rows.done
     missing = source
     if resumed:
         print(f"Resuming after {resumed} of {count} images.")
         missing = source.take(np.arange(resumed, count))
     if resumed < count:
-        dataset = input_data.evaluation_data(
+        dataset = sk.data.evaluation_images(
             missing, size, settings.eval_batch_size, labelled=False
         )
         bar = keras.utils.Progbar(count) if settings.verbose else None
-        batches = evaluation.Extractor(features).batches(dataset)
+        batches = sk.evaluation.Extractor(features).batches(dataset)
         rows.append_all((h for h, _ in batches), bar and bar.update)
     rows.finish()
     seconds = time.perf_counter() - started
@@ -180,10 +181,9 @@ def _embed(settings, run, source, features, size):
 
 
 def _write_index(path, source):
-    from simclr_keras import data
     from simclr_keras import disk
 
-    labels = data.read_labels(source) if source.has_labels else None
+    labels = sk.data.read_labels(source) if source.has_labels else None
     with disk.naming(path), path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "id", "label"])
@@ -204,36 +204,38 @@ def _draw(settings, run, source, query, features, size):
     """
     import numpy as np
 
-    from simclr_keras import data
     from simclr_keras import paths
 
-    labels = data.read_labels(source) if source.has_labels else None
+    labels = sk.data.read_labels(source) if source.has_labels else None
     with paths.local_copy(run.path / "embeddings.npy") as file:
         bank = np.load(file, mmap_mode="r")
         if settings.neighbors:
-            _draw_neighbors(
-                settings, run, source, bank, labels, query, features, size
-            )
+            h = None if query is None else _features_of(query, features, size)
+            _draw_neighbors(settings, run, source, bank, labels, query, h)
         if settings.map:
-            from simclr_keras.report import embedding_map
-
-            rows = _sample(settings, len(bank), _MAP_ROWS)
-            picture, method = embedding_map.draw(
-                run.path, bank, rows, labels, source.class_names, settings.seed
-            )
-            print(f"Map of {len(rows)} images by {method}: {picture}")
+            _draw_map(settings, run, source, bank, labels)
         if settings.projector:
             _write_projector(settings, run, source, bank, labels)
 
 
-def _draw_neighbors(settings, run, source, bank, labels, query, features, size):
+def _features_of(query, features, size):
     from simclr_keras.images import CenterCrop
+
+    return features(CenterCrop(size)(query))
+
+
+def _draw_neighbors(settings, run, source, bank, labels, query, h):
     from simclr_keras.report import neighbor_grid
 
     k = min(settings.neighbors_k, len(bank) - 1)
+    pixels = _PICTURE_PIXELS
+    if source.image_shape is not None:
+        pixels = min(pixels, max(source.image_shape[:2]))
 
     def read(rows):
-        return _read_images(settings, source, rows)
+        return sk.data.read_images(
+            source, rows, pixels, settings.eval_batch_size
+        )
 
     if query is None:
         number = int(settings.neighbors[len(_RANDOM) :])
@@ -244,28 +246,18 @@ def _draw_neighbors(settings, run, source, bank, labels, query, features, size):
         if share is not None:
             print(f"Neighbours of the class of their query: {share:.1%}.")
     else:
-        h = features(CenterCrop(size)(query))
         picture = neighbor_grid.draw_of_image(run.path, bank, h, query, k, read)
     print(f"Neighbours: {picture}")
 
 
-def query_image(path, max_pixels, pixel_range=None):
-    """Decodes an image file as those of a data set, `[1, H, W, 3]`."""
-    import tensorflow as tf
+def _draw_map(settings, run, source, bank, labels):
+    from simclr_keras.report import embedding_map
 
-    from simclr_keras.images import decode
-    from simclr_keras.images import problem
-
-    encoded = tf.io.read_file(path)
-    try:
-        image = decode(encoded, max_pixels, pixel_range=pixel_range)
-        return image[tf.newaxis]
-    except tf.errors.OpError as error:
-        reason = problem(encoded.numpy(), max_pixels)
-        raise ValueError(
-            "--neighbors must be an image that can be decoded. Received:"
-            f" --neighbors={path}: {reason}"
-        ) from error
+    rows = _sample(settings, len(bank), _MAP_ROWS)
+    picture, method = embedding_map.draw(
+        run.path, bank, rows, labels, source.class_names, settings.seed
+    )
+    print(f"Map of {len(rows)} images by {method}: {picture}")
 
 
 def _write_projector(settings, run, source, bank, labels):
@@ -282,7 +274,7 @@ def _write_projector(settings, run, source, bank, labels):
         bank[rows],
         [source.ids[row] for row in rows],
         names,
-        _read_images(settings, source, rows, size),
+        sk.data.read_images(source, rows, size, settings.eval_batch_size),
         settings.layer,
     )
     print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")
@@ -295,27 +287,6 @@ def _sample(settings, count, most):
     rng = np.random.default_rng(settings.seed)
     rows = rng.choice(count, min(count, most), replace=False)
     return np.sort(rows)
-
-
-def _read_images(settings, source, rows, pixels=None):
-    """Returns some images of a source, uint8 `[*rows.shape, S, S, 3]`."""
-    import numpy as np
-
-    from simclr_keras.commands import input_data
-
-    if pixels is None:
-        pixels = _PICTURE_PIXELS
-        if source.image_shape is not None:
-            pixels = min(pixels, max(source.image_shape[:2]))
-    # A row that is shown several times is read once.
-    wanted, places = np.unique(rows, return_inverse=True)
-    dataset = input_data.evaluation_data(
-        source.take(wanted), pixels, settings.eval_batch_size, labelled=False
-    )
-    images = np.concatenate([np.asarray(batch) for batch in dataset])
-    if images.dtype != np.uint8:
-        images = (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return images[places.reshape(rows.shape)]
 
 
 def main():

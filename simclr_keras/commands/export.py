@@ -1,7 +1,10 @@
 """Exports a model to serve: arrays or encoded images in, h out."""
 
+import simclr_keras as sk
 from simclr_keras import choices
+from simclr_keras.commands import build
 from simclr_keras.commands import cli
+from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
 from simclr_keras.commands.flag_kinds import Group
 
@@ -78,14 +81,7 @@ def define_flags(values):
 def run(settings):
     """Exports as the settings say; returns the version's folder."""
     cli.require(settings, "checkpoint")
-    # These load TensorFlow.
-    from simclr_keras import models
-    from simclr_keras import serving
-    from simclr_keras import training
-    from simclr_keras.commands import build
-    from simclr_keras.commands import input_data
-
-    run = training.find_run(settings.checkpoint)
+    run = sk.training.find_run(settings.checkpoint)
     if not settings.export_dir and run is None:
         raise ValueError(
             "--export_dir must name a directory where --checkpoint is no run"
@@ -95,17 +91,17 @@ def run(settings):
     model = build.as_trained(settings)
     size = input_data.image_size(settings, None, build.trained_size(model))
     # An export says itself what it is, wherever it was copied to.
-    card = serving.read_card(settings.checkpoint)
+    card = sk.serving.read_card(settings.checkpoint)
     names, pixel_range, about = card or (
         run and run.read_class_names(),
         pixel_range_of(run),
         _about(run),
     )
-    if not isinstance(model, models.Classifier):
+    if not isinstance(model, sk.Classifier):
         names = None
     if settings.license:
         about["license"] = settings.license
-    path = serving.export(
+    path = sk.export(
         model,
         settings.export_dir or _directory(run, settings.format),
         format=settings.format,

@@ -1,5 +1,6 @@
 """Imports a checkpoint of the official SimCLR as a .keras file."""
 
+import simclr_keras as sk
 from simclr_keras.commands import cli
 from simclr_keras.commands import flag_kinds
 from simclr_keras.commands.flag_kinds import Group
@@ -51,19 +52,15 @@ def run(settings):
             "--output must be a new file; nothing is overwritten. Received:"
             f" --output={output}"
         )
-    from simclr_keras import models  # loads TensorFlow
     from simclr_keras import paths
-    from simclr_keras import serving
-    from simclr_keras import views
-    from simclr_keras.evaluation import markdown_table
 
-    official = serving.load_official(settings.checkpoint, settings.sk_ratio)
+    official = sk.serving.load_official(settings.checkpoint, settings.sk_ratio)
     size = settings.image_size or (32 if official.encoder.small_images else 224)
     supervised = official.supervised_head
-    model = models.SimCLR(
+    model = sk.SimCLR(
         official.encoder,
         official.projection_head,
-        views.TwoViews(size),
+        sk.TwoViews(size),
         num_classes=supervised.units if supervised else None,
     )
     if supervised:
@@ -74,7 +71,8 @@ def run(settings):
             model.save(made)
     else:
         model.save(output)
-    print(markdown_table(official.variables, ["variable", "shape", "becomes"]))
+    header = ["variable", "shape", "becomes"]
+    print(sk.evaluation.markdown_table(official.variables, header))
     print(f"\n{_summary(official, size)}\n{output}")
     return output
 

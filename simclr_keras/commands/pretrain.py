@@ -2,10 +2,14 @@
 
 import shlex
 
+import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras import old_runs
+from simclr_keras.commands import build
 from simclr_keras.commands import cli
+from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
+from simclr_keras.commands import stages
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = (
@@ -23,15 +27,6 @@ FIRST = (
 EXAMPLE = (
     "simclr-pretrain --dataset=folder:/photos --train_batch_size=256"
     " --model_dir=runs/photos"
-)
-# Flags that say how images are read, which the next command needs as well.
-_IMAGE_FLAGS = (
-    "data_dir",
-    "folder_layout",
-    "split_order",
-    "pixel_range",
-    "max_pixels",
-    "skip_corrupt",
 )
 
 
@@ -139,61 +134,39 @@ def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
     cli.require(settings, "model_dir")
     _check_negatives(settings)
-    # These load TensorFlow.
-    from simclr_keras import data
-    from simclr_keras.commands import accuracy
-    from simclr_keras.commands import build
-    from simclr_keras.commands import input_data
-    from simclr_keras.commands import schedule
-    from simclr_keras.commands import stages
-    from simclr_keras.models import fitting
-
-    runtime = stages.set_up(settings)
-    source, probe, held_out = input_data.open_for_pretraining(settings)
-    size = input_data.image_size(settings, source)
+    devices = stages.set_up(settings)
+    images = input_data.open_for_pretraining(settings)
     if settings.preview_views:
-        settings.train_batch_size = min(32, source.num_examples)
+        settings.train_batch_size = min(32, images.trained.num_examples)
     else:
-        schedule.check(settings, runtime, source.num_examples)
-    dataset = input_data.training_data(settings, runtime, source, probe, size)
-    views = build.two_views(settings, size)
-    with stages.run_directory(settings, runtime) as (directory, finished):
-        if finished is not None and not settings.preview_views:
-            return finished
-        if not settings.preview_views:
-            opened = source, probe
-            source, probe, held_out = input_data.cached_sources(
-                settings, source, probe, held_out
-            )
-            if (source, probe) != opened:
-                dataset = input_data.training_data(
-                    settings, runtime, source, probe, size
-                )
-            dataset = schedule.group_short_epochs(settings, source, dataset)
-        # As `fit` does, so that the picture and the training share a pipeline.
-        dataset = data.with_crops(dataset, fitting.stated_crops(views))
-        picture = directory.path / "views.png"
-        if runtime.devices.chief:
-            input_data.write_preview(directory, picture, views, dataset)
+        stages.check(settings, devices, images.trained.num_examples)
+    dataset = input_data.pretraining_batches(settings, devices, images)
+    arguments = build.view_arguments(settings, images.size)
+    views = sk.TwoViews(seed=settings.seed, **arguments)
+    with stages.run_directory(settings, devices) as (directory, finished):
         if settings.preview_views:
-            stages.announce(runtime, f"View pairs: {picture}")
+            picture = _write_views(devices, directory, views, dataset)
+            stages.announce(devices, f"View pairs: {picture}")
             return {"views": str(picture)}
-        with runtime.scope():
-            model = build.simclr(settings, source, probe, size, views)
-        callbacks, validation = accuracy.while_pretraining(
-            *(settings, runtime, source, probe, held_out, size),
-            dataset.passes,
+        if finished is not None:
+            return finished
+        passes = build.num_data_epochs(settings, images.trained.num_examples)
+        images, dataset = input_data.cached_batches(
+            settings, devices, images, dataset, passes
         )
-        figures = schedule.fit(
-            *(settings, runtime, directory, model, source, dataset),
-            callbacks,
-            validation,
+        dataset = stages.group_short_epochs(settings, images.trained, dataset)
+        _write_views(devices, directory, views, dataset)
+        with devices.strategy.scope():
+            model = _model(settings, images, views)
+        knn, validation = _measures(settings, devices, images, dataset.passes)
+        figures = stages.fit(
+            *(settings, devices, directory, model, images.trained, dataset),
+            callbacks=[knn] if knn else [],
+            validation=validation,
         )
-        results = accuracy.after_pretraining(
-            settings, source, held_out, size, model, callbacks
-        )
-        results = stages.finish(runtime, directory, results, figures)
-        stages.announce(runtime, _next_command(settings, directory, results))
+        results = _results(settings, images, model, knn)
+        results = stages.finish(devices, directory, results, figures)
+        stages.announce(devices, _next_command(settings, directory, results))
         return results
 
 
@@ -207,13 +180,90 @@ def _check_negatives(settings):
         )
 
 
+def _write_views(devices, directory, views, dataset):
+    """Writes the picture of one batch's views; returns its path."""
+    from simclr_keras.report import grids
+
+    picture = directory.path / "views.png"
+    if devices.chief:
+        grids.write_view_pairs(picture, views, dataset, directory.tensorboard)
+    return picture
+
+
+def _model(settings, images, views):
+    """The compiled `SimCLR`."""
+    optimizer, decay_in_loss = build.optimizer(
+        settings, images.trained.num_examples
+    )
+    model = sk.SimCLR(
+        build.encoder(settings, images.size),
+        sk.ProjectionHead(
+            settings.proj_head_mode,
+            num_layers=settings.num_proj_layers,
+            out_dim=settings.proj_out_dim,
+            width=settings.proj_hidden_dim or None,
+            global_bn=settings.global_bn,
+        ),
+        views,
+        num_classes=images.probe and images.probe.num_classes,
+        micro_batch_size=settings.micro_batch_size or None,
+        **decay_in_loss,
+    )
+    loss = sk.contrastive.make_loss(
+        settings.loss,
+        temperature=settings.temperature,
+        normalize=settings.hidden_norm,
+        margin=settings.margin,
+        semi_hard=settings.semi_hard,
+    )
+    model.compile(optimizer, loss, **build.compile_arguments(settings))
+    return model
+
+
+def _measures(settings, devices, images, passes):
+    """What `fit` measures: callback of kNN or None, arguments of validation."""
+    every = settings.eval_every_epochs
+    if not every or images.held_out is None:
+        return None, {}
+    every = sk.data.data_epochs_to_fit_epochs(every, passes)
+    knn = _knn(settings, images, every) if images.labelled else None
+    return knn, input_data.validation(settings, devices, images, every)
+
+
+def _knn(settings, images, every=1):
+    """Callback by which training images classify those that are held out."""
+    number = min(settings.knn_images, images.trained.num_examples)
+    bank = sk.data.keep_some(images.trained, number, seed=settings.seed)
+    batches = (
+        sk.data.evaluation_images(each, images.size, settings.eval_batch_size)
+        for each in (bank, images.held_out)
+    )
+    k = min(settings.knn_k, number)
+    return sk.evaluation.KNNCallback(*batches, every=every, k=k)
+
+
+def _results(settings, images, model, knn=None):
+    """The dict for `results.json`; `knn` is the callback of `_measures`."""
+    results = {
+        "dataset": images.trained.name,
+        "train_images": images.trained.num_examples,
+        "image_size": images.size,
+        "steps": stages.steps_done(model),
+        "parameters": int(model.encoder.count_params()),
+    }
+    if images.labelled:
+        knn = knn or _knn(settings, images)
+        results["knn_accuracy"] = round(float(knn.accuracy_of(model)), 6)
+    return results
+
+
 def _next_command(settings, run_directory, results):
     """What to look at, and which command comes next."""
     path = run_directory.path
     given = old_runs.parse_flags(settings.flags_text)
     handed_on = {
         name: given[name]
-        for name in (*_IMAGE_FLAGS, "train_split", "eval_split")
+        for name in (*shared_flags.IMAGE_FLAGS, "train_split", "eval_split")
         if given.get(name, "") != settings.flag_defaults[name]
     }
     if "knn_accuracy" in results:

@@ -7,6 +7,15 @@ trained, then the devices and the run directory.
 from simclr_keras import choices
 from simclr_keras.commands.flag_kinds import Group
 
+# Flags that say how images are read, which the next command needs, too.
+IMAGE_FLAGS = (
+    "data_dir",
+    "folder_layout",
+    "split_order",
+    "pixel_range",
+    "max_pixels",
+    "skip_corrupt",
+)
 # Name -> default of the flags that say which encoder.
 NETWORK = {
     "encoder": "resnet",

@@ -1,44 +1,14 @@
-"""Runs the stages that commands share: devices, run directory, results."""
+"""Runs the stages that commands share: devices, run directory, training."""
 
 import contextlib
-import dataclasses
-import errno
-import json
-import pathlib
+import math
 import time
 
-import keras
-import tensorflow as tf
-
-from simclr_keras import evaluation
-from simclr_keras import training
-from simclr_keras.distribute import limits
-from simclr_keras.distribute import strategy
-from simclr_keras.distribute import workers
+import simclr_keras as sk
+from simclr_keras.commands import build
 
 # Flags that --change_learning_rate lets differ.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
-
-
-@dataclasses.dataclass(frozen=True)
-class Runtime:
-    """The devices and the precision that a command computes on and in.
-
-    Attributes:
-        devices: `distribute.strategy.Choice`.
-        precision: `"float32"`, `"bfloat16"` or `"float16"`.
-    """
-
-    devices: strategy.Choice
-    precision: str
-
-    def scope(self):
-        """Context in which models are made and compiled."""
-        return self.devices.strategy.scope()
-
-    def check_batch(self, batch):
-        """Refuses a global batch that the replicas cannot share evenly."""
-        limits.check_batch(batch, self.devices.replicas, "--train_batch_size")
 
 
 def set_up(settings):
@@ -48,11 +18,16 @@ def set_up(settings):
         settings: the command's; `started` is added where it is missing.
 
     Returns:
-        `Runtime`.
+        `distribute.strategy.Choice`.
 
     Raises:
         ValueError: there are no such devices, or they cannot run such steps.
     """
+    import keras
+
+    from simclr_keras.distribute import strategy
+    from simclr_keras.models import precision
+
     if not hasattr(settings, "started"):  # not by a command line
         settings.started = time.monotonic()
     # First of all: TensorFlow's devices are fixed when it is first used.
@@ -64,141 +39,223 @@ def set_up(settings):
         logical_cpus=getattr(settings, "logical_cpus", 0),
     )
     keras.utils.set_random_seed(settings.seed)
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bfloat16" if multiplies_bfloat16() else "float32"
+    name = settings.precision
+    if name == "auto":
+        name = "bfloat16" if precision.multiplies_bfloat16() else "float32"
     _check_step(settings, devices)
-    policy = precision if precision == "float32" else f"mixed_{precision}"
+    policy = name if name == "float32" else f"mixed_{name}"
     keras.mixed_precision.set_global_policy(policy)
-    return Runtime(devices, precision)
+    return devices
 
 
 def _check_step(settings, devices):
     """Refuses steps that the devices cannot run."""
+    from simclr_keras.distribute import limits
+
     arguments = {"--jit": getattr(settings, "jit", "auto") == "on"}
     if hasattr(settings, "steps_per_execution"):
         arguments["--steps_per_execution"] = settings.steps_per_execution
     limits.check_step(devices.replicas, **arguments)
 
 
-def compile_arguments(settings):
-    """Arguments of `compile` that say how a step is run."""
-    jit = settings.jit == "on"
-    if settings.jit == "auto":
-        # Under several replicas XLA cannot compile the step, and a TPU's
-        # strategy compiles it by itself; on CPUs XLA slows convolutions.
-        strategy = tf.distribute.get_strategy()
-        one = strategy.num_replicas_in_sync == 1
-        jit = one and bool(tf.config.list_logical_devices("GPU"))
-    return {
-        "jit_compile": jit,
-        "steps_per_execution": settings.steps_per_execution,
-    }
+def check(settings, devices, num_examples):
+    """Refuses flags of the training that do not suit, before long work.
 
+    Args:
+        settings: the command's.
+        devices: `distribute.strategy.Choice`.
+        num_examples: images that are trained on.
 
-def multiplies_bfloat16():
-    """Whether this machine has bfloat16 matrix instructions."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        return details.get("compute_capability", (0, 0)) >= (8, 0)
-    if tf.config.list_physical_devices("TPU"):
-        return True
-    try:
-        features = pathlib.Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_bf16" in features or "amx_bf16" in features
+    Raises:
+        ValueError: the batch, its micro-batches or the steps do not suit.
+    """
+    from simclr_keras.distribute import limits
+    from simclr_keras.models import micro_batches
 
-
-def start_line(settings, runtime, source, total_steps):
-    """One line that says on what, how much and how is trained."""
-    batch, count = settings.train_batch_size, runtime.devices.replicas
-    return (
-        f"Training on {runtime.devices} | {source.summary()}{_range(source)}"
-        f" | global batch {batch}, per device {batch // count}"
-        f" | {total_steps} steps | {runtime.precision}"
-        f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    batch = settings.train_batch_size
+    limits.check_batch(batch, devices.replicas, "--train_batch_size")
+    micro_batches.check_size(
+        batch,
+        getattr(settings, "micro_batch_size", None) or None,
+        devices.replicas,
+        "--micro_batch_size",
     )
+    check_steps(settings, num_examples)
 
 
-def _range(source):
-    if source.pixel_range is None:
-        return ""
-    return " | pixels from {:g} (black) to {:g} (white)".format(
-        *source.pixel_range
-    )
+def check_steps(settings, num_examples):
+    """Refuses flags that do not suit the steps of the run, or says so.
+
+    Args:
+        settings: the command's.
+        num_examples: images that are trained on.
+    """
+    total = build.total_steps(settings, num_examples)
+    steps = num_examples // settings.train_batch_size
+    if not steps:
+        return  # the batch is too large, which is said where it is made
+    warmup = build.warmup_steps(settings, num_examples)
+    if warmup >= total:
+        print(
+            f"Warning: --warmup_epochs={settings.warmup_epochs:g} are {warmup}"
+            f" steps, the run has {total}: the learning rate only rises, to"
+            f" {(total - 1) / warmup:.0%} of its peak. Give a shorter warm-up."
+        )
+    passes = sk.data.data_epochs_per_fit_epoch(total, steps)
+    last = total % (steps * passes)
+    several = settings.steps_per_execution
+    if last % several:
+        raise ValueError(
+            f"--steps_per_execution must divide the {last} steps of the last"
+            f" epoch: the run ends at step {total}. Received:"
+            f" --steps_per_execution={several}"
+        )
+    profiled = settings.profile_steps
+    if profiled is not None and profiled[1] > total:
+        raise ValueError(
+            f"--profile_steps must lie within the run's {total} steps."
+            f" Received: --profile_steps={profiled[0]},{profiled[1]}"
+        )
 
 
 @contextlib.contextmanager
-def run_directory(settings, runtime):
+def run_directory(settings, devices):
     """Takes the run directory of `--model_dir` for these settings.
 
-    No other process can use it until the context ends. Of several processes
-    the chief alone looks at it.
+    Args:
+        settings: the command's.
+        devices: `distribute.strategy.Choice`.
 
     Yields:
-        `RunDirectory`, and the results of the run where it has ended, else
-        None.
-
-    Raises:
-        ValueError: it is in use by another process, or holds another run.
+        What `training.claimed_run` does.
     """
-    run = training.RunDirectory(settings.model_dir)
-    with contextlib.ExitStack() as held:
-        answer = {}
-        if runtime.devices.chief:
-            try:
-                answer["results"] = _claim(settings, run, held)
-            except (ValueError, OSError) as error:
-                # Raised by every process, or the others would wait for the
-                # chief.
-                answer["error"] = str(error)
-        answer = _from_chief(runtime, answer)
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        if answer["results"] is not None:
-            announce(runtime, f"Finished already: {run.results}")
-        yield run, answer["results"]
-
-
-def _claim(settings, run, held):
-    """Locks and claims a run directory; returns the results that it has."""
-    run.refuse_foreign_files()
-    _hold(run, held)
     change = getattr(settings, "change_learning_rate", False)
-    run.claim(
+    with sk.training.claimed_run(
+        settings.model_dir,
+        devices.strategy,
         settings.flags_text,
         settings.flag_defaults,
         ignored=settings.may_change,
         change=_RATE if change else (),
+    ) as (run, results):
+        if results is not None:
+            announce(devices, f"Finished already: {run.results}")
+        yield run, results
+
+
+def group_short_epochs(settings, source, dataset):
+    """Groups epochs of a small data set into longer epochs of `fit`."""
+    total = build.total_steps(settings, source.num_examples)
+    dataset = sk.data.group_short_epochs(dataset, total)
+    if dataset.passes > 1:
+        print(
+            f"The progress bar's epochs are rounds of {dataset.passes} epochs"
+            " of the data each."
+        )
+    return dataset
+
+
+def fit(
+    settings,
+    devices,
+    run,
+    model,
+    source,
+    dataset,
+    callbacks=(),
+    validation=None,
+):
+    """Trains a model for the steps of the run, or for those that are left.
+
+    Args:
+        settings: the command's.
+        devices: `distribute.strategy.Choice`.
+        run: `RunDirectory` that the training resumes from and writes to.
+        model: compiled `keras.Model`.
+        source: what is trained on.
+        dataset: its batches, of `group_short_epochs`.
+        callbacks: further ones, before those of the run directory.
+        validation: further arguments of `model.fit`. Defaults to None.
+
+    Returns:
+        Dict for `timing.json`.
+    """
+    from simclr_keras.training import timing
+
+    total = build.total_steps(settings, source.num_examples)
+    print(start_line(settings, devices, source, total))
+    timer = timing.Timing(settings.started, settings.train_batch_size)
+    model.fit(
+        dataset,
+        epochs=math.ceil(total / dataset.steps),
+        verbose=settings.verbose if devices.chief else 0,
+        callbacks=[
+            timing.StopAtStep(total, dataset.steps),
+            timer,
+            *callbacks,
+            *_run_callbacks(settings, run, dataset.passes),
+        ],
+        **(validation or {}),
     )
-    return run.finished()
+    return timer.figures()
 
 
-def _hold(run, held):
-    try:
-        held.enter_context(run.lock.held())
-    except OSError as error:
-        # The results of a finished run can be read from a read-only disk, on
-        # which no other process can write either.
-        read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
-        if not (read_only and run.results.exists()):
-            raise
+def start_line(settings, devices, source, total_steps):
+    """One line that says on what, how much and how is trained."""
+    import keras
+    import tensorflow as tf
+
+    batch, count = settings.train_batch_size, devices.replicas
+    pixels = ""
+    if source.pixel_range is not None:
+        pixels = " | pixels from {:g} (black) to {:g} (white)".format(
+            *source.pixel_range
+        )
+    policy = keras.mixed_precision.global_policy()
+    return (
+        f"Training on {devices} | {source.summary()}{pixels}"
+        f" | global batch {batch}, per device {batch // count}"
+        f" | {total_steps} steps | {policy.compute_dtype}"
+        f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    )
 
 
-def announce(runtime, text):
+def _run_callbacks(settings, run, passes):
+    """The callbacks that keep a run directory."""
+    epochs = settings.checkpoint_epochs
+    if epochs:
+        epochs = sk.data.data_epochs_to_fit_epochs(epochs, passes)
+    return sk.training.callbacks(
+        run.path,
+        checkpoint_epochs=epochs,
+        checkpoint_steps=settings.checkpoint_steps,
+        checkpoint_minutes=settings.checkpoint_minutes,
+        keep=settings.keep_checkpoint_max,
+        log_every=settings.log_every,
+        profile_steps=settings.profile_steps,
+        change_learning_rate=settings.change_learning_rate,
+    )
+
+
+def steps_done(model):
+    """Number of training steps of a model."""
+    from simclr_keras import compat
+
+    return int(compat.as_numpy(model.optimizer.iterations))
+
+
+def announce(devices, text):
     """Prints a text in the chief, and in other workers who writes the run."""
-    if not runtime.devices.chief:
+    if not devices.chief:
         text = "The first worker writes the run directory; this one does not."
     print(text)
 
 
-def finish(runtime, run, results, timing):
+def finish(devices, run, results, timing):
     """Writes and prints the results; every process waits for the chief.
 
     Args:
-        runtime: `Runtime`.
+        devices: `distribute.strategy.Choice`.
         run: `RunDirectory`.
         results: dict for `results.json`.
         timing: dict for `timing.json`.
@@ -206,15 +263,12 @@ def finish(runtime, run, results, timing):
     Returns:
         The chief's results.
     """
-    results = _from_chief(runtime, results)
-    if runtime.devices.chief:
+    from simclr_keras.distribute import workers
+
+    results = workers.value_of_chief(devices.strategy, results)
+    if devices.chief:
         run.write_results(results, timing)
     rows = [(name, str(v)) for name, v in {**results, **timing}.items()]
-    print("\n" + evaluation.markdown_table(rows, ["result", "value"]))
+    table = sk.evaluation.markdown_table(rows, ["result", "value"])
+    print(f"\n{table}")
     return results
-
-
-def _from_chief(runtime, value):
-    """Broadcasts a value that JSON can hold from the chief to all processes."""
-    data = json.dumps(value).encode()
-    return json.loads(workers.broadcast(runtime.devices.strategy, data))

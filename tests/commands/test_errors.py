@@ -65,8 +65,8 @@ def test_a_bad_command_line_names_the_program(monkeypatch):
 def test_what_is_missing_is_found_before_tensorflow_is_loaded(
     monkeypatch, command
 ):
-    for name in ("stages", "classify"):
-        monkeypatch.setitem(sys.modules, f"simclr_keras.commands.{name}", None)
+    for name in ("keras", "tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ValueError, match="--model_dir must name"):
         command.run(command_line.parse(command.define_flags, []))
     if command is not pretrain:

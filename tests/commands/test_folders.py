@@ -11,7 +11,6 @@ import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
-from simclr_keras.commands import input_data
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import stages
@@ -105,32 +104,14 @@ def test_evaluation_on_trained_images_is_said(
     assert "Caution: 7 of the 12 images" in said  # rows 12 to 18 of 24
 
 
-@pytest.mark.filterwarnings("ignore:Left out")
-def test_shared_images_are_found_through_links(photos):
-    train = photos.parent / "set" / "train"
-    train.parent.mkdir()
-    photos.rename(train)
-    (train.parent / "test").symlink_to(train)
-    (train.parent / "val").mkdir()
-    (train.parent / "val" / "red").symlink_to(train / "red")
-    spec = f"folder:{train.parent}"
-    sources = {s: data.open_source(spec, s) for s in ("train", "test", "val")}
-    assert input_data.num_shared(sources["train"], sources["test"]) == 24
-    assert input_data.num_shared(sources["train"], sources["val"]) == 8
-    other = data.open_source("shapes", "test[:5]")
-    assert input_data.num_shared(sources["train"], other) == 0
-
-
 def test_the_start_line_says_how_the_folder_was_read(tmp_path):
     for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "x.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    place = types.SimpleNamespace(
-        devices=types.SimpleNamespace(replicas=2), precision="float32"
-    )
+    devices = types.SimpleNamespace(replicas=2)
     settings = types.SimpleNamespace(train_batch_size=8)
     source = data.open_source(f"folder:{tmp_path}")
-    line = stages.start_line(settings, place, source, 10)
+    line = stages.start_line(settings, devices, source, 10)
     said = "2 images; splits train, test; classes a, b; left out: 1 .txt"
     assert f"folder:{tmp_path} train: {said} | global batch 8" in line
 

@@ -11,6 +11,7 @@ from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands import shared_flags
 
 pytestmark = pytest.mark.newest
 
@@ -42,7 +43,7 @@ def test_it_hands_on_how_images_are_read(flags):
         assert name == command.EXAMPLE.split()[0]
         follows = command_line.parse(command.define_flags, arguments)
         assert follows.checkpoint == "my runs/a"
-        for name in ("dataset", *pretrain._IMAGE_FLAGS):
+        for name in ("dataset", *shared_flags.IMAGE_FLAGS):
             assert getattr(follows, name) == getattr(settings, name), name
         if command is embed:
             assert follows.split == settings.train_split

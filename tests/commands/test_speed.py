@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from simclr_keras.commands import build
 from simclr_keras.commands import command_line
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import schedule
 from simclr_keras.commands import stages
 from simclr_keras.distribute import strategy
 from simclr_keras.training import RunDirectory
@@ -73,7 +73,7 @@ def test_wrong_values_are_named(argument, message):
 def test_xla_is_left_off_on_a_cpu_unless_asked_for(monkeypatch):
     def jit(value):
         settings = types.SimpleNamespace(jit=value, steps_per_execution=3)
-        arguments = stages.compile_arguments(settings)
+        arguments = build.compile_arguments(settings)
         assert arguments["steps_per_execution"] == 3
         return arguments["jit_compile"]
 
@@ -125,11 +125,11 @@ def test_steps_that_the_run_lacks_are_refused(arguments, message):
     """Of 70 images in batches of 10: four epochs, 28 steps, are one of fit."""
     settings = _parse("--train_batch_size=10", *arguments)
     with pytest.raises(ValueError, match=message):
-        schedule.check_steps(settings, 70)
+        stages.check_steps(settings, 70)
     settings = _parse(
         "--train_batch_size=10", "--train_steps=32", "--steps_per_execution=4"
     )
-    schedule.check_steps(settings, 70)
+    stages.check_steps(settings, 70)
 
 
 @pytest.mark.newest

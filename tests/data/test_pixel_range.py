@@ -196,8 +196,7 @@ def test_the_command_says_the_range(folder, tmp_path):
     settings = command_line.parse(pretrain.define_flags, arguments)
     source = input_data.open_source(settings, "train")
     devices = type("Devices", (), {"replicas": 1, "chief": True})()
-    place = type("Place", (), {"devices": devices, "precision": "float32"})()
-    line = stages.start_line(settings, place, source, 1)
+    line = stages.start_line(settings, devices, source, 1)
     assert "6 images" in line
     assert "| pixels from 0 (black) to 4095 (white) |" in line
     run = training.RunDirectory(tmp_path / "run")

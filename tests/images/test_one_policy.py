@@ -10,6 +10,7 @@ from simclr_keras import evaluation
 from simclr_keras import images
 from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
+from simclr_keras.report import neighbor_grid
 
 SIZES = [
     pytest.param(32, marks=pytest.mark.newest),
@@ -71,7 +72,7 @@ def test_every_way_to_an_embedding_agrees(size, folder, tmp_path, every_kind):
     np.testing.assert_allclose(by_bytes, rows, **close)
     decode = tf.function(images.decode)
     for name, row in zip(names, rows):
-        query = embed.query_image(str(folder / name), images.MAX_PIXELS)
+        query = neighbor_grid.query_image(str(folder / name), images.MAX_PIXELS)
         by_query = model.embed(images.CenterCrop(size)(query))[0]
         np.testing.assert_allclose(by_query, row, **close, err_msg=name)
         pixels = decode(tf.constant(every_kind[name]))[tf.newaxis]
