@@ -2,14 +2,15 @@
 
 import contextlib
 
-import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
 from simclr_keras.distribute import limits
 from simclr_keras.distribute import workers
-from simclr_keras.models import epoch_steps
+from simclr_keras.models import fit_callbacks
+from simclr_keras.models import fit_input
+from simclr_keras.models import fit_position
 from simclr_keras.models import input_wait
 from simclr_keras.models import pixels
 
@@ -17,30 +18,11 @@ from simclr_keras.models import pixels
 _KERAS_BATCH = 32
 
 
-def _own_part(dataset, strategy, watch):
-    """What this process reads of a data set, for its replicas.
-
-    Each process makes and decodes its own rows of every global batch, in the
-    global order, where Keras would let it read all of them.
-    """
-    size = batch_size(dataset)
-
-    def part_of(context):
-        parts = context.num_input_pipelines
-        part = dataset.endless((context.input_pipeline_id, parts))
-        count = context.num_replicas_in_sync
-        if parts != count:
-            part = part.rebatch(size // count).prefetch(tf.data.AUTOTUNE)
-        return watch(part)
-
-    return compat.distributed(strategy, part_of, dataset.steps)
-
-
 def prepare(model, dataset, arguments, labels=None):
     """Changes the arguments of `fit` to suit a data set and a strategy.
 
-    The model notes the size of the global batch and whether an epoch can begin
-    within; a data set of ours learns the number of each epoch.
+    The model notes the size of the global batch and gets the position of this
+    `fit`; a data set of ours learns where each round begins.
 
     Args:
         model: the model that is fitted.
@@ -60,14 +42,6 @@ def prepare(model, dataset, arguments, labels=None):
     pixels.check_channels(getattr(images, "shape", None))
     strategy = model.distribute_strategy
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
-    model.start = model.input_wait = None
-    ours = isinstance(dataset, data.Batches)
-    # A place within an epoch is found by a callback.
-    fixed = isinstance(arguments.get("callbacks"), keras.callbacks.CallbackList)
-    model.starts_within = ours and not fixed
-    # An epoch of this `fit` may be several passes over the data.
-    model.epochs_per_round = dataset.passes if ours else 1
-    model.steps_per_epoch = dataset.steps // dataset.passes if ours else None
     limits.check_batch(model.global_batch_size, strategy.num_replicas_in_sync)
     limits.check_step(
         strategy.num_replicas_in_sync,
@@ -75,17 +49,11 @@ def prepare(model, dataset, arguments, labels=None):
         jit_compile=getattr(model, "jit_compile", False) is True,
     )
     model.build_state(labels_of(dataset, labels))
-    if ours or isinstance(dataset, tf.data.Dataset):
+    if isinstance(dataset, (data.Batches, tf.data.Dataset)):
         # Its order is its own; Keras warns of its default otherwise.
         arguments.setdefault("shuffle", False)
-    watch = _add_callbacks(model, dataset, arguments)
-    if ours and workers.spans_processes(strategy):
-        arguments.setdefault("steps_per_epoch", dataset.steps)
-        return _own_part(dataset, strategy, watch)
-    if ours and compat.prefetches_across_steps(model):
-        # Of an epoch that begins within, it asks for more than there is.
-        return compat.with_cardinality(dataset.open_ended(), len(dataset))
-    return watch(data.as_dataset(dataset))
+    _follow(model, dataset, arguments)
+    return fit_input.input_of(model, dataset, arguments)
 
 
 def stated_crops(views):
@@ -136,39 +104,28 @@ def _cropped_as_stated(model, dataset, arguments):
     return dataset
 
 
-def _add_callbacks(model, dataset, arguments):
-    """Adds ours around the user's.
+def _follow(model, dataset, arguments):
+    """Gives a `fit` its position, its clock and our callbacks around others.
 
-    Returns:
-        Function of the data set that gives it timed, or as it is where what
-        it takes cannot be told.
+    To a `CallbackList` nothing can be added: then no clock runs, no round can
+    begin within, and the callback of a run directory moves the position.
     """
-    callbacks = _callbacks(arguments)
-    if callbacks is None:
-        return lambda dataset: dataset
-    ours = isinstance(dataset, data.Batches)
-    known = isinstance(dataset, tf.data.Dataset)
-    known &= arguments.get("steps_per_epoch") is None
-    timed = (ours or known) and not compat.prefetches_across_steps(model)
-    if timed:
+    callbacks = arguments.get("callbacks")
+    fixed = fit_callbacks.is_fixed(callbacks)
+    batches = dataset if isinstance(dataset, data.Batches) else None
+    model.fit_position = fit_position.FitPosition(
+        starts_within=batches is not None and not fixed
+    )
+    if batches is not None:
+        passes = batches.passes
+        model.fit_position.epochs_per_round = passes
+        model.fit_position.steps_per_epoch = batches.steps // passes
+    model.input_wait = None
+    if fixed:
+        return
+    if fit_input.can_be_timed(model, dataset, arguments):
         model.input_wait = input_wait.InputWait(model.distribute_strategy)
-        callbacks.insert(0, model.input_wait)
-
-    def watch(dataset):
-        if not timed:
-            return dataset
-        if not ours:  # ours are made ahead
-            dataset = dataset.prefetch(tf.data.AUTOTUNE)
-        return model.input_wait.timer.watch(dataset)
-
-    if ours:
-        callbacks = [
-            epoch_steps.EpochOrder(dataset),
-            *callbacks,
-            epoch_steps.EpochEnd(dataset.steps),
-        ]
-    arguments["callbacks"] = callbacks
-    return watch
+    arguments["callbacks"] = fit_callbacks.surrounded(callbacks, model, batches)
 
 
 @contextlib.contextmanager
@@ -187,7 +144,7 @@ def guarded_fit(model, arguments):
         raise RuntimeError(text) from error
     finally:
         callbacks = arguments.get("callbacks") or []
-        if isinstance(callbacks, keras.callbacks.CallbackList):
+        if fit_callbacks.is_fixed(callbacks):
             callbacks = callbacks.callbacks
         for callback in callbacks:
             getattr(callback, "release", lambda: None)()
@@ -199,22 +156,9 @@ def watch_pixels(arguments):
     Args:
         arguments: dict of the keyword arguments, changed in place.
     """
-    callbacks = _callbacks(arguments)
-    if callbacks is not None:  # else those of `fit`, which has it
-        arguments["callbacks"] = callbacks
-
-
-def _callbacks(arguments):
-    """The user's callbacks after that of the pixels, a list.
-
-    None where they are Keras's `CallbackList`, to which nothing can be added.
-    """
     callbacks = arguments.get("callbacks")
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return None
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
-    return [pixels.CheckPixels(), *(callbacks or [])]
+    if not fit_callbacks.is_fixed(callbacks):  # else those of `fit`
+        arguments["callbacks"] = fit_callbacks.checking_pixels(callbacks)
 
 
 def as_dataset(model, batches):

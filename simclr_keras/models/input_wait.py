@@ -2,7 +2,6 @@
 
 import time
 
-import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -10,7 +9,7 @@ from simclr_keras.data import input_timer
 from simclr_keras.distribute import workers
 
 
-class InputWait(keras.callbacks.Callback):
+class InputWait:
     """Adds up the time of a `fit` and what of it was waited for input.
 
     Without a distribution strategy a step asks the pipeline itself for its
@@ -20,12 +19,11 @@ class InputWait(keras.callbacks.Callback):
 
     Attributes:
         waited: seconds waited for input.
-        seconds: seconds from the beginning of each epoch to its last step.
+        seconds: seconds from the beginning of each round to its last step.
         timer: `data.input_timer.InputTimer` of the pipeline.
     """
 
     def __init__(self, strategy):
-        super().__init__()
         with strategy.scope():
             self._ahead = tf.distribute.has_strategy()
         self._endless = (
@@ -35,29 +33,28 @@ class InputWait(keras.callbacks.Callback):
         self.timer = input_timer.InputTimer()
         self.waited = self.seconds = 0.0
 
-    def on_train_begin(self, logs=None):
-        """Begins to count batches."""
-        self._number = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock; what was between epochs does not count."""
+    def begin_round(self):
+        """Starts the clock; what was between rounds does not count."""
         self._since = time.perf_counter()
         self._before = self.timer.waited()
-        if not self._endless:
-            self._number = 0
 
-    def on_train_batch_begin(self, batch, logs=None):
-        """Notes when the step needs its batch."""
+    def begin_step(self, position):
+        """Notes when the step needs its batch, and which one that is.
+
+        Args:
+            position: `FitPosition` before the step.
+        """
         self._asked = input_timer.now()
+        begun = position.step - position.first_step  # with the round
+        self._number = position.done if self._endless else begun
 
-    def on_train_batch_end(self, batch, logs=None):
+    def end_step(self):
         """Adds what the step took and waited."""
         if self._ahead:
             self.waited += self.timer.waited_since(self._number, self._asked)
         else:
             before, self._before = self._before, self.timer.waited()
             self.waited += self._before - before
-        self._number += 1
         before, self._since = self._since, time.perf_counter()
         self.seconds += self._since - before
 

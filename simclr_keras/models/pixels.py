@@ -150,13 +150,12 @@ class CheckPixels(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Clears the record, so that the first batch is checked."""
         self.model.pixel_watch.reset()
-        self._trained = 0
 
     def on_train_batch_end(self, batch, logs=None):
         """Checks after the first batch and every 50 steps."""
-        if self._trained % _CHECK_EVERY == 0:
+        # As if a step had been done less: after steps 1, 51, 101 and so on.
+        if self.model.fit_position.passed(_CHECK_EVERY, before=-1):
             self.model.pixel_watch.check()
-        self._trained += 1
 
     def on_epoch_end(self, epoch, logs=None):
         """Checks before the user's callbacks, which may save the model."""

@@ -16,13 +16,13 @@ class TrainedModel(compat.BuildsItself):
     Attributes:
         settings: names of the arguments that are no layers, which are
             attributes too; a subclass lists its own.
-        start: epoch and step in it where a `fit` that is resumed begins.
+        fit_position: `FitPosition` of the `fit` that runs, or of the last one.
         crops_are_ready: whether the images of the `fit` are crops already,
             made on the host.
     """
 
     settings = ()
-    start = None
+    fit_position = None
     crops_are_ready = False
 
     def build(self, input_shape=None):

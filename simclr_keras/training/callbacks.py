@@ -1,24 +1,19 @@
-"""Makes the callbacks of a run: resume, guard, log, save."""
-
-import time
+"""Makes the callback of a run directory: resume, guard, log, save."""
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras import disk
-from simclr_keras.distribute import workers
-from simclr_keras.models import input_wait
+from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.training import checkpointing
-from simclr_keras.training import finite
+from simclr_keras.training import resuming
 from simclr_keras.training import state
-from simclr_keras.training.metrics_file import MetricsFile
+from simclr_keras.training.logs import Logs
+from simclr_keras.training.loss_watch import LossWatch
 from simclr_keras.training.profile import Profile
 from simclr_keras.training.progress import Progress
 from simclr_keras.training.run_directory import RunDirectory
-from simclr_keras.training.saving import Resume
-from simclr_keras.training.saving import Save
+from simclr_keras.training.saving import Saver
 
 
 def callbacks(
@@ -63,8 +58,8 @@ def callbacks(
             newest intact checkpoint with this one. Defaults to False.
 
     Returns:
-        List of Keras callbacks, for `fit(callbacks=...)`; put others that add
-        to the logs (such as a kNN evaluation) before them.
+        List of one Keras callback, for `fit(callbacks=...)`; put others that
+        add to the logs (such as a kNN evaluation) before it.
 
     Raises:
         ValueError: a number that is negative, or steps that are none; or, when
@@ -82,181 +77,136 @@ def callbacks(
             raise ValueError(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
-    run, progress = RunDirectory(directory), Progress()
+    run = RunDirectory(directory)
     writer = checkpointing.Writer(run.checkpoints, keep)
-    profile = []
-    if profile_steps is not None:
-        profile = [Profile(run.tensorboard, progress, profile_steps)]
-    # In this order: what comes later reads what is counted and logged before.
     return [
-        Resume(run.checkpoints, progress, run.lock, change_learning_rate),
-        *profile,
-        WatchLoss(progress, writer),
-        Log(run, progress, log_every),
-        Save(
-            run.checkpoints,
-            progress,
-            run.lock,
-            writer,
-            epochs=checkpoint_epochs,
-            steps=checkpoint_steps,
-            minutes=checkpoint_minutes,
-        ),
+        KeepRun(
+            run,
+            change_learning_rate=change_learning_rate,
+            profile=Profile(run.tensorboard, profile_steps),
+            loss_watch=LossWatch(writer),
+            logs=Logs(run, log_every),
+            saver=Saver(
+                run,
+                writer,
+                epochs=checkpoint_epochs,
+                steps=checkpoint_steps,
+                minutes=checkpoint_minutes,
+            ),
+        )
     ]
 
 
-class WatchLoss(keras.callbacks.Callback):
-    """Stops the run where the loss is not finite; prints the first loss.
+class KeepRun(keras.callbacks.Callback):
+    """Keeps a run directory while `fit` trains.
 
-    Steps that float16's loss scaling skips have a finite loss and stop
-    nothing. Weights that are not finite, which the loss shows a step late, are
-    found by `saving.Save` before it writes.
+    The only place that says in which order its parts act, and why.
+
+    Args:
+        run: `RunDirectory`.
+        change_learning_rate: see `callbacks`.
+        profile: `Profile`.
+        loss_watch: `LossWatch`.
+        logs: `Logs`.
+        saver: `Saver`.
     """
 
-    def __init__(self, progress, writer):
-        super().__init__()
-        self._progress = progress
-        self._writer = writer
-        self._first = True
-
-    def on_train_begin(self, logs=None):
-        """Prints no first loss where the run is resumed."""
-        self._first &= not self._progress.step
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Raises a RuntimeError at a step whose loss is not finite."""
-        loss = (logs or {}).get("loss")
-        if loss is not None and not np.isfinite(loss).all():
-            self._stop(float(np.ravel(loss)[0]))
-        if self._first:
-            self._first = False
-            self._say(loss)
-
-    def _stop(self, loss):
-        what = f"the loss is {loss} at step {self._progress.step}"
-        watch = getattr(self.model, "pixel_watch", None)
-        try:
-            if watch is not None:
-                watch.check()
-        except ValueError as error:
-            raise ValueError(f"{what}: {error}") from None
-        chief = workers.is_chief(self.model.distribute_strategy)
-        finite.stop(what, self._writer.newest() if chief else "")
-
-    def _say(self, loss):
-        """Prints the loss of the first step, or of the first few in one."""
-        images = getattr(self.model, "global_batch_size", None)
-        guess = getattr(self.model.loss, "random_guess", lambda images: None)
-        if images is None or guess(images) is None:
-            return
-        steps = self._progress.step
-        what = (
-            "First loss" if steps == 1 else f"Loss of the first {steps} steps"
-        )
-        print(
-            f"\n{what} {float(loss):.4f}; random guessing among {images}"
-            f" images gives {guess(images):.4f}."
-        )
-
-
-class Log(keras.callbacks.Callback):
-    """Writes `metrics.csv` and TensorBoard scalars; of processes, the chief.
-
-    Every `every` steps the means over these steps, and at the end of a round
-    (an epoch of `fit`) its means with validation and other late figures, each
-    beside the epoch of the data that its last step is of. Timing goes to
-    TensorBoard only: `metrics.csv` depends on the run alone.
-    """
-
-    def __init__(self, run, progress, every):
+    def __init__(
+        self, run, *, change_learning_rate, profile, loss_watch, logs, saver
+    ):
         super().__init__()
         self._run = run
-        self._progress = progress
-        self._every = every
-        self._file = None
+        self._change_rate = change_learning_rate
+        self._profile = profile
+        self._loss_watch = loss_watch
+        self._logs = logs
+        self._saver = saver
 
     def on_train_begin(self, logs=None):
-        """Opens the files; drops rows after the restored checkpoint."""
-        self._step = self._progress.step
-        self._clock, self._clock_step = time.perf_counter(), self._step
-        self._waited = (0.0, 0.0)
-        if workers.is_chief(self.model.distribute_strategy):
-            begun = self._every and self._run.checkpoints.exists()
-            logged = self._step // self._every * self._every if begun else None
-            self._file = MetricsFile(self._run.metrics, self._step, logged)
-            with disk.naming(self._run.tensorboard):
-                self._writer = tf.summary.create_file_writer(
-                    str(self._run.tensorboard)
-                )
+        """Resumes the run, or begins it.
+
+        Raises:
+            ValueError: the directory is in use, or of another run.
+        """
+        model = self.model
+        # Nothing of the directory is read before it is ours.
+        resuming.take_directory(self._run.lock, model.distribute_strategy)
+        position = getattr(model, "fit_position", None)
+        # Nobody counts in the `fit` of a model that is not ours, nor with a
+        # `CallbackList`: then this callback does.
+        self._counts = position is None or not position.followed
+        if self._counts:
+            position = position or FitPosition()
+            position.steps = self.params.get("steps")
+        self._progress = Progress(position)
+        # The others begin at the step that it finds.
+        self._metrics = resuming.resume(
+            model, self._progress, self._run.checkpoints, self._change_rate
+        )
+        self._profile.begin(model, self._progress)
+        self._loss_watch.begin(model, self._progress)
+        self._logs.begin(model, self._progress)
+        # Last: from here on a signal waits for a step, which saves.
+        self._saver.begin(model, self._progress)
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Notes what was waited for input before it."""
-        self._waited_before = input_wait.so_far(self.model)
+        """Restores the metrics, which Keras has just reset."""
+        compat.set_resume_point(self.model, None, None)  # for the next `fit`
+        if self._counts:
+            self._progress.position.begin_round(epoch)
+        if self._metrics is not None and self._progress.step_in_round:
+            state.write_metrics(self.model, self._metrics)
+        else:
+            self._progress.log_sums = {}
+        self._metrics = None
+        self._logs.begin_round()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Begins to trace the steps that are profiled."""
+        self._profile.begin_step()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Logs the means over the last `every` steps."""
-        before, self._step = self._step, self._progress.step
-        self._epoch = self._progress.epoch
-        if self._every and before // self._every < self._step // self._every:
-            # Read on all processes: a sum over them is behind some figures.
-            self._write("steps", self._interval_means(logs or {}))
+        """Logs and saves what is due.
+
+        Raises:
+            RuntimeError: the loss, or a weight, is not finite.
+            Interrupted: a signal has come, and the step is saved.
+        """
+        logs = logs or {}
+        if self._counts:
+            self._progress.position.end_step(self.model)
+        # A trace is of steps, not of what is written between them.
+        self._profile.end_step(logs)
+        # A loss that is not finite is neither logged nor saved.
+        self._loss_watch.end_step(logs)
+        # A checkpoint holds the sums that were logged last: a run that goes
+        # on from it logs the same rows.
+        self._logs.end_step(logs)
+        # Last, as a signal ends the run here.
+        self._saver.end_step()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Logs the epoch's means, validation and all that others added."""
-        self._write("epoch", {k: float(v) for k, v in (logs or {}).items()})
+        """Logs the round and what others have measured at its end; saves."""
+        logs = logs or {}
+        if self._counts:
+            self._progress.position.end_round()
+        self._progress.log_sums = {}  # Keras begins to sum anew
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        # In this order as after a step.
+        self._logs.end_round(logs)
+        self._saver.end_round(epoch, logs, last)
 
     def on_train_end(self, logs=None):
-        """Closes the event file."""
-        if self._file is not None:
-            self._writer.close()
+        """Returns when all is written; also where no round was left to run."""
+        compat.set_resume_point(self.model, None, None)
+        self._profile.release()
+        self._logs.end()
+        # Last: the directory is ours while anything is written.
+        self._saver.end()
 
-    def _interval_means(self, logs):
-        means = {}
-        for metric in state.metrics_of(self.model):
-            if metric.name not in logs or not hasattr(metric, "total"):
-                continue
-            parts = (metric.total, metric.count)
-            now = [float(compat.as_numpy(v)) for v in parts]
-            known = self._progress.log_sums.get(metric.name, [0.0, 0.0])
-            self._progress.log_sums[metric.name] = now
-            total, count = np.subtract(now, known)
-            means[metric.name] = total / count if count else np.nan
-        rest = {k: float(v) for k, v in logs.items() if k not in means}
-        return {**means, **rest}
-
-    def _write(self, scope, values):
-        # What was not measured in the interval stays out.
-        values = {k: v for k, v in values.items() if not np.isnan(v)}
-        values["learning_rate"] = compat.learning_rate(self.model.optimizer)
-        if self._file is None:
-            return
+    def release(self):
+        """Called by `fit` of our models when it has ended, by an error too."""
         try:
-            self._append(scope, values)
-        except (OSError, tf.errors.OpError) as error:
-            raise RuntimeError(
-                f"the logs in {self._run.path} could not be written"
-                f" ({str(error).splitlines()[0]}). The last checkpoint is"
-                " intact. Make room, then run the same command again to go on"
-                " from there."
-            ) from error
-
-    def _append(self, scope, values):
-        self._file.write(scope, self._epoch, self._step, values)
-        now = time.perf_counter()
-        images = getattr(self.model, "global_batch_size", None)
-        steps = self._step - self._clock_step
-        if scope == "steps" and images and steps:
-            rate = images * steps / (now - self._clock)
-            values = {**values, "images_per_second": rate}
-        waited = input_wait.so_far(self.model)
-        since = self._waited_before if scope == "epoch" else self._waited
-        share = input_wait.share(waited, since)
-        if share is not None:
-            values = {**values, "input_wait": share}
-        self._clock, self._clock_step = now, self._step
-        self._waited = waited
-        prefix = "epoch" if scope == "epoch" else "train"
-        with self._writer.as_default(step=self._step):
-            for name, value in values.items():
-                tf.summary.scalar(f"{prefix}/{name}", value)
-        self._writer.flush()
+            self._profile.release()
+        finally:
+            self._saver.release()

@@ -2,7 +2,6 @@
 
 import importlib.util
 
-import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -12,7 +11,7 @@ from simclr_keras.distribute import workers
 _PLUGINS = ("tensorboard_plugin_profile", "xprof")
 
 
-class Profile(keras.callbacks.Callback):
+class Profile:
     """Traces steps into the run's TensorBoard directory; the chief alone.
 
     Executions of several steps are traced whole. The trace is written whether
@@ -20,38 +19,43 @@ class Profile(keras.callbacks.Callback):
 
     Args:
         directory: the run's TensorBoard directory.
-        progress: `Progress`, which counts the steps.
-        steps: pair of integers, the first and the last step, from 1.
+        steps: pair of integers, the first and the last step, from 1; None:
+            nothing is traced.
 
     Raises:
         ValueError: these are no such steps.
     """
 
-    def __init__(self, directory, progress, steps):
-        super().__init__()
-        first, last = _checked(steps)
+    def __init__(self, directory, steps=None):
+        self._steps = None if steps is None else _checked(steps)
         self._directory = directory
-        self._progress = progress
-        self._first, self._last = first, last
         self._running = self._done = False
         self._mark = None
 
-    def on_train_begin(self, logs=None):
-        """Says so where the steps lie behind."""
-        strategy = self.model.distribute_strategy
-        self._done = not workers.is_chief(strategy)
-        if not self._done and self._progress.step >= self._first:
+    def begin(self, model, progress):
+        """Says so where the steps lie behind.
+
+        Args:
+            model: the model that is fitted.
+            progress: `Progress` of the run.
+        """
+        self._model, self._progress = model, progress
+        chief = workers.is_chief(model.distribute_strategy)
+        self._done = self._steps is None or not chief
+        if not self._done and progress.step >= self._steps[0]:
             self._done = True
+            first, last = self._steps
             print(
-                f"No profile: step {self._first} of"
-                f" profile_steps={self._first},{self._last} is done already"
-                f" (step {self._progress.step})."
+                f"No profile: step {first} of profile_steps={first},{last} is"
+                f" done already (step {progress.step})."
             )
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def begin_step(self):
         """Starts before the first of the steps."""
-        ahead = compat.steps_per_execution(self.model)
-        if not self._done and self._progress.step + ahead >= self._first:
+        if self._done and not self._running:
+            return
+        ahead = compat.steps_per_execution(self._model)
+        if not self._done and self._progress.step + ahead >= self._steps[0]:
             self._start()
         if self._running and not compat.MARKS_PROFILED_STEPS:
             # So that the profile knows steps.
@@ -60,22 +64,22 @@ class Profile(keras.callbacks.Callback):
             )
             self._mark.__enter__()
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Stops after the last one."""
+    def end_step(self, logs):
+        """Stops after the last one.
+
+        Args:
+            logs: dict of the step's figures.
+        """
         if not self._running:
             return
-        if logs and "loss" in logs:
+        if "loss" in logs:
             float(logs["loss"])  # waits for the device
         self._end_mark()
-        if self._progress.step >= self._last:
+        if self._progress.step >= self._steps[1]:
             self._stop()
 
-    def on_train_end(self, logs=None):
-        """Stops where the training ends before."""
-        self.release()
-
     def release(self):
-        """Called when `fit` has ended, by an error too."""
+        """Ends it where the training ends before, by an error too."""
         if self._running:
             self._end_mark()
             self._stop()

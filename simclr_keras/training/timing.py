@@ -4,16 +4,15 @@ import time
 
 import keras
 
-from simclr_keras.models import epoch_steps
 from simclr_keras.models import input_wait
 
 
 class StopAtStep(keras.callbacks.Callback):
-    """Ends `fit` after a number of steps, in the middle of an epoch too.
+    """Ends `fit` after a number of steps, in the middle of a round too.
 
     Args:
         total: training steps of the run.
-        steps: steps of an epoch.
+        steps: steps of a round.
     """
 
     def __init__(self, total, steps):
@@ -21,16 +20,10 @@ class StopAtStep(keras.callbacks.Callback):
         self._total = total
         self._steps = steps
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Counts from the place where the epoch begins."""
-        self._step = epoch_steps.first_step(self.model, epoch)
-        self._epoch = epoch
-
     def on_train_batch_end(self, batch, logs=None):
         """Stops when that many steps are done."""
-        left = self._steps - self._step
-        self._step += epoch_steps.executed(self.model, left)
-        if self._epoch * self._steps + self._step >= self._total:
+        position = self.model.fit_position
+        if position.round * self._steps + position.step >= self._total:
             self.model.stop_training = True
 
 
@@ -47,36 +40,29 @@ class Timing(keras.callbacks.Callback):
         self._started = started
         self._batch = batch_size
         self._to_first_step = None
-        self._steps = 0
 
     def on_train_begin(self, logs=None):
         """Starts the clock of the training itself."""
         self._begin = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Learns how many steps are left of the epoch."""
-        done = epoch_steps.first_step(self.model, epoch)
-        self._left = self.params["steps"] - done
-
     def on_train_batch_end(self, batch, logs=None):
-        """Counts steps and times the first one."""
-        done = epoch_steps.executed(self.model, self._left)
-        self._left -= done
-        self._steps += done
-        if self._to_first_step is None:
-            float((logs or {}).get("loss", 0.0))  # waits for the device
-            self._to_first_step = time.monotonic() - self._started
-            print(
-                f"\nFirst step done {self._to_first_step:.1f} s after the start"
-                " of the command."
-            )
+        """Times the first step."""
+        if self._to_first_step is not None:
+            return
+        float((logs or {}).get("loss", 0.0))  # waits for the device
+        self._to_first_step = time.monotonic() - self._started
+        print(
+            f"\nFirst step done {self._to_first_step:.1f} s after the start"
+            " of the command."
+        )
 
     def figures(self):
         """Dict for `timing.json`, after the training."""
         seconds = time.monotonic() - self._begin
+        images = self.model.fit_position.done * self._batch
         figures = {
             "seconds": round(seconds, 1),
-            "images_per_second": round(self._steps * self._batch / seconds, 1),
+            "images_per_second": round(images / seconds, 1),
         }
         if self._to_first_step is not None:
             figures["seconds_to_first_step"] = round(self._to_first_step, 2)

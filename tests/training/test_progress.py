@@ -5,6 +5,7 @@ import csv
 import numpy as np
 
 from simclr_keras import data
+from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.training import checkpointing
 from simclr_keras.training.progress import Progress
 
@@ -48,7 +49,7 @@ def test_rows_are_numbered_by_the_epochs_of_the_data(pretraining, tmp_path):
 def test_a_run_of_an_earlier_release_goes_on_numbering_rounds():
     """Its checkpoints do not say how many epochs a round has."""
     notes = {"step": 22, "epoch": 2, "step_in_epoch": 6, "best": None}
-    progress = Progress(steps_per_epoch=4)
+    progress = Progress(FitPosition(steps_per_epoch=4))
     progress.restore(notes)
     assert (progress.round, progress.step_in_round) == (2, 6)
     assert progress.epoch == 2

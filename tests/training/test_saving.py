@@ -195,7 +195,7 @@ def test_a_plain_dataset_gets_checkpoints_of_epochs_only(pretraining, tmp_path):
     plain = plain.repeat(4)
     options = {"checkpoint_steps": 1, "checkpoint_minutes": 1e-9, "keep": 0}
     pretraining.fit(tmp_path, data=plain, **options)
-    assert not pretraining.model.starts_within
+    assert not pretraining.model.fit_position.starts_within
     assert _checkpoints(tmp_path) == [4, 8]
     whole = pretraining.fit(tmp_path / "whole", 3, data=plain)
     _assert_same(whole, pretraining.fit(tmp_path, 3, data=plain))

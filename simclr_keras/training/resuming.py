@@ -1,0 +1,105 @@
+"""Resumes a training from the newest intact checkpoint of its directory.
+
+Of several processes the chief reads the file and sends it to the others, which
+need not see its disk.
+"""
+
+from simclr_keras import compat
+from simclr_keras.distribute import workers
+from simclr_keras.training import checkpointing
+from simclr_keras.training import identity
+from simclr_keras.training import state
+
+
+def take_directory(lock, strategy):
+    """Locks the directory, on the chief; no process goes on without.
+
+    Args:
+        lock: the `run.lock` of a `RunDirectory`.
+        strategy: the model's `tf.distribute.Strategy`.
+
+    Raises:
+        ValueError: it is in use by another process.
+    """
+    error = b""
+    if workers.is_chief(strategy):
+        try:
+            lock.acquire()
+        except (ValueError, OSError) as refusal:
+            error = str(refusal).encode()
+    error = workers.broadcast(strategy, error)
+    if error:
+        raise ValueError(error.decode())
+
+
+def resume(model, progress, directory, change_learning_rate=False):
+    """Loads weights and optimizer, and lets `fit` begin at the right place.
+
+    To be called when a `fit` is starting, in `on_train_begin`.
+
+    Args:
+        model: the model that is fitted.
+        progress: new `Progress`, which takes over what was noted.
+        directory: the run's directory of checkpoints, empty for a new run.
+        change_learning_rate: whether the learning rate may be another one.
+
+    Returns:
+        Dict of the arrays of the metrics, which Keras is about to reset: for
+        `state.write_metrics`, once it has. None for a new run.
+
+    Raises:
+        ValueError: the directory holds another run, or one that cannot go on
+            with this data set.
+    """
+    # Now: the optimizer's learning rate may change, as callbacks can.
+    progress.identity = identity.of(model)
+    name, data = _newest(directory, model.distribute_strategy)
+    if not data:
+        progress.begin(int(compat.as_numpy(model.optimizer.iterations)))
+        return None
+    arrays, notes, _ = checkpointing.read(data)
+    here, there = progress.identity, notes.get("identity", {})
+    if change_learning_rate:
+        print(identity.allow_other_rate(there, here))
+    different = identity.differences(there, here) if there else {}
+    identity.refuse_other(directory, different)
+    _check_rounds(name, notes, progress.position)
+    progress.restore(notes)
+    progress.identity = {**here, **there}
+    number, step = progress.round, progress.step_in_round
+    if step and not progress.position.starts_within:
+        raise ValueError(
+            "the data set must be one of simclr_keras.data to go on within"
+            f" an epoch. Received: {name}, {progress.where()}"
+        )
+    rate = compat.settable_learning_rate(model.optimizer)
+    state.write_model(model, arrays)
+    if change_learning_rate and rate is not None:
+        model.optimizer.learning_rate = rate
+    compat.set_resume_point(model, number, step)
+    within = f", {progress.where()}" if step else ""
+    print(f"Resumed from {name} (step {progress.step}{within}).")
+    return state.metrics_alone(arrays)
+
+
+def _newest(directory, strategy):
+    """Path and bytes of the newest intact checkpoint, of the chief's."""
+    name = data = b""
+    if workers.is_chief(strategy):
+        newest = checkpointing.newest_intact(directory)
+        if newest is not None:
+            name, data = str(newest).encode(), newest.read_bytes()
+    name = workers.broadcast(strategy, name).decode()
+    return name, workers.broadcast(strategy, data)
+
+
+def _check_rounds(name, notes, position):
+    """Refuses batches that are grouped otherwise than in the checkpoint."""
+    here = position.epochs_per_round
+    there = notes.get("epochs_per_round", here)  # early ones do not say
+    if there != here and position.starts_within:
+        raise ValueError(
+            f"the data set must be grouped as before, {there} epochs of"
+            f" the data in one of `fit`, to go on with {name}. Received:"
+            f" {here}"
+        )
