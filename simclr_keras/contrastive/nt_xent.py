@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -70,7 +71,7 @@ class NTXent(ContrastiveLoss):
         self.normalize = bool(normalize)
         self.view_reduction = view_reduction
 
-    def call(self, z_a, z_b, **candidates):
+    def call(self, z_a: tf.Tensor, z_b: tf.Tensor, **candidates) -> tf.Tensor:
         """Losses of the anchors, `[2, n]`; see `nt_xent`."""
         return nt_xent(
             z_a,
@@ -80,7 +81,7 @@ class NTXent(ContrastiveLoss):
             **candidates,
         )
 
-    def reduce(self, anchor_losses):
+    def reduce(self, anchor_losses: tf.Tensor) -> tf.Tensor:
         """Mean of `[2, n]` over all, or sum of the two views' means."""
         return self._views * tf.reduce_mean(anchor_losses)
 
@@ -99,7 +100,7 @@ class NTXent(ContrastiveLoss):
     def _views(self):
         return 2.0 if self.view_reduction == "sum" else 1.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the loss."""
         return {
             "temperature": self.temperature,

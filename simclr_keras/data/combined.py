@@ -1,5 +1,7 @@
 """Combines `Batches`: skips steps, groups epochs, adds batches of a probe."""
 
+from __future__ import annotations
+
 import functools
 
 import tensorflow as tf
@@ -8,7 +10,7 @@ from simclr_keras.data import epochs
 from simclr_keras.data.host_crops import NO_CROPS_STATED
 
 
-def from_step(dataset, step):
+def from_step(dataset: epochs.Batches, step: int) -> epochs.Batches:
     """Returns the rest of an epoch.
 
     What lies before is skipped without decoding an image.
@@ -33,7 +35,7 @@ def from_step(dataset, step):
     return dataset.changed(first=step)
 
 
-def grouped(dataset, count):
+def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
     """Makes every iteration `count` epochs in a row.
 
     For few images: starting an epoch of `fit` costs more than its steps then.
@@ -75,7 +77,9 @@ def grouped(dataset, count):
     return made.changed(crops=dataset._crops)
 
 
-def with_probe(dataset, labelled_dataset):
+def with_probe(
+    dataset: epochs.Batches, labelled_dataset: epochs.Batches
+) -> epochs.Batches:
     """Adds labelled batches for an online probe to unlabelled dataset.
 
     Args:

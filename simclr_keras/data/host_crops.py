@@ -1,5 +1,7 @@
 """Reconciles the crops that a data set and a model's views ask for."""
 
+from __future__ import annotations
+
 import dataclasses
 
 from simclr_keras.images import geometry
@@ -22,7 +24,9 @@ class HostCrops:
     stated: dict
     views: int
 
-    def resolve(self, crops):
+    def resolve(
+        self, crops: tuple[geometry.Crops | None, geometry.Crops | None]
+    ) -> tuple[geometry.Crops, ...]:
         """`geometry.Crops` of each view, a tuple.
 
         Args:

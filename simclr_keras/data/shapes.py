@@ -8,6 +8,10 @@ colours: a network that may compare colours learns nothing else. That is what
 colour distortion prevents. A diagnostic, not a benchmark.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 SPLITS = {"train": 10_000, "test": 2_000}
@@ -165,7 +169,12 @@ def _draw_chunk(rng, labels, size):
     return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def draw_shapes(count, seed, size=DEFAULT_SIZE, first=0):
+def draw_shapes(
+    count: int,
+    seed: int | Sequence[int],
+    size: int = DEFAULT_SIZE,
+    first: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws pictures and their classes.
 
     Args:

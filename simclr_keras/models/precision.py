@@ -1,5 +1,7 @@
 """Rebuilds a model so that its networks compute in another precision."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +12,7 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _MIXED = ("mixed_float16", "mixed_bfloat16")
 
 
-def compute_dtypes(model):
+def compute_dtypes(model: keras.Model) -> list[str]:
     """Dtypes that the networks of a model compute in.
 
     Args:
@@ -28,7 +30,9 @@ def compute_dtypes(model):
     return [name for name in _FLOATS if name in found] or ["float32"]
 
 
-def rebuild(model, policy, weights=True):
+def rebuild(
+    model: keras.Model, policy: str, weights: bool = True
+) -> keras.Model:
     """Makes a model of the same configuration under another dtype policy.
 
     Under "float32" all floating layers become float32. A mixed policy applies

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -30,7 +32,7 @@ class TokenPooling(keras.layers.Layer):
         _check_tokens(tokens)
         self.tokens = tokens
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Maps `[B, T, C]` to `[B, C]`."""
         if self.tokens == "first":
             return inputs[:, 0]
@@ -38,11 +40,11 @@ class TokenPooling(keras.layers.Layer):
         mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=1)
         return tf.cast(mean, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, C)`."""
         return (input_shape[0], input_shape[2])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
         return {**super().get_config(), "tokens": self.tokens}
 

@@ -1,12 +1,20 @@
 """Lays images out side by side in one image, and writes it as PNG."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import disk
+from simclr_keras import paths
 
 
-def view_pairs(two_views, batch, pairs=32, columns=4):
+def view_pairs(
+    two_views: keras.layers.Layer, batch: Any, pairs: int = 32, columns: int = 4
+) -> np.ndarray:
     """Lays out the original, first and second view of some images of a batch.
 
     Args:
@@ -49,7 +57,7 @@ def view_pairs(two_views, batch, pairs=32, columns=4):
     return (np.clip(grid, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def sprite(images):
+def sprite(images: np.ndarray) -> np.ndarray:
     """Lays out small images row by row, as TensorBoard's projector reads them.
 
     Args:
@@ -67,7 +75,7 @@ def sprite(images):
     return cells.transpose(0, 2, 1, 3, 4).reshape(side * size, side * size, 3)
 
 
-def write_png(path, image):
+def write_png(path: paths.AnyPath, image: np.ndarray) -> None:
     """Writes a uint8 image `[H, W, 3]` as PNG."""
     with disk.naming(path):
         path.write_bytes(tf.io.encode_png(image).numpy())

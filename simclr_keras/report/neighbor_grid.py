@@ -1,13 +1,25 @@
 """Draws queries and, beside them, the images most similar to them."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 
 from simclr_keras import evaluation
+from simclr_keras import paths
 from simclr_keras.images import CenterCrop
 from simclr_keras.report import plots
 
 
-def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
+def draw_of_rows(
+    folder: paths.AnyPath,
+    bank: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    read_images: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray | None = None,
+) -> tuple[paths.AnyPath, float | None]:
     """Draws the neighbours of some of the embedded images.
 
     Args:
@@ -35,7 +47,14 @@ def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
     return _draw(folder, images[:, 0], images[:, 1:], matches, share), share
 
 
-def draw_of_image(folder, bank, features, image, k, read_images):
+def draw_of_image(
+    folder: paths.AnyPath,
+    bank: np.ndarray,
+    features: np.ndarray,
+    image: np.ndarray,
+    k: int,
+    read_images: Callable[[np.ndarray], np.ndarray],
+) -> paths.AnyPath:
     """Draws the neighbours of an image that need not be embedded.
 
     Args:

@@ -5,10 +5,16 @@ only when needed. Both files take images of any number and size, as the
 SavedModel does.
 """
 
+from __future__ import annotations
+
 import importlib
 import math
+import pathlib
 import re
+from collections.abc import Callable
+from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -20,7 +26,7 @@ _OPSET = 17
 _LIMIT = 2**31
 
 
-def check(format, weights):
+def check(format: str, weights: Sequence[keras.Variable | tf.Variable]) -> None:
     """Checks that a model can be written, before any long work.
 
     Args:
@@ -57,7 +63,9 @@ def _check_tf2onnx():
         ) from error
 
 
-def write(format, directory, function, model):
+def write(
+    format: str, directory: pathlib.Path, function: Callable, model: keras.Model
+) -> list[str]:
     """Writes the file.
 
     Args:
