@@ -92,8 +92,8 @@ def lamb_bases() -> tuple[type, type]:
     except ImportError as error:
         raise ImportError(
             "LAMB on Keras 2.15 is that of tensorflow-addons, which is not"
-            " installed. Install the extra that brings it:"
-            " pip install 'simclr_keras[tf215]'"
+            " installed. Install the extra that brings it, pip install"
+            " '.[tf215]' in a clone of simclr_keras"
         ) from error
     return _DecayMatricesOnlyOfAddons, LAMB
 

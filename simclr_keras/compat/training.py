@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 
@@ -10,6 +11,9 @@ import tensorflow as tf
 
 from simclr_keras.compat.variables import as_numpy
 from simclr_keras.compat.versions import KERAS_3
+
+# Warnings that `end_epoch` hides.
+_SILENCE = contextlib.ExitStack()
 
 
 class BuildsItself(keras.Model):
@@ -53,8 +57,11 @@ def set_resume_point(
     """Makes a `fit` that is starting (in `on_train_begin`) start there.
 
     On Keras 3 the first epoch has to be ended by `end_epoch` after the steps
-    that are left of it. None for both undoes it, for the next `fit`.
+    that are left of it. None for both undoes it, for the next `fit`; it is to
+    be called when an epoch begins and when the training ends.
     """
+    if epoch is None:
+        _SILENCE.close()
     # Private, as in Keras's own `BackupAndRestore`: `initial_epoch` is an
     # argument of `fit`, which has been called already.
     if KERAS_3:
@@ -74,7 +81,9 @@ def end_epoch() -> None:
     the steps from where the epoch began, and needs no telling.
     """
     if KERAS_3:
-        # Keras takes it for the end of the data, and warns.
+        # Keras takes it for the end of the data, and warns of that, which
+        # nobody needs to see until `set_resume_point` is called again.
+        _SILENCE.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", "Your input ran out of data")
         raise StopIteration
 

@@ -106,6 +106,11 @@ def weights_of(model: keras.Model) -> list[keras.Variable | tf.Variable]:
     ]
 
 
+def tensorflow_weights(model: keras.Model) -> list[tf.Variable]:
+    """`weights_of` a model, as TensorFlow's variables."""
+    return [tensorflow_variable(v) for v in weights_of(model)]
+
+
 def add_uncast_weight(
     layer: keras.layers.Layer,
     name: str,

@@ -17,8 +17,9 @@ class ContrastiveLoss(keras.losses.Loss):
     Keras's casting and weighting are bypassed: the first would turn float64
     into float32, and the second has no meaning for pairs.
 
-    A subclass sets the two attributes; or, where the loss has arguments that
-    the function has not, writes `call` and `get_config`.
+    A subclass sets the two attributes. Where the loss has arguments that the
+    function has not, `get_config` adds them; where it needs no such function,
+    it writes `call` instead.
 
     Attributes:
         anchor_losses: function of `z_a`, `z_b` and the arguments below that

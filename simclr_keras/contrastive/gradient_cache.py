@@ -46,7 +46,7 @@ def collect(
     cache: tf.Tensor,
     count: int,
     logs: Sequence[str] | None = None,
-    state: Sequence[tf.Variable] = (),
+    averager: StateAverager | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Forward outputs of all micro-batches, computed one after the other.
 
@@ -56,17 +56,17 @@ def collect(
         cache: tensor `[n, ...]` to write the rows to.
         count: K, a Python integer.
         logs: names of the scalars. Default: none.
-        state: variables that `forward` changes, see `gradients`.
+        averager: of the variables that `forward` changes. Default: none.
 
     Returns:
         The rows, in the order of the images, in the dtype of `cache`; and a
         dict of the means of the scalars.
     """
-    averager = StateAverager(state)
 
     def body(number, carry):
         cache, means = carry
-        averager.reset()
+        if averager is not None:
+            averager.reset()
         rows, scalars = forward(number)
         indices = micro_batch_rows(number, count, cache.shape[0])
         cache = tf.tensor_scatter_nd_update(
@@ -122,7 +122,7 @@ def gradients(
     averager = StateAverager(state)
     others = [v for v in state if not v.dtype.is_floating]
     before = [tf.identity(v) for v in others]
-    z, means = collect(forward, cache, count, logs, state)
+    z, means = collect(forward, cache, count, logs, averager)
     with tf.GradientTape() as tape:
         tape.watch(z)
         loss, extras = contrast(z)

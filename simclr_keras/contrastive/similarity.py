@@ -62,6 +62,17 @@ def prepare_views(
     return (*local, *everywhere)
 
 
+def anchor_rows(z_local: tf.Tensor, first_anchor: int | tf.Tensor) -> tf.Tensor:
+    """Rows of the candidates that hold the anchors `[n, d]`, `int32` `[n]`.
+
+    Args:
+        z_local: Anchors `[n, d]`.
+        first_anchor: Row that holds the first one; an int or a scalar integer
+            tensor.
+    """
+    return tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(z_local)[0])
+
+
 def own_columns(
     z_local: tf.Tensor, z_global: tf.Tensor, first_anchor: int | tf.Tensor = 0
 ) -> tf.Tensor:
@@ -76,7 +87,7 @@ def own_columns(
     Returns:
         Boolean `[n, N]`, true at `[i, first_anchor + i]`.
     """
-    rows = tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(z_local)[0])
+    rows = anchor_rows(z_local, first_anchor)
     columns = tf.range(tf.shape(z_global)[0])
     return rows[:, tf.newaxis] == columns[tf.newaxis, :]
 

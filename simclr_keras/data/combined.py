@@ -49,9 +49,10 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
         iteration n.
 
     Raises:
-        ValueError: these are no `Batches`, or `count` is below 1.
+        ValueError: these are no `Batches`, or those of `from_step`; or
+            `count` is below 1.
     """
-    _require_batches("dataset", dataset)
+    _require_whole("dataset", dataset)
     if count < 1:
         raise ValueError(f"`count` must be at least 1. Received: {count!r}")
     steps = dataset.steps
@@ -92,11 +93,12 @@ def with_probe(
         `"probe_labels"`.
 
     Raises:
-        ValueError: something else is given, or batches with labels where there
-            must be none, or without where there must be some.
+        ValueError: something else is given, or batches of `from_step`, or
+            with labels where there must be none, or without where there must
+            be some.
     """
-    _require_batches("dataset", dataset)
-    _require_batches("labelled_dataset", labelled_dataset)
+    _require_whole("dataset", dataset)
+    _require_whole("labelled_dataset", labelled_dataset)
     if isinstance(dataset.element_spec, tuple):
         raise ValueError(
             "`dataset` must yield images without labels; the probe's come"
@@ -153,4 +155,14 @@ def _require_batches(name, batches):
             f"`{name}` must be what `make_dataset` or `load` returns, not a"
             " tf.data.Dataset made from it, whose epochs are not known."
             f" Received: {type(batches).__name__}"
+        )
+
+
+def _require_whole(name, batches):
+    _require_batches(name, batches)
+    if batches.first_step:
+        raise ValueError(
+            f"`{name}` must be of whole epochs; combine them, and take"
+            " from_step of what that gives. Received: batches from step"
+            f" {batches.first_step} on"
         )

@@ -17,14 +17,10 @@ from simclr_keras import randomness
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.images import geometry
+from simclr_keras.images import pixel_range
 
 # Photographs whose crops are drawn together.
 _AT_ONCE = 64
-
-
-def to_uint8(image: tf.Tensor) -> tf.Tensor:
-    """Float image in [0, 1], perhaps overshot by the resize -> `uint8`."""
-    return tf.cast(tf.clip_by_value(tf.round(image * 255.0), 0, 255), tf.uint8)
 
 
 @functools.lru_cache(maxsize=64)
@@ -79,8 +75,9 @@ def cut_crops(
 
     def cut(image, boxes):
         cut = [
-            to_uint8(
-                geometry.crop_and_resize_one(image, box, size, each.antialias)
+            pixel_range.to_uint8(
+                geometry.crop_and_resize_one(image, box, size, each.antialias),
+                (0.0, 1.0),
             )
             for box, each in zip(tf.unstack(boxes, len(crops)), crops)
         ]

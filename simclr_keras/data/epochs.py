@@ -96,6 +96,11 @@ class Batches:
         self._pipelines = {}  # by crops and first step, for all copies
 
     @property
+    def first_step(self) -> int:
+        """Step at which every iteration begins; 0 but after `from_step`."""
+        return self._first
+
+    @property
     def epoch(self) -> int:
         """Number of the epoch that the next iteration draws, from 0."""
         return int(self._position.epoch.numpy())
@@ -146,7 +151,16 @@ class Batches:
 
         Returns:
             `tf.data.Dataset` that never ends and shares the position.
+
+        Raises:
+            ValueError: these are batches of `from_step`.
         """
+        if self.first_step:
+            raise ValueError(
+                "several processes read whole epochs; train on the rest of one"
+                " in one process, or leave out from_step. Received: batches"
+                f" from step {self.first_step} on"
+            )
 
         def batches(first, step):
             def one_epoch(number):

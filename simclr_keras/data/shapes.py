@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from simclr_keras.images.pixel_range import unit_to_uint8
+
 SPLITS = {"train": 10_000, "test": 2_000}
 DEFAULT_SIZE = 32
 
@@ -166,7 +168,7 @@ def _draw_chunk(rng, labels, size):
         images += covered * (np.where(choice, *inks) - images)
     grain = rng.uniform(0, 0.03, (n, 1, 1, 1)).astype(np.float32)
     images += grain * rng.standard_normal(images.shape, np.float32)
-    return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return unit_to_uint8(images)
 
 
 def draw_shapes(

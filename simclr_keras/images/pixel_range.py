@@ -63,6 +63,11 @@ def to_uint8(
     return tf.cast(tf.clip_by_value(tf.round(scaled), 0, 255), tf.uint8)
 
 
+def unit_to_uint8(images: np.ndarray) -> np.ndarray:
+    """Array of floats in [0, 1] as `uint8`; clips the values outside."""
+    return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
 def colors(images: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
     """Images `[..., C]` without alpha, which says nothing about brightness."""
     return images[..., :-1] if images.shape[-1] in (2, 4) else images

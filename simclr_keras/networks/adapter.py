@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.networks.layers import precise_mean
 
 TOKENS = ("first", "mean")
 # An encoder whose first layers shrink [0, 1] to a smaller range than this
@@ -36,9 +37,7 @@ class TokenPooling(keras.layers.Layer):
         """Maps `[B, T, C]` to `[B, C]`."""
         if self.tokens == "first":
             return inputs[:, 0]
-        # On CPU, TensorFlow 2.15 sums bfloat16 in bfloat16.
-        mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=1)
-        return tf.cast(mean, inputs.dtype)
+        return precise_mean(inputs, axis=1)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, C)`."""

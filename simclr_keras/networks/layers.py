@@ -10,12 +10,21 @@ import tensorflow as tf
 from simclr_keras import compat
 
 
-@compat.register
-class SpatialMean(keras.layers.Layer):
-    """Averages over space, `[B, H, W, C]` to `[B, C]`, summing in float32.
+def precise_mean(
+    x: tf.Tensor, axis: int | tuple[int, ...], keepdims: bool = False
+) -> tf.Tensor:
+    """Mean over axes in the dtype of `x`, summed in float32 at least.
 
     Some kernels sum bfloat16 in bfloat16, and lose all precision over a few
-    hundred pixels, so this layer casts before it sums.
+    hundred values.
+    """
+    precise = x if x.dtype == "float64" else tf.cast(x, tf.float32)
+    return tf.cast(tf.reduce_mean(precise, axis, keepdims), x.dtype)
+
+
+@compat.register
+class SpatialMean(keras.layers.Layer):
+    """Averages over space, `[B, H, W, C]` to `[B, C]`; see `precise_mean`.
 
     Args:
         keepdims: Whether the result is `[B, 1, 1, C]`. Default False.
@@ -28,9 +37,7 @@ class SpatialMean(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the mean, in the dtype of `x`."""
-        precise = x if x.dtype == "float64" else tf.cast(x, tf.float32)
-        mean = tf.reduce_mean(precise, axis=(1, 2), keepdims=self.keepdims)
-        return tf.cast(mean, x.dtype)
+        return precise_mean(x, (1, 2), self.keepdims)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, C)` or `(B, 1, 1, C)`."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import disk
 from simclr_keras import paths
+from simclr_keras.images.pixel_range import unit_to_uint8
 
 
 def view_pairs(
@@ -54,7 +55,7 @@ def view_pairs(
         row += [np.zeros_like(row[0])] * (columns - len(row))
         rows.append(np.concatenate(row, axis=1))
     grid = np.concatenate(rows, axis=0)
-    return (np.clip(grid, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return unit_to_uint8(grid)
 
 
 def sprite(images: np.ndarray) -> np.ndarray:

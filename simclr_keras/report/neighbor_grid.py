@@ -9,6 +9,7 @@ import numpy as np
 from simclr_keras import evaluation
 from simclr_keras import paths
 from simclr_keras.images import CenterCrop
+from simclr_keras.images.pixel_range import unit_to_uint8
 from simclr_keras.report import plots
 
 
@@ -70,8 +71,7 @@ def draw_of_image(
     """
     rows, _ = evaluation.nearest(features, bank, k)
     images = read_images(rows)
-    query = CenterCrop(images.shape[2])(image).numpy()
-    query = (query * 255 + 0.5).astype(np.uint8)
+    query = unit_to_uint8(CenterCrop(images.shape[2])(image).numpy())
     return _draw(folder, query, images, None, None)
 
 

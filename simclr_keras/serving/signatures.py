@@ -90,8 +90,7 @@ def save(
     module = tf.Module(name="simclr_keras_export")
     for name, function in functions.items():
         setattr(module, name, function)
-    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
-    setattr(module, WEIGHTS, weights)
+    setattr(module, WEIGHTS, compat.tensorflow_weights(model))
     tf.saved_model.save(module, str(directory), signatures=signatures)
     path = directory / CONFIG
     path.parent.mkdir(exist_ok=True)

@@ -58,8 +58,8 @@ def _check_tf2onnx():
         importlib.import_module("tf2onnx")
     except ImportError as error:
         raise ImportError(
-            "format='onnx' needs tf2onnx: pip install 'simclr_keras[onnx]'"
-            f" ({error})"
+            "format='onnx' needs tf2onnx: install the extra onnx, pip install"
+            f" '.[onnx]' in a clone of simclr_keras ({error})"
         ) from error
 
 
@@ -105,9 +105,9 @@ def _write_onnx(path, function):
 
 def _tflite(function, model):
     """Content of the file, with only built-in operations if these suffice."""
-    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     module = tf.Module()
-    module.function, module.weights = function, weights
+    module.function = function
+    module.weights = compat.tensorflow_weights(model)
     built_in = [tf.lite.OpsSet.TFLITE_BUILTINS]
     error = None
     for operations in (built_in, [*built_in, tf.lite.OpsSet.SELECT_TF_OPS]):
