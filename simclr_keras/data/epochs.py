@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from simclr_keras.data.host_crops import NO_CROPS_STATED
 from simclr_keras.data.host_crops import HostCrops
+from simclr_keras.data.host_crops import StatedCrops
 from simclr_keras.images import geometry
 
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
@@ -180,8 +181,7 @@ class Batches:
     def changed(
         self,
         *,
-        crops: tuple[geometry.Crops | None, geometry.Crops | None]
-        | None = None,
+        crops: StatedCrops | None = None,
         first: int | None = None,
     ) -> Batches:
         """A copy that shares the position, with other crops or first step."""
@@ -245,9 +245,7 @@ def as_dataset(data: Any) -> Any:
     return data.as_dataset() if isinstance(data, Batches) else data
 
 
-def with_crops(
-    dataset: Any, crops: tuple[geometry.Crops | None, geometry.Crops | None]
-) -> Any:
+def with_crops(dataset: Any, crops: StatedCrops) -> Any:
     """The same batches, with the random crops that a model's views state.
 
     `fit` does this by itself.

@@ -20,8 +20,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from simclr_keras.training import lock_file
+
+if TYPE_CHECKING:
+    from simclr_keras import paths  # loads TensorFlow
 
 NAME = "run.lock"
 _BEAT_SECONDS = 10.0
@@ -44,7 +48,7 @@ class RunLock:
         directory: local path, or one with a scheme, such as `gs://bucket/run`.
     """
 
-    def __init__(self, directory: str | os.PathLike):
+    def __init__(self, directory: paths.PathLike):
         self._directory = directory
         self._taken = False
         if lock_file.has_scheme(directory):

@@ -9,6 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import pathlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simclr_keras import paths
 
 
 class LocalFile:
@@ -102,7 +106,7 @@ def open_file(path: str) -> LocalFile | RemoteFile:
     return RemoteFile(path) if has_scheme(path) else LocalFile(path)
 
 
-def has_scheme(path: str | os.PathLike) -> bool:
+def has_scheme(path: paths.PathLike) -> bool:
     """Whether a path names a store, such as `gs://bucket/run`, not a disk."""
     return "://" in str(path)
 
