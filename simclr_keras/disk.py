@@ -1,9 +1,18 @@
 """Makes a full disk raise an error that names the file."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from typing import BinaryIO
+
+if TYPE_CHECKING:
+    from simclr_keras import paths
+
 
 _FULL = {
     getattr(errno, name)
@@ -15,7 +24,7 @@ _CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.ENODEV, errno.EOPNOTSUPP)
 _CHUNK = 2**20
 
 
-def allocate(file, length, written=0):
+def allocate(file: BinaryIO, length: int, written: int = 0) -> None:
     """Reserves the space of a file before it is mapped into memory.
 
     Writing to a memory-mapped file on a full disk kills the process (SIGBUS)
@@ -51,7 +60,7 @@ def allocate(file, length, written=0):
 
 
 @contextlib.contextmanager
-def naming(path, need=""):
+def naming(path: paths.PathLike, need: str = "") -> Iterator[None]:
     """Context for writing a file, in which every OSError names the file.
 
     Errors of TensorFlow's writers become an OSError too.

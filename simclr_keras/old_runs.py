@@ -5,6 +5,12 @@ that a later release added is missing there, and has the value that earlier
 releases used implicitly. A setting that a later release dropped is ignored.
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from typing import Any
+
 # Add a line to one of these tables if the default of a new setting computes
 # something else than releases without the setting did.
 # From flags to their values, as text, in runs that began before the flag was
@@ -55,7 +61,7 @@ _UNSET_AT_FIRST = frozenset(
 )
 
 
-def flags_text(values):
+def flags_text(values: Mapping[str, str | None]) -> str:
     """Text of `flags.txt`, readable by `--flagfile`.
 
     Args:
@@ -67,7 +73,7 @@ def flags_text(values):
     return "".join(f"{line}\n" for line in lines)
 
 
-def parse_flags(text):
+def parse_flags(text: str) -> dict[str, str | None]:
     """Parses `flags.txt`; a flag that the run has without a value is None."""
     values = {}
     for line in text.splitlines():
@@ -82,7 +88,7 @@ def parse_flags(text):
     return values
 
 
-def command_of(flags):
+def command_of(flags: Collection[str]) -> str | None:
     """The command that wrote a `flags.txt`, or None.
 
     Args:
@@ -92,7 +98,7 @@ def command_of(flags):
     return next(commands, None)
 
 
-def values_then(text, names):
+def values_then(text: str, names: Collection[str]) -> dict[str, str]:
     """Implicit values of flags in a run that began before they were added.
 
     Args:
@@ -106,7 +112,12 @@ def values_then(text, names):
     return {n: FLAGS[n] for n in FLAGS if n in names and n not in recorded}
 
 
-def flag_differences(old_text, new_text, defaults=None, free=()):
+def flag_differences(
+    old_text: str,
+    new_text: str,
+    defaults: Mapping[str, str | None] | None = None,
+    free: Collection[str] = (),
+) -> dict[str, tuple[str | None, str | None]]:
     """Compares the flags of two runs.
 
     Args:
@@ -132,7 +143,7 @@ def flag_differences(old_text, new_text, defaults=None, free=()):
     }
 
 
-def dropped_flags(old_text, new_text):
+def dropped_flags(old_text: str, new_text: str) -> list[str]:
     """Flags with values of an existing run that this release has dropped."""
     new = parse_flags(new_text)
     return [
@@ -142,7 +153,7 @@ def dropped_flags(old_text, new_text):
     ]
 
 
-def complete(config):
+def complete(config: Any) -> Any:
     """Updates a serialised Keras object of an earlier release.
 
     Args:
@@ -167,7 +178,11 @@ def complete(config):
     return config
 
 
-def config_differences(old, new, required=()):
+def config_differences(
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    required: Collection[str] = (),
+) -> dict[str, tuple[str | None, str | None]]:
     """Compares two flat configurations.
 
     An argument that only one of them has, because another release wrote it,

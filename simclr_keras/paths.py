@@ -22,6 +22,8 @@ heartbeat (`training/lock.py`) |
 | memory-mapped cache of decoded images | refused: the cache must be local |
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import os
@@ -29,22 +31,29 @@ import pathlib
 import re
 import shutil
 import tempfile
+from collections.abc import Collection
+from collections.abc import Iterator
+from typing import Any
+from typing import Union
 
 import tensorflow as tf
 
 from simclr_keras.remote_path import RemotePath
 
+# What `as_path` returns, and what it takes.
+AnyPath = Union[pathlib.Path, RemotePath]
+PathLike = Union[str, os.PathLike, RemotePath]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(/?)")
 # File systems that list folders with a slash at the end of their names.
 _MARKS_FOLDERS = ("gs",)
 
 
-def is_remote(path):
+def is_remote(path: Any) -> bool:
     """Whether a path is a `RemotePath`."""
     return isinstance(path, RemotePath)
 
 
-def as_path(path, name="path"):
+def as_path(path: PathLike, name: str = "path") -> AnyPath:
     """Converts a string to a path object.
 
     Args:
@@ -94,7 +103,7 @@ def _schemes():
     return sorted(scheme for scheme in schemes if scheme)
 
 
-def walk(root):
+def walk(root: AnyPath) -> Iterator[tuple[AnyPath, list[str], list[str]]]:
     """Walks a folder as `os.walk` does, following links.
 
     Args:
@@ -121,7 +130,7 @@ def _walk_remote(root):
         yield from _walk_remote(root / name)
 
 
-def scandir(folder):
+def scandir(folder: AnyPath) -> list:
     """Lists the entries of a folder.
 
     Args:
@@ -168,7 +177,7 @@ class _Entry:
         return False
 
 
-def remove_tree(path):
+def remove_tree(path: AnyPath) -> None:
     """Removes a folder with all its contents, if it exists."""
     if not is_remote(path):
         shutil.rmtree(path, ignore_errors=True)
@@ -177,7 +186,7 @@ def remove_tree(path):
             tf.io.gfile.rmtree(str(path))
 
 
-def link_or_copy(path, second):
+def link_or_copy(path: AnyPath, second: AnyPath) -> None:
     """Hard-links a file to a second path, or copies it if links fail."""
     second.unlink(missing_ok=True)
     try:
@@ -190,7 +199,7 @@ def link_or_copy(path, second):
 
 
 @contextlib.contextmanager
-def local_copy(path):
+def local_copy(path: AnyPath) -> Iterator[pathlib.Path]:
     """Context of a local `pathlib.Path` from which to read a file.
 
     Args:
@@ -208,7 +217,9 @@ def local_copy(path):
 
 
 @contextlib.contextmanager
-def made_locally(path, last=()):
+def made_locally(
+    path: RemotePath, last: Collection[str] = ()
+) -> Iterator[pathlib.Path]:
     """Context of a new local path; its file or folder is then copied to `path`.
 
     Args:

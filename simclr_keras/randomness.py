@@ -7,6 +7,8 @@ numbers: as easy as 1, 2, 3"), implemented with `uint32` TensorFlow operations:
 static shapes, the same bits on CPU, GPU and TPU, and compilable by XLA.
 """
 
+from __future__ import annotations
+
 import math
 
 import tensorflow as tf
@@ -23,7 +25,9 @@ def _rotate_left(x, bits):
     )
 
 
-def threefry(key, counter):
+def threefry(
+    key: tuple[tf.Tensor, tf.Tensor], counter: tuple[tf.Tensor, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Encrypts a counter with a key: Threefry-2x32, 20 rounds.
 
     Args:
@@ -67,7 +71,9 @@ def _low_word(x):
     return tf.cast(x, tf.uint32)
 
 
-def stateless_seeds(seed, step, positions, view):
+def stateless_seeds(
+    seed: int, step: int | tf.Tensor, positions: tf.Tensor, view: int
+) -> tf.Tensor:
     """Computes one seed for each image of a batch.
 
     Args:
@@ -89,7 +95,9 @@ def stateless_seeds(seed, step, positions, view):
     return tf.stack(threefry(key, (positions, tf.zeros_like(positions))), -1)
 
 
-def random_bits(seeds, count, stream):
+def random_bits(
+    seeds: tf.Tensor, count: int, stream: int | tf.Tensor
+) -> tf.Tensor:
     """Draws random 32-bit words for every seed.
 
     Args:
@@ -110,7 +118,13 @@ def random_bits(seeds, count, stream):
     return tf.concat(words, axis=1)[:, :count]
 
 
-def uniforms(seeds, count, stream, low=0.0, high=1.0):
+def uniforms(
+    seeds: tf.Tensor,
+    count: int,
+    stream: int | tf.Tensor,
+    low: float = 0.0,
+    high: float = 1.0,
+) -> tf.Tensor:
     """Draws uniform random numbers for every seed.
 
     Args:
@@ -130,7 +144,7 @@ def uniforms(seeds, count, stream, low=0.0, high=1.0):
     return low + (high - low) * unit
 
 
-def normals(seeds, count, stream):
+def normals(seeds: tf.Tensor, count: int, stream: int | tf.Tensor) -> tf.Tensor:
     """Draws standard normal numbers for every seed (Box and Muller).
 
     Args:

@@ -12,6 +12,9 @@ import posixpath
 import shutil
 import tempfile
 import types
+from collections.abc import Iterator
+from typing import IO
+from typing import BinaryIO
 
 import tensorflow as tf
 
@@ -30,7 +33,7 @@ class RemotePath:
         text: path with its scheme; `paths.as_path` checks it.
     """
 
-    def __init__(self, text):
+    def __init__(self, text: str):
         self._scheme, _, rest = text.partition("://")
         root, *parts = rest.split("/")
         self._parts = (root, *(part for part in parts if part))
@@ -54,40 +57,40 @@ class RemotePath:
         return hash(str(self))
 
     @property
-    def scheme(self):
+    def scheme(self) -> str:
         """The scheme, such as `gs` of `gs://bucket`."""
         return self._scheme
 
     def __truediv__(self, name):
         return type(self)(f"{self}/{name}")
 
-    def joinpath(self, *parts):
+    def joinpath(self, *parts) -> RemotePath:
         """The path of a file or folder below this folder."""
         return type(self)("/".join([str(self), *map(str, parts)]))
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The last part of the path; of `gs://bucket`, the bucket."""
         return self._parts[-1]
 
     @property
-    def stem(self):
+    def stem(self) -> str:
         """The name without its suffix."""
         return posixpath.splitext(self.name)[0]
 
     @property
-    def suffix(self):
+    def suffix(self) -> str:
         """The suffix of the name, with its dot."""
         return posixpath.splitext(self.name)[1]
 
     @property
-    def parent(self):
+    def parent(self) -> RemotePath:
         """The folder above; of `gs://bucket`, the path itself."""
         above = self._parts[:-1] or self._parts
         return type(self)(f"{self._scheme}://{'/'.join(above)}")
 
     @property
-    def parents(self):
+    def parents(self) -> list[RemotePath]:
         """The folders above, the nearest one first."""
         folders = []
         path = self
@@ -96,11 +99,11 @@ class RemotePath:
             folders.append(path)
         return folders
 
-    def with_name(self, name):
+    def with_name(self, name: str) -> RemotePath:
         """The path of another name in the same folder."""
         return self.parent / name
 
-    def relative_to(self, other):
+    def relative_to(self, other: RemotePath) -> pathlib.PurePosixPath:
         """The `pathlib.PurePosixPath` from a folder above to this path."""
         above = other._parts
         same = other._scheme == self._scheme
@@ -108,29 +111,29 @@ class RemotePath:
             raise ValueError(f"{self} is not below {other}")
         return pathlib.PurePosixPath(*self._parts[len(above) :])
 
-    def resolve(self):
+    def resolve(self) -> RemotePath:
         """Returns the path itself, as there are no links."""
         return self
 
-    def expanduser(self):
+    def expanduser(self) -> RemotePath:
         """Returns the path itself, as there is no home directory."""
         return self
 
-    def exists(self):
+    def exists(self) -> bool:
         """Whether the file or folder exists."""
         with self.python_errors():
             return tf.io.gfile.exists(str(self))
 
-    def is_dir(self):
+    def is_dir(self) -> bool:
         """Whether it is a folder."""
         with self.python_errors():
             return tf.io.gfile.isdir(str(self))
 
-    def is_file(self):
+    def is_file(self) -> bool:
         """Whether it is a file."""
         return self.exists() and not self.is_dir()
 
-    def stat(self):
+    def stat(self) -> types.SimpleNamespace:
         """Returns `st_size`, in bytes, and `st_mtime_ns`."""
         with self.python_errors():
             status = tf.io.gfile.stat(str(self))
@@ -138,7 +141,7 @@ class RemotePath:
             st_size=status.length, st_mtime_ns=status.mtime_nsec
         )
 
-    def iterdir(self):
+    def iterdir(self) -> Iterator[RemotePath]:
         """Yields the paths of the entries of the folder."""
         with self.python_errors():
             names = tf.io.gfile.listdir(str(self))
@@ -146,7 +149,7 @@ class RemotePath:
             if name.strip("/"):  # some file systems list the folder itself
                 yield self / name.strip("/")
 
-    def glob(self, pattern):
+    def glob(self, pattern: str) -> Iterator[RemotePath]:
         """Yields the entries of the folder whose names match a pattern."""
         if not self.is_dir():
             return
@@ -154,14 +157,14 @@ class RemotePath:
             if fnmatch.fnmatchcase(path.name, pattern):
                 yield path
 
-    def mkdir(self, parents=False, exist_ok=False):
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
         """Makes the folder and those above it, whatever `parents` is."""
         if not exist_ok and self.exists():
             raise FileExistsError(errno.EEXIST, "exists", str(self))
         with self.python_errors():
             tf.io.gfile.makedirs(str(self))
 
-    def unlink(self, missing_ok=False):
+    def unlink(self, missing_ok: bool = False) -> None:
         """Removes the file."""
         try:
             with self.python_errors():
@@ -170,14 +173,20 @@ class RemotePath:
             if not missing_ok:
                 raise
 
-    def replace(self, target):
+    def replace(self, target: str | RemotePath) -> str | RemotePath:
         """Renames the file, and overwrites another one of that name."""
         with self.python_errors():
             tf.io.gfile.rename(str(self), str(target), overwrite=True)
         return target
 
     @contextlib.contextmanager
-    def open(self, mode="r", *, encoding="utf-8", newline=None):
+    def open(
+        self,
+        mode: str = "r",
+        *,
+        encoding: str = "utf-8",
+        newline: str | None = None,
+    ) -> Iterator[IO]:
         """Context of a local copy, which is uploaded when the block ends.
 
         Nothing is uploaded if the block fails, or in mode "r".
@@ -202,30 +211,30 @@ class RemotePath:
                 local.seek(0)
                 self.copy_from(local)
 
-    def read_bytes(self):
+    def read_bytes(self) -> bytes:
         """Returns the content as bytes."""
         with self.open("rb") as file:
             return file.read()
 
-    def read_text(self, encoding="utf-8"):
+    def read_text(self, encoding: str = "utf-8") -> str:
         """Returns the content as text."""
         with self.open(encoding=encoding) as file:
             return file.read()
 
-    def write_bytes(self, data):
+    def write_bytes(self, data: bytes) -> None:
         """Replaces the content by bytes."""
         self.copy_from(io.BytesIO(data))
 
-    def write_text(self, data, encoding="utf-8"):
+    def write_text(self, data: str, encoding: str = "utf-8") -> None:
         """Replaces the content by text."""
         self.write_bytes(data.encode(encoding))
 
-    def copy_to(self, file):
+    def copy_to(self, file: BinaryIO) -> None:
         """Copies the content into an open binary file."""
         with self.python_errors(), tf.io.gfile.GFile(str(self), "rb") as remote:
             shutil.copyfileobj(remote, file, _CHUNK)
 
-    def copy_from(self, file):
+    def copy_from(self, file: BinaryIO) -> None:
         """Replaces the content by that of an open binary file."""
         # To a new temporary file: ram:// overwrites an existing file without
         # truncating it, and other readers would see an incomplete file.
@@ -239,7 +248,7 @@ class RemotePath:
         temporary.replace(self)
 
     @contextlib.contextmanager
-    def python_errors(self):
+    def python_errors(self) -> Iterator[None]:
         """Context that turns TensorFlow's errors into an OSError of Python."""
         try:
             yield

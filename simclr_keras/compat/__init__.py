@@ -31,6 +31,7 @@ from simclr_keras.compat.variables import dtype_policy_name
 from simclr_keras.compat.variables import flatten_layers
 from simclr_keras.compat.variables import mutable_state
 from simclr_keras.compat.variables import tensorflow_variable
+from simclr_keras.compat.variables import tensorflow_weights
 from simclr_keras.compat.variables import unrepeatable_layers
 from simclr_keras.compat.variables import variable_path
 from simclr_keras.compat.variables import weights_of
@@ -78,6 +79,7 @@ __all__ = [
     "settable_learning_rate",
     "steps_per_execution",
     "tensorflow_variable",
+    "tensorflow_weights",
     "unrepeatable_layers",
     "variable_path",
     "weights_of",

@@ -4,6 +4,8 @@ What is private below is of Keras 2.15 and tensorflow-addons 0.23, whose last
 releases these are; with Keras 3 all is public but `_get_variable_index`.
 """
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
@@ -57,7 +59,7 @@ class DecayMatricesOnly:
     normalisation (vectors and scalars), without a list of variables.
     """
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable | tf.Variable]) -> None:
         """Creates the state, once."""
         if not is_built(self):
             vectors = [v for v in variables if len(v.shape) < 2]
@@ -75,7 +77,7 @@ class _DecayMatricesOnlyOfAddons:
         return len(variable.shape) >= 2
 
 
-def lamb_bases():
+def lamb_bases() -> tuple[type, type]:
     """Bases of a LAMB that decays matrices only.
 
     Keras's own LAMB on Keras 3, else that of tensorflow-addons.
@@ -90,13 +92,16 @@ def lamb_bases():
     except ImportError as error:
         raise ImportError(
             "LAMB on Keras 2.15 is that of tensorflow-addons, which is not"
-            " installed. Install the extra that brings it:"
-            " pip install 'simclr_keras[tf215]'"
+            " installed. Install the extra that brings it, pip install"
+            " '.[tf215]' in a clone of simclr_keras"
         ) from error
     return _DecayMatricesOnlyOfAddons, LAMB
 
 
-def build_optimizer(optimizer, variables):
+def build_optimizer(
+    optimizer: keras.optimizers.Optimizer,
+    variables: list[keras.Variable | tf.Variable],
+) -> None:
     """Creates an optimizer's state, once."""
     if not KERAS_3 and not hasattr(optimizer, "build"):
         optimizer._create_all_weights(variables)  # of tensorflow-addons
@@ -104,12 +109,14 @@ def build_optimizer(optimizer, variables):
         optimizer.build(variables)
 
 
-def is_built(optimizer):
+def is_built(optimizer: keras.optimizers.Optimizer) -> bool:
     """Whether an optimizer has its state."""
     return getattr(optimizer, "built" if KERAS_3 else "_built", False)
 
 
-def optimizer_variables(optimizer):
+def optimizer_variables(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[keras.Variable | tf.Variable]:
     """All variables of an optimizer, its loss scale's included."""
     if KERAS_3:
         return list(optimizer.variables)
@@ -121,7 +128,7 @@ def optimizer_variables(optimizer):
     return variables
 
 
-def learning_rate(optimizer):
+def learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
     """The learning rate of the next step, as a float."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     # `learning_rate` of Keras 2.15 is the last step's.
@@ -133,7 +140,9 @@ def learning_rate(optimizer):
     return float(tf.convert_to_tensor(rate))
 
 
-def settable_learning_rate(optimizer):
+def settable_learning_rate(
+    optimizer: keras.optimizers.Optimizer,
+) -> float | None:
     """The rate of an optimizer as a float, or None where a schedule sets it."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if KERAS_3:
@@ -145,14 +154,21 @@ def settable_learning_rate(optimizer):
     return float(as_numpy(rate)) if settable else None
 
 
-def minimize(optimizer, tape, loss, variables):
+def minimize(
+    optimizer: keras.optimizers.Optimizer,
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    variables: list[keras.Variable | tf.Variable],
+) -> None:
     """Applies the gradient of `loss`; scales it where float16 needs that."""
     with tape:
         loss = scale_loss(optimizer, loss)
     apply_scaled(optimizer, tape.gradient(loss, variables), variables)
 
 
-def scale_loss(optimizer, loss):
+def scale_loss(
+    optimizer: keras.optimizers.Optimizer, loss: tf.Tensor
+) -> tf.Tensor:
     """The loss as `apply_scaled` wants it differentiated: for float16."""
     if KERAS_3:
         return optimizer.scale_loss(loss)
@@ -160,7 +176,11 @@ def scale_loss(optimizer, loss):
     return scale(loss) if scale else loss
 
 
-def apply_scaled(optimizer, gradients, variables):
+def apply_scaled(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: list[tf.Tensor | None],
+    variables: list[keras.Variable | tf.Variable],
+) -> None:
     """Applies gradients of a loss that went through `scale_loss`."""
     if not KERAS_3 and hasattr(optimizer, "get_unscaled_gradients"):
         gradients = optimizer.get_unscaled_gradients(gradients)

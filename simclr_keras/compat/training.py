@@ -1,12 +1,19 @@
 """Lets `fit` of both stacks start anywhere, be counted and be built early."""
 
+from __future__ import annotations
+
+import contextlib
 import warnings
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from simclr_keras.compat.variables import as_numpy
 from simclr_keras.compat.versions import KERAS_3
+
+# Warnings that `end_epoch` hides.
+_SILENCE = contextlib.ExitStack()
 
 
 class BuildsItself(keras.Model):
@@ -17,7 +24,7 @@ class BuildsItself(keras.Model):
     labels, have no collective for that.
     """
 
-    def build_state(self, labels=None):
+    def build_state(self, labels: tf.TensorSpec | None = None) -> None:
         """Creates what training needs, under the model's strategy."""
         raise NotImplementedError
 
@@ -27,7 +34,9 @@ class BuildsItself(keras.Model):
             self.build_state()
 
 
-def build_metrics(model, y_true, y_pred):
+def build_metrics(
+    model: keras.Model, y_true: tf.Tensor, y_pred: tf.Tensor
+) -> None:
     """Creates the metrics that a model was compiled with."""
     if not KERAS_3:
         if not model.compiled_loss.built:
@@ -42,12 +51,17 @@ def build_metrics(model, y_true, y_pred):
         compiled.build(y_true, y_pred)
 
 
-def set_resume_point(model, epoch, step):
+def set_resume_point(
+    model: keras.Model, epoch: int | None, step: int | None
+) -> None:
     """Makes a `fit` that is starting (in `on_train_begin`) start there.
 
     On Keras 3 the first epoch has to be ended by `end_epoch` after the steps
-    that are left of it. None for both undoes it, for the next `fit`.
+    that are left of it. None for both undoes it, for the next `fit`; it is to
+    be called when an epoch begins and when the training ends.
     """
+    if epoch is None:
+        _SILENCE.close()
     # Private, as in Keras's own `BackupAndRestore`: `initial_epoch` is an
     # argument of `fit`, which has been called already.
     if KERAS_3:
@@ -60,19 +74,25 @@ def set_resume_point(model, epoch, step):
         )
 
 
-def end_epoch():
+def end_epoch() -> None:
     """Ends, in `on_train_batch_end`, an epoch that began at a later step.
 
     Callbacks behind the one that calls this miss the batch. Keras 2.15 counts
     the steps from where the epoch began, and needs no telling.
     """
     if KERAS_3:
-        # Keras takes it for the end of the data, and warns.
+        # Keras takes it for the end of the data, and warns of that, which
+        # nobody needs to see until `set_resume_point` is called again.
+        _SILENCE.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", "Your input ran out of data")
         raise StopIteration
 
 
-def distributed(strategy, dataset_of, steps):
+def distributed(
+    strategy: tf.distribute.Strategy,
+    dataset_of: Callable[[tf.distribute.InputContext], tf.data.Dataset],
+    steps: int,
+) -> tf.distribute.DistributedDataset:
     """Input of this process for `fit`, endless, in epochs of some steps.
 
     Args:
@@ -89,7 +109,7 @@ def distributed(strategy, dataset_of, steps):
     return dataset
 
 
-def with_cardinality(dataset, steps):
+def with_cardinality(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     """A copy of the data set whose number of batches Keras 3 reads as `steps`.
 
     Keras 3 asks the data set for it and ends an epoch by it; TensorFlow's own
@@ -100,7 +120,7 @@ def with_cardinality(dataset, steps):
     return dataset
 
 
-def steps_per_execution(model):
+def steps_per_execution(model: keras.Model) -> int:
     """Steps of the execution that a model runs or has just run.
 
     On Keras 3 the last one of an epoch can have fewer.
@@ -109,7 +129,7 @@ def steps_per_execution(model):
     return 1 if value is None else int(as_numpy(value))
 
 
-def prefetches_across_steps(model):
+def prefetches_across_steps(model: keras.Model) -> bool:
     """Whether batches are asked for while the step before is running.
 
     Then the time that a batch takes is not what a step waits for it.

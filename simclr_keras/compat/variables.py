@@ -1,6 +1,9 @@
 """Reads and creates the variables of layers on both stacks."""
 
+from __future__ import annotations
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from simclr_keras.compat.versions import KERAS_3
@@ -9,7 +12,7 @@ from simclr_keras.compat.versions import KERAS_3
 _STATISTICS = {"copied": ("none", "auto"), "averaged": ("mean", "on_read")}
 
 
-def variable_path(variable):
+def variable_path(variable: keras.Variable | tf.Variable) -> str:
     """Full path of a variable, such as `resnet/stem_conv/kernel`.
 
     Keras 3 keeps it in `path` (its `name` is only the last part); Keras 2.15
@@ -19,26 +22,30 @@ def variable_path(variable):
     return path or variable.name.split(":")[0]
 
 
-def tensorflow_variable(variable):
+def tensorflow_variable(variable: keras.Variable | tf.Variable) -> tf.Variable:
     """The TensorFlow variable inside a Keras one, distributed or not."""
     if KERAS_3 and isinstance(variable, keras.Variable):
         return variable.value
     return variable
 
 
-def as_numpy(variable):
+def as_numpy(variable: keras.Variable | tf.Variable) -> np.ndarray:
     """Value of a Keras or TensorFlow variable as a NumPy array."""
     return tf.convert_to_tensor(variable).numpy()
 
 
-def dtype_policy_name(dtype=None):
+def dtype_policy_name(
+    dtype: str | keras.mixed_precision.Policy | None = None,
+) -> str:
     """Name of a dtype policy, as `mixed_bfloat16`; of None: the global one."""
     if dtype is None:
         dtype = keras.mixed_precision.global_policy()
     return dtype if isinstance(dtype, str) else dtype.name
 
 
-def flatten_layers(*layers, include_self=True):
+def flatten_layers(
+    *layers, include_self: bool = True
+) -> list[keras.layers.Layer]:
     """Lists layers with all layers in them, however deep, parents first.
 
     Args:
@@ -54,7 +61,7 @@ def flatten_layers(*layers, include_self=True):
     ]
 
 
-def mutable_state(*layers):
+def mutable_state(*layers) -> list[tf.Variable]:
     """Variables that a call of layers in training mode may change.
 
     Args:
@@ -68,7 +75,7 @@ def mutable_state(*layers):
     return list({id(v): tensorflow_variable(v) for v in state}.values())
 
 
-def unrepeatable_layers(*layers):
+def unrepeatable_layers(*layers) -> list[keras.layers.Layer]:
     """Layers that draw random numbers which cannot be drawn again.
 
     On Keras 3 none: what its layers draw is a function of their seed
@@ -86,7 +93,7 @@ def unrepeatable_layers(*layers):
     return [x for x in flatten_layers(*layers) if isinstance(x, random)]
 
 
-def weights_of(model):
+def weights_of(model: keras.Model) -> list[keras.Variable | tf.Variable]:
     """All weights of a model, in an order that freezing does not change."""
     if KERAS_3:
         return list(model.weights)
@@ -99,7 +106,18 @@ def weights_of(model):
     ]
 
 
-def add_uncast_weight(layer, name, shape, initializer, kind):
+def tensorflow_weights(model: keras.Model) -> list[tf.Variable]:
+    """`weights_of` a model, as TensorFlow's variables."""
+    return [tensorflow_variable(v) for v in weights_of(model)]
+
+
+def add_uncast_weight(
+    layer: keras.layers.Layer,
+    name: str,
+    shape: tuple[int, ...],
+    initializer: str | keras.initializers.Initializer,
+    kind: str,
+) -> keras.Variable | tf.Variable:
     """Adds a weight that mixed precision leaves as it is when it is read.
 
     Assign the result to an attribute of `layer`.

@@ -1,7 +1,10 @@
 """Splits rows so that a matrix of all pairs never exists as a whole."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -10,7 +13,7 @@ import tensorflow as tf
 _STEP = 16
 
 
-def tile_bytes():
+def tile_bytes() -> int:
     """Bytes of one tile, the part of a matrix that is computed at a time.
 
     About three tiles exist at once. On a CPU they should stay in its last-level
@@ -21,18 +24,20 @@ def tile_bytes():
     return 2**24 if kinds == {"CPU"} else 2**26
 
 
-def fits(rows, columns, dtype):
+def fits(
+    rows: int | tf.Tensor, columns: int | tf.Tensor, dtype: tf.DType
+) -> bool:
     """Whether a matrix `[rows, columns]` is known to fit into one tile."""
     known = isinstance(rows, int) and isinstance(columns, int)
     return known and rows * columns * dtype.size <= tile_bytes()
 
 
-def tile_side(dtype):
+def tile_side(dtype: tf.DType) -> int:
     """Rows of a square tile."""
     return max(_STEP, math.isqrt(tile_bytes() // dtype.size))
 
 
-def shape(tensor):
+def shape(tensor: tf.Tensor) -> list[int | tf.Tensor]:
     """List of the lengths: ints where they are known, else tensors."""
     lengths = tf.shape(tensor)
     return [
@@ -57,7 +62,9 @@ class RowPartition:
     count: Any
 
     @classmethod
-    def of(cls, length, most, odd=False):
+    def of(
+        cls, length: int | tf.Tensor, most: int | tf.Tensor, odd: bool = False
+    ) -> RowPartition:
         """Parts of about equal size, none much above `most` rows.
 
         Args:
@@ -70,20 +77,24 @@ class RowPartition:
             count += 1 - count % 2
         return cls(length, -(-length // (count * _STEP)) * _STEP, count)
 
-    def parts(self, rows):
+    def parts(self, rows: tf.Tensor) -> tf.Tensor:
         """Splits `[length, ...]` into `[count, size, ...]`."""
         padding = self.count * self.size - self.length
         inner = shape(rows)[1:]
         rows = tf.pad(rows, [[0, padding]] + [[0, 0]] * len(inner))
         return tf.reshape(rows, [self.count, self.size, *inner])
 
-    def join(self, parts):
+    def join(self, parts: tf.Tensor) -> tf.Tensor:
         """Joins `[count, size, ...]` to `[length, ...]`, without padding."""
         rows = [self.count * self.size, *shape(parts)[2:]]
         return tf.reshape(parts, rows)[: self.length]
 
 
-def map_rows(function, rows, columns):
+def map_rows(
+    function: Callable[..., tf.Tensor],
+    rows: list[tf.Tensor],
+    columns: int | tf.Tensor,
+) -> tf.Tensor:
     """Computes a value of each row from its row of a matrix, part by part.
 
     Args:

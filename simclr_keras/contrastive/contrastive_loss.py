@@ -1,5 +1,10 @@
 """Defines the base class of the three contrastive losses."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -12,8 +17,9 @@ class ContrastiveLoss(keras.losses.Loss):
     Keras's casting and weighting are bypassed: the first would turn float64
     into float32, and the second has no meaning for pairs.
 
-    A subclass sets the two attributes; or, where the loss has arguments that
-    the function has not, writes `call` and `get_config`.
+    A subclass sets the two attributes. Where the loss has arguments that the
+    function has not, `get_config` adds them; where it needs no such function,
+    it writes `call` instead.
 
     Attributes:
         anchor_losses: function of `z_a`, `z_b` and the arguments below that
@@ -52,36 +58,36 @@ class ContrastiveLoss(keras.losses.Loss):
         with tf.name_scope(self.name):
             return self.reduce(self.call(z_a, z_b, **candidates))
 
-    def call(self, z_a, z_b, **candidates):
+    def call(self, z_a: tf.Tensor, z_b: tf.Tensor, **candidates) -> tf.Tensor:
         """Losses of the anchors, `[2, n]`."""
         return self.anchor_losses(z_a, z_b, **self._settings(), **candidates)
 
     def _settings(self):
         return {name: getattr(self, name) for name in self.arguments}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal loss."""
         return {**self._settings(), "name": self.name}
 
-    def reduce(self, anchor_losses):
+    def reduce(self, anchor_losses: tf.Tensor) -> tf.Tensor:
         """The scalar made of the `[2, n]` values of the anchors."""
         return tf.reduce_mean(anchor_losses)
 
-    def random_guess(self, num_images):
+    def random_guess(self, num_images: int) -> float:
         """Loss of an encoder that cannot tell images apart, for the log."""
         raise NotImplementedError
 
 
 def against_other_view(
-    anchor_losses,
-    z_a,
-    z_b,
-    normalize,
-    z_a_global=None,
-    z_b_global=None,
-    first_anchor=0,
+    anchor_losses: Callable[..., tf.Tensor],
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
+    normalize: bool,
+    z_a_global: tf.Tensor | None = None,
+    z_b_global: tf.Tensor | None = None,
+    first_anchor: int | tf.Tensor = 0,
     **settings,
-):
+) -> tf.Tensor:
     """Losses of anchors whose candidates are those of the other view.
 
     Args:

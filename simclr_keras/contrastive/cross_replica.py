@@ -1,12 +1,14 @@
 """Gathers the views of all replicas, the candidates of a loss."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from simclr_keras.contrastive import similarity
 from simclr_keras.distribute import replicas
 
 
-def candidates(z_a, z_b):
+def candidates(z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
     """Gathers all replicas' views, so that they are negatives for this one.
 
     To be called inside the replicas' step; one collective. Gradients flow back

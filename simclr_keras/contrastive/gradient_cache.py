@@ -10,12 +10,21 @@ Reference: Gao, Zhang, Han and Callan 2021, "Scaling Deep Contrastive Learning
 Batch Size under Memory Limited Setup", arXiv 2101.06983, section 3.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from simclr_keras.distribute import replicas
 
 
-def micro_batch_rows(number, count, rows):
+def micro_batch_rows(
+    number: int | tf.Tensor, count: int, rows: int
+) -> tf.Tensor:
     """Indices of the rows of one micro-batch on this replica: every count-th.
 
     A replica holds neighbouring images of the global batch. With a stride, a
@@ -32,7 +41,13 @@ def micro_batch_rows(number, count, rows):
     return number + count * tf.range(rows // count)
 
 
-def collect(forward, cache, count, logs=None, state=()):
+def collect(
+    forward: Callable[..., tuple],
+    cache: tf.Tensor,
+    count: int,
+    logs: Sequence[str] | None = None,
+    averager: StateAverager | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Forward outputs of all micro-batches, computed one after the other.
 
     Args:
@@ -41,17 +56,17 @@ def collect(forward, cache, count, logs=None, state=()):
         cache: tensor `[n, ...]` to write the rows to.
         count: K, a Python integer.
         logs: names of the scalars. Default: none.
-        state: variables that `forward` changes, see `gradients`.
+        averager: of the variables that `forward` changes. Default: none.
 
     Returns:
         The rows, in the order of the images, in the dtype of `cache`; and a
         dict of the means of the scalars.
     """
-    averager = StateAverager(state)
 
     def body(number, carry):
         cache, means = carry
-        averager.reset()
+        if averager is not None:
+            averager.reset()
         rows, scalars = forward(number)
         indices = micro_batch_rows(number, count, cache.shape[0])
         cache = tf.tensor_scatter_nd_update(
@@ -65,16 +80,16 @@ def collect(forward, cache, count, logs=None, state=()):
 
 
 def gradients(
-    forward,
-    contrast,
-    variables,
-    cache,
-    count,
+    forward: Callable[..., tuple],
+    contrast: Callable[[tf.Tensor], tuple],
+    variables: list[keras.Variable | tf.Variable],
+    cache: tf.Tensor,
+    count: int,
     *,
-    logs=(),
-    extra_loss=None,
-    state=(),
-):
+    logs: Sequence[str] = (),
+    extra_loss: Callable[[dict[str, tf.Tensor]], tf.Tensor] | None = None,
+    state: Sequence[tf.Variable] = (),
+) -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor], Any]:
     """Gradient of a loss over the whole batch, computed by micro-batches.
 
     `forward` runs twice for each micro-batch and must do the same both times.
@@ -107,7 +122,7 @@ def gradients(
     averager = StateAverager(state)
     others = [v for v in state if not v.dtype.is_floating]
     before = [tf.identity(v) for v in others]
-    z, means = collect(forward, cache, count, logs, state)
+    z, means = collect(forward, cache, count, logs, averager)
     with tf.GradientTape() as tape:
         tape.watch(z)
         loss, extras = contrast(z)
@@ -155,20 +170,20 @@ class StateAverager:
             at this moment are those before the step.
     """
 
-    def __init__(self, state):
+    def __init__(self, state: Sequence[tf.Variable]):
         self._variables = [v for v in state if v.dtype.is_floating]
         self._before = [tf.identity(v) for v in self._variables]
 
-    def reset(self):
+    def reset(self) -> None:
         """Restores the values from before the step."""
         for variable, value in zip(self._variables, self._before):
             variable.assign(value)
 
-    def zeros(self):
+    def zeros(self) -> list[tf.Tensor]:
         """Zeros in the shapes of the variables, to add deltas to."""
         return [tf.zeros_like(value) for value in self._before]
 
-    def delta(self):
+    def delta(self) -> list[tf.Tensor]:
         """Change of each variable since before the step.
 
         Averaging differences leaves unchanged values the same to the last bit.
@@ -177,7 +192,7 @@ class StateAverager:
             tf.identity(v) - b for v, b in zip(self._variables, self._before)
         ]
 
-    def apply(self, deltas):
+    def apply(self, deltas: list[tf.Tensor]) -> None:
         """Sets each variable to its value before the step plus a delta."""
         for variable, before, delta in zip(
             self._variables, self._before, deltas

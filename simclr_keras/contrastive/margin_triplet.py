@@ -1,5 +1,7 @@
 """Computes the margin triplet loss, which is 0 beyond a margin."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -9,8 +11,14 @@ from simclr_keras.contrastive.contrastive_loss import against_other_view
 
 
 def margin_triplet(
-    z_a, z_b, *, margin, normalize=True, semi_hard=True, **candidates
-):
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
+    *,
+    margin: float | tf.Tensor,
+    normalize: bool = True,
+    semi_hard: bool = True,
+    **candidates,
+) -> tf.Tensor:
     """Triplet loss of each anchor, local anchors against global candidates.
 
     Arguments and result are those of `nt_logistic`, but for `margin`, m of at
@@ -72,10 +80,10 @@ class MarginTriplet(ContrastiveLoss):
 
     def __init__(
         self,
-        margin=0.8,
-        normalize=True,
-        semi_hard=True,
-        name="margin_triplet",
+        margin: float = 0.8,
+        normalize: bool = True,
+        semi_hard: bool = True,
+        name: str = "margin_triplet",
     ):
         super().__init__(name=name)
         if not isinstance(margin, (int, float)) or not margin >= 0:
@@ -86,7 +94,7 @@ class MarginTriplet(ContrastiveLoss):
         self.normalize = bool(normalize)
         self.semi_hard = bool(semi_hard)
 
-    def random_guess(self, num_images):
+    def random_guess(self, num_images: int) -> float:
         """Loss when all similarities are equal: the margin."""
         del num_images
         return self.margin

@@ -51,7 +51,7 @@ def contrastive_metrics(
         None if z_a_global is None else tf.stop_gradient(z_a_global),
         None if z_b_global is None else tf.stop_gradient(z_b_global),
     )
-    own_columns = tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(a)[0])
+    own_columns = similarity.anchor_rows(a, first_anchor)
 
     def values(anchors, columns):
         """Rank of the partner and entropy for some anchors, `[m, 2]`."""

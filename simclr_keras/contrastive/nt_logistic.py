@@ -1,5 +1,7 @@
 """Computes NT-Logistic, a loss of each pair on its own."""
 
+from __future__ import annotations
+
 import math
 
 import tensorflow as tf
@@ -11,8 +13,14 @@ from simclr_keras.contrastive.contrastive_loss import against_other_view
 
 
 def nt_logistic(
-    z_a, z_b, *, temperature, normalize=True, semi_hard=True, **candidates
-):
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
+    *,
+    temperature: float | tf.Tensor,
+    normalize: bool = True,
+    semi_hard: bool = True,
+    **candidates,
+) -> tf.Tensor:
     """NT-Logistic of each anchor, local anchors against global candidates.
 
     Args:
@@ -89,10 +97,10 @@ class NTLogistic(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature=0.1,
-        normalize=True,
-        semi_hard=True,
-        name="nt_logistic",
+        temperature: float = 0.1,
+        normalize: bool = True,
+        semi_hard: bool = True,
+        name: str = "nt_logistic",
     ):
         super().__init__(name=name)
         similarity.check_positive("temperature", temperature)
@@ -100,7 +108,7 @@ class NTLogistic(ContrastiveLoss):
         self.normalize = bool(normalize)
         self.semi_hard = bool(semi_hard)
 
-    def random_guess(self, num_images):
+    def random_guess(self, num_images: int) -> float:
         """Loss when all views are orthogonal: `2 log 2`, for any batch."""
         del num_images
         return 2 * math.log(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,100 +14,6 @@ from simclr_keras.contrastive import tiles
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
 
 VIEW_REDUCTIONS = ("mean", "sum")
-
-
-@compat.register
-class NTXent(ContrastiveLoss):
-    """Normalised temperature-scaled cross entropy over two views.
-
-    Every one of the 2N views of a batch of N images is an anchor once. Its
-    positive is the other view of its image, its negatives are the remaining
-    2N - 2 views:
-
-        l(i, j) = -log(exp(s_ij / tau) / sum_{k != i} exp(s_ik / tau))
-
-    Computed in float32 at least, under every dtype policy.
-
-    Args:
-        temperature: tau, above 0. Default 0.1, the paper's choice on ImageNet
-            (0.5 on CIFAR-10).
-        normalize: Whether s is the cosine similarity (default) or the plain
-            inner product.
-        view_reduction: `"mean"` (default) over the 2N anchors, as in the
-            paper, or `"sum"` of the two directions' means: the value that the
-            official code reports, exactly twice the other.
-        name: Name of the loss.
-
-    Raises:
-        ValueError: `temperature` or `view_reduction` out of range.
-
-    Example:
-
-    >>> loss = NTXent(temperature=0.5)
-    >>> z_a = tf.constant([[1.0, 0.0], [0.0, 1.0]])
-    >>> float(loss(z_a, z_a))  # log(1 + 2 exp(-1 / 0.5))
-    0.23954...
-
-    Reference:
-        Chen et al., A Simple Framework for Contrastive Learning of Visual
-        Representations, 2020 (arXiv 2002.05709), equation 1, algorithm 1.
-    """
-
-    def __init__(
-        self,
-        temperature: float = 0.1,
-        normalize: bool = True,
-        view_reduction: str = "mean",
-        name: str = "nt_xent",
-    ):
-        super().__init__(name=name)
-        similarity.check_positive("temperature", temperature)
-        if view_reduction not in VIEW_REDUCTIONS:
-            raise ValueError(
-                f"view_reduction must be one of {VIEW_REDUCTIONS}."
-                f" Received: view_reduction={view_reduction!r}"
-            )
-        self.temperature = float(temperature)
-        self.normalize = bool(normalize)
-        self.view_reduction = view_reduction
-
-    def call(self, z_a, z_b, **candidates):
-        """Losses of the anchors, `[2, n]`; see `nt_xent`."""
-        return nt_xent(
-            z_a,
-            z_b,
-            temperature=self.temperature,
-            normalize=self.normalize,
-            **candidates,
-        )
-
-    def reduce(self, anchor_losses):
-        """Mean of `[2, n]` over all, or sum of the two views' means."""
-        return self._views * tf.reduce_mean(anchor_losses)
-
-    def random_guess(self, num_images: int) -> float:
-        """Loss if all similarities are equal: `log(2N - 1)`.
-
-        Args:
-            num_images: N, images in the global batch.
-
-        Returns:
-            Python float; twice `log(2N - 1)` for `view_reduction="sum"`.
-        """
-        return self._views * math.log(2 * num_images - 1)
-
-    @property
-    def _views(self):
-        return 2.0 if self.view_reduction == "sum" else 1.0
-
-    def get_config(self):
-        """Returns the arguments of the loss."""
-        return {
-            "temperature": self.temperature,
-            "normalize": self.normalize,
-            "view_reduction": self.view_reduction,
-            "name": self.name,
-        }
 
 
 def nt_xent(
@@ -211,3 +118,85 @@ def _anchor_losses(anchors, positives, same_view, other_view, own, temperature):
     # -log(e^p / (e^p + sum_k e^k)) = log(1 + e^(log sum_k e^k - p)) keeps its
     # precision if the loss is close to zero.
     return tf.math.softplus(tf.reduce_logsumexp(negatives, axis=1) - positive)
+
+
+@compat.register
+class NTXent(ContrastiveLoss):
+    """Normalised temperature-scaled cross entropy over two views.
+
+    Every one of the 2N views of a batch of N images is an anchor once. Its
+    positive is the other view of its image, its negatives are the remaining
+    2N - 2 views:
+
+        l(i, j) = -log(exp(s_ij / tau) / sum_{k != i} exp(s_ik / tau))
+
+    Computed in float32 at least, under every dtype policy.
+
+    Args:
+        temperature: tau, above 0. Default 0.1, the paper's choice on ImageNet
+            (0.5 on CIFAR-10).
+        normalize: Whether s is the cosine similarity (default) or the plain
+            inner product.
+        view_reduction: `"mean"` (default) over the 2N anchors, as in the
+            paper, or `"sum"` of the two directions' means: the value that the
+            official code reports, exactly twice the other.
+        name: Name of the loss.
+
+    Raises:
+        ValueError: `temperature` or `view_reduction` out of range.
+
+    Example:
+
+    >>> loss = NTXent(temperature=0.5)
+    >>> z_a = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+    >>> float(loss(z_a, z_a))  # log(1 + 2 exp(-1 / 0.5))
+    0.23954...
+
+    Reference:
+        Chen et al., A Simple Framework for Contrastive Learning of Visual
+        Representations, 2020 (arXiv 2002.05709), equation 1, algorithm 1.
+    """
+
+    anchor_losses = staticmethod(nt_xent)
+    arguments = ("temperature", "normalize")
+
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        normalize: bool = True,
+        view_reduction: str = "mean",
+        name: str = "nt_xent",
+    ):
+        super().__init__(name=name)
+        similarity.check_positive("temperature", temperature)
+        if view_reduction not in VIEW_REDUCTIONS:
+            raise ValueError(
+                f"view_reduction must be one of {VIEW_REDUCTIONS}."
+                f" Received: view_reduction={view_reduction!r}"
+            )
+        self.temperature = float(temperature)
+        self.normalize = bool(normalize)
+        self.view_reduction = view_reduction
+
+    def reduce(self, anchor_losses: tf.Tensor) -> tf.Tensor:
+        """Mean of `[2, n]` over all, or sum of the two views' means."""
+        return self._views * tf.reduce_mean(anchor_losses)
+
+    def random_guess(self, num_images: int) -> float:
+        """Loss if all similarities are equal: `log(2N - 1)`.
+
+        Args:
+            num_images: N, images in the global batch.
+
+        Returns:
+            Python float; twice `log(2N - 1)` for `view_reduction="sum"`.
+        """
+        return self._views * math.log(2 * num_images - 1)
+
+    @property
+    def _views(self):
+        return 2.0 if self.view_reduction == "sum" else 1.0
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the loss."""
+        return {**super().get_config(), "view_reduction": self.view_reduction}

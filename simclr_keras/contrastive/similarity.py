@@ -1,23 +1,32 @@
 """Checks and normalises z and computes similarities, for all losses."""
 
+from __future__ import annotations
+
+import numpy as np
 import tensorflow as tf
 
 # The official code's guard against dividing by the norm of a zero row.
 SQUARED_NORM_FLOOR = 1e-12
 
 
-def as_float(tensor):
+def as_float(tensor: tf.Tensor | np.ndarray) -> tf.Tensor:
     """Casts to float32, the least precision of losses; float64 stays."""
     tensor = tf.convert_to_tensor(tensor)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
-def normalize_rows(z):
+def normalize_rows(z: tf.Tensor) -> tf.Tensor:
     """Divides the rows of z `[N, d]` by `sqrt(max(|row|^2, 1e-12))`."""
     return tf.math.l2_normalize(z, axis=1, epsilon=SQUARED_NORM_FLOOR)
 
 
-def prepare_views(z_a, z_b, normalize, z_a_global=None, z_b_global=None):
+def prepare_views(
+    z_a: tf.Tensor,
+    z_b: tf.Tensor,
+    normalize: bool,
+    z_a_global: tf.Tensor | None = None,
+    z_b_global: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Checks, casts and normalises the arguments of a contrastive loss.
 
     Args:
@@ -53,7 +62,20 @@ def prepare_views(z_a, z_b, normalize, z_a_global=None, z_b_global=None):
     return (*local, *everywhere)
 
 
-def own_columns(z_local, z_global, first_anchor=0):
+def anchor_rows(z_local: tf.Tensor, first_anchor: int | tf.Tensor) -> tf.Tensor:
+    """Rows of the candidates that hold the anchors `[n, d]`, `int32` `[n]`.
+
+    Args:
+        z_local: Anchors `[n, d]`.
+        first_anchor: Row that holds the first one; an int or a scalar integer
+            tensor.
+    """
+    return tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(z_local)[0])
+
+
+def own_columns(
+    z_local: tf.Tensor, z_global: tf.Tensor, first_anchor: int | tf.Tensor = 0
+) -> tf.Tensor:
     """Mask of the candidates that show the anchor's own image.
 
     Args:
@@ -65,31 +87,33 @@ def own_columns(z_local, z_global, first_anchor=0):
     Returns:
         Boolean `[n, N]`, true at `[i, first_anchor + i]`.
     """
-    rows = tf.cast(first_anchor, tf.int32) + tf.range(tf.shape(z_local)[0])
+    rows = anchor_rows(z_local, first_anchor)
     columns = tf.range(tf.shape(z_global)[0])
     return rows[:, tf.newaxis] == columns[tf.newaxis, :]
 
 
-def similarities(anchors, candidates):
+def similarities(anchors: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
     """Inner products of all anchors with all candidates, `[n, N]`."""
     # [n, d] x [d, N] -> [n, N]
     return tf.matmul(anchors, candidates, transpose_b=True)
 
 
-def paired_similarities(anchors, positives):
+def paired_similarities(anchors: tf.Tensor, positives: tf.Tensor) -> tf.Tensor:
     """Inner product of each anchor with its positive, `[n]`."""
     # [n, d] . [n, d] -> [n]
     return tf.reduce_sum(anchors * positives, axis=1)
 
 
-def mean_over_negatives(terms, own):
+def mean_over_negatives(terms: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
     """Mean of `[n, N]` over the candidates that are not the anchor's own."""
     count = tf.cast(tf.shape(terms)[1] - 1, terms.dtype)
     total = tf.reduce_sum(tf.where(own, tf.zeros_like(terms), terms), axis=1)
     return tf.math.divide_no_nan(total, count)
 
 
-def semi_hard_negative(to_candidates, to_positive, own):
+def semi_hard_negative(
+    to_candidates: tf.Tensor, to_positive: tf.Tensor, own: tf.Tensor
+) -> tf.Tensor:
     """Similarity to the closest negative that is farther than the positive.
 
     If every negative is closer than the positive, the least similar one is
@@ -115,7 +139,7 @@ def semi_hard_negative(to_candidates, to_positive, own):
     return tf.where(tf.reduce_any(farther, axis=1), closest_farther, easiest)
 
 
-def check_positive(name, value):
+def check_positive(name: str, value: float) -> None:
     """Raises ValueError unless the Python number `value` is above zero."""
     if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise ValueError(

@@ -1,5 +1,7 @@
 """Sums over all pairs of views tile by tile, in linear memory."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
@@ -14,7 +16,11 @@ _SECOND_DERIVATIVE_ERROR = (
 )
 
 
-def log_sum_negatives(anchors, candidates=None, first_anchor=0):
+def log_sum_negatives(
+    anchors: tf.Tensor,
+    candidates: tf.Tensor | None = None,
+    first_anchor: int | tf.Tensor = 0,
+) -> tf.Tensor:
     """Log of the sum of exp(u.v) over the negatives v of each anchor u.
 
     Rows 2i and 2i + 1 are the two views of the same image; views of the

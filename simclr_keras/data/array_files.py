@@ -1,5 +1,7 @@
 """Opens files that NumPy writes, `.npy` and `.npz`."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import re
@@ -12,6 +14,7 @@ from simclr_keras import paths
 from simclr_keras.data import arrays
 from simclr_keras.data import slices
 from simclr_keras.data.labels import number_labels
+from simclr_keras.data.source import Source
 
 # Names of the images of a split, and of its labels: as Keras and others have
 # them, and without a split's name.
@@ -20,8 +23,11 @@ _LABELS = ("y_{}", "{}_labels")
 
 
 def open_array_file(
-    path, split="train", split_order="shuffled", pixel_range=None
-):
+    path: paths.PathLike,
+    split: str = "train",
+    split_order: str = "shuffled",
+    pixel_range: tuple[float, float] | None = None,
+) -> Source:
     """Opens images that lie in a file as an array, with or without labels.
 
     Args:

@@ -1,8 +1,11 @@
 """Opens arrays of the user, and the embedded data set, as a source."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,8 +18,12 @@ from simclr_keras.images import pixel_range as ranges
 
 
 def from_arrays(
-    images, labels=None, class_names=None, name="arrays", pixel_range=None
-):
+    images: np.ndarray,
+    labels: Sequence | np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str = "arrays",
+    pixel_range: tuple[float, float] | None = None,
+) -> Source:
     """Makes a source of images in memory.
 
     Args:
@@ -101,7 +108,12 @@ def _warn_numbered(names):
     )
 
 
-def open_arrays(arrays, split, split_order="shuffled", pixel_range=None):
+def open_arrays(
+    arrays: np.ndarray | tuple,
+    split: str,
+    split_order: str = "shuffled",
+    pixel_range: tuple[float, float] | None = None,
+) -> Source:
     """Opens images, (images, labels) or (images, labels, class_names)."""
     if not (isinstance(arrays, (tuple, list)) and len(arrays) == 2):
         named = isinstance(arrays, tuple) and len(arrays) == 3
@@ -112,7 +124,12 @@ def open_arrays(arrays, split, split_order="shuffled", pixel_range=None):
     return slices.open_slice(source, split, ["train"], split_order)
 
 
-def open_shapes(split, seed=0, image_size=None, num_examples=None):
+def open_shapes(
+    split: str,
+    seed: int = 0,
+    image_size: int | None = None,
+    num_examples: int | None = None,
+) -> Source:
     """Draws a split of the embedded data set or a slice of it, see `shapes`."""
     sizes = {name: num_examples or n for name, n in shapes.SPLITS.items()}
     name, rows = slices.rows_of(split, "shapes", sizes)

@@ -5,6 +5,8 @@ A cache is a directory with `pixels`, the bytes of all images, and
 process left half made has another name and is removed by the next one.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
@@ -12,24 +14,27 @@ import pathlib
 import re
 import shutil
 import socket
+from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import disk
 from simclr_keras import paths
+from simclr_keras.data.source import Source
 
 _LAYOUT = 2
 _PIXELS, _INDEX = "pixels", "index.npz"
 
 
-def default_directory():
+def default_directory() -> pathlib.Path:
     """Where caches lie where nothing else is said."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return pathlib.Path(root).expanduser() / "simclr_keras"
 
 
-def local_directory(directory):
+def local_directory(directory: paths.PathLike | None) -> pathlib.Path:
     """Path of the directory that was asked for, or of the default one.
 
     Raises:
@@ -47,7 +52,7 @@ def local_directory(directory):
     return path
 
 
-def place(directory, source):
+def place(directory: str | os.PathLike, source: Source) -> pathlib.Path:
     """Directory of a source's cache: one for each data set and part of it."""
     rows = source.positions
     whole = len(rows) == rows[-1] + 1
@@ -66,7 +71,7 @@ def _is_relative(path):
     return not paths.is_remote(path) and not path.is_absolute()
 
 
-def fingerprint(source):
+def fingerprint(source: Source) -> str:
     """What tells the encoded images from others: changes when they do.
 
     Args:
@@ -95,7 +100,7 @@ def _digest(parts):
     return sha.hexdigest()
 
 
-def read(path, mark):
+def read(path: pathlib.Path, mark: str) -> tuple[np.ndarray, np.ndarray] | str:
     """An existing cache.
 
     Args:
@@ -122,7 +127,12 @@ def read(path, mark):
     return np.asarray(pixels), sizes
 
 
-def write(path, mark, length, fill):
+def write(
+    path: pathlib.Path,
+    mark: str,
+    length: int,
+    fill: Callable[[np.ndarray], np.ndarray],
+) -> None:
     """Makes a cache; what was there is replaced.
 
     Args:
@@ -158,7 +168,7 @@ def _suffix(process):
 
 
 @contextlib.contextmanager
-def alone(path):
+def alone(path: pathlib.Path) -> Iterator[None]:
     """While one process makes a cache, others of this machine wait for it.
 
     Removes what killed processes have left.

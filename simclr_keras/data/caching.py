@@ -5,6 +5,8 @@ several processes caches the whole source, since every epoch is reshuffled and
 so each process reads every image in time. On a disk they share one file.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import pathlib
@@ -12,11 +14,13 @@ import shutil
 
 import numpy as np
 
+from simclr_keras import paths
 from simclr_keras.choices import CACHES
 from simclr_keras.data import cache_files
 from simclr_keras.data import corrupt
 from simclr_keras.data import decoded
-from simclr_keras.data import decoded_batches
+from simclr_keras.data import examples
+from simclr_keras.data.source import Source
 from simclr_keras.distribute.strategy import workers_here
 
 # Images from whose headers the size of all is estimated; its safety factor.
@@ -24,7 +28,14 @@ _SAMPLE, _SAFETY = 512, 1.5
 _GIB = 2**30
 
 
-def cached(source, cache="auto", *, directory=None, limit=None, passes=None):
+def cached(
+    source: Source,
+    cache: str = "auto",
+    *,
+    directory: paths.PathLike | None = None,
+    limit: int | None = None,
+    passes: float | None = None,
+) -> Source:
     """Decodes the images of a source once, for all epochs.
 
     Args:
@@ -74,7 +85,7 @@ def cached(source, cache="auto", *, directory=None, limit=None, passes=None):
     bad = made.decoded.sizes[:, 0] == 0
     if bad.any():
         names = corrupt.names_of(source, bad)
-        raise ValueError(f"{decoded_batches.CORRUPT} {', '.join(names[:10])}")
+        raise ValueError(f"{examples.CORRUPT} {', '.join(names[:10])}")
     return made
 
 
@@ -117,7 +128,7 @@ def _on_disk(source, directory, limit):
 
 
 def _fetch(source):
-    return decoded_batches.Examples(source).fetch
+    return examples.Examples(source).fetch
 
 
 def _fill(source, sizes):
@@ -198,7 +209,7 @@ def _mib(count):
     return f"{count / 2**20:.1f} MiB"
 
 
-def free_memory():
+def free_memory() -> int:
     """Bytes of memory that are free, also by the limit of a container."""
     free = []
     try:

@@ -1,5 +1,7 @@
 """Combines `Batches`: skips steps, groups epochs, adds batches of a probe."""
 
+from __future__ import annotations
+
 import functools
 
 import tensorflow as tf
@@ -12,7 +14,7 @@ from simclr_keras.data.host_crops import NO_CROPS_STATED
 _LEAST_STEPS = 25
 
 
-def from_step(dataset, step):
+def from_step(dataset: epochs.Batches, step: int) -> epochs.Batches:
     """Returns the rest of an epoch.
 
     What lies before is skipped without decoding an image.
@@ -37,7 +39,7 @@ def from_step(dataset, step):
     return dataset.changed(first=step)
 
 
-def grouped(dataset, count):
+def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
     """Makes every iteration `count` epochs in a row.
 
     For few images: starting an epoch of `fit` costs more than its steps then.
@@ -51,9 +53,10 @@ def grouped(dataset, count):
         iteration n.
 
     Raises:
-        ValueError: these are no `Batches`, or `count` is below 1.
+        ValueError: these are no `Batches`, or those of `from_step`; or
+            `count` is below 1.
     """
-    _require_batches("dataset", dataset)
+    _require_whole("dataset", dataset)
     if count < 1:
         raise ValueError(f"`count` must be at least 1. Received: {count!r}")
     steps = dataset.steps
@@ -113,7 +116,9 @@ def data_epochs_to_fit_epochs(epochs, passes):
     return max(1, round(epochs / passes))
 
 
-def with_probe(dataset, labelled_dataset):
+def with_probe(
+    dataset: epochs.Batches, labelled_dataset: epochs.Batches
+) -> epochs.Batches:
     """Adds labelled batches for an online probe to unlabelled dataset.
 
     Args:
@@ -126,11 +131,12 @@ def with_probe(dataset, labelled_dataset):
         `"probe_labels"`.
 
     Raises:
-        ValueError: something else is given, or batches with labels where there
-            must be none, or without where there must be some.
+        ValueError: something else is given, or batches of `from_step`, or
+            with labels where there must be none, or without where there must
+            be some.
     """
-    _require_batches("dataset", dataset)
-    _require_batches("labelled_dataset", labelled_dataset)
+    _require_whole("dataset", dataset)
+    _require_whole("labelled_dataset", labelled_dataset)
     if isinstance(dataset.element_spec, tuple):
         raise ValueError(
             "`dataset` must yield images without labels; the probe's come"
@@ -187,4 +193,14 @@ def _require_batches(name, batches):
             f"`{name}` must be what `make_dataset` or `load` returns, not a"
             " tf.data.Dataset made from it, whose epochs are not known."
             f" Received: {type(batches).__name__}"
+        )
+
+
+def _require_whole(name, batches):
+    _require_batches(name, batches)
+    if batches.first_step:
+        raise ValueError(
+            f"`{name}` must be of whole epochs; combine them, and take"
+            " from_step of what that gives. Received: batches from step"
+            f" {batches.first_step} on"
         )

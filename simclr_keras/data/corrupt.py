@@ -4,21 +4,26 @@ Found at the opening, not on the way: what an epoch consists of stays a pure
 function of (seed, epoch, step).
 """
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import re
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.data import decoded_batches
+from simclr_keras.data.examples import CORRUPT
+from simclr_keras.data.examples import Examples
+from simclr_keras.data.source import Source
 
 _NAMED = 10
 
 
-def leave_out_corrupt(source):
+def leave_out_corrupt(source: Source) -> Source:
     """Decodes every image once, and leaves out those where that fails.
 
     Args:
@@ -33,7 +38,7 @@ def leave_out_corrupt(source):
     """
     if source.images is not None:
         return source
-    examples = decoded_batches.Examples(source)
+    examples = Examples(source)
     count = source.num_examples
 
     def decodable(number, key):
@@ -60,13 +65,13 @@ def leave_out_corrupt(source):
     return dataclasses.replace(source, skipped=names)
 
 
-def names_of(source, bad):
+def names_of(source: Source, bad: np.ndarray) -> tuple[str, ...]:
     """Names of the images for which a `bool` array is true."""
     names = source.ids
     return tuple(names[i] for i in np.flatnonzero(bad))
 
 
-def check_names(files):
+def check_names(files: Sequence[str]) -> None:
     """Refuses files whose names TensorFlow cannot be given.
 
     Args:
@@ -85,7 +90,7 @@ def check_names(files):
             ) from error
 
 
-def explain(message):
+def explain(message: str) -> str:
     """What to tell of an image that stopped a run, its name first.
 
     Args:
@@ -94,7 +99,7 @@ def explain(message):
     Returns:
         Text that begins with the name, and says why, as far as that shows.
     """
-    marker = re.escape(decoded_batches.CORRUPT)
+    marker = re.escape(CORRUPT)
     found = re.search(rf"\[{marker}\] \[(.*?)\](?:\s|$)", message, re.S)
     if found is None:
         return message

@@ -1,6 +1,9 @@
 """Keeps decoded photographs of any size one behind the other in a buffer."""
 
+from __future__ import annotations
+
 import mmap
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -19,11 +22,11 @@ class Buffer:
         array: `uint8` `[bytes]`, in memory or mapped from a file.
     """
 
-    def __init__(self, array):
+    def __init__(self, array: np.ndarray):
         self.array = array
         self._tensor = None
 
-    def tensor(self):
+    def tensor(self) -> tf.Tensor:
         """The same bytes as a tensor."""
         if self._tensor is None:
             capsule = self.array.__dlpack__()
@@ -45,15 +48,19 @@ class Decoded:
         sizes: see above.
     """
 
-    def __init__(self, buffer, starts, sizes):
+    def __init__(self, buffer: Buffer, starts: np.ndarray, sizes: np.ndarray):
         self._buffer = buffer
         self.starts, self.sizes = starts, sizes
 
-    def take(self, indices):
+    def take(self, indices: np.ndarray) -> Decoded:
         """Some of the images, in the order given; the bytes are shared."""
         return Decoded(self._buffer, self.starts[indices], self.sizes[indices])
 
-    def reader(self):
+    def reader(
+        self,
+    ) -> tuple[
+        Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]
+    ]:
         """Functions for `tf.data`, of an image's row: its size, its pixels."""
         with tf.device("CPU:0"):
             starts = tf.constant(self.starts, tf.int64)
@@ -72,14 +79,18 @@ class Decoded:
         return size_of, image_of
 
 
-def in_memory(count):
+def in_memory(count: int) -> np.ndarray:
     """`uint8` array of so many bytes, zeros, that TensorFlow can share."""
     # Whole pages: what NumPy allocates need not begin where tensors must.
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     return np.frombuffer(mmap.mmap(-1, max(count, 1), flags=flags), np.uint8)
 
 
-def read_sizes(fetch, max_pixels, rows):
+def read_sizes(
+    fetch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    max_pixels: int,
+    rows: np.ndarray,
+) -> np.ndarray:
     """Sizes of encoded images, from their headers.
 
     Args:
@@ -102,7 +113,7 @@ def read_sizes(fetch, max_pixels, rows):
     return sizes
 
 
-def layout(sizes):
+def layout(sizes: np.ndarray) -> tuple[np.ndarray, int]:
     """Where images of these sizes begin, and the bytes of all together."""
     counts = 3 * np.prod(sizes, axis=1, dtype=np.int64)
     counts = -(-counts // _ALIGNMENT) * _ALIGNMENT
@@ -110,7 +121,14 @@ def layout(sizes):
     return stops - counts, int(stops[-1])
 
 
-def fill(array, fetch, sizes, *, max_pixels, pixel_range=None):
+def fill(
+    array: np.ndarray,
+    fetch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    sizes: np.ndarray,
+    *,
+    max_pixels: int,
+    pixel_range: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Decodes all images into a buffer.
 
     Args:

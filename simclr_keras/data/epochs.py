@@ -5,11 +5,18 @@ number; what is drawn next is all that `Batches` keeps, so a training can go on
 anywhere.
 """
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from simclr_keras.data.host_crops import NO_CROPS_STATED
+from simclr_keras.data.host_crops import HostCrops
+from simclr_keras.data.host_crops import StatedCrops
+from simclr_keras.images import geometry
 
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
 WHOLE = (0, 1)
@@ -26,7 +33,7 @@ class Position:
             self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
             self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
 
-    def take(self):
+    def take(self) -> tuple[tf.Tensor, tf.Tensor]:
         """`(epoch, step)`; the next iteration has the epoch after it."""
         step = tf.identity(self.step)
         with tf.control_dependencies([step]):
@@ -70,13 +77,13 @@ class Batches:
 
     def __init__(
         self,
-        one_epoch,
-        steps,
-        element_spec,
+        one_epoch: Callable[..., tf.data.Dataset],
+        steps: int,
+        element_spec: Any,
         *,
-        host_crops=None,
-        probe_crops=None,
-        passes=1,
+        host_crops: HostCrops | None = None,
+        probe_crops: HostCrops | None = None,
+        passes: int = 1,
     ):
         self.one_epoch = one_epoch
         self.steps = steps
@@ -90,11 +97,16 @@ class Batches:
         self._pipelines = {}  # by crops and first step, for all copies
 
     @property
-    def epoch(self):
+    def first_step(self) -> int:
+        """Step at which every iteration begins; 0 but after `from_step`."""
+        return self._first
+
+    @property
+    def epoch(self) -> int:
         """Number of the epoch that the next iteration draws, from 0."""
         return int(self._position.epoch.numpy())
 
-    def seek(self, epoch, step=0):
+    def seek(self, epoch: int, step: int = 0) -> None:
         """Lets the next iteration begin at a step of an epoch.
 
         It ends with that epoch; the iteration after it begins the next one.
@@ -103,7 +115,7 @@ class Batches:
         self._position.epoch.assign(epoch)
         self._position.step.assign(step)
 
-    def as_dataset(self):
+    def as_dataset(self) -> tf.data.Dataset:
         """The same batches as a `tf.data.Dataset`, which shares the position.
 
         The pipeline is built when it is first asked for, and once. Its
@@ -114,7 +126,7 @@ class Batches:
             tf.data.experimental.assert_cardinality(len(self))
         )
 
-    def open_ended(self):
+    def open_ended(self) -> tf.data.Dataset:
         """`as_dataset` that does not say its length.
 
         TensorFlow refuses an iteration that begins in the middle of an epoch
@@ -129,7 +141,7 @@ class Batches:
     def _from(self, epoch, step):
         return self.one_epoch(epoch, step + self._first, WHOLE, self._crops)
 
-    def endless(self, part):
+    def endless(self, part: tuple[int, int]) -> tf.data.Dataset:
         """One process's part of all batches, epoch after epoch.
 
         Nothing else is read or decoded.
@@ -140,7 +152,16 @@ class Batches:
 
         Returns:
             `tf.data.Dataset` that never ends and shares the position.
+
+        Raises:
+            ValueError: these are batches of `from_step`.
         """
+        if self.first_step:
+            raise ValueError(
+                "several processes read whole epochs; train on the rest of one"
+                " in one process, or leave out from_step. Received: batches"
+                f" from step {self.first_step} on"
+            )
 
         def batches(first, step):
             def one_epoch(number):
@@ -157,14 +178,19 @@ class Batches:
             )
         )
 
-    def changed(self, *, crops=None, first=None):
+    def changed(
+        self,
+        *,
+        crops: StatedCrops | None = None,
+        first: int | None = None,
+    ) -> Batches:
         """A copy that shares the position, with other crops or first step."""
         made = copy.copy(self)
         made._crops = self._crops if crops is None else crops
         made._first = self._first if first is None else first
         return made
 
-    def crops(self):
+    def crops(self) -> tuple[geometry.Crops, ...]:
         """`geometry.Crops` that are cut on the host, one tuple for all."""
         cut = [each for each in (self.host_crops, self.probe_crops) if each]
         return sum((each.resolve(self._crops) for each in cut), ())
@@ -214,12 +240,12 @@ def _iterations(position, batches):
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def as_dataset(data):
+def as_dataset(data: Any) -> Any:
     """`Batches` as a `tf.data.Dataset`; anything else as it is."""
     return data.as_dataset() if isinstance(data, Batches) else data
 
 
-def with_crops(dataset, crops):
+def with_crops(dataset: Any, crops: StatedCrops) -> Any:
     """The same batches, with the random crops that a model's views state.
 
     `fit` does this by itself.

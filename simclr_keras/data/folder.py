@@ -1,5 +1,7 @@
 """Opens a folder of image files as a source of photographs of any size."""
 
+from __future__ import annotations
+
 import warnings
 
 import numpy as np
@@ -20,13 +22,13 @@ _WARNED = (
 
 
 def open_folder(
-    path,
-    split="train",
+    path: paths.PathLike,
+    split: str = "train",
     *,
-    folder_layout="auto",
-    split_order="shuffled",
-    skip_corrupt=False,
-):
+    folder_layout: str = "auto",
+    split_order: str = "shuffled",
+    skip_corrupt: bool = False,
+) -> Source:
     """Opens a folder that is searched for images at every depth.
 
     What its sub-folders mean, splits or classes, `layout.find` decides; the

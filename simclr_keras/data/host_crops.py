@@ -1,11 +1,15 @@
 """Reconciles the crops that a data set and a model's views ask for."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Optional
 
 from simclr_keras.images import geometry
 
-# The crops of a model whose two views do not say how they crop.
-NO_CROPS_STATED = (None, None)
+# Crops of the first and of the second view; None for one that states none.
+StatedCrops = tuple[Optional[geometry.Crops], Optional[geometry.Crops]]
+NO_CROPS_STATED: StatedCrops = (None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +26,7 @@ class HostCrops:
     stated: dict
     views: int
 
-    def resolve(self, crops):
+    def resolve(self, crops: StatedCrops) -> tuple[geometry.Crops, ...]:
         """`geometry.Crops` of each view, a tuple.
 
         Args:

@@ -1,5 +1,7 @@
 """Measures how long a training waits for its input."""
 
+from __future__ import annotations
+
 import time
 
 import tensorflow as tf
@@ -24,7 +26,7 @@ class InputTimer:
                 tf.zeros([_ON_THE_WAY], tf.float64), trainable=False
             )
 
-    def watch(self, dataset):
+    def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Returns the same batches, timed.
 
         Args:
@@ -50,11 +52,11 @@ class InputTimer:
         timed = tf.data.Dataset.zip((asked, dataset)).map(note)
         return timed.with_options(options)
 
-    def waited(self):
+    def waited(self) -> float:
         """Seconds waited for all batches so far."""
         return float(self._waited.numpy())
 
-    def waited_since(self, number, moment):
+    def waited_since(self, number: int, moment: float) -> float:
         """Seconds from a moment until a batch of an iteration was there.
 
         Args:
@@ -66,6 +68,6 @@ class InputTimer:
         return max(0.0, there - moment)
 
 
-def now():
+def now() -> float:
     """Seconds of the clock that the pipeline reads."""
     return time.time()

@@ -1,5 +1,9 @@
 """Numbers the classes of labels of any kind, as people have them in arrays."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 # So many numbers below the largest may lack an image and still count as
@@ -7,7 +11,9 @@ import numpy as np
 _MISSING = 1_000
 
 
-def number_labels(parts, class_names=None):
+def number_labels(
+    parts: Sequence, class_names: Sequence[str] | None = None
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Numbers the classes of one or several splits together.
 
     Integers from 0 stay as they are; so do one-hot rows, of which the column

@@ -1,7 +1,10 @@
 """What the sub-folders of a folder of images mean: splits, classes, nothing."""
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from simclr_keras.choices import FOLDER_LAYOUTS as LAYOUTS
 
@@ -34,7 +37,7 @@ class Layout:
     outside: tuple = ()
     reason: str = ""
 
-    def text(self):
+    def text(self) -> str:
         """A phrase such as `"splits train, test; classes cat, dog"`."""
         parts = []
         if self.depth:
@@ -50,7 +53,7 @@ class Layout:
         return "; ".join(parts)
 
 
-def classes_text(names, shown=8):
+def classes_text(names: Sequence[str], shown: int = 8) -> str:
     """`"classes a, b, c"`; of many, the first ones and their number."""
     listed = ", ".join(names[:shown])
     if len(names) > shown:
@@ -63,7 +66,7 @@ def _in_order_of_use(split):
     return (*places, len(_ORDER))[0], split
 
 
-def find(images, name, layout="auto"):
+def find(images: Sequence, name: str, layout: str = "auto") -> Layout:
     """Decides what the sub-folders mean.
 
     `"auto"`: sub-folders that are all named as splits (`train`, `val`, `test`

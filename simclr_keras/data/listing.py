@@ -1,8 +1,12 @@
 """Finds the images below a folder, and accounts for every other file."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Sequence
 
 from simclr_keras import paths
 from simclr_keras.images import EXTENSIONS
@@ -34,7 +38,9 @@ class Listing:
     images: tuple
     left_out: tuple
 
-    def counts(self, keep):
+    def counts(
+        self, keep: Callable[[tuple[str, ...]], bool]
+    ) -> tuple[tuple[str, int], ...]:
         """Pairs (kind, number) of what was left out, the commonest first.
 
         Args:
@@ -47,7 +53,7 @@ class Listing:
         return tuple(sorted(numbers.items(), key=lambda x: (-x[1], x[0])))
 
 
-def find(root):
+def find(root: paths.PathLike) -> Listing:
     """Lists a folder at every depth; links are followed, but not in a circle.
 
     Args:
@@ -100,6 +106,6 @@ def _real(path):
     return path if "://" in path else os.path.realpath(path)
 
 
-def counted(counts):
+def counted(counts: Sequence[tuple[str, int]]) -> str:
     """Text such as `"20 .tiff, 1 .txt"` of pairs (kind, number)."""
     return ", ".join(f"{number:,} {kind}" for kind, number in counts)

@@ -1,9 +1,12 @@
 """Public entry point: opens a data set by name, and makes its batches."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
 
+from simclr_keras import paths
 from simclr_keras.data import array_files
 from simclr_keras.data import arrays
 from simclr_keras.data import caching
@@ -12,7 +15,9 @@ from simclr_keras.data import folder
 from simclr_keras.data import pixel_depth
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
+from simclr_keras.data.epochs import Batches
 from simclr_keras.data.pipeline import make_dataset
+from simclr_keras.data.source import Source
 from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import check_max_pixels
 from simclr_keras.images import pixel_range as ranges
@@ -22,21 +27,21 @@ MEMORY_LIMIT = 4 * 2**30
 
 
 def open_source(
-    spec,
-    split="train",
+    spec: str | np.ndarray | tuple,
+    split: str = "train",
     *,
-    data_dir=None,
-    seed=0,
-    skip_corrupt=False,
-    download=False,
-    image_size=None,
-    num_examples=None,
-    memory_limit=MEMORY_LIMIT,
-    split_order="shuffled",
-    folder_layout="auto",
-    pixel_range=None,
-    max_pixels=MAX_PIXELS,
-):
+    data_dir: paths.PathLike | None = None,
+    seed: int = 0,
+    skip_corrupt: bool = False,
+    download: bool = False,
+    image_size: int | None = None,
+    num_examples: int | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    split_order: str = "shuffled",
+    folder_layout: str = "auto",
+    pixel_range: tuple[float, float] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Source:
     """Opens a data set.
 
     Args:
@@ -133,29 +138,29 @@ def _decode_small(source, memory_limit):
 
 
 def load(
-    spec,
+    spec: str | np.ndarray | tuple,
     *,
-    image_size=None,
-    batch_size,
-    split="train",
-    seed=0,
-    labelled=False,
-    views=2,
-    training=True,
-    label_fraction=None,
-    data_dir=None,
-    skip_corrupt=False,
-    download=False,
-    num_examples=None,
-    memory_limit=MEMORY_LIMIT,
-    pixel_range=None,
-    max_pixels=MAX_PIXELS,
-    cache="none",
-    cache_dir=None,
-    split_order="shuffled",
-    folder_layout="auto",
+    image_size: int | tuple[int, int] | None = None,
+    batch_size: int,
+    split: str = "train",
+    seed: int = 0,
+    labelled: bool = False,
+    views: int = 2,
+    training: bool = True,
+    label_fraction: float | None = None,
+    data_dir: paths.PathLike | None = None,
+    skip_corrupt: bool = False,
+    download: bool = False,
+    num_examples: int | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    pixel_range: tuple[float, float] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    cache: str = "none",
+    cache_dir: paths.PathLike | None = None,
+    split_order: str = "shuffled",
+    folder_layout: str = "auto",
     **pipeline,
-):
+) -> Batches:
     """Opens a data set and makes its batches, by default for pre-training.
 
     Example:

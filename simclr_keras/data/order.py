@@ -1,5 +1,8 @@
 """Shuffles by seed and number, without any generator that keeps state."""
 
+from __future__ import annotations
+
+import numpy as np
 import tensorflow as tf
 
 from simclr_keras import randomness
@@ -8,7 +11,9 @@ from simclr_keras import randomness
 EXAMPLES, FILES, BUFFER, SUBSET, HOLD_OUT, SPLIT = range(100, 106)
 
 
-def permutation(count, seed, number, use):
+def permutation(
+    count: int, seed: int, number: int | tf.Tensor, use: int
+) -> tf.Tensor:
     """Shuffles 0 ... count - 1: the order that sorts random 63-bit keys.
 
     Args:
@@ -35,7 +40,7 @@ def _permutation(count, seed, number, use):
     return tf.cast(tf.argsort(keys, stable=True), tf.int64)
 
 
-def shuffled(count, seed, number, use):
+def shuffled(count: int, seed: int, number: int, use: int) -> np.ndarray:
     """`permutation` as a NumPy array, computed on the host."""
     with tf.device("CPU:0"):
         return permutation(count, seed, number, use).numpy()

@@ -1,36 +1,40 @@
 """Makes the batches of a source: a pure function of (seed, epoch, step)."""
 
+from __future__ import annotations
+
 import functools
 
 import tensorflow as tf
 
 from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
+from simclr_keras.data import examples
 from simclr_keras.data import order
 from simclr_keras.data.host_crops import NO_CROPS_STATED
 from simclr_keras.data.host_crops import HostCrops
+from simclr_keras.data.source import Source
 from simclr_keras.data.source import require_labels
 from simclr_keras.images import center_crop
 from simclr_keras.images import checks
 
 
 def make_dataset(
-    source,
+    source: Source,
     *,
-    batch_size,
-    image_size=None,
-    training,
-    labelled=False,
-    views=2,
-    seed=0,
-    crop_area=None,
-    crop_aspect=None,
-    crop_sampler=None,
-    antialias=None,
-    crop_proportion="auto",
-    drop_remainder=None,
-    shuffle_buffer=8192,
-):
+    batch_size: int,
+    image_size: int | tuple[int, int] | None = None,
+    training: bool,
+    labelled: bool = False,
+    views: int = 2,
+    seed: int = 0,
+    crop_area: tuple[float, float] | None = None,
+    crop_aspect: tuple[float, float] | None = None,
+    crop_sampler: str | None = None,
+    antialias: bool | None = None,
+    crop_proportion: str | float | None = "auto",
+    drop_remainder: bool | None = None,
+    shuffle_buffer: int = 8192,
+) -> epochs.Batches:
     """Makes the batches of a source.
 
     Images that all have one shape are handed through as they are, for the
@@ -117,7 +121,7 @@ def make_dataset(
             shape, dtype = (*size, 3), tf.float32
             cropping = _central_crops(size, crop_proportion, antialias)
         one_epoch = decoded_batches.DecodedBatches(
-            decoded_batches.Examples(source, seed, training, shuffle_buffer),
+            examples.Examples(source, seed, training, shuffle_buffer),
             cropping,
             shape,
             dtype,

@@ -1,5 +1,7 @@
 """Tells whether the files of a source have 16 bits, and in which range."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
@@ -7,13 +9,16 @@ import tensorflow as tf
 
 from simclr_keras import images
 from simclr_keras import paths
+from simclr_keras.data.source import Source
 from simclr_keras.images import pixel_range as ranges
 
 # Images that are looked at: evenly spread over a source, of a stream the first.
 _SAMPLE = 64
 
 
-def with_pixel_range(source, pixel_range):
+def with_pixel_range(
+    source: Source, pixel_range: tuple[float, float] | None
+) -> Source:
     """The same source, whose 16-bit images are scaled by a range.
 
     Some of its images are looked at: where no range is stated, those of 16

@@ -1,11 +1,18 @@
 """Record files that TFDS prepared, read in order or shuffled, never whole."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras.data import order
+
+if TYPE_CHECKING:
+    from simclr_keras.data.source import Source
+
 
 # Record files that are read side by side, each a few records at a time.
 _FILES_AT_ONCE = 16
@@ -41,7 +48,7 @@ class Records:
                 f" first of them {missing[0]!r}. Prepare it again"
             )
 
-    def parse(self, record):
+    def parse(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Serialised record -> (encoded image, `int64` label or -1)."""
         import tensorflow_datasets as tfds
 
@@ -71,12 +78,18 @@ class Records:
         wanted = tf.constant(wanted)
         return records.filter(lambda position, _: wanted[position])
 
-    def in_order(self, positions):
+    def in_order(self, positions: np.ndarray) -> tf.data.Dataset:
         """Dataset of (position, record), in the order of the positions."""
         numbers = tf.data.Dataset.range(len(self.files))
         return self._chosen(numbers.flat_map(self._read_file), positions)
 
-    def shuffled(self, positions, seed, epoch, buffer_size):
+    def shuffled(
+        self,
+        positions: np.ndarray,
+        seed: int,
+        epoch: tf.Tensor,
+        buffer_size: int,
+    ) -> tf.data.Dataset:
         """Dataset of (position, record): a pure function of (seed, epoch).
 
         The files come in random order, several side by side, and their
@@ -107,7 +120,7 @@ class Records:
             buffer_size, seed=buffer_seed, reshuffle_each_iteration=False
         )
 
-    def load(self, positions):
+    def load(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Reads encoded images and labels of some records into memory.
 
         Returns:
@@ -122,7 +135,7 @@ class Records:
         images[:] = [image for image, _ in examples]
         return images, np.array([label for _, label in examples], np.int64)
 
-    def read_labels(self, positions):
+    def read_labels(self, positions: np.ndarray) -> np.ndarray:
         """Labels of some records, `int64`; reads all files once."""
         labels = self.in_order(positions).map(
             lambda _, record: self.parse(record)[1],
@@ -132,7 +145,7 @@ class Records:
         return np.concatenate(batches)
 
 
-def load_if_small(source):
+def load_if_small(source: Source) -> Source:
     """Reads a stream's encoded images into memory if they are small enough."""
     records = source.records
     if source.num_examples * records.bytes_per_record > records.memory_limit:

@@ -8,7 +8,13 @@ colours: a network that may compare colours learns nothing else. That is what
 colour distortion prevents. A diagnostic, not a benchmark.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
+
+from simclr_keras.images.pixel_range import unit_to_uint8
 
 SPLITS = {"train": 10_000, "test": 2_000}
 DEFAULT_SIZE = 32
@@ -162,10 +168,15 @@ def _draw_chunk(rng, labels, size):
         images += covered * (np.where(choice, *inks) - images)
     grain = rng.uniform(0, 0.03, (n, 1, 1, 1)).astype(np.float32)
     images += grain * rng.standard_normal(images.shape, np.float32)
-    return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return unit_to_uint8(images)
 
 
-def draw_shapes(count, seed, size=DEFAULT_SIZE, first=0):
+def draw_shapes(
+    count: int,
+    seed: int | Sequence[int],
+    size: int = DEFAULT_SIZE,
+    first: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws pictures and their classes.
 
     Args:

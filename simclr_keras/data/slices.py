@@ -1,12 +1,17 @@
 """Finds the rows of a split that a slice such as `train[:90%]` means."""
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from collections.abc import Collection
+from collections.abc import Mapping
 
 import numpy as np
 
 from simclr_keras.choices import SPLIT_ORDERS as ORDERS
 from simclr_keras.data import order
+from simclr_keras.data.source import Source
 
 # Of no run's --seed: the slices of two runs have to be complements, too.
 _SEED = 0
@@ -17,7 +22,7 @@ _SPLIT = re.compile(
 )
 
 
-def parse_split(split):
+def parse_split(split: str) -> tuple[str, str | None, str | None]:
     """Splits `"train[10%:5000]"` into `("train", "10%", "5000")`.
 
     Raises:
@@ -44,7 +49,7 @@ def _boundary(text, count, default):
     return min(max(value + count if value < 0 else value, 0), count)
 
 
-def slice_rows(count, low, high):
+def slice_rows(count: int, low: str | None, high: str | None) -> np.ndarray:
     """Rows of a slice, as TFDS counts them.
 
     Args:
@@ -60,7 +65,9 @@ def slice_rows(count, low, high):
     return np.arange(first, max(first, last), dtype=np.int64)
 
 
-def check_split(source_name, split_name, existing):
+def check_split(
+    source_name: str, split_name: str, existing: Collection[str]
+) -> None:
     """Raises a `ValueError` if there is no split of that name."""
     if split_name not in existing:
         raise ValueError(
@@ -70,7 +77,9 @@ def check_split(source_name, split_name, existing):
         )
 
 
-def rows_of(split, source_name, sizes):
+def rows_of(
+    split: str, source_name: str, sizes: Mapping[str, int]
+) -> tuple[str, np.ndarray]:
     """Rows of a split that a slice of it means.
 
     Args:
@@ -95,7 +104,12 @@ def rows_of(split, source_name, sizes):
     return name, rows
 
 
-def open_slice(source, split, existing, split_order="shuffled"):
+def open_slice(
+    source: Source,
+    split: str,
+    existing: Collection[str],
+    split_order: str = "shuffled",
+) -> Source:
     """Reduces a whole split to what `split` asks for, and names it so.
 
     Args:
@@ -128,7 +142,7 @@ def open_slice(source, split, existing, split_order="shuffled"):
     return dataclasses.replace(source, split=split)
 
 
-def shuffled_rows(count, labels=None):
+def shuffled_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
     """Shuffles the rows of a split so that each range of them is balanced.
 
     Where there are labels, the rows of a class lie at equal distances: of a

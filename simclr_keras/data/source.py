@@ -4,6 +4,8 @@ A source is opened once (`open_source`), perhaps reduced (`label_subset`,
 `hold_out`), and handed to `make_dataset`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
@@ -67,17 +69,17 @@ class Source:
     left_out: tuple = dataclasses.field(default=(), repr=False)
 
     @property
-    def num_examples(self):
+    def num_examples(self) -> int:
         """Number of examples."""
         return len(self.positions)
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int | None:
         """Number of classes, None without labels."""
         return None if self.class_names is None else len(self.class_names)
 
     @property
-    def has_labels(self):
+    def has_labels(self) -> bool:
         """Whether every example has a label."""
         return self.class_names is not None
 
@@ -93,13 +95,13 @@ class Source:
         return 224
 
     @property
-    def ids(self):
+    def ids(self) -> list[str]:
         """One string per example, in order: its path, or split and number."""
         if self.files is not None:
             return self.files.tolist()
         return [f"{self.origin}#{i}" for i in self.positions]
 
-    def summary(self):
+    def summary(self) -> str:
         """One line: what was opened, its classes, and what was left out."""
         parts = [f"{self.name} {self.split}: {self.num_examples} images"]
         if self.layout:
@@ -115,7 +117,7 @@ class Source:
             parts.append(f"left out: {listing.counted(left_out)}")
         return "; ".join(parts)
 
-    def take(self, indices):
+    def take(self, indices: np.ndarray) -> Source:
         """Returns the source of some of the examples.
 
         What is taken from a stream is read into memory if it is small enough.
@@ -156,7 +158,7 @@ class Source:
         return taken if self.records is None else load_if_small(taken)
 
 
-def read_labels(source):
+def read_labels(source: Source) -> np.ndarray:
     """Labels of all examples, `int64`; of a stream, by one pass over it.
 
     Raises:
@@ -174,7 +176,7 @@ def read_labels(source):
     return labels
 
 
-def require_labels(source):
+def require_labels(source: Source) -> None:
     """Raises a `ValueError` if the source has no labels."""
     if not source.has_labels:
         raise ValueError(

@@ -1,14 +1,17 @@
 """Takes parts of a source: few labels of each class, or held-out rows."""
 
+from __future__ import annotations
+
 import numbers
 
 import numpy as np
 
 from simclr_keras.data import order
+from simclr_keras.data.source import Source
 from simclr_keras.data.source import read_labels
 
 
-def label_subset(source, fraction, seed=0):
+def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
     """Returns a class-balanced part of a labelled source.
 
     Every class gives the same number of examples: `fraction * num_examples /
@@ -50,7 +53,9 @@ def label_subset(source, fraction, seed=0):
     return source.take(np.sort(np.concatenate(chosen)))
 
 
-def hold_out(source, size, seed=0):
+def hold_out(
+    source: Source, size: int | float, seed: int = 0
+) -> tuple[Source, Source]:
     """Divides a source at random, whatever the labels.
 
     Args:
@@ -79,7 +84,7 @@ def hold_out(source, size, seed=0):
     return source.take(rest), source.take(held_out)
 
 
-def keep_some(source, most, seed=0):
+def keep_some(source: Source, most: int, seed: int = 0) -> Source:
     """A source, or a random part of one that has more examples than `most`.
 
     The part is the rest of `hold_out`, which is not read for it.

@@ -1,5 +1,7 @@
 """Opens a data set that tensorflow-datasets has prepared."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import warnings
@@ -13,7 +15,13 @@ from simclr_keras.data.records import load_if_small
 from simclr_keras.data.source import Source
 
 
-def open_tfds(name, split, data_dir, download, memory_limit):
+def open_tfds(
+    name: str,
+    split: str,
+    data_dir: paths.PathLike | None,
+    download: bool,
+    memory_limit: int,
+) -> Source:
     """Opens a prepared TFDS data set.
 
     The encoded images are read into memory if they need no more than

@@ -1,7 +1,11 @@
 """Refuses batches and steps that several replicas cannot run."""
 
+from __future__ import annotations
 
-def check_batch(batch, replicas, name="the global batch"):
+
+def check_batch(
+    batch: int | None, replicas: int, name: str = "the global batch"
+) -> None:
     """Refuses a batch that the replicas cannot share evenly.
 
     Args:
@@ -28,7 +32,7 @@ def check_batch(batch, replicas, name="the global batch"):
     )
 
 
-def check_step(replicas, **arguments):
+def check_step(replicas: int, **arguments) -> None:
     """Refuses what several replicas cannot do.
 
     Args:

@@ -4,6 +4,8 @@ To be called inside the replicas' step. Outside of one, and with one replica,
 every function returns what it is given.
 """
 
+from __future__ import annotations
+
 from typing import Any
 from typing import NamedTuple
 
@@ -22,7 +24,7 @@ class ReplicaContext(NamedTuple):
     index: Any
 
 
-def replica_context():
+def replica_context() -> ReplicaContext:
     """`ReplicaContext` of the replica that runs; `(1, 0)` outside of any."""
     context = tf.distribute.get_replica_context()
     if context is None:
@@ -32,7 +34,7 @@ def replica_context():
     )
 
 
-def collectives_allowed_in_loop():
+def collectives_allowed_in_loop() -> bool:
     """Whether collectives are allowed inside `tf.while_loop`.
 
     They are not where replicas are Python threads that wait for each other
@@ -45,7 +47,7 @@ def collectives_allowed_in_loop():
     return not isinstance(tf.distribute.get_strategy(), threaded)
 
 
-def positions(count):
+def positions(count: int | tf.Tensor) -> tf.Tensor:
     """Positions of this replica's rows in the global batch.
 
     Args:
@@ -59,7 +61,7 @@ def positions(count):
     return first + tf.range(count)
 
 
-def all_reduce(tensor):
+def all_reduce(tensor: tf.Tensor) -> tf.Tensor:
     """Sum over all replicas; its gradient is the sum of their gradients."""
     if replica_context().count == 1:
         return tensor
@@ -67,7 +69,7 @@ def all_reduce(tensor):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
 
 
-def gather(part):
+def gather(part: tf.Tensor) -> tf.Tensor:
     """Concatenates the parts of all replicas, in the order of the replicas.
 
     Gradients flow back: the gradient of a part is the sum of those that all
@@ -97,7 +99,7 @@ def gather(part):
     return tf.ensure_shape(whole, [rows, *part.shape[1:]])
 
 
-def mean(scalars):
+def mean(scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Averages scalars over all replicas, by one collective.
 
     Args:

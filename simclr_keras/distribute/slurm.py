@@ -6,9 +6,12 @@ CPUs, and where SLURM has bound one GPU to each of several tasks), and sorts
 host names as text, so that in n[9-10] the tasks have each other's addresses.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 
 # Ranges of ports from the first on, one for each step on a node: numbers that
 # services and outgoing connections seldom use.
@@ -30,7 +33,7 @@ class Tasks:
     local: list
 
 
-def read(environment=os.environ):
+def read(environment: Mapping[str, str] = os.environ) -> Tasks | None:
     """The tasks of the job step that this process is one of.
 
     Args:
@@ -71,7 +74,9 @@ def read(environment=os.environ):
     )
 
 
-def own_gpus(count, tasks, environment=os.environ):
+def own_gpus(
+    count: int, tasks: Tasks, environment: Mapping[str, str] = os.environ
+) -> slice:
     """Which of the GPUs that this process sees are its own.
 
     Args:
@@ -103,7 +108,7 @@ def own_gpus(count, tasks, environment=os.environ):
     return slice(place * share, (place + 1) * share)
 
 
-def alone_in_job(environment=os.environ):
+def alone_in_job(environment: Mapping[str, str] = os.environ) -> int:
     """Tasks of a job that no step has started; 0 where there is no such job.
 
     In the script of `sbatch`, or in a shell of `salloc`, a process is not one
@@ -115,7 +120,7 @@ def alone_in_job(environment=os.environ):
     return tasks if tasks > 1 else 0
 
 
-def expand_hosts(text):
+def expand_hosts(text: str) -> list[str]:
     """Host names of a list such as `n[1-2,7],m5`, in its order.
 
     Raises:

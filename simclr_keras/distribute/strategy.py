@@ -1,5 +1,7 @@
 """Chooses the distribution strategy of a training and says why."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 
@@ -26,12 +28,12 @@ class Choice:
     why: str
 
     @property
-    def replicas(self):
+    def replicas(self) -> int:
         """Number of replicas."""
         return self.strategy.num_replicas_in_sync
 
     @property
-    def chief(self):
+    def chief(self) -> bool:
         """Whether this process writes what the run leaves."""
         return workers.is_chief(self.strategy)
 
@@ -49,13 +51,13 @@ class Choice:
 
 
 def choose(
-    name="auto",
+    name: str = "auto",
     *,
-    tpu_name=None,
-    tpu_zone=None,
-    gcp_project=None,
-    logical_cpus=0,
-):
+    tpu_name: str | None = None,
+    tpu_zone: str | None = None,
+    gcp_project: str | None = None,
+    logical_cpus: int = 0,
+) -> Choice:
     """Makes a strategy; to be called before anything else uses TensorFlow.
 
     Args:
@@ -188,7 +190,7 @@ def gains_from_xla():
     return one and bool(tf.config.list_logical_devices("GPU"))
 
 
-def addresses():
+def addresses() -> dict[str, str]:
     """Addresses of the processes that train together.
 
     Returns:
@@ -202,7 +204,7 @@ def addresses():
     return {} if resolver is None else workers.addresses_of(resolver)
 
 
-def workers_here():
+def workers_here() -> int:
     """Number of these processes on this machine; 1 where there is one."""
     try:
         resolver = _cluster_resolver()

@@ -3,6 +3,8 @@
 With one process every function returns what it is given.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import socket
@@ -18,13 +20,15 @@ _MOST_STEPS, _VOTE_SECONDS = 100, 1.0
 _CONNECT_SECONDS = 5.0
 
 
-def spans_processes(strategy):
+def spans_processes(strategy: tf.distribute.Strategy) -> bool:
     """Whether a strategy's replicas live in several processes."""
     several = tf.distribute.MultiWorkerMirroredStrategy
     return isinstance(strategy, several) and _worker_count(strategy) > 1
 
 
-def worker_sum(strategy, values):
+def worker_sum(
+    strategy: tf.distribute.Strategy, values: np.ndarray
+) -> np.ndarray:
     """Sums an array over the processes; all must call this together.
 
     Args:
@@ -48,7 +52,9 @@ def worker_sum(strategy, values):
     return total.numpy()
 
 
-def addresses_of(resolver):
+def addresses_of(
+    resolver: tf.distribute.cluster_resolver.ClusterResolver,
+) -> dict[str, str]:
     """Addresses of the processes that train together, as their replicas are.
 
     Args:
@@ -66,12 +72,12 @@ def addresses_of(resolver):
     }
 
 
-def name_of(resolver):
+def name_of(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
     """The name of this process among those of `addresses_of`."""
     return f"{resolver.task_type} {resolver.task_id}"
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes files: one process of every strategy does."""
     return strategy.extended.should_checkpoint
 
@@ -86,7 +92,7 @@ def _worker_number(strategy):
     return list(addresses_of(resolver)).index(name_of(resolver))
 
 
-def broadcast(strategy, data):
+def broadcast(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
     """Sends the chief's bytes to every process; all must call this together.
 
     Args:
@@ -122,7 +128,9 @@ def value_of_chief(strategy, value):
     return json.loads(broadcast(strategy, json.dumps(value).encode()))
 
 
-def gather_rows(strategy, rows):
+def gather_rows(
+    strategy: tf.distribute.Strategy, rows: np.ndarray
+) -> np.ndarray:
     """Collects the rows of all processes; all must call this together.
 
     Args:
@@ -141,7 +149,7 @@ def gather_rows(strategy, rows):
     return worker_sum(strategy, everything)
 
 
-def own_replicas(strategy):
+def own_replicas(strategy: tf.distribute.Strategy) -> slice:
     """Slice of this process's replicas among all."""
     if not spans_processes(strategy):
         return slice(None)
@@ -157,13 +165,13 @@ class Votes:
     second, since a collective at every step would slow short steps down.
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy: tf.distribute.Strategy):
         self._strategy = strategy
         self._alone = not spans_processes(strategy)
         self._step, self._every = 0, 1
         self._clock = time.perf_counter()
 
-    def any_worker(self, *votes):
+    def any_worker(self, *votes) -> tuple[bool, ...]:
         """Whether any process votes yes; to be called at every step by all.
 
         Args:
@@ -188,7 +196,9 @@ class Votes:
         return tuple(total > 0 for total in sums)
 
 
-def explain_loss(strategy, error):
+def explain_loss(
+    strategy: tf.distribute.Strategy, error: Exception
+) -> str | None:
     """Names the worker that a training has lost, if that is why it failed.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 from typing import Callable
 
 import keras
@@ -70,7 +72,9 @@ class Extractor:
         labelled = labels[0] is not None
         return joined, np.concatenate(labels) if labelled else None
 
-    def batches(self, dataset):
+    def batches(
+        self, dataset: data.Batches | tf.data.Dataset
+    ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Yields features and labels batch by batch, as `extract` joins them.
 
         Args:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def check_features(name, features, labels=None, width=None):
+def check_features(
+    name: str,
+    features: np.ndarray,
+    labels: np.ndarray | None = None,
+    width: int | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Checks features and labels, and converts them to float32 and int64.
 
     Args:
@@ -48,14 +53,19 @@ def check_features(name, features, labels=None, width=None):
     return features, labels.astype(np.int64)
 
 
-def unit_rows(features):
+def unit_rows(features: np.ndarray) -> np.ndarray:
     """Scales rows to length 1, float32; rows of zeros stay zero."""
     features = np.asarray(features, np.float32)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.maximum(lengths, 1e-12)
 
 
-def check_train_and_test(train_h, train_y, test_h, test_y):
+def check_train_and_test(
+    train_h: np.ndarray,
+    train_y: np.ndarray,
+    test_h: np.ndarray,
+    test_y: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Applies `check_features` to a training set and its test set.
 
     Returns:
@@ -70,7 +80,7 @@ def check_train_and_test(train_h, train_y, test_h, test_y):
     return train_h, train_y, test_h, test_y
 
 
-def columns_of(classes, labels):
+def columns_of(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Index of each label in the sorted classes; -1 if it is not there."""
     columns = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     return np.where(classes[columns] == labels, columns, -1)

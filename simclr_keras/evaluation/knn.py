@@ -1,9 +1,13 @@
 """Classifies images by a vote of their nearest neighbours."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
@@ -16,8 +20,14 @@ from simclr_keras.evaluation.neighbors import search
 
 
 def knn_predict(
-    train_h, train_y, test_h, k=200, temperature=0.1, *, block_size=None
-):
+    train_h: np.ndarray,
+    train_y: np.ndarray,
+    test_h: np.ndarray,
+    k: int = 200,
+    temperature: float = 0.1,
+    *,
+    block_size: int | None = None,
+) -> np.ndarray:
     """Classes that the nearest neighbours vote for.
 
     Features are scaled to unit length. Of the k training rows with the highest
@@ -52,16 +62,16 @@ def knn_predict(
 
 
 def knn_accuracy(
-    train_h,
-    train_y,
-    test_h,
-    test_y,
-    k=200,
-    temperature=0.1,
+    train_h: np.ndarray,
+    train_y: np.ndarray,
+    test_h: np.ndarray,
+    test_y: np.ndarray,
+    k: int = 200,
+    temperature: float = 0.1,
     *,
-    top_k=1,
-    block_size=None,
-):
+    top_k: int = 1,
+    block_size: int | None = None,
+) -> float:
     """Accuracy of the weighted nearest-neighbour classifier.
 
     Args:
@@ -124,14 +134,14 @@ class KNNCallback(keras.callbacks.Callback):
 
     def __init__(
         self,
-        train_dataset,
-        test_dataset,
-        every=1,
-        k=200,
-        temperature=0.1,
+        train_dataset: data.Batches | tf.data.Dataset,
+        test_dataset: data.Batches | tf.data.Dataset,
+        every: int = 1,
+        k: int = 200,
+        temperature: float = 0.1,
         *,
-        preprocess=None,
-        name="knn_accuracy",
+        preprocess: Callable | None = None,
+        name: str = "knn_accuracy",
     ):
         super().__init__()
         if not isinstance(every, numbers.Integral) or every < 1:
@@ -156,19 +166,19 @@ class KNNCallback(keras.callbacks.Callback):
         self._extractor = None
         self.measured = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Compiles the encoder, and checks that k neighbours exist."""
         self.measured = None
         self._begin(self.model)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measures, and writes the accuracy into `logs`."""
         last = epoch + 1 == self.params.get("epochs")
         if logs is None or ((epoch + 1) % self._every and not last):
             return
         logs[self._name] = self._measure(self.model)
 
-    def accuracy_of(self, model):
+    def accuracy_of(self, model: keras.Model) -> float:
         """Accuracy of a model, measured now or at this very step before.
 
         Args:

@@ -1,13 +1,19 @@
 """Finds the function that computes one layer's features of images."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
 from simclr_keras.models import fitting
 
 
-def layer_features(model, layer):
+def layer_features(
+    model: keras.Model, layer: str
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function of images that gives the features of a layer.
 
     Args:

@@ -1,5 +1,7 @@
 """Evaluates cached features by a linear classifier, by gradient descent."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import numbers
@@ -34,18 +36,18 @@ class LinearAccuracy:
 
 
 def linear_accuracy(
-    train_h,
-    train_y,
-    test_h,
-    test_y,
+    train_h: np.ndarray,
+    train_y: np.ndarray,
+    test_h: np.ndarray,
+    test_y: np.ndarray,
     *,
-    epochs=90,
-    batch_size=256,
-    learning_rate=None,
-    weight_decay=0.0,
-    standardize=True,
-    seed=0,
-):
+    epochs: int = 90,
+    batch_size: int = 256,
+    learning_rate: float | None = None,
+    weight_decay: float = 0.0,
+    standardize: bool = True,
+    seed: int = 0,
+) -> LinearAccuracy:
     """Linear evaluation on features that were computed once.
 
     The paper's protocol, without its random crops and flips: softmax

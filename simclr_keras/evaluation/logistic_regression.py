@@ -7,8 +7,6 @@ import warnings
 
 import keras
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from simclr_keras.evaluation.accuracy import mean_per_class_accuracy
@@ -240,6 +238,9 @@ class _Classifier:
         # For two classes scikit-learn fits one vector w = w_1 - w_0, and
         # ||w||^2 / 2 = ||w_0||^2 + ||w_1||^2 at the optimum w_0 = -w_1.
         self._factor = 2.0 if len(self.classes) == 2 else 1.0
+        # Here, as it takes a second to import.
+        from sklearn.linear_model import LogisticRegression
+
         self._solver = LogisticRegression(
             solver="lbfgs", max_iter=max_iterations, warm_start=True
         )
@@ -249,6 +250,8 @@ class _Classifier:
 
     def fit(self, l2, start=None):
         """Fits from `start` or the last fit; returns whether it converged."""
+        from sklearn.exceptions import ConvergenceWarning
+
         if start is not None and np.array_equal(start[0], self.classes):
             _, kernel, bias = start
             self._solver.coef_ = kernel * self._scale

@@ -1,9 +1,15 @@
 """Formats results as Markdown tables, for the console and for files."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 
-def markdown_table(rows, header, *, digits=1):
+def markdown_table(
+    rows: Iterable[Sequence], header: Sequence[str], *, digits: int = 1
+) -> str:
     """Returns a table of results that reads well as text and as Markdown.
 
     Columns are padded to one width; columns of numbers are set to the right.
@@ -49,7 +55,7 @@ def markdown_table(rows, header, *, digits=1):
     )
 
 
-def percent(fraction, digits=1):
+def percent(fraction: float | None, digits: int = 1) -> str:
     """Returns a fraction as text: 0.925 as "92.5 %", None as a dash."""
     return "-" if fraction is None else f"{100 * fraction:.{digits}f} %"
 

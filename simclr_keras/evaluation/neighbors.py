@@ -1,6 +1,9 @@
 """Searches a bank of features for the most similar ones, exactly."""
 
+from __future__ import annotations
+
 import importlib.util
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +18,9 @@ _BLOCK_CELLS = 2**24
 _BLOCK_QUERIES = 2**12
 
 
-def nearest(queries, bank, k, *, library="auto"):
+def nearest(
+    queries: np.ndarray, bank: np.ndarray, k: int, *, library: str = "auto"
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the k rows of a bank that are most similar to each query.
 
     Similarity is the cosine. The search is exact; rows of equal similarity
@@ -64,7 +69,9 @@ def nearest(queries, bank, k, *, library="auto"):
     return np.concatenate(rows), np.concatenate(similarities)
 
 
-def search(queries, bank, k, block_size=None):
+def search(
+    queries: np.ndarray, bank: np.ndarray, k: int, block_size: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the k most similar rows of a bank for blocks of queries.
 
     Memory does not grow with n or m: at most `_BLOCK_CELLS` similarities and

@@ -1,5 +1,7 @@
 """Projects features to a plane in which neighbours stay neighbours."""
 
+from __future__ import annotations
+
 import importlib.util
 
 import numpy as np
@@ -9,7 +11,9 @@ from simclr_keras.evaluation.features import check_features
 _COLUMNS = 50  # to which PCA reduces wider features before t-SNE
 
 
-def to_plane(h, *, method="auto", seed=0):
+def to_plane(
+    h: np.ndarray, *, method: str = "auto", seed: int = 0
+) -> tuple[np.ndarray, str]:
     """Projects features to two dimensions.
 
     Args:

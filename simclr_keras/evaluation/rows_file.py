@@ -1,9 +1,13 @@
 """Writes a `.npy` file row by row, and resumes where it was interrupted."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,7 +38,7 @@ class RowsFile:
         OSError: there is no room for all rows.
     """
 
-    def __init__(self, path, count, columns):
+    def __init__(self, path: paths.PathLike, count: int, columns: int):
         self._path, self._remote = paths.as_path(path), None
         if paths.is_remote(self._path):
             self._remote = self._path
@@ -87,13 +91,17 @@ class RowsFile:
         with open(self._partial, "r+b") as file:
             disk.allocate(file, array.offset + array.nbytes, written)
 
-    def append(self, rows):
+    def append(self, rows: np.ndarray) -> None:
         """Writes the next rows, float `[b, C]`."""
         end = self.done + len(rows)
         self._array[self.done : end] = rows
         self.done = end
 
-    def append_all(self, batches, progress=None):
+    def append_all(
+        self,
+        batches: Iterable[np.ndarray],
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
         """Writes batches as they come, and saves them every few seconds.
 
         Args:
@@ -110,7 +118,7 @@ class RowsFile:
                 self.save()
                 saved = time.monotonic()
 
-    def save(self):
+    def save(self) -> None:
         """Makes what was written safe from the end of the process."""
         if self.done == self._safe:
             return
@@ -121,7 +129,7 @@ class RowsFile:
         os.replace(aside, self._notes)
         self._safe = self.done
 
-    def finish(self):
+    def finish(self) -> None:
         """Gives the file its name.
 
         Raises:

@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 
-def on_white(colors, alpha):
+def on_white(
+    colors: tf.Tensor | np.ndarray, alpha: tf.Tensor | np.ndarray
+) -> tf.Tensor | np.ndarray:
     """Composites colours with an alpha channel onto a white background.
 
     Args:

@@ -5,6 +5,8 @@ one supports 1, 4 or 8 bits with a palette, and 16, 24 or 32 bits with or
 without channel masks. Compressed bitmaps are left to Pillow.
 """
 
+from __future__ import annotations
+
 import collections
 
 import tensorflow as tf
@@ -26,7 +28,9 @@ _Layout = collections.namedtuple(
 )
 
 
-def read_size(encoded):
+def read_size(
+    encoded: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Reads the size and the faults of a bitmap, for `headers.read`.
 
     Args:
@@ -98,7 +102,7 @@ def _row_bytes(layout):
     return (layout.width * layout.depth + 31) // 32 * 4
 
 
-def decode(encoded):
+def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a bitmap in which `read_size` found no fault.
 
     Args:

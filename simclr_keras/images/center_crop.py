@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -12,7 +14,12 @@ from simclr_keras.images import value_range
 from simclr_keras.images.checks import SMALL_IMAGE
 
 
-def central_box(height, width, target_aspect, proportion):
+def central_box(
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    target_aspect: float,
+    proportion: float,
+) -> tf.Tensor:
     """Largest central box of an aspect ratio, scaled by a proportion.
 
     Args:
@@ -45,7 +52,9 @@ def central_box(height, width, target_aspect, proportion):
     return tf.stack([y, x, box_height, box_width])
 
 
-def resolve_proportion(crop_proportion, size):
+def resolve_proportion(
+    crop_proportion: str | float | None, size: tuple[int, int]
+) -> float | None:
     """Replaces `"auto"` by the proportion for an output size.
 
     Args:
@@ -158,17 +167,17 @@ class CenterCrop(keras.layers.Layer):
         self.antialias = checks.choice("antialias", antialias, (True, False))
         self.built = True
 
-    def call(self, images):
+    def call(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the preprocessed images; see the class."""
         return central_crop(
             images, self.size, self.crop_proportion, self.antialias
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, height, width, 3)`."""
         return (input_shape[0], *self.size, 3)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
         return {
             **super().get_config(),

@@ -1,6 +1,12 @@
 """Checks arguments of views and of the image functions."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Collection
+from typing import Any
+
+import tensorflow as tf
 
 # Images with a shorter side of at most this many pixels are by default neither
 # blurred in training nor cropped in evaluation (the paper's CIFAR-10 recipe,
@@ -10,7 +16,7 @@ SMALL_IMAGE = 32
 LEAST_SIZE = 8
 
 
-def size(name, value):
+def size(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """Returns `(height, width)` in pixels of an int or a pair of ints."""
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(
@@ -24,7 +30,9 @@ def size(name, value):
     return tuple(int(x) for x in pair)
 
 
-def number(name, value, low=0.0, high=float("inf")):
+def number(
+    name: str, value: float, low: float = 0.0, high: float = float("inf")
+) -> float:
     """Returns `value` as a float if it lies in `[low, high]`."""
     if not isinstance(value, numbers.Real) or not low <= value <= high:
         rule = f"at least {low}" if high == float("inf") else None
@@ -35,7 +43,9 @@ def number(name, value, low=0.0, high=float("inf")):
     return float(value)
 
 
-def interval(name, value, high=float("inf")):
+def interval(
+    name: str, value: tuple[float, float], high: float = float("inf")
+) -> tuple[float, float]:
     """Returns `(low, high)` as floats if 0 < low <= high <= the bound."""
     if (
         not isinstance(value, (tuple, list))
@@ -51,7 +61,7 @@ def interval(name, value, high=float("inf")):
     return float(value[0]), float(value[1])
 
 
-def choice(name, value, allowed):
+def choice(name: str, value: Any, allowed: Collection) -> Any:
     """Returns `value` if it is one of the values in `allowed`."""
     if not any(value is x or value == x for x in allowed):
         raise ValueError(
@@ -61,7 +71,7 @@ def choice(name, value, allowed):
     return value
 
 
-def view_shape(name, images, size):
+def view_shape(name: str, images: tf.Tensor, size: tuple[int, int]) -> None:
     """Raises a ValueError if the static shape is not `[B, *size, 3]`."""
     if not images.shape[1:].is_compatible_with([*size, 3]):
         raise ValueError(
@@ -70,7 +80,7 @@ def view_shape(name, images, size):
         )
 
 
-def rgb(images):
+def rgb(images: tf.Tensor) -> None:
     """Raises a ValueError if the static shape has not three channels."""
     if images.shape[-1] not in (3, None):
         raise ValueError(

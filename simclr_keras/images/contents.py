@@ -1,5 +1,7 @@
 """Reads numbers from the bytes of an image file with TensorFlow operations."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP, WEBP, UNKNOWN = range(6)
@@ -8,7 +10,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
 
 
-def format_of(encoded):
+def format_of(encoded: tf.Tensor) -> tf.Tensor:
     """Identifies the format of an image file by its first bytes.
 
     Args:
@@ -28,7 +30,9 @@ def format_of(encoded):
     return tf.argmax(tf.stack(matches), output_type=tf.int32)
 
 
-def bytes_at(encoded, start, count):
+def bytes_at(
+    encoded: tf.Tensor, start: int | tf.Tensor, count: int
+) -> tf.Tensor:
     """Reads consecutive bytes of a file as numbers.
 
     Args:
@@ -45,27 +49,29 @@ def bytes_at(encoded, start, count):
     return tf.cast(values, tf.int64)
 
 
-def length(encoded):
+def length(encoded: tf.Tensor) -> tf.Tensor:
     """Length of a file in bytes, `int64` scalar."""
     return tf.cast(tf.strings.length(encoded), tf.int64)
 
 
-def big_endian(numbers):
+def big_endian(numbers: tf.Tensor) -> tf.Tensor:
     """Unsigned value of big-endian bytes `[..., count]`, `int64`."""
     return little_endian(numbers[..., ::-1])
 
 
-def little_endian(numbers):
+def little_endian(numbers: tf.Tensor) -> tf.Tensor:
     """Unsigned value of little-endian bytes `[..., count]`, `int64`."""
     weights = [256**position for position in range(numbers.shape[-1])]
     return tf.reduce_sum(numbers * tf.constant(weights, tf.int64), axis=-1)
 
 
-def equals(numbers, text):
+def equals(numbers: tf.Tensor, text: bytes) -> tf.Tensor:
     """Whether bytes `[len(text)]` equal a Python `bytes` constant."""
     return tf.reduce_all(tf.equal(numbers, list(text)))
 
 
-def select(condition, yes, no):
+def select(
+    condition: tf.Tensor, yes: int | tf.Tensor, no: int | tf.Tensor
+) -> tf.Tensor:
     """`tf.where` on `int64` values; either may be a Python integer."""
     return tf.where(condition, tf.cast(yes, tf.int64), tf.cast(no, tf.int64))

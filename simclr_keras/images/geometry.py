@@ -25,7 +25,9 @@ _TRIES_PER_ROUND = 10
 _TRIES = {"official": 100, "torchvision": 10}
 
 
-def check_crops(area, aspect, sampler):
+def check_crops(
+    area: tuple[float, float], aspect: tuple[float, float], sampler: str
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """Checks and returns the `area` and `aspect` of `sample_crops`.
 
     Raises:
@@ -190,7 +192,13 @@ def sample_crops(
     return tf.cast(boxes, tf.int32)
 
 
-def crop_to_planes(images, boxes, size, flip=None, antialias=False):
+def crop_to_planes(
+    images: tf.Tensor,
+    boxes: tf.Tensor,
+    size: tuple[int, int],
+    flip: tf.Tensor | None = None,
+    antialias: bool = False,
+) -> list[tf.Tensor]:
     """`crop_and_resize` that returns three colour planes `[B, h, w]`."""
     images = interpolation.to_float32(images)
     height, width = checks.size("size", size)
@@ -271,7 +279,7 @@ def crop_and_resize_one(
     return tf.ensure_shape(image, [*size, 3])
 
 
-def flip_planes(planes, flip):
+def flip_planes(planes: list[tf.Tensor], flip: tf.Tensor) -> list[tf.Tensor]:
     """Mirrors the images for which `flip` `[B]` is true."""
     flip = flip[:, None, None]
     return [tf.where(flip, tf.reverse(p, axis=[2]), p) for p in planes]

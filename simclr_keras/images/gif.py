@@ -7,6 +7,8 @@ each index to itself, followed by a frame of one pixel, which the decoder
 reaches only if the first frame is complete.
 """
 
+from __future__ import annotations
+
 import collections
 
 import tensorflow as tf
@@ -28,7 +30,9 @@ _Frame = collections.namedtuple(
 )
 
 
-def read_size(encoded):
+def read_size(
+    encoded: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Reads the size and the faults of a GIF, as `bmp.read_size` does."""
     frame = _find_frame(encoded)
     fault = tf.where(frame.state == _FRAME, "", "it is cut short or damaged")
@@ -112,7 +116,7 @@ def _find_frame(encoded):
     )
 
 
-def decode(encoded):
+def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes the first frame of a GIF in which `read_size` found no fault.
 
     Args:

@@ -4,6 +4,8 @@ Uses TensorFlow operations alone, as the exported graph reads headers too, and
 runs before any decoder sees the bytes.
 """
 
+from __future__ import annotations
+
 import collections
 
 import tensorflow as tf
@@ -28,7 +30,7 @@ _EXIF_WITHIN = 2**16
 _WEBP_ANIMATED, _WEBP_EXIF = 0x02, 0x08
 
 
-def read(encoded):
+def read(encoded: tf.Tensor) -> Header:
     """Reads the header of an image file.
 
     Args:

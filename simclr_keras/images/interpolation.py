@@ -1,5 +1,7 @@
 """Computes bicubic interpolation weights, as matrices or four taps a pixel."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 # TensorFlow's bicubic kernel reads its weights from a table with this many
@@ -7,7 +9,7 @@ import tensorflow as tf
 _POSITIONS = 1024.0
 
 
-def to_float32(images):
+def to_float32(images: tf.Tensor) -> tf.Tensor:
     """Converts images to `float32` in [0, 1]; `uint8` is divided by 255.
 
     Raises:
@@ -43,7 +45,14 @@ def _sample_positions(lengths, size, antialias):
     return whole + fraction, tf.ones_like(scale)
 
 
-def matrices(starts, lengths, size, extent, flip=None, antialias=False):
+def matrices(
+    starts: tf.Tensor,
+    lengths: tf.Tensor,
+    size: int,
+    extent: int | tf.Tensor,
+    flip: tf.Tensor | None = None,
+    antialias: bool = False,
+) -> tf.Tensor:
     """Matrices that resize an interval of pixels bicubically, one per image.
 
     Args:
@@ -72,7 +81,14 @@ def matrices(starts, lengths, size, extent, flip=None, antialias=False):
     return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
 
 
-def resize_along(images, axis, start, length, size, antialias=False):
+def resize_along(
+    images: tf.Tensor,
+    axis: int,
+    start: int | tf.Tensor,
+    length: int | tf.Tensor,
+    size: int,
+    antialias: bool = False,
+) -> tf.Tensor:
     """Resizes one interval of rows (axis 1) or columns (axis 2) of all images.
 
     The interval is the same for all images. Without antialiasing an output

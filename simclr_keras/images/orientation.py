@@ -1,5 +1,7 @@
 """Reads the EXIF orientation of a file and turns its pixels upright."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from simclr_keras.images import contents
@@ -10,7 +12,7 @@ _SHORT, _LONG = 3, 4
 _ENTRIES = 256
 
 
-def read(encoded, start):
+def read(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """Reads the orientation from an EXIF block.
 
     Args:
@@ -58,12 +60,12 @@ def _read_block(encoded, start):
     return tf.cast(contents.select(valid, value, 1), tf.int32)
 
 
-def swaps_sides(orientation):
+def swaps_sides(orientation: tf.Tensor) -> tf.Tensor:
     """Whether turning upright exchanges height and width."""
     return orientation > 4
 
 
-def turn_upright(image, orientation):
+def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Undoes the rotation and the mirroring of an EXIF orientation.
 
     Args:

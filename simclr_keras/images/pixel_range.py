@@ -1,5 +1,9 @@
 """Scales images of more than 8 bits by the range of values that they use."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +15,7 @@ _HOW_TO_SET = (
 )
 
 
-def check(value):
+def check(value: Sequence[float] | None) -> tuple[float, float] | None:
     """Returns a range as a pair of floats (low, high); None stays None.
 
     Raises:
@@ -34,7 +38,9 @@ def check(value):
     return low, high
 
 
-def to_uint8(images, pixel_range):
+def to_uint8(
+    images: np.ndarray | tf.Tensor, pixel_range: tuple[float, float]
+) -> np.ndarray | tf.Tensor:
     """Maps a range of values to 8 bits and clips the values outside.
 
     Args:
@@ -57,12 +63,17 @@ def to_uint8(images, pixel_range):
     return tf.cast(tf.clip_by_value(tf.round(scaled), 0, 255), tf.uint8)
 
 
-def colors(images):
+def unit_to_uint8(images: np.ndarray) -> np.ndarray:
+    """Array of floats in [0, 1] as `uint8`; clips the values outside."""
+    return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def colors(images: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
     """Images `[..., C]` without alpha, which says nothing about brightness."""
     return images[..., :-1] if images.shape[-1] in (2, 4) else images
 
 
-def refuse_dark(highest, count, name):
+def refuse_dark(highest: int, count: int, name: str) -> None:
     """Raises a ValueError if 16-bit images use less than half their range.
 
     Args:
@@ -82,6 +93,6 @@ def refuse_dark(highest, count, name):
     )
 
 
-def is_deep_png(encoded):
+def is_deep_png(encoded: bytes) -> bool:
     """Whether bytes have the header of a PNG with 16 bits per sample."""
     return encoded[:4] == b"\x89PNG" and encoded[24:25] == b"\x10"

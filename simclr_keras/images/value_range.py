@@ -1,5 +1,7 @@
 """Detects float images outside of [0, 1], which clipping would spoil."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from simclr_keras.distribute import replicas
@@ -9,7 +11,7 @@ from simclr_keras.distribute import replicas
 OVERSHOOT = 0.25
 
 
-def check_eagerly(images):
+def check_eagerly(images: tf.Tensor) -> None:
     """Raises a ValueError for eager tensors of images out of range.
 
     In a graph this does nothing; `models.pixels.PixelWatch` checks there.
@@ -23,7 +25,7 @@ def check_eagerly(images):
         refuse(statistics(images))
 
 
-def statistics(images):
+def statistics(images: tf.Tensor) -> tf.Tensor:
     """Measures the range of float images, over all replicas.
 
     Args:
@@ -48,7 +50,7 @@ def statistics(images):
     return tf.stack([bad, low, high, finite])
 
 
-def refuse(values):
+def refuse(values: tf.Tensor) -> None:
     """Raises a ValueError if `statistics` show pixels out of range.
 
     Args:

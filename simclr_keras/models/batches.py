@@ -1,6 +1,9 @@
 """Brings the forms in which a batch reaches a model into one."""
 
+from __future__ import annotations
+
 import dataclasses
+from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
@@ -23,7 +26,7 @@ class Batch:
     probe_images: Any = None
 
 
-def unpack(data, num_classes):
+def unpack(data: Any, num_classes: int | None) -> Batch:
     """`Batch` of what a data set yields.
 
     Args:
@@ -66,7 +69,7 @@ def unpack(data, num_classes):
     return dataclasses.replace(batch, labels=labels)
 
 
-def class_indices(labels, num_classes):
+def class_indices(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
     """Labels as numbers of classes.
 
     Args:
@@ -125,7 +128,7 @@ def _checked(numbers, right, message, labels):
     return tf.where(right, numbers, -1)
 
 
-def with_static_batch_size(batch, rows):
+def with_static_batch_size(batch: Batch, rows: int) -> Batch:
     """The same `Batch` with a static number of rows."""
 
     def known(tensor):
@@ -159,7 +162,7 @@ def _with_rgb(batch):
     )
 
 
-def after_batch(data):
+def after_batch(data: Any) -> AbstractContextManager:
     """Control dependencies on a batch: operations run after it was read.
 
     Where the length of a data set is unknown, its end is met by asking for one

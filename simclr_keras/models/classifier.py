@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,11 +14,13 @@ from simclr_keras import randomness
 from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
+from simclr_keras.models import freezing
 from simclr_keras.models import outputs
 from simclr_keras.models import pixels
 from simclr_keras.models import trained_model
 from simclr_keras.optimizers import l2_penalty
-from simclr_keras.views import view
+from simclr_keras.views import View
+from simclr_keras.views import xla
 
 
 @compat.register
@@ -102,7 +105,12 @@ class Classifier(trained_model.TrainedModel):
     ):
         super().__init__(**{"name": "classifier", **kwargs})
         self.activation = outputs.check_activation(activation, num_classes)
-        _check(encoder, l2, freeze, projection_head, projection_layer)
+        if not 0 <= l2 < float("inf"):
+            raise ValueError(
+                f"l2 must be a number of at least 0. Received: l2={l2!r}"
+            )
+        freezing.check_freeze(freeze, encoder)
+        freezing.check_projection_layer(projection_layer, projection_head)
         size = getattr(views, "size", None) or (
             image_size and (image_size,) * 2
         )
@@ -123,46 +131,24 @@ class Classifier(trained_model.TrainedModel):
         self.l2 = l2
         self.l2_scope = l2_scope
         self.pixel_watch = pixels.PixelWatch()
-        self.head = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
-            dtype="float32",
-            name="supervised_head",
-        )
+        self.head = trained_model.supervised_head(num_classes)
         self(image)
         if self.projection_head is not None and projection_head.weights:
             self.projection_head.set_weights(projection_head.get_weights())
         # Last: Keras 2.15 lists weights in another order once frozen.
-        self._freeze_parts()
-        self._freeze_unused_layers()
-
-    def _freeze_parts(self):
-        for layer in compat.flatten_layers(self.encoder):
-            layer.trainable = True
+        freezing.freeze_parts(self.encoder, self.projection_head, freeze)
         if self.projection_head is not None:
-            self.projection_head.trainable = True
-        if self.freeze == "all":
-            self.encoder.trainable = False
-            if self.projection_head is not None:
-                self.projection_head.trainable = False
-        elif self.freeze != "none":
-            self.encoder.freeze_through(self.freeze)
+            freezing.freeze_unused_layers(
+                self.projection_head, projection_layer
+            )
 
-    def _freeze_unused_layers(self):
-        """Freezes layers of the projection head that get no gradient."""
-        head = self.projection_head
-        if head is not None:
-            used = head.layer_index(self.projection_layer)
-            for layer in head.dense_layers[used:] + head.norm_layers[used:]:
-                layer.trainable = False
-
-    def embed(self, images, training=False):
+    def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
         training = training and self.freeze != "all"
         features = self.encoder(pixels.to_rgb_float(images), training=training)
         return fitting.pooled(features)
 
-    def logits_of(self, h, training=False):
+    def logits_of(self, h: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps `h` `[B, C]` to logits `[B, K]`, float32."""
         if self.projection_head is not None:
             training = training and self.freeze != "all"
@@ -171,17 +157,22 @@ class Classifier(trained_model.TrainedModel):
             )
         return self.head(h)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps images to class probabilities `[B, K]`, float32."""
         h = self.embed(inputs, training=training)
         return self.activated(self.logits_of(h, training=training))
 
-    def activated(self, logits):
+    def activated(self, logits: tf.Tensor) -> tf.Tensor:
         """Maps logits `[B, K]` to the outputs of the model."""
         # Keras recognises the softmax and computes the loss from the logits.
         return outputs.ACTIVATIONS[self.activation](logits)
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: Any = None,
+        **kwargs,
+    ) -> None:
         """As `keras.Model.compile`; XLA is off unless `jit_compile=True`."""
         kwargs.setdefault("jit_compile", False)
         for name in ("metrics", "weighted_metrics"):
@@ -191,7 +182,9 @@ class Classifier(trained_model.TrainedModel):
                 )
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(
+        self, x: Any = None, y: Any = None, *args, **kwargs
+    ) -> keras.callbacks.History:
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         outputs.check_loss(getattr(self, "loss", None), self.activation)
         x = fitting.prepare(self, x, kwargs, y)
@@ -203,7 +196,7 @@ class Classifier(trained_model.TrainedModel):
         with fitting.guarded_fit(self, kwargs):
             return super().fit(x, y, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         x = fitting.as_dataset(self, x)
@@ -211,7 +204,7 @@ class Classifier(trained_model.TrainedModel):
             self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)
 
-    def build_state(self, labels=None):
+    def build_state(self, labels: tf.TensorSpec | None = None) -> None:
         """Creates the variables of optimizer and metrics before training."""
         super().build_state(labels)
         if labels is None:
@@ -227,17 +220,17 @@ class Classifier(trained_model.TrainedModel):
     def _target_arguments(self):
         return self.num_classes, self.activation, self.loss
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step on augmented images; returns the metrics."""
         with batches.after_batch(data):
             return self.step_logs(super().train_step(self._augment(data)))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Metrics of a batch in inference mode."""
         with batches.after_batch(data):
             return self.step_logs(super().test_step(self._unpack(data)))
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Outputs for a batch, with or without labels."""
         x = keras.utils.unpack_x_y_sample_weight(data)[0]
         return super().predict_step((self._images(x),))
@@ -268,7 +261,7 @@ class Classifier(trained_model.TrainedModel):
         return x, y, sample_weight
 
     def _draw_views(self, images):
-        if not isinstance(self.views, view.View):
+        if not isinstance(self.views, View):
             return self.views(pixels.to_rgb_float(images), training=True)
         seeds = randomness.stateless_seeds(
             self.seed,
@@ -281,9 +274,9 @@ class Classifier(trained_model.TrainedModel):
 
     @functools.cached_property
     def _compiled_draw(self):
-        return view.compile_with_xla(self.views.draw)
+        return xla.compile_with_xla(self.views.draw)
 
-    def compute_loss(self, *args, **kwargs):
+    def compute_loss(self, *args, **kwargs) -> tf.Tensor:
         """The compiled loss plus the L2 penalty."""
         loss = super().compute_loss(*args, **kwargs)
         if self.l2:
@@ -292,30 +285,3 @@ class Classifier(trained_model.TrainedModel):
             penalty /= replicas.replica_context().count
             loss += tf.cast(penalty, loss.dtype)
         return loss
-
-
-def _check(encoder, l2, freeze, projection_head, projection_layer):
-    if not 0 <= l2 < float("inf"):
-        raise ValueError(
-            f"l2 must be a number of at least 0. Received: l2={l2!r}"
-        )
-    whole = isinstance(freeze, int) and not isinstance(freeze, bool)
-    if freeze not in ("all", "none") and not whole:
-        raise ValueError(
-            "freeze must be 'all', 'none' or the number of a block group."
-            f" Received: freeze={freeze!r}"
-        )
-    if whole and not hasattr(encoder, "freeze_through"):
-        raise ValueError(
-            "freeze can be the number of a block group only for an encoder"
-            " that knows its stages (ResNet, TinyResNet); use 'all' or 'none'."
-            f" Received: freeze={freeze!r}, encoder={encoder.name!r}"
-        )
-    if projection_layer != 0 and not hasattr(projection_head, "layer_outputs"):
-        raise ValueError(
-            "projection_layer other than 0 needs the projection_head of the"
-            " pretrained model. Received: projection_layer="
-            f"{projection_layer!r}, projection_head={projection_head!r}"
-        )
-    if projection_layer != 0:
-        projection_head.layer_index(projection_layer)

@@ -1,15 +1,38 @@
 """Decides whether and how a batch is divided into micro-batches."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.contrastive import similarity
 from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
+
+if TYPE_CHECKING:
+    from simclr_keras.models.simclr import SimCLR
+
 
 _NAME = "micro_batch_size"
 
 
-def check_size(batch, micro, shared_by, name=_NAME):
+def check_argument(micro_batch_size: int | None) -> None:
+    """Raises a ValueError for a `micro_batch_size` that is no positive int."""
+    if micro_batch_size is not None and not (
+        isinstance(micro_batch_size, int) and micro_batch_size > 0
+    ):
+        raise ValueError(
+            f"{_NAME} must be a positive whole number of images, or"
+            f" None. Received: {micro_batch_size!r}"
+        )
+
+
+def check_size(
+    batch: int | None, micro: int | None, shared_by: int, name: str = _NAME
+) -> None:
     """Raises a ValueError if a micro-batch does not divide a batch.
 
     Args:
@@ -46,7 +69,7 @@ def check_size(batch, micro, shared_by, name=_NAME):
     )
 
 
-def check_fit(model, data):
+def check_fit(model: SimCLR, data: Any) -> None:
     """Raises a ValueError for data that `fit` cannot divide into micro-batches.
 
     Args:
@@ -72,7 +95,7 @@ def check_fit(model, data):
         )
 
 
-def check_repeatable(model):
+def check_repeatable(model: SimCLR) -> None:
     """Raises a ValueError if two forward passes would draw different numbers.
 
     Args:
@@ -105,7 +128,9 @@ def check_repeatable(model):
         )
 
 
-def split_batch(model, batch):
+def split_batch(
+    model: SimCLR, batch: batches.Batch
+) -> tuple[batches.Batch, int]:
     """Prepares a batch for training and counts its micro-batches.
 
     Args:
@@ -131,7 +156,7 @@ def split_batch(model, batch):
     return batches.with_static_batch_size(batch, size // here), size // micro
 
 
-def num_micro_batches(model, rows):
+def num_micro_batches(model: SimCLR, rows: int | None) -> int:
     """Smallest number of equal micro-batches of at most the set size.
 
     Args:
@@ -146,3 +171,12 @@ def num_micro_batches(model, rows):
     most = max(1, model.micro_batch_size // replicas.replica_context().count)
     fewest = -(-rows // most)
     return next(n for n in range(fewest, rows + 1) if rows % n == 0)
+
+
+def row_spec(outputs: tf.Tensor) -> tf.TensorSpec:
+    """Shape and dtype of one row of a network's output, float32 at least.
+
+    Micro-batches allocate the rows of the whole batch by it.
+    """
+    dtype = similarity.as_float(outputs).dtype
+    return tf.TensorSpec(outputs.shape[1:], dtype)

@@ -1,5 +1,9 @@
 """Checks that losses and labels fit the meaning of a classifier's outputs."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -39,7 +43,7 @@ _FITTING = {
 }
 
 
-def check_activation(activation, num_classes):
+def check_activation(activation: str | None, num_classes: int) -> str:
     """Checks an activation and the number of outputs; returns its name.
 
     Args:
@@ -65,7 +69,7 @@ def check_activation(activation, num_classes):
     return activation
 
 
-def check_loss(loss, activation):
+def check_loss(loss: Any, activation: str) -> None:
     """Checks that a loss fits the meaning of the outputs.
 
     Args:
@@ -87,7 +91,7 @@ def check_loss(loss, activation):
     )
 
 
-def is_sparse(loss):
+def is_sparse(loss: Any) -> bool:
     """Whether a loss takes integer class labels, not one-hot rows."""
     return _plain_name(loss) == "sparsecategoricalcrossentropy"
 
@@ -114,7 +118,7 @@ def _from_logits(loss):
     return False
 
 
-def fitting_metrics(metrics, activation):
+def fitting_metrics(metrics: Any, activation: str) -> Any:
     """Replaces "accuracy" in the metrics of `compile` as the activation needs.
 
     For rows with several labels Keras would choose the accuracy of one-hot
@@ -147,7 +151,9 @@ def _strings(values):
     return {value for value in values if isinstance(value, str)}
 
 
-def targets(labels, num_classes, activation, loss):
+def targets(
+    labels: tf.Tensor, num_classes: int, activation: str, loss: Any
+) -> tf.Tensor:
     """Converts the labels of a batch to the shape that the loss takes.
 
     Args:
@@ -180,7 +186,9 @@ def targets(labels, num_classes, activation, loss):
     return labels
 
 
-def target_spec(labels, num_classes, activation, loss):
+def target_spec(
+    labels: tf.TensorSpec, num_classes: int, activation: str, loss: Any
+) -> tf.TensorSpec:
     """`tf.TensorSpec` of the result of `targets` for labels of a spec."""
 
     @tf.function(input_signature=[labels], autograph=False)

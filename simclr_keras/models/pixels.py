@@ -1,5 +1,7 @@
 """Converts and checks the pixels of images that models get."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +12,7 @@ from simclr_keras.images import value_range
 _CHECK_EVERY = 50
 
 
-def to_rgb(images):
+def to_rgb(images: tf.Tensor) -> tf.Tensor:
     """Converts tensors of 1 to 4 channels to RGB, as decoding does for files.
 
     One channel is grey and repeated; the last of two or four is alpha, and
@@ -45,7 +47,7 @@ def to_rgb(images):
     return images
 
 
-def check_channels(shape):
+def check_channels(shape: tf.TensorShape | tuple | None) -> None:
     """Raises a ValueError for a number of channels that `to_rgb` cannot handle.
 
     Args:
@@ -86,7 +88,7 @@ def _on_white(colors, alpha):
     return blending.on_white(colors, alpha)
 
 
-def to_rgb_float(images):
+def to_rgb_float(images: tf.Tensor) -> tf.Tensor:
     """Converts images to RGB floats in [0, 1]; uint8 is divided by 255.
 
     Args:
@@ -120,7 +122,7 @@ class PixelWatch:
             aggregation=tf.VariableAggregation.NONE,
         )
 
-    def note(self, *images):
+    def note(self, *images) -> None:
         """Checks float images within a step; uint8 images cost nothing."""
         for batch in images:
             if batch is None or not batch.dtype.is_floating:
@@ -129,14 +131,14 @@ class PixelWatch:
             new = value_range.statistics(batch)
             self._record.assign(tf.where(before[0] > 0, before, new))
 
-    def check(self):
+    def check(self) -> None:
         """Raises a ValueError, once, if a batch was out of range."""
         record = tf.convert_to_tensor(self._record)
         if record[0] > 0:
             self.reset()
         value_range.refuse(record)
 
-    def reset(self):
+    def reset(self) -> None:
         """Clears the record."""
         self._record.assign(tf.zeros([4]))
 
@@ -147,34 +149,36 @@ class CheckPixels(keras.callbacks.Callback):
     Reads the model's `PixelWatch` after the first batch and every 50 steps.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Clears the record, so that the first batch is checked."""
         self.model.pixel_watch.reset()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Checks after the first batch and every 50 steps."""
         # As if a step had been done less: after steps 1, 51, 101 and so on.
         if self.model.fit_position.passed(_CHECK_EVERY, before=-1):
             self.model.pixel_watch.check()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Checks before the user's callbacks, which may save the model."""
         self.model.pixel_watch.check()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         """Makes the next check follow the first batch."""
         self._tested = False
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Checks after the first batch."""
         if not self._tested:
             self.model.pixel_watch.check()
         self._tested = True
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Checks the later batches."""
         self.model.pixel_watch.check()
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(
+        self, batch: int, logs: dict | None = None
+    ) -> None:
         """Checks after every batch, before its outputs are returned."""
         self.model.pixel_watch.check()

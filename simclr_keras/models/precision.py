@@ -1,5 +1,7 @@
 """Finds the precision of machines and models, and changes that of a model."""
 
+from __future__ import annotations
+
 import pathlib
 
 import keras
@@ -12,7 +14,7 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _MIXED = ("mixed_float16", "mixed_bfloat16")
 
 
-def compute_dtypes(model):
+def compute_dtypes(model: keras.Model) -> list[str]:
     """Dtypes that the networks of a model compute in.
 
     Args:
@@ -45,7 +47,9 @@ def multiplies_bfloat16():
     return "avx512_bf16" in features or "amx_bf16" in features
 
 
-def rebuild(model, policy, weights=True):
+def rebuild(
+    model: keras.Model, policy: str, weights: bool = True
+) -> keras.Model:
     """Makes a model of the same configuration under another dtype policy.
 
     Under "float32" all floating layers become float32. A mixed policy applies

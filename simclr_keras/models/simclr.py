@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +13,6 @@ from simclr_keras import networks
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import contrastive_metrics
 from simclr_keras.contrastive import representation_health
-from simclr_keras.contrastive import similarity
 from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
@@ -139,13 +141,7 @@ class SimCLR(trained_model.TrainedModel):
                 "views must be a layer such as TwoViews(image_size=32): without"
                 " two views there is nothing to contrast. Received: views=None"
             )
-        if micro_batch_size is not None and not (
-            isinstance(micro_batch_size, int) and micro_batch_size > 0
-        ):
-            raise ValueError(
-                "micro_batch_size must be a positive whole number of images, or"
-                f" None. Received: {micro_batch_size!r}"
-            )
+        micro_batches.check_argument(micro_batch_size)
         self.encoder = encoder
         self.projection_head = projection_head or networks.ProjectionHead()
         self.views = views
@@ -155,12 +151,7 @@ class SimCLR(trained_model.TrainedModel):
         self.micro_batch_size = micro_batch_size
         self.probe = None
         if num_classes is not None:
-            self.probe = keras.layers.Dense(
-                num_classes,
-                kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
-                dtype="float32",
-                name="supervised_head",
-            )
+            self.probe = trained_model.supervised_head(num_classes)
         names = ["loss", *_CONTRASTIVE]
         if self.probe is not None:
             names += ["probe_loss", "probe_accuracy"]
@@ -171,10 +162,12 @@ class SimCLR(trained_model.TrainedModel):
         size = getattr(views, "size", None)
         networks.check_encoder(encoder, size)
         outputs = self(fitting.build_images(encoder, size))
-        # Shapes and dtypes for one image; micro-batches allocate many rows.
-        self.h_spec, self.z_spec = (_row_spec(outputs[k]) for k in "hz")
+        self.h_spec = micro_batches.row_spec(outputs["h"])
+        self.z_spec = micro_batches.row_spec(outputs["z"])
 
-    def call(self, inputs, training=False):
+    def call(
+        self, inputs: tf.Tensor, training: bool = False
+    ) -> dict[str, tf.Tensor]:
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
         images = pixels.to_rgb_float(inputs)
         h = fitting.pooled(self.encoder(images, training=training))
@@ -183,12 +176,17 @@ class SimCLR(trained_model.TrainedModel):
             outputs["probe_logits"] = self.probe(tf.stop_gradient(h))
         return outputs
 
-    def embed(self, images, training=False):
+    def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
         images = pixels.to_rgb_float(images)
         return fitting.pooled(self.encoder(images, training=training))
 
-    def compile(self, optimizer="adam", loss=None, **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Callable | None = None,
+        **kwargs,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -208,16 +206,16 @@ class SimCLR(trained_model.TrainedModel):
         super().compile(optimizer=optimizer, loss=loss or NTXent(), **kwargs)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """The running means that `fit` and `evaluate` log and reset."""
         return list(self._means)
 
-    def reset_metrics(self):
+    def reset_metrics(self) -> None:
         """Resets the metrics and the numbering of validation batches."""
         super().reset_metrics()
         self._validation.step.assign(0)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args, **kwargs) -> keras.callbacks.History:
         """`keras.Model.fit`, which a data set of ours follows by epochs."""
         fitting.check_two_crops(x)
         given, x = x, fitting.prepare(self, x, kwargs)
@@ -226,13 +224,13 @@ class SimCLR(trained_model.TrainedModel):
         with fitting.guarded_fit(self, kwargs):
             return super().fit(x, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         x = fitting.as_dataset(self, x)
         return super().evaluate(x, y, *args, **kwargs)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step on the images of a batch; returns the metrics."""
         with batches.after_batch(data):
             batch = self._unpack(data)
@@ -243,7 +241,7 @@ class SimCLR(trained_model.TrainedModel):
             health = (step % _HEALTH_EVERY == 0) | ~has_mean
             return self._update(logs, views, health=health)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Contrastive loss in inference mode, on views unlike training's."""
         with batches.after_batch(data):
             batch = self._unpack(data)
@@ -252,7 +250,7 @@ class SimCLR(trained_model.TrainedModel):
             self._validation.step.assign_add(1)
             return self._update(logs, views, health=True)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Outputs of `call` for a batch, with or without labels."""
         images = batches.unpack(data, num_classes=None).images
         self.pixel_watch.note(images)
@@ -300,9 +298,3 @@ def _check_batch(images):
             " told from, its loss is 0 and nothing is learnt. Received: batches"
             " of 1 image"
         )
-
-
-def _row_spec(outputs):
-    """Shape and dtype of one row of a network's output, float32 at least."""
-    dtype = similarity.as_float(outputs).dtype
-    return tf.TensorSpec(outputs.shape[1:], dtype)

@@ -1,6 +1,9 @@
 """Runs one step of SimCLR: updates the weights and computes the logs."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -11,13 +14,20 @@ from simclr_keras.contrastive import gradient_cache
 from simclr_keras.distribute import replicas
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
+from simclr_keras.models.batches import Batch
 from simclr_keras.optimizers import l2_penalty
+
+if TYPE_CHECKING:
+    from simclr_keras.models.simclr import SimCLR
+
 
 # Number of the first of two views in the random seeds.
 _TRAINING, _VALIDATION = 0, 2
 
 
-def train(model, batch, step):
+def train(
+    model: SimCLR, batch: Batch, step: tf.Tensor
+) -> tuple[dict[str, tf.Tensor], tuple]:
     """Updates the weights by one batch.
 
     Args:
@@ -90,7 +100,9 @@ def _sum(gradients):
     return tf.add_n(gradients) if gradients else None
 
 
-def validate(model, batch, step):
+def validate(
+    model: SimCLR, batch: Batch, step: tf.Tensor
+) -> tuple[dict[str, tf.Tensor], tuple]:
     """Computes the loss in inference mode, on views that training never draws.
 
     Args and returns as in `train`.

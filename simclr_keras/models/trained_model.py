@@ -1,11 +1,16 @@
 """Gives the two models what they share: state, logs and configuration."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.distribute import workers
 from simclr_keras.models import fitting
+from simclr_keras.optimizers.weight_decay import SUPERVISED_HEAD
 
 _NESTED = ("encoder", "projection_head", "views")
 
@@ -25,11 +30,11 @@ class TrainedModel(compat.BuildsItself):
     fit_position = None
     crops_are_ready = False
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Does nothing: the model is built when it is made."""
         self.built = True
 
-    def build_state(self, labels=None):
+    def build_state(self, labels: tf.TensorSpec | None = None) -> None:
         """Creates the optimizer's variables, under the model's strategy.
 
         Args:
@@ -42,18 +47,18 @@ class TrainedModel(compat.BuildsItself):
         with self.distribute_strategy.scope():
             compat.build_optimizer(self.optimizer, self.trainable_variables)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model with the configuration saved in its file."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         compat.build_optimizer(self.optimizer, self.trainable_variables)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args, **kwargs) -> Any:
         """As `keras.Model.predict`; refuses pixels out of range."""
         fitting.watch_pixels(kwargs)
         x = fitting.as_dataset(self, x)
         return super().predict(x, *args, **kwargs)
 
-    def step_logs(self, logs):
+    def step_logs(self, logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Logs of a step, a dict of scalars, such that Keras can reduce it."""
         strategy = tf.distribute.get_strategy()
         if not compat.REDUCES_LOGS_OVER_AN_AXIS:
@@ -62,7 +67,7 @@ class TrainedModel(compat.BuildsItself):
             return logs
         return {name: tf.reshape(value, [1]) for name, value in logs.items()}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the model, nested layers serialised."""
         nested = {
             name: keras.saving.serialize_keras_object(getattr(self, name))
@@ -72,7 +77,11 @@ class TrainedModel(compat.BuildsItself):
         return {"name": self.name, **nested, **settings}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> TrainedModel:
         """Model from the dict of `get_config`."""
         nested = {
             name: keras.saving.deserialize_keras_object(
@@ -83,7 +92,20 @@ class TrainedModel(compat.BuildsItself):
         return cls(**{**config, **nested})
 
 
-def copy_model(model, inputs):
+def supervised_head(num_classes: int) -> keras.layers.Dense:
+    """The linear layer from features to logits `[B, num_classes]`, float32.
+
+    Optimizers and the L2 penalty know it by its name.
+    """
+    return keras.layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
+        dtype="float32",
+        name=SUPERVISED_HEAD,
+    )
+
+
+def copy_model(model: keras.Model, inputs: tf.Tensor) -> keras.Model:
     """A copy of a model: made from its configuration, with its weights.
 
     Args:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.networks.layers import precise_mean
 
 TOKENS = ("first", "mean")
 # An encoder whose first layers shrink [0, 1] to a smaller range than this
@@ -30,19 +33,17 @@ class TokenPooling(keras.layers.Layer):
         _check_tokens(tokens)
         self.tokens = tokens
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Maps `[B, T, C]` to `[B, C]`."""
         if self.tokens == "first":
             return inputs[:, 0]
-        # On CPU, TensorFlow 2.15 sums bfloat16 in bfloat16.
-        mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=1)
-        return tf.cast(mean, inputs.dtype)
+        return precise_mean(inputs, axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, C)`."""
         return (input_shape[0], input_shape[2])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""
         return {**super().get_config(), "tokens": self.tokens}
 

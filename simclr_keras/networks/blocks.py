@@ -4,7 +4,10 @@ The functions take and return symbolic tensors of a functional model. The name
 of a layer begins with that of its block.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable
 
 import keras
 
@@ -33,7 +36,15 @@ class BlockSettings:
     global_bn: bool = True
 
 
-def conv(x, filters, size, name, settings, stride=1, **options):
+def conv(
+    x: keras.KerasTensor,
+    filters: int,
+    size: int,
+    name: str,
+    settings: BlockSettings,
+    stride: int = 1,
+    **options,
+) -> keras.KerasTensor:
     """Convolution, by default without bias."""
     options.setdefault("use_bias", False)
     return layers.Conv2D(
@@ -49,7 +60,12 @@ def conv(x, filters, size, name, settings, stride=1, **options):
     )(x)
 
 
-def norm(x, name, settings, gamma_initializer="ones"):
+def norm(
+    x: keras.KerasTensor,
+    name: str,
+    settings: BlockSettings,
+    gamma_initializer: str = "ones",
+) -> keras.KerasTensor:
     """Batch normalisation."""
     return BatchNormalization(
         gamma_initializer=gamma_initializer,
@@ -59,12 +75,22 @@ def norm(x, name, settings, gamma_initializer="ones"):
     )(x)
 
 
-def relu(x, name, settings):
+def relu(
+    x: keras.KerasTensor, name: str, settings: BlockSettings
+) -> keras.KerasTensor:
     """Rectified linear unit."""
     return keras.layers.ReLU(name=name, dtype=settings.policy)(x)
 
 
-def conv_norm_relu(x, filters, size, name, part, settings, stride=1):
+def conv_norm_relu(
+    x: keras.KerasTensor,
+    filters: int,
+    size: int,
+    name: str,
+    part: int | str,
+    settings: BlockSettings,
+    stride: int = 1,
+) -> keras.KerasTensor:
     """Convolution, batch norm and ReLU, named `<name>_conv<part>` and so on."""
     x = conv(x, filters, size, f"{name}_conv{part}", settings, stride)
     x = norm(x, f"{name}_norm{part}", settings)
@@ -137,14 +163,26 @@ def _squeeze_excite(x, filters, name, settings):
     )([x, gate])
 
 
-def basic_path(x, filters, stride, name, settings):
+def basic_path(
+    x: keras.KerasTensor,
+    filters: int,
+    stride: int,
+    name: str,
+    settings: BlockSettings,
+) -> keras.KerasTensor:
     """Two 3x3 convolutions to `filters` channels: ResNet-18 and 34."""
     x = conv_norm_relu(x, filters, 3, name, 1, settings, stride)
     x = conv(x, filters, 3, f"{name}_conv2", settings)
     return norm(x, f"{name}_norm2", settings, settings.last_gamma)
 
 
-def bottleneck_path(x, filters, stride, name, settings):
+def bottleneck_path(
+    x: keras.KerasTensor,
+    filters: int,
+    stride: int,
+    name: str,
+    settings: BlockSettings,
+) -> keras.KerasTensor:
     """1x1, 3x3 and 1x1, to `4 * filters` channels: ResNet-50 and deeper."""
     x = conv_norm_relu(x, filters, 1, name, 1, settings)
     if settings.sk_ratio:
@@ -156,8 +194,15 @@ def bottleneck_path(x, filters, stride, name, settings):
 
 
 def residual_block(
-    x, path, filters, stride, project, name, output_name, settings
-):
+    x: keras.KerasTensor,
+    path: Callable[..., keras.KerasTensor],
+    filters: int,
+    stride: int,
+    project: bool,
+    name: str,
+    output_name: str,
+    settings: BlockSettings,
+) -> keras.KerasTensor:
     """Adds a path of convolutions to its input, then applies a ReLU.
 
     Args:

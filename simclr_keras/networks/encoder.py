@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from simclr_keras.networks.blocks import BlockSettings
+
 _BLOCK_NAME = re.compile(r"block_group(\d+)(?:_block(\d+)_(shortcut)?)?")
 
 
-def image_input(policy):
+def image_input(policy: str) -> keras.KerasTensor:
     """Symbolic images `[B, H, W, 3]`, in the variable dtype of a policy."""
     dtype = keras.mixed_precision.Policy(policy).variable_dtype
     return keras.Input((None, None, 3), dtype=dtype, name="images")
@@ -30,12 +33,20 @@ class StagedEncoder(keras.Model):
         name: Name of the model, or None.
     """
 
-    def __init__(self, inputs, outputs, settings, name=None):
+    def __init__(
+        self,
+        inputs: keras.KerasTensor,
+        outputs: keras.KerasTensor,
+        settings: BlockSettings,
+        name: str | None = None,
+    ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self._policy_name = settings.policy
         self.global_bn = settings.global_bn
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None
+    ) -> tf.Tensor:
         """Computes features; refuses integer images, as not in [0, 1]."""
         dtype = getattr(inputs, "dtype", None)
         dtype = None if dtype is None else tf.as_dtype(dtype)
@@ -114,7 +125,7 @@ class StagedEncoder(keras.Model):
             )
         return keras.Model(self.input, [layers[n].output for n in names])
 
-    def layers_in_forward_order(self):
+    def layers_in_forward_order(self) -> list[keras.layers.Layer]:
         """The layers in the order in which they are applied.
 
         Stem, then stage by stage, block by block; in each block the shortcut
@@ -131,7 +142,7 @@ class StagedEncoder(keras.Model):
         # application.
         return sorted(self.layers, key=key)
 
-    def variables_in_forward_order(self):
+    def variables_in_forward_order(self) -> list[keras.Variable | tf.Variable]:
         """All variables in the order of the official checkpoints.
 
         Layer by layer, see `layers_in_forward_order`: kernel, bias; or gamma,
@@ -141,7 +152,7 @@ class StagedEncoder(keras.Model):
         layers = self.layers_in_forward_order()
         return [weight for layer in layers for weight in layer.weights]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the encoder, and its last frozen stage."""
         return {
             "name": self.name,
@@ -151,7 +162,11 @@ class StagedEncoder(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> StagedEncoder:
         """Makes the encoder from the dict of `get_config`, with new weights."""
         config = dict(config)
         frozen_through = config.pop("frozen_through", -1)

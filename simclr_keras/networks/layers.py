@@ -1,39 +1,50 @@
 """Defines the layers of the residual blocks that Keras does not provide."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 
 
-@compat.register
-class SpatialMean(keras.layers.Layer):
-    """Averages over space, `[B, H, W, C]` to `[B, C]`, summing in float32.
+def precise_mean(
+    x: tf.Tensor, axis: int | tuple[int, ...], keepdims: bool = False
+) -> tf.Tensor:
+    """Mean over axes in the dtype of `x`, summed in float32 at least.
 
     Some kernels sum bfloat16 in bfloat16, and lose all precision over a few
-    hundred pixels, so this layer casts before it sums.
+    hundred values.
+    """
+    precise = x if x.dtype == "float64" else tf.cast(x, tf.float32)
+    return tf.cast(tf.reduce_mean(precise, axis, keepdims), x.dtype)
+
+
+@compat.register
+class SpatialMean(keras.layers.Layer):
+    """Averages over space, `[B, H, W, C]` to `[B, C]`; see `precise_mean`.
 
     Args:
         keepdims: Whether the result is `[B, 1, 1, C]`. Default False.
         **kwargs: `name`, `dtype` of a Keras layer.
     """
 
-    def __init__(self, keepdims=False, **kwargs):
+    def __init__(self, keepdims: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.keepdims = keepdims
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the mean, in the dtype of `x`."""
-        precise = x if x.dtype == "float64" else tf.cast(x, tf.float32)
-        mean = tf.reduce_mean(precise, axis=(1, 2), keepdims=self.keepdims)
-        return tf.cast(mean, x.dtype)
+        return precise_mean(x, (1, 2), self.keepdims)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, C)` or `(B, 1, 1, C)`."""
         space = (1, 1) if self.keepdims else ()
         return (input_shape[0], *space, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the layer."""
         return {**super().get_config(), "keepdims": self.keepdims}
 
@@ -42,12 +53,12 @@ class SpatialMean(keras.layers.Layer):
 class SumOfHalves(keras.layers.Layer):
     """Sums the features of two kernels, `[..., 2f]` to `[..., f]`."""
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the first half of the channels plus the second."""
         first, second = tf.split(x, 2, axis=-1)
         return first + second
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns the input's shape with half the channels."""
         return (*input_shape[:-1], input_shape[-1] // 2)
 
@@ -62,7 +73,7 @@ class SelectHalves(keras.layers.Layer):
     softmax's weight of the first half.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Returns the mix, in the dtype of the features."""
         features, logits = inputs
         first, second = tf.split(features, 2, axis=-1)
@@ -71,7 +82,7 @@ class SelectHalves(keras.layers.Layer):
         difference = for_first - for_second
         return first * tf.sigmoid(difference) + second * tf.sigmoid(-difference)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         """Returns the shape of the features with half the channels."""
         features = input_shape[0]
         return (*features[:-1], features[-1] // 2)
@@ -90,7 +101,7 @@ class Conv2D(keras.layers.Conv2D):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **{**kwargs, "padding": "valid"})
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the convolution, without bias and activation."""
         kernel = tf.convert_to_tensor(kernel)
         if self.strides == (1, 1):
@@ -102,7 +113,7 @@ class Conv2D(keras.layers.Conv2D):
         before = [(size - 1) // 2 for size in self.kernel_size]
         return [(b, s - 1 - b) for b, s in zip(before, self.kernel_size)]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, ceil(H / stride), ceil(W / stride), filters)`."""
         sides = [
             side if side is None else side + before + after

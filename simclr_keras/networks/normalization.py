@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -91,7 +93,7 @@ class BatchNormalization(keras.layers.Layer):
         self.gamma = None
         self.beta = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         """Creates the weights, each of shape `[C]`."""
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
@@ -114,7 +116,7 @@ class BatchNormalization(keras.layers.Layer):
         self.moving_variance = weight("moving_variance", "ones", kind)
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Normalises `x`; in training mode updates the moving statistics."""
         dtype = tf.float64 if x.dtype == "float64" else tf.float32
         fused = dtype == tf.float32
@@ -143,11 +145,11 @@ class BatchNormalization(keras.layers.Layer):
         new = old + tf.math.multiply_no_nan(batch - old, rate)
         moving.assign(tf.cast(new, self.variable_dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns the shape of the input."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the layer."""
         initializer = keras.initializers.serialize(self.gamma_initializer)
         return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -80,7 +82,7 @@ class ProjectionHead(keras.layers.Layer):
         """Number of layers: 0 for "none", 1 for "linear"."""
         return {"none": 0, "linear": 1}.get(self.mode, self.num_layers)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         """Creates the layers for features of shape `[B, D]`."""
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
@@ -113,11 +115,13 @@ class ProjectionHead(keras.layers.Layer):
             dim = units
         self.built = True
 
-    def call(self, h, training=None):
+    def call(self, h: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Maps the features h to their projection z."""
         return self.layer_output(h, -1, training=training)
 
-    def layer_outputs(self, h, training=None):
+    def layer_outputs(
+        self, h: tf.Tensor, training: bool | None = None
+    ) -> list[tf.Tensor]:
         """Computes the list hs: h, then the output of each layer; z is last.
 
         Args:
@@ -129,7 +133,9 @@ class ProjectionHead(keras.layers.Layer):
         """
         return self._run(h, self.depth, training)
 
-    def layer_output(self, h, selector, training=None):
+    def layer_output(
+        self, h: tf.Tensor, selector: int, training: bool | None = None
+    ) -> tf.Tensor:
         """Computes one entry of hs; later layers do not run.
 
         Args:
@@ -145,7 +151,7 @@ class ProjectionHead(keras.layers.Layer):
         """
         return self._run(h, self.layer_index(selector), training)[-1]
 
-    def layer_index(self, selector):
+    def layer_index(self, selector: int) -> int:
         """Converts an index into hs to one that counts from h, which is 0.
 
         Args:
@@ -175,7 +181,7 @@ class ProjectionHead(keras.layers.Layer):
             hs.append(tf.nn.relu(x) if index < self.depth - 1 else x)
         return hs
 
-    def variables_in_forward_order(self):
+    def variables_in_forward_order(self) -> list[keras.Variable | tf.Variable]:
         """All variables layer by layer: kernel, then those of the norm."""
         return [
             weight
@@ -184,13 +190,13 @@ class ProjectionHead(keras.layers.Layer):
             for weight in layer.weights
         ]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, out_dim)`, or the shape of h with mode "none"."""
         if not self.depth:
             return input_shape
         return (input_shape[0], self.out_dim)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the head."""
         return {
             **super().get_config(),

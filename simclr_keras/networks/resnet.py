@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from simclr_keras import compat
@@ -121,7 +124,7 @@ class ResNet(StagedEncoder):
         self.se_ratio = se_ratio
         self.small_images = small_images
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the network, and its last frozen stage."""
         return {
             **super().get_config(),
@@ -133,7 +136,7 @@ class ResNet(StagedEncoder):
         }
 
 
-def depth_of(block_counts, bottleneck):
+def depth_of(block_counts: Sequence[int], bottleneck: bool) -> int | None:
     """Depth of the ResNet with these numbers of blocks per stage, or None."""
     for depth, counts in _BLOCKS.items():
         if (depth >= 50) == bottleneck and counts == tuple(block_counts):
@@ -141,7 +144,7 @@ def depth_of(block_counts, bottleneck):
     return None
 
 
-def scale_filters(filters, width):
+def scale_filters(filters: int, width: float) -> int:
     """Multiplies a number of channels by the width; at least 1."""
     return max(1, round(filters * width))
 

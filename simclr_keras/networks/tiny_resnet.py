@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from simclr_keras import compat
@@ -83,7 +85,7 @@ class TinyResNet(StagedEncoder):
         super().__init__(images, h, settings, name or "tiny_resnet")
         self.channels = channels
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the network, and its last frozen stage."""
         return {**super().get_config(), "channels": list(self.channels)}
 

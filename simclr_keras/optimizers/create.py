@@ -1,5 +1,7 @@
 """The optimizers by name, for commands."""
 
+from __future__ import annotations
+
 import importlib
 
 import keras
@@ -25,16 +27,16 @@ if not compat.IMPORTS_SAVED_CLASSES:
 
 
 def create_optimizer(
-    name,
-    learning_rate,
+    name: str,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     *,
-    weight_decay=0.0,
-    momentum=0.9,
-    nesterov=False,
-    beta_1=0.9,
-    beta_2=0.999,
-    epsilon=None,
-):
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float | None = None,
+) -> keras.optimizers.Optimizer:
     """Makes an optimizer; each takes of the arguments what it knows.
 
     Args:
@@ -92,7 +94,7 @@ def create_optimizer(
     return Lamb(learning_rate, **moments)
 
 
-def decay_in_loss(name):
+def decay_in_loss(name: str) -> str:
     """Which weight decay of an optimizer is a term of the loss.
 
     Args:

@@ -1,8 +1,13 @@
 """LARS, the optimizer that lets SimCLR train with very large batches."""
 
+from __future__ import annotations
+
 import numbers
 import re
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -67,16 +72,16 @@ class LARS(compat.Optimizer):
 
     def __init__(
         self,
-        learning_rate,
-        momentum=0.9,
-        weight_decay=0.0,
-        eeta=0.001,
-        nesterov=False,
-        classic_momentum=True,
-        exclude_vectors=True,
-        exclude=("supervised_head",),
-        exclude_from_layer_adaptation=None,
-        name="lars",
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        eeta: float = 0.001,
+        nesterov: bool = False,
+        classic_momentum: bool = True,
+        exclude_vectors: bool = True,
+        exclude: Sequence[str] = ("supervised_head",),
+        exclude_from_layer_adaptation: Sequence[str] | None = None,
+        name: str = "lars",
         **kwargs,
     ):
         if not 0 <= momentum <= 1:
@@ -106,7 +111,7 @@ class LARS(compat.Optimizer):
             "exclude_from_layer_adaptation", exclude_from_layer_adaptation
         )
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable | tf.Variable]) -> None:
         """Creates the momenta and decides what each variable gets, once.
 
         Decided here, because at the update Keras 3 hands over variables that
@@ -127,11 +132,11 @@ class LARS(compat.Optimizer):
             i for i, v in enumerate(variables) if self.adapts(v)
         )
 
-    def decays(self, variable):
+    def decays(self, variable: keras.Variable | tf.Variable) -> bool:
         """Whether weight decay applies to this variable."""
         return not self._is_excluded(variable, self.exclude)
 
-    def adapts(self, variable):
+    def adapts(self, variable: keras.Variable | tf.Variable) -> bool:
         """Whether the trust ratio scales the rate of this variable."""
         return not self._is_excluded(
             variable, self.exclude_from_layer_adaptation or self.exclude
@@ -143,7 +148,12 @@ class LARS(compat.Optimizer):
         path = compat.variable_path(variable)
         return any(re.search(pattern, path) for pattern in patterns)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self,
+        gradient: tf.Tensor,
+        variable: keras.Variable | tf.Variable,
+        learning_rate: tf.Tensor,
+    ) -> None:
         """One step of one variable."""
         # Private, and how the example in Keras's own base class does it.
         index = self._get_variable_index(variable)
@@ -179,7 +189,7 @@ class LARS(compat.Optimizer):
             both_positive, ratio, tf.ones_like(ratio)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal optimizer."""
         config = super().get_config()
         config.update(

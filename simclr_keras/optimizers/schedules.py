@@ -1,7 +1,10 @@
 """The learning rate over a run: scaled with the batch, warm-up, cosine."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -48,7 +51,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         Loshchilov & Hutter, SGDR, 2016 (arXiv 1608.03983).
     """
 
-    def __init__(self, peak, warmup_steps, total_steps, name="warmup_cosine"):
+    def __init__(
+        self,
+        peak: float,
+        warmup_steps: int,
+        total_steps: int,
+        name: str = "warmup_cosine",
+    ):
         super().__init__()
         if not peak >= 0:
             raise ValueError(f"peak must be at least 0. Received: peak={peak}")
@@ -93,7 +102,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             )
         return tf.where(step < self.total_steps, rate, tf.zeros_like(rate))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal schedule."""
         return {
             "peak": self.peak,
@@ -103,7 +112,9 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def scale_learning_rate(learning_rate, batch_size, scaling="linear"):
+def scale_learning_rate(
+    learning_rate: float, batch_size: int, scaling: str = "linear"
+) -> float:
     """Learning rate of a global batch.
 
     Args:
@@ -133,7 +144,9 @@ def scale_learning_rate(learning_rate, batch_size, scaling="linear"):
     )
 
 
-def warmup_steps(warmup_epochs, num_examples, batch_size):
+def warmup_steps(
+    warmup_epochs: float, num_examples: int, batch_size: int
+) -> int:
     """Steps of a warm-up, rounded down as in the official code.
 
     Args:
@@ -153,7 +166,9 @@ def warmup_steps(warmup_epochs, num_examples, batch_size):
     return int(round(warmup_epochs * num_examples // batch_size))
 
 
-def total_steps(train_epochs, num_examples, batch_size, train_steps=0):
+def total_steps(
+    train_epochs: int, num_examples: int, batch_size: int, train_steps: int = 0
+) -> int:
     """Steps of a run: full batches only, as the data sets here give them.
 
     The official code goes over the images without a break between epochs and

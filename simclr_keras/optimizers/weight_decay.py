@@ -1,5 +1,7 @@
 """Weight decay as a term of the loss, where the optimizer does not decay."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +12,11 @@ SUPERVISED_HEAD = "supervised_head"
 WHICH = ("all", "heads", "none")
 
 
-def l2_penalty(model, rate, which="all"):
+def l2_penalty(
+    model: keras.layers.Layer | list[keras.layers.Layer],
+    rate: float,
+    which: str = "all",
+) -> tf.Tensor:
     """Half the sum of squares of trainable weights, times the rate.
 
     As the official code adds it to the loss: with momentum and Adam for all
@@ -41,7 +47,9 @@ def l2_penalty(model, rate, which="all"):
     )
 
 
-def penalised_variables(model, which="all"):
+def penalised_variables(
+    model: keras.layers.Layer | list[keras.layers.Layer], which: str = "all"
+) -> list[keras.Variable | tf.Variable]:
     """The variables of `l2_penalty`, in the order of the layers.
 
     Args:

@@ -1,14 +1,27 @@
 """Draws embeddings as a map: points of a plane that keep their neighbours."""
 
+from __future__ import annotations
+
 import csv
+from collections.abc import Sequence
+
+import numpy as np
 
 from simclr_keras import evaluation
+from simclr_keras import paths
 from simclr_keras.report import plots
 
 _METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
-def draw(folder, bank, rows, labels=None, names=None, seed=0):
+def draw(
+    folder: paths.AnyPath,
+    bank: np.ndarray,
+    rows: np.ndarray,
+    labels: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> tuple[paths.AnyPath, str]:
     """Writes `map.png`, `map.svg`, `map.pdf` and the points as `map.csv`.
 
     Args:

@@ -1,14 +1,23 @@
 """Lays images out side by side in one image, and writes it as PNG."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import data
 from simclr_keras import disk
+from simclr_keras import paths
+from simclr_keras.images.pixel_range import unit_to_uint8
 from simclr_keras.models import fitting
 
 
-def view_pairs(two_views, batch, pairs=32, columns=4):
+def view_pairs(
+    two_views: keras.layers.Layer, batch: Any, pairs: int = 32, columns: int = 4
+) -> np.ndarray:
     """Lays out the original, first and second view of some images of a batch.
 
     Args:
@@ -48,7 +57,7 @@ def view_pairs(two_views, batch, pairs=32, columns=4):
         row += [np.zeros_like(row[0])] * (columns - len(row))
         rows.append(np.concatenate(row, axis=1))
     grid = np.concatenate(rows, axis=0)
-    return (np.clip(grid, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return unit_to_uint8(grid)
 
 
 def write_view_pairs(path, two_views, dataset, tensorboard):
@@ -72,7 +81,7 @@ def write_view_pairs(path, two_views, dataset, tensorboard):
         writer.close()
 
 
-def sprite(images):
+def sprite(images: np.ndarray) -> np.ndarray:
     """Lays out small images row by row, as TensorBoard's projector reads them.
 
     Args:
@@ -90,7 +99,7 @@ def sprite(images):
     return cells.transpose(0, 2, 1, 3, 4).reshape(side * size, side * size, 3)
 
 
-def write_png(path, image):
+def write_png(path: paths.AnyPath, image: np.ndarray) -> None:
     """Writes a uint8 image `[H, W, 3]` as PNG."""
     with disk.naming(path):
         path.write_bytes(tf.io.encode_png(image).numpy())

@@ -1,16 +1,29 @@
 """Draws queries and, beside them, the images most similar to them."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import evaluation
+from simclr_keras import paths
 from simclr_keras.images import CenterCrop
 from simclr_keras.images import decode
 from simclr_keras.images import problem
+from simclr_keras.images.pixel_range import unit_to_uint8
 from simclr_keras.report import plots
 
 
-def draw_of_rows(folder, bank, queries, k, read_images, labels=None):
+def draw_of_rows(
+    folder: paths.AnyPath,
+    bank: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    read_images: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray | None = None,
+) -> tuple[paths.AnyPath, float | None]:
     """Draws the neighbours of some of the embedded images.
 
     Args:
@@ -64,7 +77,14 @@ def query_image(path, max_pixels, pixel_range=None):
         ) from error
 
 
-def draw_of_image(folder, bank, features, image, k, read_images):
+def draw_of_image(
+    folder: paths.AnyPath,
+    bank: np.ndarray,
+    features: np.ndarray,
+    image: np.ndarray,
+    k: int,
+    read_images: Callable[[np.ndarray], np.ndarray],
+) -> paths.AnyPath:
     """Draws the neighbours of an image that need not be embedded.
 
     Args:
@@ -80,8 +100,7 @@ def draw_of_image(folder, bank, features, image, k, read_images):
     """
     rows, _ = evaluation.nearest(features, bank, k)
     images = read_images(rows)
-    query = CenterCrop(images.shape[2])(image).numpy()
-    query = (query * 255 + 0.5).astype(np.uint8)
+    query = unit_to_uint8(CenterCrop(images.shape[2])(image).numpy())
     return _draw(folder, query, images, None, None)
 
 

@@ -1,5 +1,7 @@
 """Gathers what a run directory holds and renders it as one web page."""
 
+from __future__ import annotations
+
 import base64
 import csv
 import functools
@@ -53,7 +55,9 @@ _SETTINGS = {
 }
 
 
-def write(directory, output=None):
+def write(
+    directory: paths.PathLike, output: paths.PathLike | None = None
+) -> paths.AnyPath:
     """Writes the report of a pre-training.
 
     Its charts are also written as files, in `<name of the page>_figures`

@@ -4,8 +4,13 @@ Figures are made without `pyplot`, so no display, window or state of the caller
 takes part. The same input gives the same bytes.
 """
 
+from __future__ import annotations
+
 import io
 import itertools
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.style
 import numpy as np
@@ -15,6 +20,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from simclr_keras import disk
+
+if TYPE_CHECKING:
+    from simclr_keras import paths
+
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -44,7 +53,9 @@ _MAX_NAME = 28  # characters
 
 
 @_styled
-def curves(title, series, x_name):
+def curves(
+    title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_name: str
+) -> Figure:
     """Draws lines over one axis.
 
     Args:
@@ -77,7 +88,9 @@ def curves(title, series, x_name):
 
 
 @_styled
-def neighbors(queries, images, matches=None):
+def neighbors(
+    queries: np.ndarray, images: np.ndarray, matches: np.ndarray | None = None
+) -> Figure:
     """Draws queries on the left, each with its neighbours beside it.
 
     Args:
@@ -133,7 +146,12 @@ def _show(axes, image, extent, color, dash):
 
 
 @_styled
-def plane(points, title, labels=None, names=None):
+def plane(
+    points: np.ndarray,
+    title: str,
+    labels: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> Figure:
     """Draws points of a plane, coloured by label, with a legend.
 
     Args:
@@ -189,7 +207,7 @@ def _shorten(name):
 
 
 @_styled
-def render(figure, kind, title, description):
+def render(figure: Figure, kind: str, title: str, description: str) -> bytes:
     """Returns a figure as the bytes of a file.
 
     Args:
@@ -210,7 +228,9 @@ def render(figure, kind, title, description):
     return buffer.getvalue()
 
 
-def save(figure, path, title, description):
+def save(
+    figure: Figure, path: paths.AnyPath, title: str, description: str
+) -> paths.AnyPath:
     """Writes a figure in all `FORMATS`.
 
     Args:

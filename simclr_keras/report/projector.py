@@ -1,19 +1,31 @@
 """Writes embeddings for TensorBoard's embedding projector."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
+from simclr_keras import paths
 from simclr_keras.report import grids
 
 _MAX_SPRITE = 8192  # pixels, side of the largest that TensorBoard takes
 
 
-def image_size(count):
+def image_size(count: int) -> int:
     """Returns the side in pixels that so many images have in the sprite."""
     side = int(np.ceil(np.sqrt(count)))
     return max(8, min(64, _MAX_SPRITE // side))
 
 
-def write(folder, features, ids, labels, images, name):
+def write(
+    folder: paths.AnyPath,
+    features: np.ndarray,
+    ids: Sequence[str],
+    labels: Sequence[str],
+    images: np.ndarray,
+    name: str,
+) -> None:
     """Writes the files that the projector reads.
 
     Args:

@@ -1,11 +1,18 @@
 """Writes the model card of an export: `model_card.json` and `README.md`."""
 
+from __future__ import annotations
+
 import json
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from simclr_keras.evaluation import markdown_table
+from simclr_keras.images import CenterCrop
 from simclr_keras.serving.signatures import inputs_of
 
 JSON, TEXT = "model_card.json", "README.md"
@@ -18,7 +25,16 @@ _FORMATS = {
 }
 
 
-def make(name, version, model, crop, class_names, signatures, how, about):
+def make(
+    name: str,
+    version: int,
+    model: keras.Model,
+    crop: CenterCrop,
+    class_names: Sequence[str] | None,
+    signatures: Mapping[str, Any],
+    how: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
     """Makes the card as a dict that JSON can represent.
 
     Args:
@@ -65,7 +81,7 @@ def make(name, version, model, crop, class_names, signatures, how, about):
     }
 
 
-def write(directory, card):
+def write(directory: pathlib.Path, card: dict[str, Any]) -> None:
     """Writes both files into a directory, a `pathlib.Path`."""
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
     (directory / JSON).write_text(text, encoding="utf-8")

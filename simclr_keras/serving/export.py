@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import paths
+from simclr_keras.choices import EXPORT_FORMATS as FORMATS
 from simclr_keras.choices import EXPORT_PRECISIONS as PRECISIONS
 from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import CenterCrop
@@ -21,13 +20,12 @@ from simclr_keras.serving import single_file
 from simclr_keras.serving import warmup
 from simclr_keras.serving.versions import new_version
 
-FORMATS = ("saved_model", *single_file.FILES)
 _LOW = ("bfloat16", "float16")
 
 
 def export(
     model: keras.Model,
-    directory: str | os.PathLike,
+    directory: paths.PathLike,
     *,
     format: str = "saved_model",
     precision: str = "float32",
@@ -38,7 +36,7 @@ def export(
     crop_proportion: float | str | None = "auto",
     max_pixels: int = MAX_PIXELS,
     about: dict | None = None,
-) -> pathlib.Path:
+) -> paths.AnyPath:
     """Writes a model as a SavedModel that needs neither this package nor Keras.
 
     `directory` holds versions in numbered folders, as TensorFlow Serving reads

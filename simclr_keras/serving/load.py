@@ -140,7 +140,7 @@ def _read(folder):
         )
     description = old_runs.complete(json.loads(config.read_text("utf-8")))
     model = training.deserialize(description, config)
-    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
+    weights = compat.tensorflow_weights(model)
     checkpoint = tf.train.Checkpoint(**{signatures.WEIGHTS: weights})
     prefix = str(folder / "variables" / "variables")
     try:

@@ -1,11 +1,18 @@
 """Makes the functions that a SavedModel serves, and writes them."""
 
+from __future__ import annotations
+
 import json
+import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.images import CenterCrop
 from simclr_keras.images import decode
 from simclr_keras.models import fitting
 
@@ -18,7 +25,14 @@ IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
 
 
-def make(model, crop, class_names, *, max_pixels, pixel_range=None):
+def make(
+    model: keras.Model,
+    crop: CenterCrop,
+    class_names: Sequence[str] | None,
+    *,
+    max_pixels: int,
+    pixel_range: tuple[float, float] | None = None,
+) -> dict[str, Callable]:
     """Makes the functions of an export.
 
     Args:
@@ -62,7 +76,11 @@ def make(model, crop, class_names, *, max_pixels, pixel_range=None):
     }
 
 
-def save(directory, model, functions):
+def save(
+    directory: pathlib.Path,
+    model: keras.Model,
+    functions: Mapping[str, Callable],
+) -> dict[str, Callable]:
     """Writes the SavedModel; returns its signatures, concrete functions.
 
     It contains no Keras objects: saving them would trace every layer, and
@@ -72,8 +90,7 @@ def save(directory, model, functions):
     module = tf.Module(name="simclr_keras_export")
     for name, function in functions.items():
         setattr(module, name, function)
-    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
-    setattr(module, WEIGHTS, weights)
+    setattr(module, WEIGHTS, compat.tensorflow_weights(model))
     tf.saved_model.save(module, str(directory), signatures=signatures)
     path = directory / CONFIG
     path.parent.mkdir(exist_ok=True)
@@ -85,7 +102,7 @@ def save(directory, model, functions):
     return signatures
 
 
-def inputs_of(signature):
+def inputs_of(signature: Callable) -> dict[str, tf.TensorSpec]:
     """Inputs of a signature, a dict from names to `tf.TensorSpec`s."""
     specs = tf.nest.flatten(signature.structured_input_signature)
     return {spec.name: spec for spec in specs}

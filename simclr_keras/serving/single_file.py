@@ -5,10 +5,16 @@ only when needed. Both files take images of any number and size, as the
 SavedModel does.
 """
 
+from __future__ import annotations
+
 import importlib
 import math
+import pathlib
 import re
+from collections.abc import Callable
+from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -20,7 +26,7 @@ _OPSET = 17
 _LIMIT = 2**31
 
 
-def check(format, weights):
+def check(format: str, weights: Sequence[keras.Variable | tf.Variable]) -> None:
     """Checks that a model can be written, before any long work.
 
     Args:
@@ -52,12 +58,14 @@ def _check_tf2onnx():
         importlib.import_module("tf2onnx")
     except ImportError as error:
         raise ImportError(
-            "format='onnx' needs tf2onnx: pip install 'simclr_keras[onnx]'"
-            f" ({error})"
+            "format='onnx' needs tf2onnx: install the extra onnx, pip install"
+            f" '.[onnx]' in a clone of simclr_keras ({error})"
         ) from error
 
 
-def write(format, directory, function, model):
+def write(
+    format: str, directory: pathlib.Path, function: Callable, model: keras.Model
+) -> list[str]:
     """Writes the file.
 
     Args:
@@ -97,9 +105,9 @@ def _write_onnx(path, function):
 
 def _tflite(function, model):
     """Content of the file, with only built-in operations if these suffice."""
-    weights = [compat.tensorflow_variable(v) for v in compat.weights_of(model)]
     module = tf.Module()
-    module.function, module.weights = function, weights
+    module.function = function
+    module.weights = compat.tensorflow_weights(model)
     built_in = [tf.lite.OpsSet.TFLITE_BUILTINS]
     error = None
     for operations in (built_in, [*built_in, tf.lite.OpsSet.SELECT_TF_OPS]):

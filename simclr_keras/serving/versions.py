@@ -1,9 +1,12 @@
 """Creates numbered folders of exports, as TensorFlow Serving reads them."""
 
+from __future__ import annotations
+
 import contextlib
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -27,7 +30,9 @@ _FILE_ERRORS = (
 
 
 @contextlib.contextmanager
-def new_version(directory, version=None):
+def new_version(
+    directory: paths.PathLike, version: int | None = None
+) -> Iterator[tuple[pathlib.Path, paths.AnyPath]]:
     """Context to write a version in a temporary folder that is then renamed.
 
     Args:

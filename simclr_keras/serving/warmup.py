@@ -6,6 +6,12 @@ the message PredictionLog. They are encoded here field by field, because the
 package that defines the message requires one specific version of TensorFlow.
 """
 
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 from simclr_keras.serving.signatures import inputs_of
@@ -19,7 +25,12 @@ _MODEL_NAME, _MODEL_SIGNATURE = 1, 3  # ModelSpec
 _KEY, _VALUE = 1, 2  # of an entry of a map
 
 
-def write(directory, name, size, signatures):
+def write(
+    directory: pathlib.Path,
+    name: str,
+    size: tuple[int, int],
+    signatures: Mapping[str, Callable],
+) -> None:
     """Writes a request with one image for each signature of a SavedModel.
 
     Args:

@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 
 import h5py
+import keras
 
 from simclr_keras import paths
 
@@ -19,7 +20,7 @@ def is_weights_file(path: str | os.PathLike) -> bool:
     return str(path).endswith(SUFFIX)
 
 
-def read(path, encoder):
+def read(path: paths.PathLike, encoder: keras.Model) -> None:
     """Loads the weights of a file into an encoder of the same architecture.
 
     Args:

@@ -2,9 +2,9 @@
 
 from simclr_keras.distribute.strategy import choose as choose_strategy
 from simclr_keras.training.callbacks import callbacks
-from simclr_keras.training.checkpointing import load_model
-from simclr_keras.training.checkpointing import register_classes
 from simclr_keras.training.claim import claimed_run
+from simclr_keras.training.model_loading import load_model
+from simclr_keras.training.model_loading import register_classes
 from simclr_keras.training.run_directory import RunDirectory
 from simclr_keras.training.run_directory import find_run
 from simclr_keras.training.run_directory import write_whole

@@ -7,32 +7,31 @@ checksums tell an intact one from a damaged one; one whose weights are not
 finite, as earlier releases wrote them, is not intact either.
 """
 
-import importlib
+from __future__ import annotations
+
 import io
 import json
 import os
 import threading
 import warnings
 import zipfile
+from typing import Any
 
 import keras
 import numpy as np
 
-from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras.training import finite
-from simclr_keras.training import safe_config
 from simclr_keras.training import state
 
 _MODEL, _NOTES = "model.json", "notes.json"
-_ROOMS = ("contrastive", "models", "networks", "optimizers", "views")
 _NAME = "step-{:08d}.npz"
 BEST = "best.npz"
 # Bytes read at a time.
 _CHUNK = 2**20
 
 
-def pack(model, notes):
+def pack(model: keras.Model, notes: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint holds, read off the model now.
 
     All processes of a training must call this together.
@@ -60,12 +59,12 @@ class Writer:
         keep: how many of the newest stay; 0 keeps all.
     """
 
-    def __init__(self, directory, keep):
+    def __init__(self, directory: paths.PathLike, keep: int):
         self._directory = paths.as_path(directory)
         self._keep = keep
         self._thread = self._error = None
 
-    def submit(self, packed, best=False):
+    def submit(self, packed: dict[str, Any], best: bool = False) -> None:
         """Begins to write what `pack` gave; waits for the one before.
 
         Args:
@@ -80,18 +79,18 @@ class Writer:
         self._thread = threading.Thread(target=self._run, args=(packed, best))
         self._thread.start()
 
-    def join(self):
+    def join(self) -> None:
         """Returns when nothing is being written any more."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def newest(self):
+    def newest(self) -> paths.AnyPath | None:
         """The newest intact checkpoint, the one being written included."""
         self.wait()
         return newest_intact(self._directory)
 
-    def wait(self):
+    def wait(self) -> None:
         """As `join`, and says whether all went well.
 
         Raises:
@@ -116,7 +115,12 @@ class Writer:
             self._error = error
 
 
-def write(directory, packed, keep=0, best=False):
+def write(
+    directory: paths.PathLike,
+    packed: dict[str, Any],
+    keep: int = 0,
+    best: bool = False,
+) -> paths.AnyPath:
     """Writes a checkpoint; a crash on the way leaves the others as they were.
 
     Args:
@@ -168,18 +172,18 @@ def _add(archive, name, value):
         np.lib.format.write_array(member, np.asanyarray(value))
 
 
-def checkpoints(directory):
+def checkpoints(directory: paths.PathLike) -> list[paths.AnyPath]:
     """The checkpoints of a directory, oldest first, intact or not."""
     return sorted(paths.as_path(directory).glob("step-*.npz"))
 
 
-def newest_intact(directory):
+def newest_intact(directory: paths.PathLike) -> paths.AnyPath | None:
     """The newest checkpoint that can be read, or None.
 
     A damaged one is named in a warning and the one before it is taken.
     """
     for checkpoint in reversed(checkpoints(directory)):
-        problem = _problem_at(checkpoint)
+        problem = problem_of(checkpoint)
         if problem is None:
             return checkpoint
         warnings.warn(
@@ -190,7 +194,7 @@ def newest_intact(directory):
     return None
 
 
-def _problem_at(path):
+def problem_of(path: paths.AnyPath) -> str | None:
     """What is wrong with the checkpoint at a path, or None."""
     try:
         with path.open("rb") as file:
@@ -229,7 +233,9 @@ def _is_finite(filename, file):
     return finite.is_finite(name, np.lib.format.read_array(file))
 
 
-def read(data):
+def read(
+    data: paths.PathLike | bytes,
+) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
     """`(arrays, notes, configuration of the model)` of a checkpoint.
 
     Args:
@@ -245,54 +251,3 @@ def read(data):
             arrays[name] = archive[name]
     texts = [json.loads(arrays.pop(name)) for name in (_NOTES, _MODEL)]
     return arrays, *texts
-
-
-def register_classes():
-    """Makes all classes of ours known to Keras, which can then load them."""
-    for room in _ROOMS:
-        importlib.import_module(f"simclr_keras.{room}")
-
-
-def load_model(path):
-    """Loads the model of a run, a checkpoint or a `.keras` file.
-
-    Args:
-        path: a run directory, a checkpoint in it (`best.npz` is the best one),
-            or a `.keras` file.
-
-    Returns:
-        The `keras.Model`, compiled as it was; of a run directory, that of the
-        newest intact checkpoint.
-
-    Raises:
-        ValueError: there is no model at `path`.
-    """
-    register_classes()
-    path = paths.as_path(path, "checkpoint")
-    if path.is_file() and path.suffix == ".keras":
-        with paths.local_copy(path) as local:
-            return safe_config.load_keras_file(local)
-    problem = _problem_at(path) if path.is_file() else None
-    if path.is_file() and problem is None:
-        return _load(path)
-    newest = newest_intact(path / "checkpoints")
-    if newest is None:
-        lacks = "does not exist"
-        if path.exists():
-            lacks = "has none"
-            if problem is not None:
-                lacks = f"is none of these, or damaged ({problem})"
-        raise ValueError(
-            "checkpoint must be a run directory with a checkpoint, an intact"
-            " .npz checkpoint in it or a .keras file. Received:"
-            f" {str(path)!r}, which {lacks}."
-        )
-    return _load(newest)
-
-
-def _load(checkpoint):
-    arrays, _, config = read(checkpoint)
-    config = old_runs.complete(config)
-    model = safe_config.deserialize(config, checkpoint)
-    state.write_model(model, arrays)
-    return model

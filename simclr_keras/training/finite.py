@@ -1,6 +1,13 @@
 """Finds NaN in a training, and says what to do about it."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
 import numpy as np
+
+from simclr_keras import paths
 
 # Metrics may be NaN where nothing was measured.
 _STATE = ("weights/", "states/", "optimizer/")
@@ -12,7 +19,7 @@ ADVICE = (
 )
 
 
-def is_finite(name, array):
+def is_finite(name: str, array: np.ndarray) -> bool:
     """Whether an array of a checkpoint is one that training can go on with.
 
     Args:
@@ -27,12 +34,12 @@ def is_finite(name, array):
     return bool(np.isfinite(array).all())
 
 
-def not_finite(arrays):
+def not_finite(arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Names of those arrays of a dict that hold NaN or infinity."""
     return [name for name, x in arrays.items() if not is_finite(name, x)]
 
 
-def stop(what, newest):
+def stop(what: str, newest: paths.AnyPath | str | None) -> NoReturn:
     """Raises the RuntimeError that ends a training.
 
     Args:

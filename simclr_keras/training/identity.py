@@ -1,7 +1,14 @@
 """Whose run a checkpoint is: its settings, and how two of them differ."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+
 from simclr_keras import compat
 from simclr_keras import old_runs
+from simclr_keras import paths
 
 # Names of layers and the like count up within a process.
 _IGNORED = ("name", "registered_name", "module", "build_config", "trainable")
@@ -9,7 +16,7 @@ _MICRO_BATCH = "model.micro_batch_size"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 
-def of(model):
+def of(model: keras.Model) -> dict[str, str]:
     """What a run must have in common with a checkpoint to go on from it.
 
     Args:
@@ -63,7 +70,9 @@ def _flatten(prefix, value, flat):
         flat[prefix] = str(value)
 
 
-def differences(there, here):
+def differences(
+    there: Mapping[str, str], here: Mapping[str, str]
+) -> dict[str, tuple[str | None, str | None]]:
     """Settings of two runs that differ, as far as both know them.
 
     Args:
@@ -78,7 +87,9 @@ def differences(there, here):
     return old_runs.config_differences(there, here, ("model", *_PARTS))
 
 
-def refuse_other(path, different):
+def refuse_other(
+    path: paths.AnyPath, different: Mapping[str, tuple[str | None, str | None]]
+) -> None:
     """Raises a ValueError that shows how the settings of two runs differ.
 
     Args:
@@ -107,7 +118,7 @@ def _lines(different):
     ]
 
 
-def allow_other_rate(there, here):
+def allow_other_rate(there: dict[str, str], here: Mapping[str, str]) -> str:
     """Takes the learning rate of the run that is starting for that of both.
 
     Args:

@@ -1,5 +1,7 @@
 """Notes SIGTERM and SIGINT, so that a run can save before it stops."""
 
+from __future__ import annotations
+
 import os
 import signal
 import threading
@@ -26,7 +28,7 @@ class Signals:
         self.received = None
         self._before = {}
 
-    def watch(self):
+    def watch(self) -> None:
         """Begins; does nothing outside the main thread, which gets signals."""
         self.received = None
         if threading.current_thread() is not threading.main_thread():
@@ -34,7 +36,7 @@ class Signals:
         for number in _SIGNALS:
             self._before[number] = signal.signal(number, self._note)
 
-    def release(self):
+    def release(self) -> None:
         """Ends it: signals act as before."""
         while self._before:
             signal.signal(*self._before.popitem())

@@ -8,9 +8,10 @@ Some disks do not share locks with other machines, or have none (object stores,
 if none comes. It does not compare clocks.
 """
 
+from __future__ import annotations
+
 import atexit
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
@@ -18,6 +19,13 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from simclr_keras.training import lock_file
+
+if TYPE_CHECKING:
+    from simclr_keras import paths  # loads TensorFlow
 
 NAME = "run.lock"
 _BEAT_SECONDS = 10.0
@@ -40,16 +48,16 @@ class RunLock:
         directory: local path, or one with a scheme, such as `gs://bucket/run`.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory: paths.PathLike):
         self._directory = directory
         self._taken = False
-        if _has_scheme(directory):
+        if lock_file.has_scheme(directory):
             self._path = f"{str(directory).rstrip('/')}/{NAME}"
         else:
             self._path = os.path.realpath(os.path.join(directory, NAME))
 
     @contextlib.contextmanager
-    def held(self):
+    def held(self) -> Iterator[RunLock]:
         """Holds the lock while the block runs.
 
         Raises:
@@ -61,7 +69,7 @@ class RunLock:
         finally:
             self.release()
 
-    def acquire(self):
+    def acquire(self) -> None:
         """Takes the lock; does nothing if this object has it already.
 
         Raises:
@@ -78,7 +86,7 @@ class RunLock:
             hold.holders += 1
             self._taken = True
 
-    def release(self):
+    def release(self) -> None:
         """Releases the lock; does nothing if this object does not have it."""
         with _GUARD:
             hold = _HELD.get(self._path)
@@ -90,7 +98,7 @@ class RunLock:
                 del _HELD[self._path]
                 hold.end()
 
-    def check(self):
+    def check(self) -> None:
         """Raises a RuntimeError if another process has taken the lock over.
 
         This can happen if the disk has no locks and this process was suspended.
@@ -104,7 +112,7 @@ class RunLock:
             )
 
     def _take(self):
-        file = _open(self._path)
+        file = lock_file.open_file(self._path)
         try:
             text = file.read()
             if file.locked is False or self._is_used(file, text):
@@ -205,112 +213,6 @@ class _Hold:
     def forget(self):
         """Closes the file in a forked child; the parent keeps the lock."""
         self._file.close()
-
-
-class _LocalFile:
-    """A file on a disk, locked by the kernel where that is possible.
-
-    Attributes:
-        locked: True: by this process; False: by another one; None: the file
-            system has no locks.
-    """
-
-    def __init__(self, path):
-        self._path = path
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        while True:
-            self._number = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            self.locked = _flock(self._number)
-            # The last holder may have removed it between the two calls.
-            if not self.locked or self._is_at_path():
-                return
-            os.close(self._number)
-
-    def _is_at_path(self):
-        try:
-            return os.path.samestat(os.fstat(self._number), os.stat(self._path))
-        except FileNotFoundError:
-            return False
-
-    def read(self):
-        """Returns the text; reopens the file to see changes over a network."""
-        try:
-            return pathlib.Path(self._path).read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def write(self, text):
-        """Replaces the text; if the disk is full, the lock suffices."""
-        data = text.encode()
-        try:
-            os.pwrite(self._number, data, 0)
-            os.ftruncate(self._number, len(data))
-            os.fsync(self._number)
-        except OSError:
-            if not self.locked:
-                raise
-
-    def remove(self):
-        """Removes the file while it is locked."""
-        os.unlink(self._path)
-
-    def close(self):
-        """Closes the file, which unlocks it."""
-        os.close(self._number)
-
-
-class _RemoteFile:
-    """An object of a store that has no locks."""
-
-    locked = None
-
-    def __init__(self, path):
-        from simclr_keras import paths  # loads TensorFlow
-
-        self._path = paths.as_path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-
-    def read(self):
-        """Returns the text; empty if there is no such object."""
-        try:
-            return self._path.read_text()
-        except FileNotFoundError:
-            return ""
-
-    def write(self, text):
-        """Replaces the object."""
-        self._path.write_text(text)
-
-    def remove(self):
-        """Removes the object."""
-        self._path.unlink()
-
-    def close(self):
-        """Does nothing, as no file is open."""
-
-
-def _open(path):
-    return _RemoteFile(path) if _has_scheme(path) else _LocalFile(path)
-
-
-def _has_scheme(path):
-    return "://" in str(path)
-
-
-def _flock(number):
-    """Locks a file descriptor.
-
-    Returns:
-        True if this process has the lock, False if another one has it, None if
-        the file system has no locks.
-    """
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _machine():

@@ -1,9 +1,13 @@
 """Writes `metrics.csv`: rows of figures, columns as they turn up."""
 
+from __future__ import annotations
+
 import csv
 import warnings
+from collections.abc import Mapping
 
 from simclr_keras import disk
+from simclr_keras import paths
 
 _FIRST = ("scope", "epoch", "step")
 
@@ -27,7 +31,12 @@ class MetricsFile:
             run has just begun; a warning says which are lost.
     """
 
-    def __init__(self, path, keep_until, rows_until=None):
+    def __init__(
+        self,
+        path: paths.AnyPath,
+        keep_until: int,
+        rows_until: int | None = None,
+    ):
         self._path = path
         self._columns, self._rows = list(_FIRST), []
         damage = self._read(keep_until) if path.exists() else None
@@ -73,7 +82,9 @@ class MetricsFile:
             return f"{len(rows) - len(good)} of {len(rows)} rows are no figures"
         return None
 
-    def write(self, scope, epoch, step, values):
+    def write(
+        self, scope: str, epoch: int, step: int, values: Mapping[str, float]
+    ) -> None:
         """Appends a row of figures (dict of floats)."""
         row = {"scope": scope, "epoch": epoch, "step": step}
         row.update({name: f"{value:.9g}" for name, value in values.items()})

@@ -1,7 +1,13 @@
 """Names the files of a run directory, and checks that it is this run's."""
 
+from __future__ import annotations
+
 import json
 import re
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 from simclr_keras import disk
 from simclr_keras import old_runs
@@ -32,7 +38,7 @@ class RunDirectory:
             if it is missing.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: paths.PathLike):
         self.path = paths.as_path(path, "model_dir")
         self.flags = self.path / "flags.txt"
         self.checkpoints = self.path / "checkpoints"
@@ -44,7 +50,13 @@ class RunDirectory:
         self.export = self.path / "export"
         self.lock = lock.RunLock(self.path)
 
-    def claim(self, flags, defaults=None, ignored=(), change=()):
+    def claim(
+        self,
+        flags: str,
+        defaults: Mapping[str, str | None] | None = None,
+        ignored: Collection[str] = (),
+        change: Collection[str] = (),
+    ) -> None:
         """Takes the directory for a run, or finds that it is this run's.
 
         A flag that only one of the two releases has makes no difference if it
@@ -90,7 +102,7 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.flags, flags)
 
-    def refuse_foreign_files(self):
+    def refuse_foreign_files(self) -> None:
         """Raises a ValueError if the directory holds files but no run."""
         if self.flags.exists() or not self.path.exists():
             return
@@ -109,7 +121,7 @@ class RunDirectory:
         outputs += [self.results, self.metrics, self.checkpoints]
         return any(path.exists() for path in outputs)
 
-    def finished(self):
+    def finished(self) -> dict[str, Any] | None:
         """Returns the results of a run that has ended, else None.
 
         Raises:
@@ -119,30 +131,32 @@ class RunDirectory:
             return None
         return read_json(self.results)
 
-    def settings(self):
+    def settings(self) -> dict[str, str]:
         """Dict from flags to their values, strings; empty without a run."""
         if not self.flags.exists():
             return {}
         values = old_runs.parse_flags(read_text(self.flags))
         return {name: text for name, text in values.items() if text is not None}
 
-    def write_class_names(self, names):
+    def write_class_names(self, names: Sequence[str]) -> None:
         """Writes the names of a classifier's classes, in their order."""
         write_whole(self.class_names, "".join(f"{name}\n" for name in names))
 
-    def read_class_names(self):
+    def read_class_names(self) -> list[str] | None:
         """The names that the training left there, or None."""
         if not self.class_names.exists():
             return None
         return self.class_names.read_text(encoding="utf-8").splitlines()
 
-    def write_results(self, results, timing):
+    def write_results(
+        self, results: dict[str, Any], timing: dict[str, Any]
+    ) -> None:
         """Writes `results.json` and `timing.json`, which ends the run."""
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
 
 
-def find_run(path):
+def find_run(path: paths.PathLike) -> RunDirectory | None:
     """Finds the run that a checkpoint or an export belongs to.
 
     Args:
@@ -167,7 +181,7 @@ def find_run(path):
     return None
 
 
-def write_whole(path, text):
+def write_whole(path: paths.AnyPath, text: str) -> None:
     """Writes a temporary file and renames it, so a file is never incomplete."""
     partial = path.with_name(path.name + ".partial")
     with disk.naming(path):
@@ -175,7 +189,7 @@ def write_whole(path, text):
         partial.replace(path)
 
 
-def read_text(path):
+def read_text(path: paths.AnyPath) -> str:
     """Reads a text file of a run.
 
     Raises:
@@ -190,7 +204,7 @@ def read_text(path):
         ) from error
 
 
-def read_json(path):
+def read_json(path: paths.AnyPath) -> dict[str, Any]:
     """Reads the dict in a JSON file of a run.
 
     Raises:

@@ -5,12 +5,17 @@ module, and accepts any function in it as an activation. This module checks all
 names before Keras sees them.
 """
 
+from __future__ import annotations
+
 import functools
 import importlib
 import json
 import zipfile
+from typing import Any
 
 import keras
+
+from simclr_keras import paths
 
 _PACKAGES = ("keras", "keras_cv", "keras_hub", "keras_nlp", "simclr_keras")
 # Modules of Keras with functions that a configuration may name.
@@ -37,7 +42,7 @@ _OTHER_OPERATIONS = (
 _REFUSED = ("ClassMethod", "TensorFlowOpLayer", "TFSMLayer")
 
 
-def deserialize(config, path):
+def deserialize(config: dict[str, Any], path: paths.PathLike) -> Any:
     """`keras.saving.deserialize_keras_object` of a configuration in a file.
 
     Args:
@@ -54,7 +59,7 @@ def deserialize(config, path):
     return keras.saving.deserialize_keras_object(config)
 
 
-def load_keras_file(path):
+def load_keras_file(path: paths.PathLike) -> keras.Model:
     """`keras.saving.load_model` of a `.keras` file; raises as `deserialize`."""
     try:
         with zipfile.ZipFile(path) as archive:

@@ -3,6 +3,12 @@
 The arrays are the same for any number of replicas.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +20,7 @@ _ON_READ = tf.VariableSynchronization.ON_READ
 _ROWS = "@replicas"
 
 
-def read(model):
+def read(model: keras.Model) -> dict[str, np.ndarray]:
     """Arrays of a model, its optimizer and its metrics, as they are now.
 
     All processes of a training must call this together. Of variables that
@@ -32,7 +38,7 @@ def read(model):
     return arrays
 
 
-def write_model(model, arrays):
+def write_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Gives a model and its optimizer the values of `read`.
 
     Raises:
@@ -52,12 +58,12 @@ def write_model(model, arrays):
     _write_all(model, arrays, variables.items())
 
 
-def write_metrics(model, arrays):
+def write_metrics(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Gives a model's metrics theirs; other arrays are not needed."""
     _write_all(model, arrays, _metrics(model))
 
 
-def metrics_alone(arrays):
+def metrics_alone(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The part of `read` that `write_metrics` needs."""
     return {k: v for k, v in arrays.items() if _is_metric(k)}
 
@@ -66,7 +72,7 @@ def _is_metric(name):
     return name.startswith("metrics/")
 
 
-def metrics_of(model):
+def metrics_of(model: keras.Model) -> Iterator[keras.metrics.Metric]:
     """The metrics themselves, out of the containers of Keras 3."""
     for metric in model.metrics:
         inner = getattr(metric, "metrics", None)

@@ -4,15 +4,19 @@ They are those of the paper's figure 5 beside crop, colour and blur. Each is a
 pure function of images `[B, h, w, 3]` in [0, 1] and of seeds.
 """
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from simclr_keras import randomness
-from simclr_keras.views import random_numbers
+from simclr_keras.views import xla
 
 CUTOUT_STREAM, ROTATION_STREAM, NOISE_STREAM = 30, 31, 32
 
 
-def cutout(images, seeds, size=0.5, fill=0.5):
+def cutout(
+    images: tf.Tensor, seeds: tf.Tensor, size: float = 0.5, fill: float = 0.5
+) -> tf.Tensor:
     """Covers a square of each image with grey.
 
     Args:
@@ -29,7 +33,7 @@ def cutout(images, seeds, size=0.5, fill=0.5):
     height, width = images.shape[1:3]
     side = round(size * min(height, width))
     centres = randomness.uniforms(seeds, 2, CUTOUT_STREAM)
-    centres = random_numbers.xla_fusion_barrier(centres)
+    centres = xla.fusion_barrier(centres)
 
     def is_covered(centre, extent):
         start = tf.floor(centre * extent) - side // 2
@@ -41,10 +45,10 @@ def cutout(images, seeds, size=0.5, fill=0.5):
     return tf.where(rows & columns, fill, images)
 
 
-def rotation(images, seeds):
+def rotation(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Rotates each image by 0, 90, 180 or 270 degrees, equally likely."""
     turns = randomness.uniforms(seeds, 1, ROTATION_STREAM)
-    turns = tf.cast(4.0 * random_numbers.xla_fusion_barrier(turns), tf.int32)
+    turns = tf.cast(4.0 * xla.fusion_barrier(turns), tf.int32)
     turns = turns[:, :, None, None]
     half = tf.reverse(images, axis=[1, 2])
     images = tf.where(turns >= 2, half, images)
@@ -52,7 +56,9 @@ def rotation(images, seeds):
     return tf.where(turns % 2 == 1, quarter, images)
 
 
-def noise(images, seeds, stddev=0.1):
+def noise(
+    images: tf.Tensor, seeds: tf.Tensor, stddev: float = 0.1
+) -> tf.Tensor:
     """Adds Gaussian noise, independent for each pixel and channel."""
     height, width, channels = images.shape[1:]
     count = height * width * channels
@@ -60,7 +66,7 @@ def noise(images, seeds, stddev=0.1):
     return images + stddev * tf.reshape(normals, tf.shape(images))
 
 
-def sobel(images, seeds=None):
+def sobel(images: tf.Tensor, seeds: tf.Tensor | None = None) -> tf.Tensor:
     """Replaces each channel by the magnitude of its gradient.
 
     Uses Sobel's two masks, divided by 4 so that a step from 0 to 1 gives 1.

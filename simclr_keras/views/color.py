@@ -5,6 +5,8 @@ XLA vectorises this work only with separate channels. Factors are `[B]`, one per
 image.
 """
 
+from __future__ import annotations
+
 import itertools
 
 import tensorflow as tf
@@ -24,31 +26,39 @@ _RANKS = tuple(itertools.permutations(range(4)))
 _GRAY_WEIGHTS = (0.2989, 0.5870, 0.1140)
 
 
-def clip(planes):
+def clip(planes: list[tf.Tensor]) -> list[tf.Tensor]:
     """Clips to [0, 1]."""
     return [tf.clip_by_value(p, 0.0, 1.0) for p in planes]
 
 
-def select(condition, planes, others):
+def select(
+    condition: tf.Tensor, planes: list[tf.Tensor], others: list[tf.Tensor]
+) -> list[tf.Tensor]:
     """Images of `planes` for which the condition `[B]` holds, else `others`."""
     condition = condition[:, None, None]
     return [tf.where(condition, p, o) for p, o in zip(planes, others)]
 
 
-def adjust_brightness(planes, factors, additive=False):
+def adjust_brightness(
+    planes: list[tf.Tensor], factors: tf.Tensor, additive: bool = False
+) -> list[tf.Tensor]:
     """Returns x * factor, or x + factor if `additive` (SimCLRv1)."""
     factors = factors[:, None, None]
     return [p + factors if additive else p * factors for p in planes]
 
 
-def adjust_contrast(planes, factors):
+def adjust_contrast(
+    planes: list[tf.Tensor], factors: tf.Tensor
+) -> list[tf.Tensor]:
     """Returns (x - m) * factor + m, m the channel's mean over the image."""
     factors = factors[:, None, None]
     means = [tf.reduce_mean(p, axis=(1, 2), keepdims=True) for p in planes]
     return [(p - m) * factors + m for p, m in zip(planes, means)]
 
 
-def adjust_hsv(planes, factors, is_hue):
+def adjust_hsv(
+    planes: list[tf.Tensor], factors: tf.Tensor, is_hue: tf.Tensor
+) -> list[tf.Tensor]:
     """Shifts the hue or scales the saturation, in the HSV colour model.
 
     Args:
@@ -89,15 +99,21 @@ def adjust_hsv(planes, factors, is_hue):
     return [value - spread * tf.clip_by_value(d, 0.0, 1.0) for d in distances]
 
 
-def grayscale(planes):
+def grayscale(planes: list[tf.Tensor]) -> list[tf.Tensor]:
     """Returns 0.2989 R + 0.5870 G + 0.1140 B as all three planes."""
     weighted = [w * p for w, p in zip(_GRAY_WEIGHTS, planes)]
     return [sum(weighted)] * 3
 
 
 def jitter(
-    planes, ranks, brightness, contrast, saturation, hue, additive=False
-):
+    planes: list[tf.Tensor],
+    ranks: tf.Tensor,
+    brightness: tf.Tensor | None,
+    contrast: tf.Tensor | None,
+    saturation: tf.Tensor | None,
+    hue: tf.Tensor | None,
+    additive: bool = False,
+) -> list[tf.Tensor]:
     """Applies four colour operations in a random order, clipping after each.
 
     Saturation and hue divide an order into three segments. A segment holds
@@ -166,7 +182,7 @@ def jitter(
     return tone(planes, after, 4)
 
 
-def random_order(u):
+def random_order(u: tf.Tensor) -> tf.Tensor:
     """Maps uniform numbers to one of the 24 orders per image.
 
     Args:
@@ -178,7 +194,9 @@ def random_order(u):
     return tf.gather(tf.constant(_RANKS), tf.cast(24.0 * u, tf.int32))
 
 
-def random_factors(u, half_range, centre=1.0):
+def random_factors(
+    u: tf.Tensor, half_range: float, centre: float = 1.0
+) -> tf.Tensor | None:
     """Maps uniform numbers to factors in centre -+ half_range.
 
     Factors around 1 do not fall below 0, as in the official brightness.

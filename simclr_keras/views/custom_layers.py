@@ -1,6 +1,10 @@
 """Calls, checks and serialises Keras layers of the user within views."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -8,12 +12,14 @@ import tensorflow as tf
 from simclr_keras.images import checks
 
 
-def is_layer(item):
+def is_layer(item: Any) -> bool:
     """Whether an object is a Keras layer or model, or behaves like one."""
     return callable(item) and callable(getattr(item, "call", None))
 
 
-def call(layer, images, size):
+def call(
+    layer: keras.layers.Layer, images: tf.Tensor, size: tuple[int, int]
+) -> tf.Tensor:
     """Calls a layer that maps images to views.
 
     Args:
@@ -37,7 +43,7 @@ def call(layer, images, size):
     return tf.ensure_shape(images, [None, *size, 3])
 
 
-def serialize(items):
+def serialize(items: Sequence[str | keras.layers.Layer]) -> list[str | dict]:
     """Replaces layers by their configurations; strings stay."""
     return [
         item
@@ -47,7 +53,9 @@ def serialize(items):
     ]
 
 
-def deserialize(items):
+def deserialize(
+    items: Sequence[str | dict | keras.layers.Layer],
+) -> list[str | keras.layers.Layer]:
     """Makes layers from configurations; strings and layers stay."""
     return [
         keras.saving.deserialize_keras_object(item)

@@ -1,26 +1,16 @@
 """Draws the random numbers of each image before XLA works on its pixels."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from simclr_keras import randomness
+from simclr_keras.views import xla
 
 
-def xla_fusion_barrier(x):
-    """Returns `x` `[B, K]` unchanged, and makes XLA store it in memory.
-
-    XLA would fuse the random generator into the work on pixels, and so compute
-    an image's numbers again for every pixel. A loop ends a fusion; this one
-    reverses the columns twice.
-    """
-    return tf.while_loop(
-        lambda _: True,
-        lambda x: (tf.reverse(x, axis=[1]),),
-        (x,),
-        maximum_iterations=2,
-    )[0]
-
-
-def uniforms(seeds, streams):
+def uniforms(seeds: tf.Tensor, streams: Sequence[int]) -> dict[int, tf.Tensor]:
     """One uniform number in [0, 1) per image and stream.
 
     Args:
@@ -36,5 +26,5 @@ def uniforms(seeds, streams):
     column = tf.tile(tf.constant(streams, tf.int64), [batch])[:, None]
     seeds = tf.repeat(seeds, count, axis=0)
     numbers = randomness.uniforms(seeds, 1, column)
-    numbers = xla_fusion_barrier(tf.reshape(numbers, [batch, count]))
+    numbers = xla.fusion_barrier(tf.reshape(numbers, [batch, count]))
     return dict(zip(streams, tf.unstack(numbers, axis=1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,8 +14,8 @@ from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
 from simclr_keras.views import custom_layers
+from simclr_keras.views import xla
 from simclr_keras.views.view import View
-from simclr_keras.views.view import compile_with_xla
 
 
 def _config_without_name(view):
@@ -163,7 +164,7 @@ class TwoViews(keras.layers.Layer):
 
     @functools.cached_property
     def _compiled(self):
-        return compile_with_xla(self._draw, self.jit)
+        return xla.compile_with_xla(self._draw, self.jit)
 
     def __call__(self, images, step, *args, **kwargs):
         """Calls the layer; `step` may be a Python integer.
@@ -173,7 +174,13 @@ class TwoViews(keras.layers.Layer):
         step = tf.cast(step, tf.int64)
         return super().__call__(images, step, *args, **kwargs)
 
-    def call(self, images, step, positions=None, first_view=0):
+    def call(
+        self,
+        images: tf.Tensor,
+        step: tf.Tensor,
+        positions: tf.Tensor | None = None,
+        first_view: int = 0,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the two views; see the class."""
         images = tf.convert_to_tensor(images)
         if images.shape.rank not in (4, 5) or (
@@ -221,7 +228,7 @@ class TwoViews(keras.layers.Layer):
         views = interpolation.to_float32(views)
         return custom_layers.call(branch, views, self.size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments, with the branches serialised."""
         return {
             **super().get_config(),
@@ -232,7 +239,7 @@ class TwoViews(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> TwoViews:
         """Makes the layer from the dict of `get_config`."""
         branches = custom_layers.deserialize(config["branches"])
         return cls(**{**config, "branches": branches})

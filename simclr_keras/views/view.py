@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,27 +13,11 @@ from simclr_keras.images import checks
 from simclr_keras.images import geometry
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
-from simclr_keras.views import ablations
+from simclr_keras.views import appended
 from simclr_keras.views import blur
 from simclr_keras.views import color
 from simclr_keras.views import custom_layers
 from simclr_keras.views import random_numbers
-
-
-def compile_with_xla(draw, jit="auto"):
-    """Wraps a function so that XLA compiles it, whatever calls it.
-
-    Args:
-        draw: function of tensors, such as `View.draw`.
-        jit: whether to compile; `"auto"` (default): if TensorFlow was built
-            with XLA.
-
-    Returns:
-        `tf.function`; or `draw` itself if `jit` is off.
-    """
-    if not (tf.test.is_built_with_xla() if jit == "auto" else jit):
-        return draw
-    return tf.function(draw, jit_compile=True, autograph=False)
 
 
 @compat.register
@@ -148,81 +133,47 @@ class View(keras.layers.Layer):
         self.additive_brightness = checks.choice(
             "additive_brightness", additive_brightness, (True, False)
         )
-        self._set_probabilities(
-            flip_probability,
-            jitter_probability,
-            grayscale_probability,
-            blur_probability,
+        self.flip_probability = checks.number(
+            "flip_probability", flip_probability, 0, 1
         )
-        self.blur_sigma = checks.interval("blur_sigma", blur_sigma)
-        self._set_append(append)
-        self.built = True
-
-    def _set_probabilities(self, flip, jitter, grayscale, blurred):
-        if blurred is None:
-            blurred = 0.5 if min(self.size) > checks.SMALL_IMAGE else 0.0
-        self.flip_probability = checks.number("flip_probability", flip, 0, 1)
         self.jitter_probability = checks.number(
-            "jitter_probability", jitter, 0, 1
+            "jitter_probability", jitter_probability, 0, 1
         )
         self.grayscale_probability = checks.number(
-            "grayscale_probability", grayscale, 0, 1
+            "grayscale_probability", grayscale_probability, 0, 1
         )
-        self.blur_probability = checks.number("blur_probability", blurred, 0, 1)
-        if self.blur_probability and not blur.kernel_radius(self.size[0]):
-            raise ValueError(
-                "`blur_probability` must be 0 for images lower than 20 pixels:"
-                " the kernel, a tenth of the height, would be one pixel."
-                f" Received: blur_probability={blurred!r} with"
-                f" image_size={self.size}"
-            )
-
-    def _set_append(self, append):
-        names = tuple(ablations.BY_NAME)
-        if not isinstance(append, (tuple, list)):
-            raise ValueError(
-                "`append` must be a sequence of names and Keras layers."
-                f" Received: append={append!r}"
-            )
-        for item in append:
-            if (
-                item in names
-                if isinstance(item, str)
-                else callable(getattr(item, "call", None))
-            ):
-                continue
-            raise ValueError(
-                f"`append` takes Keras layers and the names {names}."
-                f" Received: {item!r}"
-            )
-        if "rotation" in append and self.size[0] != self.size[1]:
-            raise ValueError(
-                "`append` takes 'rotation' for square views only. Received:"
-                f" image_size={self.size}"
-            )
-        self.append = list(append)
+        self.blur_probability = blur.check_probability(
+            blur_probability, self.size
+        )
+        self.blur_sigma = checks.interval("blur_sigma", blur_sigma)
+        self.append = appended.check(append, self.size)
+        self.built = True
 
     @property
-    def is_stateless(self):
+    def is_stateless(self) -> bool:
         """Whether no Keras layer of the user is in `append`.
 
         Then the view is a pure function of images and seeds, and XLA compiles
         all of it.
         """
-        return all(isinstance(item, str) for item in self.append)
+        return not appended.split(self.append)[1]
 
     @property
-    def crops(self):
+    def crops(self) -> geometry.Crops:
         """`geometry.Crops` of the view, on the device or on the host."""
         return geometry.Crops(
             self.crop_area, self.crop_aspect, self.crop_sampler, self.antialias
         )
 
-    def call(self, images, seeds, ready=False):
+    def call(
+        self, images: tf.Tensor, seeds: tf.Tensor, ready: bool = False
+    ) -> tf.Tensor:
         """Returns the views; see the class."""
         return self.finish(self.draw(images, seeds, ready), seeds)
 
-    def draw(self, images, seeds, ready=False):
+    def draw(
+        self, images: tf.Tensor, seeds: tf.Tensor, ready: bool = False
+    ) -> tf.Tensor:
         """The part of the view before the first Keras layer in `append`."""
         images = tf.convert_to_tensor(images)
         checks.rgb(images)
@@ -233,31 +184,15 @@ class View(keras.layers.Layer):
         images = tf.ensure_shape(
             tf.stack(planes, axis=-1), [None, *self.size, 3]
         )
-        count = self._num_before_layers()
-        return self._apply(self.append[:count], images, seeds)
+        stateless, _ = appended.split(self.append)
+        return appended.apply(stateless, images, seeds)
 
-    def finish(self, images, seeds):
+    def finish(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         """The rest, from the first Keras layer on; XLA may not compile it."""
-        count = self._num_before_layers()
-        return self._apply(self.append[count:], images, seeds)
+        _, rest = appended.split(self.append)
+        return appended.apply(rest, images, seeds)
 
-    def _num_before_layers(self):
-        """Number of entries of `append` before the first Keras layer."""
-        for number, item in enumerate(self.append):
-            if not isinstance(item, str):
-                return number
-        return len(self.append)
-
-    def _apply(self, items, images, seeds):
-        for item in items:
-            if isinstance(item, str):
-                images = ablations.BY_NAME[item](images, seeds)
-                images = tf.clip_by_value(images, 0.0, 1.0)
-            else:
-                images = custom_layers.call(item, images, self.size)
-        return images
-
-    def sample(self, seeds):
+    def sample(self, seeds: tf.Tensor) -> dict[str, tf.Tensor | None]:
         """Draws the parameters of each image's augmentation, except its crop.
 
         Returns:
@@ -334,7 +269,7 @@ class View(keras.layers.Layer):
         blurred = blur.gaussian_blur(planes, sampled["sigma"], radius)
         return color.clip(color.select(sampled["blur"], blurred, planes))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments, appended layers serialised."""
         arguments = {
             name: getattr(self, name)
@@ -349,7 +284,7 @@ class View(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> View:
         """Makes the layer from the dict of `get_config`."""
         append = custom_layers.deserialize(config.get("append", ()))
         return cls(**{**config, "append": append})

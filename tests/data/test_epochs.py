@@ -123,3 +123,21 @@ def test_an_iteration_can_begin_within_an_epoch_once():
     assert len(list(dataset)) == 2
     assert dataset.epoch == 2
     assert len(list(dataset)) == 5
+
+
+def test_the_rest_of_an_epoch_is_not_combined():
+    """Nor shared by processes: both would begin it at its first step."""
+    rest = data.from_step(_numbers(20, 4, seed=0), 3)
+    assert rest.first_step == 3
+    with pytest.raises(ValueError, match="`dataset` must be of whole epochs"):
+        data.grouped(rest, 2)
+    labels = np.zeros(8, int)
+    labelled = data.load(
+        (np.zeros((8, 2, 2, 3), np.uint8), labels), batch_size=4, labelled=True
+    )
+    with pytest.raises(ValueError, match="`dataset` must be of whole epochs"):
+        data.with_probe(rest, labelled)
+    with pytest.raises(ValueError, match="`labelled_dataset` must be of whole"):
+        data.with_probe(_numbers(20, 4, seed=0), data.from_step(labelled, 1))
+    with pytest.raises(ValueError, match="processes read whole epochs"):
+        rest.endless((0, 2))

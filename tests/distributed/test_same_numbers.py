@@ -67,6 +67,7 @@ VARIANTS = {
     "local_bn": {"global_bn": False, **SHORT},
     "global_bn": SHORT,
     "nt_logistic": {"loss": "nt_logistic", **SHORT},
+    "margin_triplet": {"loss": "margin_triplet", **SHORT},
     "user": {"loss": "user", **SHORT},
     "lamb": {"optimizer": "lamb", "learning_rate": 1e-3, **SHORT},
 }
@@ -121,7 +122,9 @@ def test_micro_batches_are_another_training(on_replicas):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("variant", ["deep", "nt_logistic", "user", "lamb"])
+@pytest.mark.parametrize(
+    "variant", ["deep", "nt_logistic", "margin_triplet", "user", "lamb"]
+)
 def test_other_losses_and_optimizers_in_float64(on_replicas, variant):
     """A deeper network for 20 steps; LAMB is Keras's or that of addons."""
     _assert_equal(*on_replicas(variant))

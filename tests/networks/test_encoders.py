@@ -11,6 +11,7 @@ from simclr_keras import compat
 from simclr_keras.networks import BatchNormalization
 from simclr_keras.networks import ResNet
 from simclr_keras.networks import TinyResNet
+from simclr_keras.networks import TokenPooling
 
 IMAGES = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
 
@@ -240,3 +241,15 @@ def test_an_encoder_is_a_layer_of_other_models(tmp_path):
 def test_errors_name_argument_rule_and_value(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tokens_are_averaged_in_their_precision(dtype):
+    """Against NumPy's mean; float32 would be off by 1e-8 in float64."""
+    tokens = np.random.default_rng(0).normal(size=(2, 50, 3)).astype(dtype)
+    pooled = TokenPooling("mean", dtype=dtype)(tf.constant(tokens))
+    assert pooled.dtype == dtype
+    tolerance = 50 * np.finfo(dtype).eps
+    np.testing.assert_allclose(
+        pooled, tokens.astype("float64").mean(axis=1), rtol=0, atol=tolerance
+    )

@@ -19,16 +19,20 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.training import lock
+from simclr_keras.training import lock_file
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 OLD = FIXTURES / f"run_keras{3 if compat.KERAS_3 else 2}"
-# A process that takes the lock of a directory, says so and waits. The module
-# alone, without the package around it, which loads TensorFlow.
+# A process that takes the lock of a directory, says so and waits. The packages
+# around the module are empty here: theirs load TensorFlow.
 HOLDER = """
-import importlib.util, sys, time
-spec = importlib.util.spec_from_file_location("lock", sys.argv[1])
-lock = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(lock)
+import pathlib, sys, time, types
+folder = pathlib.Path(sys.argv[1]).parent
+packages = {"simclr_keras": folder.parent, "simclr_keras.training": folder}
+for name, path in packages.items():
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [str(path)]
+from simclr_keras.training import lock
 lock.RunLock(sys.argv[2]).acquire()
 print("held", flush=True)
 time.sleep(600)
@@ -171,7 +175,7 @@ def test_another_machine_is_watched_for_a_beat(tmp_path, short, capsys):
 
 def test_its_own_beat_shows_without_locks(tmp_path, short, monkeypatch):
     """On a disk that has none, between two processes of different machines."""
-    monkeypatch.setattr(lock, "_flock", lambda number: None)
+    monkeypatch.setattr(lock_file, "_flock", lambda number: None)
     with lock.RunLock(tmp_path).held():
         monkeypatch.setattr(lock, "_machine", lambda: "another")
         monkeypatch.setattr(lock, "_HELD", {})  # as in another process
@@ -184,7 +188,7 @@ def test_a_store_without_locks_is_held_by_beats(short, monkeypatch):
     directory = "ram://test_lock/run"
     ours = lock.RunLock(directory)
     with ours.held():
-        notes = lock._RemoteFile(f"{directory}/{lock.NAME}")
+        notes = lock_file.RemoteFile(f"{directory}/{lock.NAME}")
         assert json.loads(notes.read())["pid"] == os.getpid()
         with monkeypatch.context() as elsewhere:
             elsewhere.setattr(lock, "_machine", lambda: "another")
@@ -202,7 +206,7 @@ def test_a_store_without_locks_is_held_by_beats(short, monkeypatch):
 def test_a_lock_that_is_removed_at_the_wrong_moment_is_taken_anew(tmp_path):
     """Between opening the file and locking it, its holder removed it."""
     path = tmp_path / lock.NAME
-    flock, calls = lock._flock, []
+    flock, calls = lock_file._flock, []
 
     def removing(number):
         if not calls:
@@ -211,8 +215,8 @@ def test_a_lock_that_is_removed_at_the_wrong_moment_is_taken_anew(tmp_path):
         return flock(number)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lock, "_flock", removing)
-        file = lock._LocalFile(str(path))
+        patched.setattr(lock_file, "_flock", removing)
+        file = lock_file.LocalFile(str(path))
     assert len(calls) == 2 and file._is_at_path()
     file.close()
 

@@ -1,9 +1,16 @@
 """Infers the arguments of our networks from the shapes of official kernels."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from simclr_keras.networks import resnet
 
 
-def resnet_arguments(kernels, biased):
+def resnet_arguments(
+    kernels: Sequence[Sequence[int]], biased: Sequence[bool]
+) -> dict[str, Any]:
     """Infers the arguments of a `ResNet` from its convolutions.
 
     Args:
@@ -73,7 +80,9 @@ def _stem(kernels):
     return kernels[:length], kernels[length:], deep
 
 
-def head_arguments(kernels, offsets):
+def head_arguments(
+    kernels: Sequence[Sequence[int]], offsets: Sequence[bool]
+) -> dict[str, Any]:
     """Infers the arguments of a `ProjectionHead` from its dense layers.
 
     Args:

@@ -4,8 +4,11 @@ Only the values of variables and the table of their names are read: no graph,
 and nothing that could be executed.
 """
 
+from __future__ import annotations
+
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
@@ -50,7 +53,7 @@ class Checkpoint:
         ValueError: there is no checkpoint at `path`, or it cannot be read.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: paths.PathLike):
         self.prefix = _prefix(path)
         try:
             self._reader = tf.train.load_checkpoint(self.prefix)
@@ -66,7 +69,7 @@ class Checkpoint:
             raise self._unreadable(error) from error
         self.variables.sort(key=lambda stored: stored.name)
 
-    def read(self, stored):
+    def read(self, stored: Stored) -> np.ndarray:
         """Returns the value of a `Stored`, an array."""
         try:
             return self._reader.get_tensor(stored.key)

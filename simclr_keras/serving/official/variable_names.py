@@ -6,8 +6,13 @@ are applied, with the shortcut of a block first. So the n-th convolution in a
 file is the n-th of the network, whatever the prefix of its name.
 """
 
+from __future__ import annotations
+
 import collections
 import re
+from collections.abc import Sequence
+
+from simclr_keras.serving.official.checkpoint_reader import Stored
 
 _PARAMETER = "(?P<parameter>kernel|bias|gamma|beta|moving_mean|moving_variance)"
 _ENCODER = re.compile(
@@ -32,7 +37,7 @@ _COUNTERS = re.compile(
 )
 
 
-def reason_to_skip(stored):
+def reason_to_skip(stored: Stored) -> str | None:
     """Why a variable is not loaded, or `UNKNOWN`; None for a weight."""
     if _SLOT.fullmatch(stored.name) or "/.OPTIMIZER_SLOT/" in stored.key:
         return "left out: state of the optimizer"
@@ -43,7 +48,9 @@ def reason_to_skip(stored):
     return UNKNOWN
 
 
-def sort_by_layer(variables):
+def sort_by_layer(
+    variables: Sequence[Stored],
+) -> dict[tuple, dict[str, Stored]]:
     """Groups weights by the position of their layer in the network.
 
     Args:

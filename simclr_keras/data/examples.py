@@ -1,0 +1,129 @@
+"""Reads, decodes and names the encoded examples of a source, one at a time."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from simclr_keras import images
+from simclr_keras import paths
+from simclr_keras.data import order
+from simclr_keras.data.source import Source
+
+CORRUPT = (
+    "Corrupt image, it cannot be decoded (remove it, or open the data set with"
+    " skip_corrupt=True):"
+)
+
+
+class Examples:
+    """The encoded examples of a source in the order of an epoch.
+
+    Args:
+        source: `Source` with `files`, `encoded` or `records`.
+        seed: Python integer.
+        shuffle: whether the order is random, new in every epoch.
+        shuffle_buffer: examples in the shuffle buffer of a stream.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        seed: int = 0,
+        shuffle: bool = False,
+        shuffle_buffer: int = 1,
+    ):
+        self.source = source
+        self._seed, self._shuffle = seed, shuffle
+        self._shuffle_buffer = shuffle_buffer
+        with tf.device("CPU:0"):
+            self._positions = tf.constant(source.positions, tf.int64)
+            if source.labels is not None:
+                self._labels = tf.constant(source.labels, tf.int64)
+            names = source.encoded if source.files is None else source.files
+            if names is not None:
+                self._stored = tf.constant(names, tf.string)
+        if source.decoded is not None:
+            self._size_of, self._image_of = source.decoded.reader()
+
+    def _order(self, epoch):
+        count = self.source.num_examples
+        if not self._shuffle:
+            return tf.range(count, dtype=tf.int64)
+        return order.permutation(count, self._seed, epoch, order.EXAMPLES)
+
+    def epoch(
+        self, epoch: tf.Tensor, first: tf.Tensor, stop: int | tf.Tensor
+    ) -> tf.data.Dataset:
+        """Dataset of (number in the epoch, what `fetch` needs)."""
+        source = self.source
+        if source.records is None:
+            rows = self._order(epoch)[first:stop]
+            return tf.data.Dataset.from_tensor_slices(rows).enumerate(first)
+        if self._shuffle:
+            records = source.records.shuffled(
+                source.positions, self._seed, epoch, self._shuffle_buffer
+            )
+        else:
+            records = source.records.in_order(source.positions)
+        records = records.skip(first).take(stop - first).enumerate(first)
+        return records.map(lambda number, found: (number, found[1]))
+
+    def fetch(self, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`(image for size and decode, label or -1)` of what `epoch` yields."""
+        source = self.source
+        if source.records is not None:
+            return source.records.parse(key)
+        labelled = source.labels is not None
+        label = self._labels[key] if labelled else tf.constant(-1, tf.int64)
+        if source.decoded is not None:
+            return key, label
+        encoded = self._stored[key]
+        if source.files is not None:
+            encoded = tf.io.read_file(encoded)
+        return encoded, label
+
+    def size(self, fetched: tf.Tensor) -> tf.Tensor:
+        """Height and width `[2]` in pixels of what `decode` makes."""
+        if self.source.decoded is not None:
+            return self._size_of(fetched)
+        return images.image_size(fetched, self.source.max_pixels)
+
+    def decode(self, fetched: tf.Tensor) -> tf.Tensor:
+        """The pixels, `uint8` `[H, W, 3]`."""
+        if self.source.decoded is not None:
+            return self._image_of(fetched)
+        source = self.source
+        return images.decode(
+            fetched, source.max_pixels, pixel_range=source.pixel_range
+        )
+
+    def name(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        """What to call an example in a message, a string tensor."""
+        if self.source.records is not None:
+            place = tf.strings.as_string(number)
+            return tf.strings.join([self.source.origin, " (", place, " read)"])
+        index = self._order(epoch)[number]
+        if self.source.files is not None:
+            name = self._stored[index]
+        else:
+            place = tf.strings.as_string(self._positions[index])
+            name = tf.strings.join([self.source.origin, "#", place])
+        if self.source.decoded is not None:
+            return name
+        reason = tf.numpy_function(
+            self._reason, [self._stored[index]], tf.string, stateful=False
+        )
+        return tf.strings.join([name, ": ", reason])
+
+    def _reason(self, stored):
+        """Why an image cannot be decoded: a path, or its content."""
+        if self.source.files is not None:
+            try:
+                stored = paths.as_path(os.fsdecode(stored)).read_bytes()
+            except FileNotFoundError:
+                return "the file is gone since the data set was opened"
+            except OSError as error:
+                return f"the file cannot be read ({error.strerror})"
+        return images.problem(stored, self.source.max_pixels)

@@ -1,0 +1,84 @@
+"""Freezes the parts of a classifier that it does not train."""
+
+from __future__ import annotations
+
+import keras
+
+from simclr_keras import compat
+from simclr_keras import networks
+
+
+def check_freeze(freeze: str | int, encoder: keras.Model) -> None:
+    """Checks the argument `freeze` of a `Classifier`.
+
+    Raises:
+        ValueError: it is neither `"all"`, `"none"` nor the number of a block
+            group, or the encoder has no groups.
+    """
+    whole = isinstance(freeze, int) and not isinstance(freeze, bool)
+    if freeze not in ("all", "none") and not whole:
+        raise ValueError(
+            "freeze must be 'all', 'none' or the number of a block group."
+            f" Received: freeze={freeze!r}"
+        )
+    if whole and not hasattr(encoder, "freeze_through"):
+        raise ValueError(
+            "freeze can be the number of a block group only for an encoder"
+            " that knows its stages (ResNet, TinyResNet); use 'all' or 'none'."
+            f" Received: freeze={freeze!r}, encoder={encoder.name!r}"
+        )
+
+
+def check_projection_layer(
+    projection_layer: int, projection_head: keras.layers.Layer | None
+) -> None:
+    """Checks that a projection head has the layer that feeds a classifier.
+
+    Raises:
+        ValueError: it has not; 0, which is `h` itself, needs no head.
+    """
+    if projection_layer == 0:
+        return
+    if not hasattr(projection_head, "layer_outputs"):
+        raise ValueError(
+            "projection_layer other than 0 needs the projection_head of the"
+            " pretrained model. Received: projection_layer="
+            f"{projection_layer!r}, projection_head={projection_head!r}"
+        )
+    projection_head.layer_index(projection_layer)
+
+
+def freeze_parts(
+    encoder: keras.Model,
+    projection_head: keras.layers.Layer | None,
+    freeze: str | int,
+) -> None:
+    """Sets which layers of encoder and projection head are trained.
+
+    Args:
+        encoder: see `Classifier`.
+        projection_head: see `Classifier`.
+        freeze: as `check_freeze` allows.
+    """
+    for layer in compat.flatten_layers(encoder):
+        layer.trainable = True
+    if projection_head is not None:
+        projection_head.trainable = freeze != "all"
+    if freeze == "all":
+        encoder.trainable = False
+    elif freeze != "none":
+        encoder.freeze_through(freeze)
+
+
+def freeze_unused_layers(
+    head: networks.ProjectionHead, projection_layer: int
+) -> None:
+    """Freezes layers of a projection head that get no gradient.
+
+    Args:
+        head: projection head.
+        projection_layer: its output that feeds the classifier.
+    """
+    used = head.layer_index(projection_layer)
+    for layer in head.dense_layers[used:] + head.norm_layers[used:]:
+        layer.trainable = False

@@ -1,0 +1,66 @@
+"""Loads the model of a run, of one of its checkpoints or of a `.keras` file."""
+
+from __future__ import annotations
+
+import importlib
+
+import keras
+
+from simclr_keras import old_runs
+from simclr_keras import paths
+from simclr_keras.training import checkpointing
+from simclr_keras.training import safe_config
+from simclr_keras.training import state
+
+_ROOMS = ("contrastive", "models", "networks", "optimizers", "views")
+
+
+def register_classes() -> None:
+    """Makes all classes of ours known to Keras, which can then load them."""
+    for room in _ROOMS:
+        importlib.import_module(f"simclr_keras.{room}")
+
+
+def load_model(path: paths.PathLike) -> keras.Model:
+    """Loads the model of a run, a checkpoint or a `.keras` file.
+
+    Args:
+        path: a run directory, a checkpoint in it (`best.npz` is the best one),
+            or a `.keras` file.
+
+    Returns:
+        The `keras.Model`, compiled as it was; of a run directory, that of the
+        newest intact checkpoint.
+
+    Raises:
+        ValueError: there is no model at `path`.
+    """
+    register_classes()
+    path = paths.as_path(path, "checkpoint")
+    if path.is_file() and path.suffix == ".keras":
+        with paths.local_copy(path) as local:
+            return safe_config.load_keras_file(local)
+    problem = checkpointing.problem_of(path) if path.is_file() else None
+    if path.is_file() and problem is None:
+        return _load(path)
+    newest = checkpointing.newest_intact(path / "checkpoints")
+    if newest is None:
+        lacks = "does not exist"
+        if path.exists():
+            lacks = "has none"
+            if problem is not None:
+                lacks = f"is none of these, or damaged ({problem})"
+        raise ValueError(
+            "checkpoint must be a run directory with a checkpoint, an intact"
+            " .npz checkpoint in it or a .keras file. Received:"
+            f" {str(path)!r}, which {lacks}."
+        )
+    return _load(newest)
+
+
+def _load(checkpoint):
+    arrays, _, config = checkpointing.read(checkpoint)
+    config = old_runs.complete(config)
+    model = safe_config.deserialize(config, checkpoint)
+    state.write_model(model, arrays)
+    return model

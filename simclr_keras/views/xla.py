@@ -1,0 +1,41 @@
+"""Compiles the drawing of views with XLA, in the parts that it does well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def compile_with_xla(
+    draw: Callable[..., Any], jit: str | bool = "auto"
+) -> Callable[..., Any]:
+    """Wraps a function so that XLA compiles it, whatever calls it.
+
+    Args:
+        draw: function of tensors, such as `View.draw`.
+        jit: whether to compile; `"auto"` (default): if TensorFlow was built
+            with XLA.
+
+    Returns:
+        `tf.function`; or `draw` itself if `jit` is off.
+    """
+    if not (tf.test.is_built_with_xla() if jit == "auto" else jit):
+        return draw
+    return tf.function(draw, jit_compile=True, autograph=False)
+
+
+def fusion_barrier(x: tf.Tensor) -> tf.Tensor:
+    """Returns `x` `[B, K]` unchanged, and makes XLA store it in memory.
+
+    XLA would fuse the random generator into the work on pixels, and so compute
+    an image's numbers again for every pixel. A loop ends a fusion; this one
+    reverses the columns twice.
+    """
+    return tf.while_loop(
+        lambda _: True,
+        lambda x: (tf.reverse(x, axis=[1]),),
+        (x,),
+        maximum_iterations=2,
+    )[0]
