@@ -16,6 +16,7 @@ import tensorflow as tf
 from simclr_keras import randomness
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
+from simclr_keras.images import cropping
 from simclr_keras.images import geometry
 from simclr_keras.images import pixel_range
 
@@ -76,7 +77,7 @@ def cut_crops(
     def cut(image, boxes):
         cut = [
             pixel_range.to_uint8(
-                geometry.crop_and_resize_one(image, box, size, each.antialias),
+                cropping.crop_and_resize_one(image, box, size, each.antialias),
                 (0.0, 1.0),
             )
             for box, each in zip(tf.unstack(boxes, len(crops)), crops)

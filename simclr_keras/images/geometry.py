@@ -1,8 +1,4 @@
-"""Crops, resizes and flips a batch by two matrix products per image.
-
-Every image of a batch has its own crop box, yet the interpolation matrices have
-static shapes, so XLA compiles everything for CPU, GPU and TPU.
-"""
+"""Draws the random crop boxes of images, on the device and on the host."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ import tensorflow as tf
 from simclr_keras import randomness
 from simclr_keras.choices import CROP_SAMPLERS as SAMPLERS
 from simclr_keras.images import checks
-from simclr_keras.images import interpolation
 
 CROP_STREAM, FLIP_STREAM = 0, 1
 # A crop of the official sampler must cover this part of the image, whatever
@@ -190,96 +185,3 @@ def sample_crops(
     state = tf.constant(0), tf.fill([batch], False), boxes
     _, _, boxes = tf.while_loop(unfinished, more_tries, state)
     return tf.cast(boxes, tf.int32)
-
-
-def crop_to_planes(
-    images: tf.Tensor,
-    boxes: tf.Tensor,
-    size: tuple[int, int],
-    flip: tf.Tensor | None = None,
-    antialias: bool = False,
-) -> list[tf.Tensor]:
-    """`crop_and_resize` that returns three colour planes `[B, h, w]`."""
-    images = interpolation.to_float32(images)
-    height, width = checks.size("size", size)
-    shape = tf.shape(images)
-    rows = interpolation.matrices(
-        boxes[:, 0], boxes[:, 2], height, shape[1], None, antialias
-    )
-    columns = interpolation.matrices(
-        boxes[:, 1], boxes[:, 3], width, shape[2], flip, antialias
-    )
-    # [B, h, H] x [B, H, W * 3] -> [B, h, W * 3]
-    images = tf.reshape(images, [shape[0], shape[1], shape[2] * 3])
-    images = tf.reshape(rows @ images, [shape[0], height, shape[2], 3])
-    # [B, 3 * h, W] x [B, W, w] -> [B, 3 * h, w]
-    images = tf.transpose(images, [0, 3, 1, 2])
-    images = tf.reshape(images, [shape[0], 3 * height, shape[2]])
-    images = tf.matmul(images, columns, transpose_b=True)
-    return tf.unstack(tf.reshape(images, [-1, 3, height, width]), axis=1)
-
-
-def crop_and_resize(
-    images: tf.Tensor,
-    boxes: tf.Tensor,
-    size: int | tuple[int, int],
-    flip: tf.Tensor | None = None,
-    antialias: bool = False,
-) -> tf.Tensor:
-    """Crops one box from each image and resizes it bicubically.
-
-    Uses Keys' cubic kernel with half-pixel centres, and equals
-    `tf.image.resize` of the cropped box. The result is not clipped and may
-    overshoot [0, 1].
-
-    Args:
-        images: `[B, H, W, 3]`, `uint8` or float.
-        boxes: `int32` `[B, 4]`: y, x, height, width in pixels.
-        size: int or (height, width) of the result in pixels.
-        flip: `bool` `[B]`, whether to mirror an image left to right. Default
-            None: no flips.
-        antialias: whether to widen the kernel when shrinking. Default False,
-            as in the official code.
-
-    Returns:
-        `float32` tensor `[B, height, width, 3]`.
-    """
-    planes = crop_to_planes(images, boxes, size, flip, antialias)
-    return tf.stack(planes, axis=-1)
-
-
-def crop_and_resize_one(
-    image: tf.Tensor,
-    box: tf.Tensor,
-    size: int | tuple[int, int],
-    antialias: bool = False,
-) -> tf.Tensor:
-    """`crop_and_resize` of one image of any size, for the input pipeline.
-
-    On the host this is cheaper than interpolation matrices as large as the
-    photograph, and gives the same numbers. XLA does not compile it.
-
-    Args:
-        image: `[H, W, 3]`, `uint8` or float.
-        box: `int32` `[4]`: y, x, height, width in pixels.
-        size: int or (height, width) of the result in pixels.
-        antialias: whether to widen the kernel when shrinking. Default False.
-
-    Returns:
-        `float32` tensor `[height, width, 3]`, not clipped.
-    """
-    size = checks.size("size", size)
-    image = image[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
-    image = tf.image.resize(
-        interpolation.to_float32(image),
-        size,
-        method="bicubic",
-        antialias=antialias,
-    )
-    return tf.ensure_shape(image, [*size, 3])
-
-
-def flip_planes(planes: list[tf.Tensor], flip: tf.Tensor) -> list[tf.Tensor]:
-    """Mirrors the images for which `flip` `[B]` is true."""
-    flip = flip[:, None, None]
-    return [tf.where(flip, tf.reverse(p, axis=[2]), p) for p in planes]

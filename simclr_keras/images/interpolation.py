@@ -70,15 +70,82 @@ def matrices(
         renormalised.
     """
     positions, kernel_width = _sample_positions(lengths, size, antialias)
-    if flip is not None:
-        mirrored = tf.reverse(positions, axis=[1])
-        positions = tf.where(flip[:, None], mirrored, positions)
+    positions = _mirror(positions, flip)
     pixels = tf.range(extent)[None, None, :] - starts[:, None, None]
     inside = (pixels >= 0) & (pixels < lengths[:, None, None])
     distances = tf.cast(pixels, tf.float32) - positions[:, :, None]
     weights = _keys_cubic(distances / kernel_width[:, :, None])
     weights = tf.where(inside, weights, 0.0)
     return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
+
+
+def taps(
+    starts: tf.Tensor,
+    lengths: tf.Tensor,
+    size: int,
+    extent: int | tf.Tensor,
+    flip: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The four pixels, and their weights, of each pixel of resized intervals.
+
+    The same weights as those of `matrices` without antialiasing, which are 0
+    everywhere else.
+
+    Args:
+        starts: see `matrices`.
+        lengths: see `matrices`.
+        size: see `matrices`.
+        extent: see `matrices`.
+        flip: see `matrices`.
+
+    Returns:
+        `int32` tensor `[B, size, 4]`, indices of pixels of the image along
+        this axis; and `float32` tensor `[B, size, 4]`.
+    """
+    positions, _ = _sample_positions(lengths, size, antialias=False)
+    positions = _mirror(positions, flip)[:, :, None]
+    pixels = tf.floor(positions) + tf.range(-1.0, 3.0)
+    weights = _keys_cubic(pixels - positions)
+    pixels = tf.cast(pixels, tf.int32)
+    inside = (pixels >= 0) & (pixels < lengths[:, None, None])
+    weights = tf.where(inside, weights, 0.0)
+    weights /= tf.reduce_sum(weights, axis=2, keepdims=True)
+    # Pixels outside of the interval have weight 0: any index in range will do.
+    pixels = tf.clip_by_value(starts[:, None, None] + pixels, 0, extent - 1)
+    return pixels, weights
+
+
+def _mirror(positions, flip):
+    """Reverses the positions `[B, size]` of the images that are flipped."""
+    if flip is None:
+        return positions
+    return tf.where(flip[:, None], tf.reverse(positions, axis=[1]), positions)
+
+
+def resize_rows(
+    images: tf.Tensor, pixels: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    """Interpolates the rows of images between four rows each.
+
+    Args:
+        images: `[B, H, ...]`, `uint8` or float.
+        pixels: of `taps`.
+        weights: of `taps`.
+
+    Returns:
+        `float32` tensor `[B, size, ...]`.
+    """
+    shape = [tf.shape(weights)[0], weights.shape[1]]
+    shape += [1] * (images.shape.rank - 2)
+    return tf.add_n(
+        [
+            tf.reshape(weights[:, :, tap], shape)
+            * to_float32(
+                tf.gather(images, pixels[:, :, tap], axis=1, batch_dims=1)
+            )
+            for tap in range(4)
+        ]
+    )
 
 
 def resize_along(
@@ -101,19 +168,12 @@ def resize_along(
         matrix = matrices(start, length, size, extent, antialias=True)[0]
         equation = "sp,bpwc->bswc" if axis == 1 else "sp,bhpc->bhsc"
         return tf.einsum(equation, matrix, to_float32(images))
-    positions, _ = _sample_positions(length, size, antialias)
-    taps = tf.floor(positions[0])[:, None] + tf.range(-1.0, 3.0)
-    weights = _keys_cubic(taps - positions[0][:, None])
-    taps = tf.cast(taps, tf.int32)
-    weights = tf.where((taps >= 0) & (taps < length), weights, 0.0)
-    weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
-    # Taps outside of the box have weight 0, so any index in range will do.
-    taps = tf.clip_by_value(start + taps, 0, extent - 1)
+    pixels, weights = taps(start, length, size, extent)
     shape = [-1, 1, 1] if axis == 1 else [-1, 1]
     return tf.add_n(
         [
-            tf.reshape(weights[:, tap], shape)
-            * to_float32(tf.gather(images, taps[:, tap], axis=axis))
+            tf.reshape(weights[0, :, tap], shape)
+            * to_float32(tf.gather(images, pixels[0, :, tap], axis=axis))
             for tap in range(4)
         ]
     )

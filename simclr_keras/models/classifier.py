@@ -12,6 +12,7 @@ from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras import randomness
 from simclr_keras.distribute import replicas
+from simclr_keras.images import xla
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import freezing
@@ -20,7 +21,6 @@ from simclr_keras.models import pixels
 from simclr_keras.models import trained_model
 from simclr_keras.optimizers import l2_penalty
 from simclr_keras.views import View
-from simclr_keras.views import xla
 
 
 @compat.register

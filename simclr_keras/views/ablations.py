@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from simclr_keras import randomness
-from simclr_keras.views import xla
+from simclr_keras.images import xla
 
 CUTOUT_STREAM, ROTATION_STREAM, NOISE_STREAM = 30, 31, 32
 

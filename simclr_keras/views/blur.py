@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from simclr_keras.images import checks
+from simclr_keras.images import xla
 
 STREAMS = BLUR_STREAM, SIGMA_STREAM = 20, 21
 
@@ -46,25 +47,12 @@ def check_probability(
     return checked
 
 
-def blur_matrices(sigmas: tf.Tensor, radius: int, size: int) -> tf.Tensor:
-    """Banded matrices `[B, size, size]` that blur along one axis.
-
-    The image is padded with zeros, as in the official code, so borders darken.
-    """
-    pixels = tf.range(size)
-    distances = tf.abs(pixels[:, None] - pixels[None, :])
-    near = distances <= radius
-    exponents = -0.5 / tf.square(sigmas)[:, None, None]
-    taps = tf.square(tf.range(-radius, radius + 1, dtype=tf.float32))
-    weights = tf.exp(exponents * tf.cast(distances * distances, tf.float32))
-    total = tf.reduce_sum(tf.exp(exponents * taps), axis=2, keepdims=True)
-    return tf.where(near, weights / total, 0.0)
-
-
 def gaussian_blur(
     planes: list[tf.Tensor], sigmas: tf.Tensor, radius: int
 ) -> list[tf.Tensor]:
     """Blurs every image.
+
+    The image is padded with zeros, as in the official code, so borders darken.
 
     Args:
         planes: three planes `[B, h, w]`, float32.
@@ -75,10 +63,42 @@ def gaussian_blur(
     Returns:
         Three planes.
     """
-    height, width = planes[0].shape[1:]
-    rows = blur_matrices(sigmas, radius, height)
-    columns = rows
-    if width != height:
-        columns = blur_matrices(sigmas, radius, width)
-    # [B, h, h] x [B, h, w] x [B, w, w]
-    return [rows @ plane @ columns for plane in planes]
+    weights = _weights(sigmas, radius)
+    blurred = []
+    for plane in planes:
+        plane = _blur_along(plane, weights, radius, axis=1)
+        # Or XLA computes the first pass again for each weight of the second.
+        plane = xla.fusion_barrier(plane)
+        blurred.append(_blur_along(plane, weights, radius, axis=2))
+    return blurred
+
+
+def _weights(sigmas, radius):
+    """Weights of the pixels at distances 0 to `radius`: `[B, radius + 1]`."""
+    distances = tf.range(radius + 1, dtype=tf.float32)
+    weights = tf.exp(-0.5 * tf.square(distances / sigmas[:, None]))
+    both_sides = 2.0 * tf.reduce_sum(weights, axis=1, keepdims=True)
+    return weights / (both_sides - weights[:, :1])
+
+
+def _blur_along(plane, weights, radius, axis):
+    """Convolves `[B, h, w]` along an axis, with zeros beyond its ends.
+
+    Pixels at equal distances share a weight, so they are added first.
+    """
+    size = [-1, -1, -1]
+    size[axis] = plane.shape[axis]
+    padding = [[0, 0], [0, 0], [0, 0]]
+    padding[axis] = [radius, radius]
+    padded = tf.pad(plane, padding)
+
+    def shifted(by):
+        begin = [0, 0, 0]
+        begin[axis] = radius + by
+        return tf.slice(padded, begin, size)
+
+    total = weights[:, :1, None] * plane
+    for i in range(1, radius + 1):
+        both = shifted(-i) + shifted(i)
+        total += weights[:, i, None, None] * both
+    return total

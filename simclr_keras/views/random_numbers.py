@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from simclr_keras import randomness
-from simclr_keras.views import xla
+from simclr_keras.images import xla
 
 
 def uniforms(seeds: tf.Tensor, streams: Sequence[int]) -> dict[int, tf.Tensor]:

@@ -13,8 +13,8 @@ from simclr_keras import randomness
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
+from simclr_keras.images import xla
 from simclr_keras.views import custom_layers
-from simclr_keras.views import xla
 from simclr_keras.views.view import View
 
 

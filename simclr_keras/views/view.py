@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -9,7 +10,9 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.images import batch_parts
 from simclr_keras.images import checks
+from simclr_keras.images import cropping
 from simclr_keras.images import geometry
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
@@ -18,6 +21,9 @@ from simclr_keras.views import blur
 from simclr_keras.views import color
 from simclr_keras.views import custom_layers
 from simclr_keras.views import random_numbers
+
+# Names of what `color.jitter` is given for each image.
+_JITTER = ("ranks", "brightness", "contrast", "saturation", "hue")
 
 
 @compat.register
@@ -239,24 +245,24 @@ class View(keras.layers.Layer):
                 self.crop_aspect,
                 self.crop_sampler,
             )
-            return geometry.crop_to_planes(
+            return cropping.crop_to_planes(
                 images, boxes, self.size, flip, self.antialias
             )
         checks.view_shape("`images` that are not cropped", images, self.size)
         planes = tf.unstack(interpolation.to_float32(images), num=3, axis=-1)
         if self.flip_probability:
-            planes = geometry.flip_planes(planes, flip)
+            planes = cropping.flip_planes(planes, flip)
         return planes
 
     def _color(self, planes, sampled):
         if self.jitter_probability and self.color_strength:
-            names = "ranks", "brightness", "contrast", "saturation", "hue"
-            new = color.jitter(
-                planes,
-                *(sampled[name] for name in names),
-                additive=self.additive_brightness,
+            jitter = functools.partial(
+                color.jitter, additive=self.additive_brightness
             )
-            planes = color.select(sampled["jitter"], new, planes)
+            factors = {name: sampled[name] for name in _JITTER}
+            planes = batch_parts.apply_to_chosen(
+                jitter, planes, sampled["jitter"], {"planes": planes, **factors}
+            )
         if self.grayscale_probability:
             gray = color.grayscale(planes)
             planes = color.select(sampled["grayscale"], gray, planes)
@@ -266,8 +272,13 @@ class View(keras.layers.Layer):
         if not self.blur_probability:
             return planes
         radius = blur.kernel_radius(self.size[0])
-        blurred = blur.gaussian_blur(planes, sampled["sigma"], radius)
-        return color.clip(color.select(sampled["blur"], blurred, planes))
+        planes = batch_parts.apply_to_chosen(
+            functools.partial(blur.gaussian_blur, radius=radius),
+            planes,
+            sampled["blur"],
+            {"planes": planes, "sigmas": sampled["sigma"]},
+        )
+        return color.clip(planes)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, appended layers serialised."""

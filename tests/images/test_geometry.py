@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from simclr_keras.images import cropping
 from simclr_keras.images import geometry
 
 pytestmark = pytest.mark.newest
@@ -169,15 +170,15 @@ def test_crop_and_resize_equals_the_official_numbers(preprocess):
         image = getattr(preprocess, crop["image"])
         box, size = np.int32(crop["box_y_x_h_w"]), crop["size"]
         expected = getattr(preprocess, crop["key"])
-        ours = geometry.crop_and_resize(image[None], box[None], size)
+        ours = cropping.crop_and_resize(image[None], box[None], size)
         np.testing.assert_allclose(ours[0], expected, rtol=0, atol=2e-6)
-        flipped = geometry.crop_and_resize(
+        flipped = cropping.crop_and_resize(
             image[None], box[None], size, flip=tf.constant([True])
         )
         np.testing.assert_allclose(
             flipped[0], expected[:, ::-1], rtol=0, atol=2e-6
         )
-        one = geometry.crop_and_resize_one(image, box, size)
+        one = cropping.crop_and_resize_one(image, box, size)
         np.testing.assert_allclose(one, expected, rtol=0, atol=2e-6)
 
 
@@ -186,7 +187,7 @@ def test_every_image_has_its_own_box_and_flip(pictures):
     images = pictures(3, 40)
     boxes = np.int32([[0, 3, 40, 20], [10, 5, 7, 9], [8, 0, 30, 40]])
     flip = np.array([False, True, True])
-    ours = geometry.crop_and_resize(images, boxes, (16, 24), flip)
+    ours = cropping.crop_and_resize(images, boxes, (16, 24), flip)
     for image, (y, x, h, w), flipped, result in zip(images, boxes, flip, ours):
         cut = image[y : y + h, x : x + w] / np.float32(255)
         expected = tf.image.resize(cut, (16, 24), "bicubic").numpy()
@@ -203,15 +204,15 @@ def test_antialias_is_that_of_tensorflow(preprocess):
     image, box = preprocess.image4, np.int32([3, 9, 85, 120])
     cut = image[3:88, 9:129] / np.float32(255)
     expected = tf.image.resize(cut, (24, 32), "bicubic", antialias=True)
-    ours = geometry.crop_and_resize(
+    ours = cropping.crop_and_resize(
         image[None], box[None], (24, 32), antialias=True
     )
     np.testing.assert_allclose(ours[0], expected, rtol=0, atol=1e-5)
-    one = geometry.crop_and_resize_one(image, box, (24, 32), antialias=True)
+    one = cropping.crop_and_resize_one(image, box, (24, 32), antialias=True)
     np.testing.assert_allclose(one, expected, rtol=0, atol=1e-6)
     assert (
         np.abs(
-            ours - geometry.crop_and_resize(image[None], box[None], (24, 32))
+            ours - cropping.crop_and_resize(image[None], box[None], (24, 32))
         ).max()
         > 0.02
     )
@@ -231,12 +232,12 @@ def test_host_pipeline_crops_images_of_mixed_sizes(pictures, seeds):
     def crop(image, seed):
         shape = tf.shape(image)
         box = geometry.sample_crops(seed[None], shape[0], shape[1])[0]
-        return geometry.crop_and_resize_one(image, box, 24)
+        return cropping.crop_and_resize_one(image, box, 24)
 
     for i, ours in enumerate(data.map(crop)):
         image = images[i][None]
         boxes = geometry.sample_crops(seeds(2)[i : i + 1], *image.shape[1:3])
-        expected = geometry.crop_and_resize(image, boxes, 24)[0]
+        expected = cropping.crop_and_resize(image, boxes, 24)[0]
         np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-6)
 
 
