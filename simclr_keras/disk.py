@@ -1,10 +1,11 @@
-"""Makes a full disk raise an error that names the file."""
+"""Says where caches lie, and makes a full disk raise an error with a name."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import pathlib
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -22,6 +23,12 @@ _FULL = {
 # Errors of file systems that cannot reserve space.
 _CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.ENODEV, errno.EOPNOTSUPP)
 _CHUNK = 2**20
+
+
+def cache_directory() -> pathlib.Path:
+    """Where caches lie where nothing else is said."""
+    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(root).expanduser() / "simclr_keras"
 
 
 def allocate(file: BinaryIO, length: int, written: int = 0) -> None:

@@ -74,6 +74,14 @@ def _rank(path):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Commands keep what they compile and decode away from the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _views_are_not_compiled():
     """XLA takes six seconds for each shape of views, and is not the subject.
 

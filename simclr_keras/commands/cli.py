@@ -11,6 +11,7 @@ from absl import flags
 
 import simclr_keras
 from simclr_keras import old_runs
+from simclr_keras import xla_cache
 from simclr_keras.commands import command_line
 from simclr_keras.commands import flag_kinds
 
@@ -128,6 +129,7 @@ def start(define, run, description, positional=None, first=(), example=None):
     except (flags.Error, OSError) as error:
         _end(error, name=pathlib.Path(sys.argv[0]).name)
     settings.started = started
+    xla_cache.enable()
     try:
         run(settings)
     except (ValueError, RuntimeError, ImportError, OSError) as error:

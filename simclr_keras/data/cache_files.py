@@ -28,12 +28,6 @@ _LAYOUT = 2
 _PIXELS, _INDEX = "pixels", "index.npz"
 
 
-def default_directory() -> pathlib.Path:
-    """Where caches lie where nothing else is said."""
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return pathlib.Path(root).expanduser() / "simclr_keras"
-
-
 def local_directory(directory: paths.PathLike | None) -> pathlib.Path:
     """Path of the directory that was asked for, or of the default one.
 
@@ -41,13 +35,13 @@ def local_directory(directory: paths.PathLike | None) -> pathlib.Path:
         ValueError: it is not on this machine.
     """
     if directory is None:
-        return default_directory()
+        return disk.cache_directory()
     path = paths.as_path(directory, "cache_dir")
     if paths.is_remote(path):
         raise ValueError(
             "cache_dir must be a local directory: the images in it are mapped"
             f" into memory. Received: {str(path)!r}; leave it out for"
-            f" {default_directory()}"
+            f" {disk.cache_directory()}"
         )
     return path
 

@@ -4,6 +4,7 @@ import time
 
 import keras
 
+from simclr_keras import xla_cache
 from simclr_keras.models import input_wait
 
 
@@ -51,6 +52,7 @@ class Timing(keras.callbacks.Callback):
             return
         float((logs or {}).get("loss", 0.0))  # waits for the device
         self._to_first_step = time.monotonic() - self._started
+        xla_cache.seal()
         print(
             f"\nFirst step done {self._to_first_step:.1f} s after the start"
             " of the command."

@@ -23,6 +23,8 @@ STREAMS = (
 
 # Row i: ranks of brightness, contrast, saturation and hue in the i-th order.
 _RANKS = tuple(itertools.permutations(range(4)))
+# Names of what `jitter` takes for each image.
+JITTER_INPUTS = ("ranks", "brightness", "contrast", "saturation", "hue")
 _GRAY_WEIGHTS = (0.2989, 0.5870, 0.1140)
 
 

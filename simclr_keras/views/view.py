@@ -22,9 +22,6 @@ from simclr_keras.views import color
 from simclr_keras.views import custom_layers
 from simclr_keras.views import random_numbers
 
-# Names of what `color.jitter` is given for each image.
-_JITTER = ("ranks", "brightness", "contrast", "saturation", "hue")
-
 
 @compat.register
 class View(keras.layers.Layer):
@@ -259,7 +256,7 @@ class View(keras.layers.Layer):
             jitter = functools.partial(
                 color.jitter, additive=self.additive_brightness
             )
-            factors = {name: sampled[name] for name in _JITTER}
+            factors = {name: sampled[name] for name in color.JITTER_INPUTS}
             planes = batch_parts.apply_to_chosen(
                 jitter, planes, sampled["jitter"], {"planes": planes, **factors}
             )

@@ -1,0 +1,128 @@
+"""Programs that XLA compiled are kept on the disk, and never a damaged one."""
+
+import hashlib
+import importlib.metadata
+import os
+import subprocess
+import sys
+
+import pytest
+
+from simclr_keras import xla_cache
+
+pytestmark = pytest.mark.newest
+_FLAGS = "TF_XLA_FLAGS"
+
+
+@pytest.fixture(autouse=True)
+def _not_imported(monkeypatch):
+    """As in a process that has not imported TensorFlow yet."""
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    monkeypatch.setenv(_FLAGS, "--tf_xla_clustering_debug")
+    monkeypatch.setattr(xla_cache, "_directory", None)
+    monkeypatch.setattr(xla_cache.atexit, "register", lambda *_: None)
+
+
+def _program(directory, name, age=0):
+    path = directory / f"{name}.pb"
+    path.write_bytes(name.encode())
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return path
+
+
+def test_keeps_the_users_flags_and_adds_the_directory(tmp_path):
+    directory = xla_cache.enable(tmp_path)
+    version = importlib.metadata.version("tensorflow")
+    assert directory.parent == tmp_path and version in directory.name
+    given = os.environ[_FLAGS].split()
+    assert given[0] == "--tf_xla_clustering_debug"
+    assert f"--tf_xla_persistent_cache_directory={directory}" in given
+
+
+def test_only_sealed_programs_are_used_again(tmp_path, monkeypatch):
+    """One sealed, one of a process that was killed, one changed afterwards."""
+    directory = xla_cache.enable(tmp_path)
+    sealed, changed = (_program(directory, name) for name in "ab")
+    xla_cache.seal()
+    text = (directory / "a.sha256").read_text()
+    assert text == hashlib.sha256(b"a").hexdigest()
+    killed = _program(directory, "c")
+    changed.write_bytes(b"cut")
+    monkeypatch.setenv(_FLAGS, "")
+    assert xla_cache.enable(tmp_path) == directory
+    assert sealed.exists()
+    assert not killed.exists() and not changed.exists()
+    assert sorted(x.name for x in directory.iterdir()) == ["a.pb", "a.sha256"]
+
+
+def test_the_oldest_programs_go(tmp_path, monkeypatch):
+    directory = xla_cache.enable(tmp_path)
+    number = xla_cache.PROGRAMS_KEPT + 3
+    paths = [_program(directory, f"{i:03}", age=i) for i in range(number)]
+    xla_cache.seal()
+    monkeypatch.setenv(_FLAGS, "")
+    xla_cache.enable(tmp_path)
+    assert [path.exists() for path in paths] == [True] * (number - 3) + [
+        False
+    ] * 3
+
+
+@pytest.mark.parametrize("reason", ["imported", "named", "file", "old"])
+def test_nothing_is_changed_where_it_cannot_be(tmp_path, monkeypatch, reason):
+    root = tmp_path / "root"
+    if reason == "imported":
+        monkeypatch.setitem(sys.modules, "tensorflow", object())
+    elif reason == "named":
+        there = f"--tf_xla_persistent_cache_directory={tmp_path}"
+        monkeypatch.setenv(_FLAGS, there)
+    elif reason == "file":
+        root.write_text("not a directory")
+    else:
+        monkeypatch.setattr(
+            xla_cache.importlib.metadata, "version", lambda name: "2.15.1"
+        )
+    before = os.environ[_FLAGS]
+    assert xla_cache.enable(root) is None
+    assert os.environ[_FLAGS] == before
+    assert not root.is_dir()
+
+
+_VIEWS = """
+import hashlib, pathlib, sys
+from simclr_keras import xla_cache
+directory = xla_cache.enable(pathlib.Path(sys.argv[1]))
+import numpy as np
+import simclr_keras as sk
+views = sk.TwoViews(image_size=8, seed=0, jit=True)
+images = np.random.RandomState(0).rand(4, 8, 8, 3).astype("float32")
+drawn = b"".join(view.numpy().tobytes() for view in views(images, 0))
+xla_cache.seal()
+programs = sorted(directory.glob("*.pb"))
+times = [path.stat().st_mtime_ns for path in programs]
+print(hashlib.sha256(drawn).hexdigest(), times)
+"""
+
+
+@pytest.mark.long
+def test_views_have_the_same_bits_from_the_disk(tmp_path):
+    """Compiled; from the disk; and compiled again where a file is damaged."""
+
+    def run():
+        command = [sys.executable, "-c", _VIEWS, str(tmp_path)]
+        environment = {**os.environ, _FLAGS: ""}
+        return subprocess.run(
+            command,
+            env=environment,
+            check=True,
+            text=True,
+            stdout=subprocess.PIPE,
+        ).stdout.split(maxsplit=1)
+
+    bits, times = run()
+    assert run() == [bits, times]  # no file was written anew
+    (program,) = tmp_path.glob("*/*.pb")
+    whole = program.read_bytes()
+    program.write_bytes(whole[: len(whole) // 2])
+    again, later = run()
+    assert again == bits
+    assert later != times
