@@ -63,9 +63,13 @@ def freeze_parts(
     for layer in compat.flatten_layers(encoder):
         layer.trainable = True
     if projection_head is not None:
-        projection_head.trainable = freeze != "all"
+        # Also where it is frozen below: a head that was loaded frozen keeps
+        # trainable variables on Keras 3 if it is only set to False again.
+        projection_head.trainable = True
     if freeze == "all":
         encoder.trainable = False
+        if projection_head is not None:
+            projection_head.trainable = False
     elif freeze != "none":
         encoder.freeze_through(freeze)
 
