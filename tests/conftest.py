@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import signal
 import sys
 import types
 
@@ -21,6 +22,10 @@ SHARED = pathlib.Path(
 sys.path.insert(0, str(ROOT / "tests"))
 
 import forked
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell's background jobs do; tests start processes that must not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Most of the time first, so that no worker of pytest-xdist begins a long file
 # when the others have ended. Files that are not named follow.
