@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras.data import order
-
-if TYPE_CHECKING:
-    from simclr_keras.data.source import Source
-
 
 # Record files that are read side by side, each a few records at a time.
 _FILES_AT_ONCE = 16
@@ -143,17 +138,3 @@ class Records:
         )
         batches = list(labels.batch(4096).as_numpy_iterator())
         return np.concatenate(batches)
-
-
-def load_if_small(source: Source) -> Source:
-    """Reads a stream's encoded images into memory if they are small enough."""
-    records = source.records
-    if source.num_examples * records.bytes_per_record > records.memory_limit:
-        return source
-    encoded, labels = records.load(source.positions)
-    return dataclasses.replace(
-        source,
-        encoded=encoded,
-        labels=labels if source.has_labels else None,
-        records=None,
-    )

@@ -12,7 +12,6 @@ import numpy as np
 
 from simclr_keras.data import listing
 from simclr_keras.data.layout import classes_text
-from simclr_keras.data.records import load_if_small
 from simclr_keras.images import MAX_PIXELS
 
 
@@ -156,6 +155,20 @@ class Source:
             decoded=self.decoded and self.decoded.take(indices),
         )
         return taken if self.records is None else load_if_small(taken)
+
+
+def load_if_small(source: Source) -> Source:
+    """Reads a stream's encoded images into memory if they are small enough."""
+    records = source.records
+    if source.num_examples * records.bytes_per_record > records.memory_limit:
+        return source
+    encoded, labels = records.load(source.positions)
+    return dataclasses.replace(
+        source,
+        encoded=encoded,
+        labels=labels if source.has_labels else None,
+        records=None,
+    )
 
 
 def read_labels(source: Source) -> np.ndarray:

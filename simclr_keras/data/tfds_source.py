@@ -11,8 +11,8 @@ import numpy as np
 from simclr_keras import paths
 from simclr_keras.data import slices
 from simclr_keras.data.records import Records
-from simclr_keras.data.records import load_if_small
 from simclr_keras.data.source import Source
+from simclr_keras.data.source import load_if_small
 
 
 def open_tfds(

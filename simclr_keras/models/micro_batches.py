@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.contrastive import similarity
 from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
-
-if TYPE_CHECKING:
-    from simclr_keras.models.simclr import SimCLR
-
 
 _NAME = "micro_batch_size"
 
@@ -69,7 +65,7 @@ def check_size(
     )
 
 
-def check_fit(model: SimCLR, data: Any) -> None:
+def check_fit(model: keras.Model, data: Any) -> None:
     """Raises a ValueError for data that `fit` cannot divide into micro-batches.
 
     Args:
@@ -95,7 +91,7 @@ def check_fit(model: SimCLR, data: Any) -> None:
         )
 
 
-def check_repeatable(model: SimCLR) -> None:
+def check_repeatable(model: keras.Model) -> None:
     """Raises a ValueError if two forward passes would draw different numbers.
 
     Args:
@@ -129,7 +125,7 @@ def check_repeatable(model: SimCLR) -> None:
 
 
 def split_batch(
-    model: SimCLR, batch: batches.Batch
+    model: keras.Model, batch: batches.Batch
 ) -> tuple[batches.Batch, int]:
     """Prepares a batch for training and counts its micro-batches.
 
@@ -156,7 +152,7 @@ def split_batch(
     return batches.with_static_batch_size(batch, size // here), size // micro
 
 
-def num_micro_batches(model: SimCLR, rows: int | None) -> int:
+def num_micro_batches(model: keras.Model, rows: int | None) -> int:
     """Smallest number of equal micro-batches of at most the set size.
 
     Args:

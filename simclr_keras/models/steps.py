@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -17,16 +17,12 @@ from simclr_keras.models import pixels
 from simclr_keras.models.batches import Batch
 from simclr_keras.optimizers import l2_penalty
 
-if TYPE_CHECKING:
-    from simclr_keras.models.simclr import SimCLR
-
-
 # Number of the first of two views in the random seeds.
 _TRAINING, _VALIDATION = 0, 2
 
 
 def train(
-    model: SimCLR, batch: Batch, step: tf.Tensor
+    model: keras.Model, batch: Batch, step: tf.Tensor
 ) -> tuple[dict[str, tf.Tensor], tuple]:
     """Updates the weights by one batch.
 
@@ -101,7 +97,7 @@ def _sum(gradients):
 
 
 def validate(
-    model: SimCLR, batch: Batch, step: tf.Tensor
+    model: keras.Model, batch: Batch, step: tf.Tensor
 ) -> tuple[dict[str, tf.Tensor], tuple]:
     """Computes the loss in inference mode, on views that training never draws.
 
