@@ -1,9 +1,16 @@
 """Surrounds the user's callbacks of `fit` with those that it needs itself."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from simclr_keras import compat
+from simclr_keras import data
 from simclr_keras.models import pixels
+from simclr_keras.models.fit_position import FitPosition
+from simclr_keras.models.input_wait import InputWait
 
 
 class FollowFit(keras.callbacks.Callback):
@@ -18,18 +25,23 @@ class FollowFit(keras.callbacks.Callback):
         input_wait: `InputWait` that measures the `fit`, or None.
     """
 
-    def __init__(self, position, dataset=None, input_wait=None):
+    def __init__(
+        self,
+        position: FitPosition,
+        dataset: data.Batches | None = None,
+        input_wait: InputWait | None = None,
+    ):
         super().__init__()
         self._position = position
         self._dataset = dataset
         self._wait = input_wait
         position.followed = True
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Learns how many steps a round has."""
         self._position.steps = self.params.get("steps")
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Finds the place of the data before the first batch is drawn."""
         self._position.begin_round(epoch)
         if self._dataset is not None:
@@ -37,18 +49,20 @@ class FollowFit(keras.callbacks.Callback):
         if self._wait is not None:
             self._wait.begin_round()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict | None = None
+    ) -> None:
         """Starts the clock of the step."""
         if self._wait is not None:
             self._wait.begin_step(self._position)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Stops the clock before other callbacks take time; counts."""
         if self._wait is not None:
             self._wait.end_step()
         self._position.end_step(self.model)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Counts the round."""
         self._position.end_round()
 
@@ -59,7 +73,7 @@ class EndLateRound(keras.callbacks.Callback):
     The last callback: those behind it miss the round's last step.
     """
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Ends it after the steps that were left."""
         position = self.model.fit_position
         late = position.first_step > 0 and position.round_is_done
@@ -67,12 +81,12 @@ class EndLateRound(keras.callbacks.Callback):
             compat.end_epoch()
 
 
-def is_fixed(callbacks):
+def is_fixed(callbacks: Any) -> bool:
     """Whether they are Keras's `CallbackList`, to which nothing is added."""
     return isinstance(callbacks, keras.callbacks.CallbackList)
 
 
-def checking_pixels(callbacks):
+def checking_pixels(callbacks: Any) -> list[keras.callbacks.Callback]:
     """The user's callbacks after that of the pixels, a list.
 
     Args:
@@ -83,7 +97,9 @@ def checking_pixels(callbacks):
     return [pixels.CheckPixels(), *(callbacks or [])]
 
 
-def surrounded(callbacks, model, dataset=None):
+def surrounded(
+    callbacks: Any, model: keras.Model, dataset: data.Batches | None = None
+) -> list[keras.callbacks.Callback]:
     """All callbacks of a `fit`, a list: ours around the user's.
 
     Args:

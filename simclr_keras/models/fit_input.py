@@ -1,5 +1,10 @@
 """Makes what Keras iterates over in `fit` of the data set that it is given."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
@@ -7,7 +12,9 @@ from simclr_keras import data
 from simclr_keras.distribute import workers
 
 
-def can_be_timed(model, dataset, arguments):
+def can_be_timed(
+    model: keras.Model, dataset: Any, arguments: dict[str, Any]
+) -> bool:
     """Whether it can be told what the steps of a `fit` wait for their input.
 
     Args:
@@ -21,7 +28,9 @@ def can_be_timed(model, dataset, arguments):
     return known and not compat.prefetches_across_steps(model)
 
 
-def input_of(model, dataset, arguments):
+def input_of(
+    model: keras.Model, dataset: Any, arguments: dict[str, Any]
+) -> Any:
     """What takes a data set's place in Keras's `fit`.
 
     Args:

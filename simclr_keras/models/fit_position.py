@@ -1,6 +1,10 @@
 """Knows where a `fit` stands: its round, the step in it, the steps done."""
 
+from __future__ import annotations
+
 import dataclasses
+
+import keras
 
 from simclr_keras import compat
 
@@ -41,17 +45,17 @@ class FitPosition:
     steps_per_epoch: int = None
     followed: bool = False
 
-    def resume_at(self, number, step):
+    def resume_at(self, number: int, step: int) -> None:
         """Lets the first round begin at a later step, before it begins."""
         self.round, self.step = number, step
 
-    def begin_round(self, number):
+    def begin_round(self, number: int) -> None:
         """Begins a round: at step 0 if `resume_at` has not said otherwise."""
         if number != self.round:
             self.round, self.step = number, 0
         self.first_step = self.step
 
-    def end_step(self, model):
+    def end_step(self, model: keras.Model) -> None:
         """Counts the steps of the execution that has just ended.
 
         Not by the optimizer, which does not count steps that float16 leaves
@@ -67,16 +71,16 @@ class FitPosition:
         self.done += executed
         self.executed = executed
 
-    def end_round(self):
+    def end_round(self) -> None:
         """Goes on to the beginning of the next round."""
         self.round, self.step = self.round + 1, 0
 
     @property
-    def round_is_done(self):
+    def round_is_done(self) -> bool:
         """Whether no step is left of the round; False where unknown."""
         return self.step == self.steps
 
-    def passed(self, every, before=0):
+    def passed(self, every: int, before: int = 0) -> bool:
         """Whether the last execution came to a multiple of some steps.
 
         Args:

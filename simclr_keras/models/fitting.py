@@ -1,11 +1,17 @@
 """Prepares `fit` of our models, and what surrounds it and their steps."""
 
-import contextlib
+from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
+from simclr_keras.data.host_crops import StatedCrops
 from simclr_keras.distribute import limits
 from simclr_keras.distribute import workers
 from simclr_keras.models import fit_callbacks
@@ -18,7 +24,12 @@ from simclr_keras.models import pixels
 _KERAS_BATCH = 32
 
 
-def prepare(model, dataset, arguments, labels=None):
+def prepare(
+    model: keras.Model,
+    dataset: Any,
+    arguments: dict[str, Any],
+    labels: Any = None,
+) -> Any:
     """Changes the arguments of `fit` to suit a data set and a strategy.
 
     The model notes the size of the global batch and gets the position of this
@@ -56,7 +67,7 @@ def prepare(model, dataset, arguments, labels=None):
     return fit_input.input_of(model, dataset, arguments)
 
 
-def stated_crops(views):
+def stated_crops(views: Any) -> StatedCrops:
     """Crops that a model's views state: of the first, of the second.
 
     Args:
@@ -69,7 +80,7 @@ def stated_crops(views):
     return tuple(getattr(view, "crops", None) for view in pair)
 
 
-def check_two_crops(dataset):
+def check_two_crops(dataset: Any) -> None:
     """Refuses photographs of which the host cuts one crop, not two.
 
     Both views would be crops of that crop.
@@ -129,7 +140,9 @@ def _follow(model, dataset, arguments):
 
 
 @contextlib.contextmanager
-def guarded_fit(model, arguments):
+def guarded_fit(
+    model: keras.Model, arguments: dict[str, Any]
+) -> Iterator[None]:
     """Context of a `fit`: names a lost worker, releases the callbacks.
 
     Keras calls `on_train_end` only where no error was raised, so callbacks
@@ -150,7 +163,7 @@ def guarded_fit(model, arguments):
             getattr(callback, "release", lambda: None)()
 
 
-def watch_pixels(arguments):
+def watch_pixels(arguments: dict[str, Any]) -> None:
     """Adds to the callbacks of `evaluate` or `predict` that of the pixels.
 
     Args:
@@ -161,7 +174,7 @@ def watch_pixels(arguments):
         arguments["callbacks"] = fit_callbacks.checking_pixels(callbacks)
 
 
-def as_dataset(model, batches):
+def as_dataset(model: keras.Model, batches: Any) -> Any:
     """What `evaluate` and `predict` hand to Keras.
 
     Args:
@@ -172,7 +185,7 @@ def as_dataset(model, batches):
     return data.as_dataset(data.with_crops(batches, stated_crops(model.views)))
 
 
-def labels_of(dataset, labels=None):
+def labels_of(dataset: Any, labels: Any = None) -> tf.TensorSpec | None:
     """Type of the labels, or None where it is unknown before training.
 
     Args:
@@ -186,7 +199,7 @@ def labels_of(dataset, labels=None):
     return labels if isinstance(labels, tf.TensorSpec) else None
 
 
-def batch_size(dataset, default=None):
+def batch_size(dataset: Any, default: int | None = None) -> int | None:
     """Images in the global batch of a data set, or None where unknown."""
     spec = getattr(dataset, "element_spec", None)
     if spec is None:
@@ -196,7 +209,7 @@ def batch_size(dataset, default=None):
     return shape[0] if shape.rank else None
 
 
-def image_size_of(images):
+def image_size_of(images: Any) -> int | None:
     """Side in pixels of the square images that `fit` is given, or None."""
     spec = getattr(images, "element_spec", images)
     shape = tuple(getattr(tf.nest.flatten(spec)[0], "shape", None) or ())
@@ -204,12 +217,14 @@ def image_size_of(images):
     return shape[1] if square else None
 
 
-def training_step(optimizer):
+def training_step(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
     """Number of the training step that runs now: int64 scalar from 0."""
     return tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int64)
 
 
-def build_images(encoder, size=None):
+def build_images(
+    encoder: keras.Model, size: tuple[int, int] | None = None
+) -> tf.Tensor:
     """An image, `[1, H, W, 3]` of zeros, by which an encoder can be built.
 
     Args:
@@ -223,7 +238,7 @@ def build_images(encoder, size=None):
     return tf.zeros((1, *(size or (64, 64)), 3))
 
 
-def pooled(features):
+def pooled(features: tf.Tensor) -> tf.Tensor:
     """Features `[B, C]`, float32 at least; maps are averaged over space."""
     if features.dtype.size < 4:
         # TensorFlow 2.15 adds bfloat16 up in bfloat16 on CPU.

@@ -1,12 +1,16 @@
 """Tells which share of its time a training waits for input."""
 
+from __future__ import annotations
+
 import time
 
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.data import input_timer
 from simclr_keras.distribute import workers
+from simclr_keras.models.fit_position import FitPosition
 
 
 class InputWait:
@@ -23,7 +27,7 @@ class InputWait:
         timer: `data.input_timer.InputTimer` of the pipeline.
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy: tf.distribute.Strategy):
         with strategy.scope():
             self._ahead = tf.distribute.has_strategy()
         self._endless = (
@@ -33,12 +37,12 @@ class InputWait:
         self.timer = input_timer.InputTimer()
         self.waited = self.seconds = 0.0
 
-    def begin_round(self):
+    def begin_round(self) -> None:
         """Starts the clock; what was between rounds does not count."""
         self._since = time.perf_counter()
         self._before = self.timer.waited()
 
-    def begin_step(self, position):
+    def begin_step(self, position: FitPosition) -> None:
         """Notes when the step needs its batch, and which one that is.
 
         Args:
@@ -48,7 +52,7 @@ class InputWait:
         begun = position.step - position.first_step  # with the round
         self._number = position.done if self._endless else begun
 
-    def end_step(self):
+    def end_step(self) -> None:
         """Adds what the step took and waited."""
         if self._ahead:
             self.waited += self.timer.waited_since(self._number, self._asked)
@@ -59,7 +63,10 @@ class InputWait:
         self.seconds += self._since - before
 
 
-def share(later, earlier=(0.0, 0.0)):
+def share(
+    later: tuple[float, float] | None,
+    earlier: tuple[float, float] | None = (0.0, 0.0),
+) -> float | None:
     """Share of the time between two moments that was waited, or None.
 
     Args:
@@ -70,7 +77,7 @@ def share(later, earlier=(0.0, 0.0)):
     return min(1.0, max(0.0, waited / seconds)) if seconds > 0 else None
 
 
-def so_far(model):
+def so_far(model: keras.Model) -> tuple[float, float] | None:
     """`(waited, seconds)` of the training of a model; zeros if unknown."""
     measured = getattr(model, "input_wait", None)
     if measured is None:

@@ -1,9 +1,12 @@
 """Makes the callback of a run directory: resume, guard, log, save."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 
 from simclr_keras import compat
+from simclr_keras import paths
 from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.training import checkpointing
 from simclr_keras.training import resuming
@@ -17,16 +20,16 @@ from simclr_keras.training.saving import Saver
 
 
 def callbacks(
-    directory,
+    directory: paths.PathLike,
     *,
-    checkpoint_epochs=1,
-    checkpoint_steps=0,
-    checkpoint_minutes=0.0,
-    keep=5,
-    log_every=50,
-    profile_steps=None,
-    change_learning_rate=False,
-):
+    checkpoint_epochs: int = 1,
+    checkpoint_steps: int = 0,
+    checkpoint_minutes: float = 0.0,
+    keep: int = 5,
+    log_every: int = 50,
+    profile_steps: tuple[int, int] | None = None,
+    change_learning_rate: bool = False,
+) -> list[keras.callbacks.Callback]:
     """Callbacks that make `fit` keep a run directory and resume from it.
 
     The same `fit` in the same directory goes on after the last checkpoint,
@@ -112,7 +115,14 @@ class KeepRun(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, run, *, change_learning_rate, profile, loss_watch, logs, saver
+        self,
+        run: RunDirectory,
+        *,
+        change_learning_rate: bool,
+        profile: Profile,
+        loss_watch: LossWatch,
+        logs: Logs,
+        saver: Saver,
     ):
         super().__init__()
         self._run = run
@@ -122,7 +132,7 @@ class KeepRun(keras.callbacks.Callback):
         self._logs = logs
         self._saver = saver
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Resumes the run, or begins it.
 
         Raises:
@@ -149,7 +159,7 @@ class KeepRun(keras.callbacks.Callback):
         # Last: from here on a signal waits for a step, which saves.
         self._saver.begin(model, self._progress)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Restores the metrics, which Keras has just reset."""
         compat.set_resume_point(self.model, None, None)  # for the next `fit`
         if self._counts:
@@ -161,11 +171,13 @@ class KeepRun(keras.callbacks.Callback):
         self._metrics = None
         self._logs.begin_round()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict | None = None
+    ) -> None:
         """Begins to trace the steps that are profiled."""
         self._profile.begin_step()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Logs and saves what is due.
 
         Raises:
@@ -185,7 +197,7 @@ class KeepRun(keras.callbacks.Callback):
         # Last, as a signal ends the run here.
         self._saver.end_step()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Logs the round and what others have measured at its end; saves."""
         logs = logs or {}
         if self._counts:
@@ -196,7 +208,7 @@ class KeepRun(keras.callbacks.Callback):
         self._logs.end_round(logs)
         self._saver.end_round(epoch, logs, last)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Returns when all is written; also where no round was left to run."""
         compat.set_resume_point(self.model, None, None)
         self._profile.release()
@@ -204,7 +216,7 @@ class KeepRun(keras.callbacks.Callback):
         # Last: the directory is ours while anything is written.
         self._saver.end()
 
-    def release(self):
+    def release(self) -> None:
         """Called by `fit` of our models when it has ended, by an error too."""
         try:
             self._profile.release()

@@ -1,14 +1,29 @@
 """Takes a run directory for a run of one process, or of several together."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
+from collections.abc import Collection
+from collections.abc import Iterator
+from typing import Any
 
+import tensorflow as tf
+
+from simclr_keras import paths
 from simclr_keras.distribute import workers
 from simclr_keras.training.run_directory import RunDirectory
 
 
 @contextlib.contextmanager
-def claimed_run(path, strategy, flags, defaults=None, ignored=(), change=()):
+def claimed_run(
+    path: paths.PathLike,
+    strategy: tf.distribute.Strategy,
+    flags: str,
+    defaults: dict[str, str | None] | None = None,
+    ignored: Collection[str] = (),
+    change: Collection[str] = (),
+) -> Iterator[tuple[RunDirectory, dict[str, Any] | None]]:
     """Takes a run directory; no other run can use it until the context ends.
 
     Of several processes the chief alone looks at it.

@@ -1,7 +1,11 @@
 """Writes `metrics.csv` and TensorBoard scalars."""
 
-import time
+from __future__ import annotations
 
+import time
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,6 +15,8 @@ from simclr_keras.distribute import workers
 from simclr_keras.models import input_wait
 from simclr_keras.training import state
 from simclr_keras.training.metrics_file import MetricsFile
+from simclr_keras.training.progress import Progress
+from simclr_keras.training.run_directory import RunDirectory
 
 
 class Logs:
@@ -26,12 +32,12 @@ class Logs:
         every: steps between rows; 0: only rounds have one.
     """
 
-    def __init__(self, run, every):
+    def __init__(self, run: RunDirectory, every: int):
         self._run = run
         self._every = every
         self._file = None
 
-    def begin(self, model, progress):
+    def begin(self, model: keras.Model, progress: Progress) -> None:
         """Opens the files; drops rows after the restored checkpoint.
 
         Args:
@@ -52,11 +58,11 @@ class Logs:
                     str(self._run.tensorboard)
                 )
 
-    def begin_round(self):
+    def begin_round(self) -> None:
         """Notes what was waited for input before it."""
         self._waited_before = input_wait.so_far(self._model)
 
-    def end_step(self, logs):
+    def end_step(self, logs: dict[str, Any]) -> None:
         """Logs the means over the last `every` steps.
 
         Args:
@@ -67,7 +73,7 @@ class Logs:
             # Read on all processes: a sum over them is behind some figures.
             self._write("steps", self._interval_means(logs))
 
-    def end_round(self, logs):
+    def end_round(self, logs: dict[str, Any]) -> None:
         """Logs the round's means, validation and all that others added.
 
         Args:
@@ -75,7 +81,7 @@ class Logs:
         """
         self._write("epoch", {k: float(v) for k, v in logs.items()})
 
-    def end(self):
+    def end(self) -> None:
         """Closes the event file."""
         if self._file is not None:
             self._writer.close()

@@ -1,9 +1,16 @@
 """Watches the loss: the first one beside random guessing, then for NaN."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import keras
 import numpy as np
 
 from simclr_keras.distribute import workers
+from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
+from simclr_keras.training.progress import Progress
 
 
 class LossWatch:
@@ -17,11 +24,11 @@ class LossWatch:
         writer: `checkpointing.Writer`, which knows the newest checkpoint.
     """
 
-    def __init__(self, writer):
+    def __init__(self, writer: checkpointing.Writer):
         self._writer = writer
         self._first = True
 
-    def begin(self, model, progress):
+    def begin(self, model: keras.Model, progress: Progress) -> None:
         """Prints no first loss where the run is resumed.
 
         Args:
@@ -31,7 +38,7 @@ class LossWatch:
         self._model, self._progress = model, progress
         self._first &= not progress.step
 
-    def end_step(self, logs):
+    def end_step(self, logs: dict[str, Any]) -> None:
         """Looks at the loss among the figures of a step.
 
         Args:

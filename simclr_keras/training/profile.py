@@ -1,11 +1,17 @@
 """Writes a TensorBoard profile of some steps of a run."""
 
-import importlib.util
+from __future__ import annotations
 
+import importlib.util
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import paths
 from simclr_keras.distribute import workers
+from simclr_keras.training.progress import Progress
 
 # What shows profiles in TensorBoard, under its older and its newer name.
 _PLUGINS = ("tensorboard_plugin_profile", "xprof")
@@ -26,13 +32,15 @@ class Profile:
         ValueError: these are no such steps.
     """
 
-    def __init__(self, directory, steps=None):
+    def __init__(
+        self, directory: paths.AnyPath, steps: tuple[int, int] | None = None
+    ):
         self._steps = None if steps is None else _checked(steps)
         self._directory = directory
         self._running = self._done = False
         self._mark = None
 
-    def begin(self, model, progress):
+    def begin(self, model: keras.Model, progress: Progress) -> None:
         """Says so where the steps lie behind.
 
         Args:
@@ -50,7 +58,7 @@ class Profile:
                 f" done already (step {progress.step})."
             )
 
-    def begin_step(self):
+    def begin_step(self) -> None:
         """Starts before the first of the steps."""
         if self._done and not self._running:
             return
@@ -64,7 +72,7 @@ class Profile:
             )
             self._mark.__enter__()
 
-    def end_step(self, logs):
+    def end_step(self, logs: dict[str, Any]) -> None:
         """Stops after the last one.
 
         Args:
@@ -78,7 +86,7 @@ class Profile:
         if self._progress.step >= self._steps[1]:
             self._stop()
 
-    def release(self):
+    def release(self) -> None:
         """Ends it where the training ends before, by an error too."""
         if self._running:
             self._end_mark()

@@ -4,7 +4,10 @@ Two words: an epoch is one pass over the data; a round is what `fit` calls an
 epoch and its progress bar shows, which for few images is several epochs.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 from simclr_keras.models.fit_position import FitPosition
 
@@ -43,22 +46,22 @@ class Progress:
     identity: dict = None
 
     @property
-    def step(self):
+    def step(self) -> int:
         """Training steps done."""
         return self.steps_before + self.position.done
 
     @property
-    def round(self):
+    def round(self) -> int:
         """Rounds done."""
         return self.position.round
 
     @property
-    def step_in_round(self):
+    def step_in_round(self) -> int:
         """Steps done of the round that is running."""
         return self.position.step
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """Number of the epoch of the last step, from 0."""
         steps = self.position.steps_per_epoch
         if self.epochs_per_round == 1 or not steps:
@@ -66,11 +69,11 @@ class Progress:
         within = max(0, self.step_in_round - 1) // steps
         return self.round * self.epochs_per_round + within
 
-    def passed(self, every):
+    def passed(self, every: int) -> bool:
         """Whether the last execution came to a multiple of some steps, or 0."""
         return self.position.passed(every, self.steps_before)
 
-    def begin(self, step):
+    def begin(self, step: int) -> None:
         """Notes what is known before the first step of a new run.
 
         Args:
@@ -79,16 +82,16 @@ class Progress:
         self.steps_before = step
         self.epochs_per_round = self.position.epochs_per_round
 
-    def where(self):
+    def where(self) -> str:
         """`"2 steps into epoch 1"`, or of which round of several epochs."""
         kind = "epoch" if self.epochs_per_round == 1 else "round"
         return f"{self.step_in_round} steps into {kind} {self.round}"
 
-    def notes(self):
+    def notes(self) -> dict[str, Any]:
         """Dict for a checkpoint."""
         return {name: getattr(self, own) for name, own in _NOTES.items()}
 
-    def restore(self, notes):
+    def restore(self, notes: dict[str, Any]) -> None:
         """Takes over the notes of a checkpoint, of any release.
 
         What another release does not note has its value of the beginning.

@@ -4,14 +4,24 @@ Of several processes the chief reads the file and sends it to the others, which
 need not see its disk.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
 from simclr_keras import compat
+from simclr_keras import paths
 from simclr_keras.distribute import workers
 from simclr_keras.training import checkpointing
 from simclr_keras.training import identity
 from simclr_keras.training import state
+from simclr_keras.training.lock import RunLock
+from simclr_keras.training.progress import Progress
 
 
-def take_directory(lock, strategy):
+def take_directory(lock: RunLock, strategy: tf.distribute.Strategy) -> None:
     """Locks the directory, on the chief; no process goes on without.
 
     Args:
@@ -32,7 +42,12 @@ def take_directory(lock, strategy):
         raise ValueError(error.decode())
 
 
-def resume(model, progress, directory, change_learning_rate=False):
+def resume(
+    model: keras.Model,
+    progress: Progress,
+    directory: paths.AnyPath,
+    change_learning_rate: bool = False,
+) -> dict[str, Any] | None:
     """Loads weights and optimizer, and lets `fit` begin at the right place.
 
     To be called when a `fit` is starting, in `on_train_begin`.

@@ -1,14 +1,20 @@
 """Writes checkpoints when they are due, and ends a run that a signal stops."""
 
+from __future__ import annotations
+
 import sys
 import time
+from typing import Any
 
+import keras
 import numpy as np
 
 from simclr_keras.distribute import workers
 from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
 from simclr_keras.training import interruption
+from simclr_keras.training.progress import Progress
+from simclr_keras.training.run_directory import RunDirectory
 
 # What the best checkpoint is chosen by: the first of these that a run logs. All
 # are of images that are not trained on: without any, no checkpoint is the best.
@@ -29,13 +35,21 @@ class Saver:
         minutes: minutes after the last one; 0: none.
     """
 
-    def __init__(self, run, writer, *, epochs, steps, minutes):
+    def __init__(
+        self,
+        run: RunDirectory,
+        writer: checkpointing.Writer,
+        *,
+        epochs: int,
+        steps: int,
+        minutes: float,
+    ):
         self._directory, self._lock = run.checkpoints, run.lock
         self._epochs, self._steps, self._minutes = epochs, steps, minutes
         self._writer = writer
         self._signals = interruption.Signals()
 
-    def begin(self, model, progress):
+    def begin(self, model: keras.Model, progress: Progress) -> None:
         """Begins to watch signals and the clock.
 
         Args:
@@ -51,7 +65,7 @@ class Saver:
         self._saved = progress.step or None  # what it was resumed from
         self._signals.watch()
 
-    def end_step(self):
+    def end_step(self) -> None:
         """Saves where it is time, within a round.
 
         Raises:
@@ -73,7 +87,7 @@ class Saver:
             self._save()
         self._end_where_asked()
 
-    def end_round(self, number, logs, last):
+    def end_round(self, number: int, logs: dict[str, Any], last: bool) -> None:
         """Saves after every so many rounds, the best one and the last.
 
         Args:
@@ -91,7 +105,7 @@ class Saver:
         if not last:
             self._end_where_asked()
 
-    def end(self):
+    def end(self) -> None:
         """Returns when the last checkpoint is on the disk."""
         self._signals.release()
         try:
@@ -99,7 +113,7 @@ class Saver:
         finally:
             self._lock.release()
 
-    def release(self):
+    def release(self) -> None:
         """Called when `fit` has ended, by an error too."""
         self._signals.release()
         self._writer.join()  # or it would write on beside the next `fit`

@@ -1,5 +1,7 @@
 """Ends a training at a step, and measures where its time goes."""
 
+from __future__ import annotations
+
 import time
 
 import keras
@@ -16,12 +18,12 @@ class StopAtStep(keras.callbacks.Callback):
         steps: steps of a round.
     """
 
-    def __init__(self, total, steps):
+    def __init__(self, total: int, steps: int):
         super().__init__()
         self._total = total
         self._steps = steps
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Stops when that many steps are done."""
         position = self.model.fit_position
         if position.round * self._steps + position.step >= self._total:
@@ -36,17 +38,17 @@ class Timing(keras.callbacks.Callback):
         batch_size: images in the global batch.
     """
 
-    def __init__(self, started, batch_size):
+    def __init__(self, started: float, batch_size: int):
         super().__init__()
         self._started = started
         self._batch = batch_size
         self._to_first_step = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts the clock of the training itself."""
         self._begin = time.monotonic()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Times the first step."""
         if self._to_first_step is not None:
             return
@@ -58,7 +60,7 @@ class Timing(keras.callbacks.Callback):
             " of the command."
         )
 
-    def figures(self):
+    def figures(self) -> dict[str, float]:
         """Dict for `timing.json`, after the training."""
         seconds = time.monotonic() - self._begin
         images = self.model.fit_position.done * self._batch
