@@ -97,8 +97,9 @@ def _blur_along(plane, weights, radius, axis):
         begin[axis] = radius + by
         return tf.slice(padded, begin, size)
 
-    total = weights[:, :1, None] * plane
+    weighted = [weights[:, :1, None] * plane]
     for i in range(1, radius + 1):
         both = shifted(-i) + shifted(i)
-        total += weights[:, i, None, None] * both
-    return total
+        weighted.append(weights[:, i, None, None] * both)
+    # Not `sum`, which TensorFlow 2.15 can add up in another order.
+    return tf.add_n(weighted)

@@ -104,7 +104,7 @@ def adjust_hsv(
 def grayscale(planes: list[tf.Tensor]) -> list[tf.Tensor]:
     """Returns 0.2989 R + 0.5870 G + 0.1140 B as all three planes."""
     weighted = [w * p for w, p in zip(_GRAY_WEIGHTS, planes)]
-    return [sum(weighted)] * 3
+    return [tf.add_n(weighted)] * 3
 
 
 def jitter(

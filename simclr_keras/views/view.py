@@ -261,8 +261,13 @@ class View(keras.layers.Layer):
                 jitter, planes, sampled["jitter"], {"planes": planes, **factors}
             )
         if self.grayscale_probability:
-            gray = color.grayscale(planes)
-            planes = color.select(sampled["grayscale"], gray, planes)
+            # In parts too, or TensorFlow 2.15 rounds it otherwise on replicas.
+            planes = batch_parts.apply_to_chosen(
+                color.grayscale,
+                planes,
+                sampled["grayscale"],
+                {"planes": planes},
+            )
         return color.clip(planes)
 
     def _blur(self, planes, sampled):
