@@ -1,4 +1,4 @@
-"""Says where caches lie, and makes a full disk raise an error with a name."""
+"""Says where caches lie, and names the file of an error of a full disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHUNK = 2**20
 
 
 def cache_directory() -> pathlib.Path:
-    """Where caches lie where nothing else is said."""
+    """Default of all caches: in `XDG_CACHE_HOME`, else in `~/.cache`."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return pathlib.Path(root).expanduser() / "simclr_keras"
 

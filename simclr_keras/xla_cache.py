@@ -3,13 +3,14 @@
 Compiling the views takes most of the time before a first step. TensorFlow can
 keep compiled programs in a directory and knows them by their content; it does
 not notice where one was cut short or damaged. A file therefore counts only
-with a seal, its checksum in a second file, which is written when the program
-has run; files without a right one are deleted and compiled anew.
+with a seal, its checksum in a second file, which is written after the first
+step; files without a right one are deleted and compiled anew.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -22,12 +23,12 @@ from simclr_keras import disk
 _FLAGS = "TF_XLA_FLAGS"
 _OPTION = "--tf_xla_persistent_cache_directory"
 _PROGRAMS, _SEAL = "*.pb", ".sha256"
-# A program of the views has 1 to 2 MB.
+# A program of the views has 1 to 2 MB, a step with `--jit=on` more.
 PROGRAMS_KEPT = 64
-_OLDEST = (2, 16)
+# With older ones this was not tried. Not in `compat`, which loads TensorFlow.
+_OLDEST = (2, 21)
 
-
-# Of `enable`.
+# What `enable` has returned in this process.
 _directory = None
 
 
@@ -35,8 +36,9 @@ def enable(root: pathlib.Path | None = None) -> pathlib.Path | None:
     """Lets this process take its compiled programs from disk, on CPUs.
 
     TensorFlow reads `TF_XLA_FLAGS` when it is imported, so this comes before.
-    Nothing is changed where it is imported already, where `TF_XLA_FLAGS` names
-    a cache, or where the directory cannot be written.
+    Nothing is changed where it is imported already, or older than 2.21; where
+    `TF_XLA_FLAGS` names a cache or a file of flags; or where the directory
+    cannot be written or has a space in its path.
 
     Args:
         root: directory for the caches of all versions and processors. Defaults
@@ -46,20 +48,22 @@ def enable(root: pathlib.Path | None = None) -> pathlib.Path | None:
         The directory of this version and processor, or None.
     """
     global _directory
-    flags, version = os.environ.get(_FLAGS, ""), _version()
+    flags, version = os.environ.get(_FLAGS, "").strip(), _version()
     if version is None or _OPTION in flags or "tensorflow" in sys.modules:
         return None
-    root = disk.cache_directory() / "xla" if root is None else root
-    directory = root.absolute() / version
-    if any(space in str(directory) for space in " \t\n"):
-        return None  # TF_XLA_FLAGS cannot quote
+    if flags and not flags.startswith("-"):
+        return None  # TensorFlow takes it for the name of a file
     try:
+        root = disk.cache_directory() / "xla" if root is None else root
+        directory = root.absolute() / version
         directory.mkdir(parents=True, exist_ok=True)
         _delete_damaged(directory)
-        _delete_oldest(directory.parent)
-    except OSError:
+        with contextlib.suppress(FileNotFoundError):  # another process is at it
+            _delete_oldest(directory.parent)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home directory
         return None
-    if not os.access(directory, os.W_OK):
+    has_space = len(str(directory).split()) > 1  # TF_XLA_FLAGS cannot quote
+    if has_space or not os.access(directory, os.W_OK):
         return None
     os.environ[_FLAGS] = (
         f"{flags} {_OPTION}={directory}"
@@ -74,10 +78,12 @@ def enable(root: pathlib.Path | None = None) -> pathlib.Path | None:
 def seal() -> None:
     """Writes the checksums of programs that have none yet.
 
-    When they have run, and at the end of the process in any case. Does nothing
-    where no cache is enabled.
+    Called after the first training step and at the end of the process. Does
+    nothing if no cache is enabled.
     """
-    for path in _directory.glob(_PROGRAMS) if _directory else ():
+    if _directory is None:
+        return
+    for path in _directory.glob(_PROGRAMS):
         sealed = path.with_suffix(_SEAL)
         if sealed.exists():
             continue
@@ -94,7 +100,11 @@ def _delete_damaged(directory):
     """Deletes programs without a right seal, and seals without a program."""
     for path in directory.glob(_PROGRAMS):
         sealed = path.with_suffix(_SEAL)
-        if not sealed.exists() or sealed.read_text() != _checksum(path):
+        try:
+            intact = sealed.read_bytes() == _checksum(path).encode()
+        except FileNotFoundError:  # not sealed, or deleted by another process
+            intact = False
+        if not intact:
             sealed.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
     for sealed in directory.glob(f"*{_SEAL}"):
@@ -117,9 +127,9 @@ def _checksum(path):
 
 
 def _version():
-    """Name for what a compiled program depends on: TensorFlow, processor.
+    """Name for what programs depend on: TensorFlow, processor, `XLA_FLAGS`.
 
-    None for a TensorFlow with which this was not tried.
+    None for a TensorFlow that is older than those with which this was tried.
     """
     try:
         tensorflow = importlib.metadata.version("tensorflow")
@@ -131,7 +141,9 @@ def _version():
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    features = next((x for x in lines if x.startswith("flags")), "")
-    text = f"{platform.machine()} {platform.processor()} {features}"
-    processor = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"tensorflow-{tensorflow}-{processor}"
+    names = ("flags", "Features")  # of x86, of ARM
+    features = next((x for x in lines if x.startswith(names)), "")
+    options = os.environ.get("XLA_FLAGS", "")
+    text = f"{platform.machine()} {features} {options}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"tensorflow-{tensorflow}-{digest}"

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -46,12 +47,13 @@ def test_only_sealed_programs_are_used_again(tmp_path, monkeypatch):
     xla_cache.seal()
     text = (directory / "a.sha256").read_text()
     assert text == hashlib.sha256(b"a").hexdigest()
-    killed = _program(directory, "c")
+    killed, other = (_program(directory, name) for name in "cd")
     changed.write_bytes(b"cut")
+    (directory / "d.sha256").write_bytes(b"\xff")
     monkeypatch.setenv(_FLAGS, "")
     assert xla_cache.enable(tmp_path) == directory
     assert sealed.exists()
-    assert not killed.exists() and not changed.exists()
+    assert not any(path.exists() for path in (killed, changed, other))
     assert sorted(x.name for x in directory.iterdir()) == ["a.pb", "a.sha256"]
 
 
@@ -67,7 +69,9 @@ def test_the_oldest_programs_go(tmp_path, monkeypatch):
     ] * 3
 
 
-@pytest.mark.parametrize("reason", ["imported", "named", "file", "old"])
+@pytest.mark.parametrize(
+    "reason", ["imported", "named", "flags", "space", "home", "file", "old"]
+)
 def test_nothing_is_changed_where_it_cannot_be(tmp_path, monkeypatch, reason):
     root = tmp_path / "root"
     if reason == "imported":
@@ -75,6 +79,19 @@ def test_nothing_is_changed_where_it_cannot_be(tmp_path, monkeypatch, reason):
     elif reason == "named":
         there = f"--tf_xla_persistent_cache_directory={tmp_path}"
         monkeypatch.setenv(_FLAGS, there)
+    elif reason == "flags":
+        monkeypatch.setenv(_FLAGS, "/my/xla.flags")  # a file of them
+    elif reason == "space":
+        root = tmp_path / "a root"
+        root.mkdir()
+    elif reason == "home":
+
+        def unknown(path):
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(pathlib.Path, "expanduser", unknown)
+        root = None
     elif reason == "file":
         root.write_text("not a directory")
     else:
@@ -84,7 +101,6 @@ def test_nothing_is_changed_where_it_cannot_be(tmp_path, monkeypatch, reason):
     before = os.environ[_FLAGS]
     assert xla_cache.enable(root) is None
     assert os.environ[_FLAGS] == before
-    assert not root.is_dir()
 
 
 _VIEWS = """
@@ -126,3 +142,17 @@ def test_views_have_the_same_bits_from_the_disk(tmp_path):
     again, later = run()
     assert again == bits
     assert later != times
+
+
+@pytest.mark.long
+def test_a_command_keeps_what_it_compiles(tmp_path):
+    """Also where a path with a scheme loads TensorFlow early."""
+    environment = {**os.environ, _FLAGS: "", "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "simclr_keras.commands.pretrain"]
+    command += ["--dataset=shapes", "--train_split=train[:40]", "--eval_split="]
+    command += ["--image_size=8", "--encoder=tiny", "--train_batch_size=40"]
+    command += ["--train_steps=1", "--model_dir=ram://run", "--verbose=0"]
+    subprocess.run(command, env=environment, check=True)
+    programs = list(tmp_path.glob("simclr_keras/xla/*/*.pb"))
+    assert programs
+    assert all(path.with_suffix(".sha256").exists() for path in programs)

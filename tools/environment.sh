@@ -2,7 +2,7 @@
 #
 #   enter_environment DIRECTORY EXTRAS PYTHON...
 #
-# DIRECTORY is made where it is missing, with the first PYTHON that exists, and
+# DIRECTORY is made where it is missing, with the first PYTHON from 3.9 to 3.13, and
 # the package is installed into it with EXTRAS; again whenever setup.py changed.
 
 enter_environment() {

@@ -7,8 +7,8 @@ import time
 
 from absl import flags
 
-from simclr_keras import data
-from simclr_keras import evaluation
+import simclr_keras as sk
+from simclr_keras import xla_cache
 from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
@@ -22,6 +22,7 @@ RECIPES = pathlib.Path("flags/shapes")
 
 def main(arguments):
     """Runs every stage; a stage that has ended before is not run again."""
+    xla_cache.enable()
     started = time.perf_counter()
     suffix = "".join(f"-{argument.lstrip('-')}" for argument in arguments)
     directory = pathlib.Path("runs") / f"quickstart{suffix}"
@@ -93,11 +94,13 @@ def _pixel_accuracy(directory):
     path = directory / "raw_pixels.json"
     if not path.exists():
         print("\n=== raw pixels", flush=True)
-        train, test = (data.open_source("shapes", s) for s in ("train", "test"))
-        best = evaluation.linear_accuracy(
-            evaluation.pixel_features(train.images),
+        train, test = (
+            sk.data.open_source("shapes", s) for s in ("train", "test")
+        )
+        best = sk.evaluation.linear_accuracy(
+            sk.evaluation.pixel_features(train.images),
             train.labels,
-            evaluation.pixel_features(test.images),
+            sk.evaluation.pixel_features(test.images),
             test.labels,
             epochs=30,
         )
@@ -106,10 +109,10 @@ def _pixel_accuracy(directory):
 
 
 def _report(directory, run, linear, few, seconds):
-    percent = evaluation.percent
+    percent = sk.evaluation.percent
     rows = [[f"linear, {name}", percent(a)] for name, a in linear.items()]
     rows.append(["kNN, pretrained encoder", percent(run["knn_accuracy"])])
-    print("\n" + evaluation.markdown_table(rows, ["evaluation", "accuracy"]))
+    print("\n" + sk.evaluation.markdown_table(rows, ["evaluation", "accuracy"]))
     rows = [
         [
             f"{share.replace('pct', ' %')} of the labels",
@@ -119,7 +122,7 @@ def _report(directory, run, linear, few, seconds):
         for share in ("1pct", "10pct")
     ]
     header = ["labels", "supervised from scratch", "fine-tuned"]
-    print("\n" + evaluation.markdown_table(rows, header))
+    print("\n" + sk.evaluation.markdown_table(rows, header))
     print(
         f"""
 Both columns train with the same augmentations. {seconds / 60:.1f} minutes.

@@ -73,11 +73,6 @@ def define_flags(values, *, epochs, rate, baseline):
     shared_flags.define_checkpoints(values)
 
 
-def check(settings):
-    """Refuses settings that lack what is needed, before TensorFlow loads."""
-    cli.require(settings, "model_dir", "eval_split", "checkpoint")
-
-
 def run(settings, freeze, measure_features=None):
     """Trains a classifier, or measures the features of a frozen encoder.
 
@@ -91,6 +86,7 @@ def run(settings, freeze, measure_features=None):
     Returns:
         The dict written to `results.json`.
     """
+    cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
     source, held_out = _open(settings)
     if measure_features is None:
@@ -154,7 +150,7 @@ def _features(settings, pretrained, source, held_out, size):
     """What `--ft_proj_selector` names, of both sources, with the labels."""
     print(f"Evaluating features of {source.summary()}")
     encoder = sk.evaluation.projection_features(
-        pretrained, settings.ft_proj_selector
+        pretrained, settings.ft_proj_selector, "--ft_proj_selector"
     )
     train, test = (
         sk.data.evaluation_images(each, size, settings.eval_batch_size)
@@ -205,8 +201,8 @@ def _view(settings, size, source):
 
 
 def _train(settings, devices, directory, model, source):
-    passes = build.num_data_epochs(settings, source.num_examples)
-    source = input_data.cached(settings, source, passes)
+    epochs = build.num_data_epochs(settings, source.num_examples)
+    source = input_data.cached(settings, source, epochs)
     dataset = sk.data.make_dataset(
         source,
         batch_size=settings.train_batch_size,

@@ -10,7 +10,6 @@ import traceback
 from absl import flags
 
 import simclr_keras
-from simclr_keras import old_runs
 from simclr_keras import xla_cache
 from simclr_keras.commands import command_line
 from simclr_keras.commands import flag_kinds
@@ -102,7 +101,15 @@ def _paragraphs(values, names):
     return "\n".join(paragraphs)
 
 
-def start(define, run, description, positional=None, first=(), example=None):
+def start(
+    define,
+    run,
+    description,
+    positional=None,
+    first=(),
+    example=None,
+    draws_views=False,
+):
     """Runs a command with the arguments of the process.
 
     Args:
@@ -112,6 +119,7 @@ def start(define, run, description, positional=None, first=(), example=None):
         positional: see `command_line.parse`.
         first: names of the flags that `--help` explains.
         example: a command line, for `--help`.
+        draws_views: whether `run` lets XLA compile views, which are kept then.
     """
     started = time.monotonic()
     # `simclr-export --version 3` is another flag.
@@ -124,12 +132,13 @@ def start(define, run, description, positional=None, first=(), example=None):
     if {"--help", "-help", "-h"} & set(sys.argv[1:]):
         print(_help(define, description, first, example))
         return
+    if draws_views:
+        xla_cache.enable()  # before a path such as gs://... loads TensorFlow
     try:
         settings = command_line.parse(define, sys.argv[1:], positional)
     except (flags.Error, OSError) as error:
         _end(error, name=pathlib.Path(sys.argv[0]).name)
     settings.started = started
-    xla_cache.enable()
     try:
         run(settings)
     except (ValueError, RuntimeError, ImportError, OSError) as error:
@@ -161,5 +170,5 @@ def _end(error, text=None, name=None):
 def _is_ours(error):
     """Whether this package raised it, whose messages say what is wrong."""
     frames = traceback.extract_tb(error.__traceback__)
-    package = str(pathlib.Path(old_runs.__file__).parent) + os.sep
+    package = str(pathlib.Path(simclr_keras.__file__).parent) + os.sep
     return bool(frames) and frames[-1].filename.startswith(package)

@@ -133,7 +133,7 @@ def _query(settings, count):
     from simclr_keras.report import neighbor_grid
 
     return neighbor_grid.query_image(
-        value, settings.max_pixels, settings.pixel_range
+        value, settings.max_pixels, settings.pixel_range, "--neighbors"
     )
 
 

@@ -25,14 +25,20 @@ def define_flags(values):
 
 def run(settings):
     """Fine-tunes as the settings say; returns the results that it wrote."""
-    classify.check(settings)
     block = settings.fine_tune_after_block
     return classify.run(settings, freeze="none" if block < 0 else block)
 
 
 def main():
     """Entry point of `simclr-finetune`."""
-    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
+    cli.start(
+        define_flags,
+        run,
+        __doc__,
+        first=FIRST,
+        example=EXAMPLE,
+        draws_views=True,
+    )
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def _summary(official, size):
 
 
 def main():
-    """Entry point of `tools/import_official_checkpoint`."""
+    """Entry point of `simclr-import-official`."""
     cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
 
 

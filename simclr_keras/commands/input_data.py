@@ -21,20 +21,20 @@ def open_source(settings, split, dataset=None):
     )
 
 
-def cached(settings, source, passes):
+def cached(settings, source, epochs):
     """The source decoded once, as `--cache` says, where that saves time.
 
     Args:
         settings: the command's.
-        source: images that are read `passes` times.
-        passes: number, perhaps a fraction.
+        source: images that are read so often.
+        epochs: passes over them, perhaps a fraction.
     """
     return sk.data.cached(
         source,
         settings.cache,
         directory=settings.cache_dir,
         limit=int(settings.cache_gib * 2**30) or None,
-        passes=passes,
+        epochs=epochs,
     )
 
 
@@ -63,7 +63,7 @@ def image_size(settings, source=None, checkpoint_size=None):
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingImages:
-    """What a pre-training reads, each a `data.Source`.
+    """What a pre-training reads; the images are each a `data.Source`.
 
     Attributes:
         trained: what is trained on.
@@ -83,21 +83,21 @@ class PretrainingImages:
         both = (self.trained, self.held_out)
         return all(source and source.has_labels for source in both)
 
-    def cached(self, settings, passes):
+    def cached(self, settings, epochs):
         """The same, decoded where it is read more than once and fits.
 
         Args:
             settings: the command's.
-            passes: how often the images are trained on, perhaps a fraction.
+            epochs: of the whole training, perhaps a fraction.
         """
-        trained = cached(settings, self.trained, passes)
+        trained = cached(settings, self.trained, epochs)
         probe, held_out = self.probe, self.held_out
         if probe is self.trained:
             probe = trained
         elif probe is not None:
-            probe = cached(settings, probe, passes)
+            probe = cached(settings, probe, epochs)
         if held_out is not None and settings.eval_every_epochs:
-            times = passes / settings.eval_every_epochs
+            times = epochs / settings.eval_every_epochs
             held_out = cached(settings, held_out, times)
         return PretrainingImages(trained, probe, held_out, self.size)
 
@@ -172,7 +172,7 @@ def pretraining_batches(settings, devices, images):
     return sk.data.with_probe(dataset, labelled)
 
 
-def cached_batches(settings, devices, images, dataset, passes):
+def cached_batches(settings, devices, images, dataset, epochs):
     """The images as `--cache` says, and their batches.
 
     Args:
@@ -180,9 +180,9 @@ def cached_batches(settings, devices, images, dataset, passes):
         devices: `distribute.strategy.Choice`.
         images: `PretrainingImages`.
         dataset: `pretraining_batches` of them.
-        passes: how often they are trained on, perhaps a fraction.
+        epochs: of the whole training, perhaps a fraction.
     """
-    made = images.cached(settings, passes)
+    made = images.cached(settings, epochs)
     if (made.trained, made.probe) != (images.trained, images.probe):
         dataset = pretraining_batches(settings, devices, made)
     return made, dataset

@@ -35,7 +35,6 @@ def define_flags(values):
 
 def run(settings):
     """Evaluates as the settings say; returns the results that it wrote."""
-    classify.check(settings)
     measure = _PROTOCOLS.get(settings.protocol)
     return classify.run(settings, freeze="all", measure_features=measure)
 
@@ -75,7 +74,14 @@ _PROTOCOLS = {"cached": _cached, "lbfgs": _lbfgs, "knn": _knn}
 
 def main():
     """Entry point of `simclr-linear-eval`."""
-    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
+    cli.start(
+        define_flags,
+        run,
+        __doc__,
+        first=FIRST,
+        example=EXAMPLE,
+        draws_views=True,
+    )
 
 
 if __name__ == "__main__":

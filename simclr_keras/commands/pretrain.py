@@ -150,9 +150,9 @@ def run(settings):
             return {"views": str(picture)}
         if finished is not None:
             return finished
-        passes = build.num_data_epochs(settings, images.trained.num_examples)
+        epochs = build.num_data_epochs(settings, images.trained.num_examples)
         images, dataset = input_data.cached_batches(
-            settings, devices, images, dataset, passes
+            settings, devices, images, dataset, epochs
         )
         dataset = stages.group_short_epochs(settings, images.trained, dataset)
         _write_views(devices, directory, views, dataset)
@@ -160,7 +160,12 @@ def run(settings):
             model = _model(settings, images, views)
         knn, validation = _measures(settings, devices, images, dataset.passes)
         figures = stages.fit(
-            *(settings, devices, directory, model, images.trained, dataset),
+            settings,
+            devices,
+            directory,
+            model,
+            images.trained,
+            dataset,
             callbacks=[knn] if knn else [],
             validation=validation,
         )
@@ -264,7 +269,7 @@ def _next_command(settings, run_directory, results):
     handed_on = {
         name: given[name]
         for name in (*shared_flags.IMAGE_FLAGS, "train_split", "eval_split")
-        if given.get(name, "") != settings.flag_defaults[name]
+        if given[name] != settings.flag_defaults[name]
     }
     if "knn_accuracy" in results:
         program, suffix = "simclr-linear-eval", "linear"
@@ -291,7 +296,14 @@ def _next_command(settings, run_directory, results):
 
 def main():
     """Entry point of `simclr-pretrain`."""
-    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
+    cli.start(
+        define_flags,
+        run,
+        __doc__,
+        first=FIRST,
+        example=EXAMPLE,
+        draws_views=True,
+    )
 
 
 if __name__ == "__main__":

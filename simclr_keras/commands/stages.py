@@ -190,6 +190,7 @@ def fit(
         epochs=math.ceil(total / dataset.steps),
         verbose=settings.verbose if devices.chief else 0,
         callbacks=[
+            # First: the run directory's asks whether this step is the last.
             timing.StopAtStep(total, dataset.steps),
             timer,
             *callbacks,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from simclr_keras.compat.variables import as_numpy
 from simclr_keras.compat.versions import KERAS_3
 
-# Warnings that `end_epoch` hides.
+# Open while `end_epoch` hides a warning of Keras; `set_resume_point` closes it.
 _SILENCE = contextlib.ExitStack()
 
 
@@ -58,7 +58,7 @@ def set_resume_point(
 
     On Keras 3 the first epoch has to be ended by `end_epoch` after the steps
     that are left of it. None for both undoes it, for the next `fit`; it is to
-    be called when an epoch begins and when the training ends.
+    be called when an epoch begins and when the training ends, by an error too.
     """
     if epoch is None:
         _SILENCE.close()

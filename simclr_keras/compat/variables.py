@@ -29,8 +29,10 @@ def tensorflow_variable(variable: keras.Variable | tf.Variable) -> tf.Variable:
     return variable
 
 
-def as_numpy(variable: keras.Variable | tf.Variable) -> np.ndarray:
-    """Value of a Keras or TensorFlow variable as a NumPy array."""
+def as_numpy(
+    variable: keras.Variable | tf.Variable | tf.Tensor | float,
+) -> np.ndarray:
+    """Value of a variable, a tensor or a number as a NumPy array."""
     return tf.convert_to_tensor(variable).numpy()
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from simclr_keras.distribute import strategy
+
 # Multiples of it suit the vector units of matrix products.
 _STEP = 16
 
@@ -20,8 +22,7 @@ def tile_bytes() -> int:
     cache (and malloc takes blocks above 32 MiB anew from the system, which
     clears them each time); an accelerator wants fewer and larger steps.
     """
-    kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    return 2**24 if kinds == {"CPU"} else 2**26
+    return 2**24 if strategy.only_cpus() else 2**26
 
 
 def fits(

@@ -17,9 +17,8 @@ class ContrastiveLoss(keras.losses.Loss):
     Keras's casting and weighting are bypassed: the first would turn float64
     into float32, and the second has no meaning for pairs.
 
-    A subclass sets the two attributes. Where the loss has arguments that the
-    function has not, `get_config` adds them; where it needs no such function,
-    it writes `call` instead.
+    A subclass sets the two attributes. Arguments that the function does not
+    take, such as `view_reduction` of `NTXent`, are added by its `get_config`.
 
     Attributes:
         anchor_losses: function of `z_a`, `z_b` and the arguments below that

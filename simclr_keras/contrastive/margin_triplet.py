@@ -21,12 +21,17 @@ def margin_triplet(
 ) -> tf.Tensor:
     """Triplet loss of each anchor, local anchors against global candidates.
 
-    Arguments and result are those of `nt_logistic`, but for `margin`, m of at
-    least 0, in place of its temperature.
+    Takes what `nt_logistic` takes, with a `margin` (m, at least 0) in place of
+    the temperature, and returns losses of the same shape.
     """
-    settings = {"margin": margin, "semi_hard": semi_hard}
     return against_other_view(
-        _anchor_losses, z_a, z_b, normalize, **candidates, **settings
+        _anchor_losses,
+        z_a,
+        z_b,
+        normalize,
+        margin=margin,
+        semi_hard=semi_hard,
+        **candidates,
     )
 
 

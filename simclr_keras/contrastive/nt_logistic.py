@@ -39,9 +39,14 @@ def nt_logistic(
     Raises:
         ValueError: Shapes or dtypes do not fit.
     """
-    settings = {"temperature": temperature, "semi_hard": semi_hard}
     return against_other_view(
-        _anchor_losses, z_a, z_b, normalize, **candidates, **settings
+        _anchor_losses,
+        z_a,
+        z_b,
+        normalize,
+        temperature=temperature,
+        semi_hard=semi_hard,
+        **candidates,
     )
 
 

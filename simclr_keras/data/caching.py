@@ -34,7 +34,7 @@ def cached(
     *,
     directory: paths.PathLike | None = None,
     limit: int | None = None,
-    passes: float | None = None,
+    epochs: float | None = None,
 ) -> Source:
     """Decodes the images of a source once, for all epochs.
 
@@ -49,8 +49,9 @@ def cached(
         limit: bytes that the images may take. Default: half of the memory,
             shared by the processes of a training on this machine, or of the
             room on the disk, that is free.
-        passes: how often the images are read, perhaps a fraction; `"auto"`
-            leaves them as they are where once is all. Default: often.
+        epochs: passes over the images in the whole training, perhaps a
+            fraction; `"auto"` does not decode ahead for one or less. Default:
+            None, many.
 
     Returns:
         `Source` whose `decoded` holds the pixels, or the one given.
@@ -66,7 +67,7 @@ def cached(
         )
     directory = cache_files.local_directory(directory)
     held = source.images is not None or source.decoded is not None
-    once = cache == "auto" and passes is not None and passes <= 1
+    once = cache == "auto" and epochs is not None and epochs <= 1
     if cache == "none" or held or once:
         return source
     if source.records is not None:

@@ -82,7 +82,9 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
     return made.changed(crops=dataset._crops)
 
 
-def group_short_epochs(dataset, total_steps):
+def group_short_epochs(
+    dataset: epochs.Batches, total_steps: int
+) -> epochs.Batches:
     """`grouped`, with as many epochs in one as a small data set needs.
 
     Args:
@@ -96,7 +98,7 @@ def group_short_epochs(dataset, total_steps):
     return dataset if passes == 1 else grouped(dataset, passes)
 
 
-def data_epochs_per_fit_epoch(total_steps, steps):
+def data_epochs_per_fit_epoch(total_steps: int, steps: int) -> int:
     """Epochs of the data that `group_short_epochs` makes one of `fit`.
 
     Args:
@@ -106,7 +108,7 @@ def data_epochs_per_fit_epoch(total_steps, steps):
     return -(-min(_LEAST_STEPS, total_steps) // steps)
 
 
-def data_epochs_to_fit_epochs(epochs, passes):
+def data_epochs_to_fit_epochs(epochs: int, passes: int) -> int:
     """Converts a period in epochs of the data to one in epochs of `fit`.
 
     Args:

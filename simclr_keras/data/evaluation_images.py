@@ -1,18 +1,29 @@
 """Makes the images of a source as evaluation sees them: their centres."""
 
+from __future__ import annotations
+
 import numpy as np
+import tensorflow as tf
 
 from simclr_keras import images as image_functions
+from simclr_keras.data.epochs import Batches
 from simclr_keras.data.pipeline import make_dataset
+from simclr_keras.data.source import Source
 from simclr_keras.images.checks import SMALL_IMAGE
+from simclr_keras.images.pixel_range import unit_to_uint8
 
 
 def evaluation_images(
-    source, image_size, batch_size, *, labelled=True, drop_remainder=False
-):
+    source: Source,
+    image_size: int,
+    batch_size: int,
+    *,
+    labelled: bool = True,
+    drop_remainder: bool = False,
+) -> Batches | tf.data.Dataset:
     """Batches of images in source order, each as `images.CenterCrop` makes it.
 
-    Those that it would leave as they are stay `uint8`, for their size.
+    Images that it would not change stay `uint8`, a quarter of the bytes.
 
     Args:
         source: `Source`.
@@ -47,13 +58,15 @@ def evaluation_images(
     return dataset.map(crop)
 
 
-def read_images(source, rows, image_size, batch_size=256):
+def read_images(
+    source: Source, rows: np.ndarray, image_size: int, batch_size: int = 256
+) -> np.ndarray:
     """Images of some rows of a source, to be looked at.
 
     Args:
         source: `Source`.
-        rows: integers of any shape; a row may stand there several times, and
-            is read once.
+        rows: integer array of any shape; a row may stand there several times,
+            and is read once.
         image_size: side of the images in pixels.
         batch_size: images that are read at a time. Default 256.
 
@@ -66,5 +79,5 @@ def read_images(source, rows, image_size, batch_size=256):
     )
     images = np.concatenate([np.asarray(batch) for batch in dataset])
     if images.dtype != np.uint8:
-        images = (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+        images = unit_to_uint8(images)
     return images[places.reshape(rows.shape)]

@@ -54,7 +54,10 @@ class Examples:
         return order.permutation(count, self._seed, epoch, order.EXAMPLES)
 
     def epoch(
-        self, epoch: tf.Tensor, first: tf.Tensor, stop: int | tf.Tensor
+        self,
+        epoch: int | tf.Tensor,
+        first: int | tf.Tensor,
+        stop: int | tf.Tensor,
     ) -> tf.data.Dataset:
         """Dataset of (number in the epoch, what `fetch` needs)."""
         source = self.source

@@ -83,7 +83,7 @@ class Source:
         return self.class_names is not None
 
     @property
-    def default_size(self):
+    def default_size(self) -> int:
         """Side in pixels of a network's input for these images.
 
         Their own where all are equal squares of at most 64 pixels, else 224.

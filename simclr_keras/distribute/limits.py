@@ -55,10 +55,11 @@ def check_step(replicas: int, **arguments) -> None:
             )
 
 
-def part_of_batch(batch, count, replicas, name):
-    """The largest divisor of a global batch for which there are images.
+def part_of_batch(batch: int, count: int, replicas: int, name: str) -> int:
+    """The largest batch that divides the global one and finds enough images.
 
-    Of the batch, so that it does not depend on the number of replicas.
+    It divides the global batch, not that of a replica, so that it is the same
+    on any number of replicas.
 
     Args:
         batch: images in the global batch.

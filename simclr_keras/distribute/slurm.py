@@ -13,8 +13,9 @@ import os
 import re
 from collections.abc import Mapping
 
-# Ranges of ports from the first on, one for each step on a node: numbers that
-# services and outgoing connections seldom use.
+# Ports from the first on, in ranges of 64: a step of a job has one range, with
+# a number for each of its tasks on a node. Services and outgoing connections
+# seldom use these.
 _FIRST_PORT, _RANGES, _PORTS_OF_STEP = 12_000, 312, 64
 
 
@@ -170,7 +171,7 @@ def _places(counts, distribution):
 
 
 def _first_port(environment):
-    """The same in all tasks of a step; others in steps of neighbouring jobs."""
+    """The same in all tasks of a step; neighbours of up to 7 steps differ."""
     job = _number(environment, "SLURM_JOB_ID") or 0
     step = _number(environment, "SLURM_STEP_ID") or 0
     return _FIRST_PORT + (7 * job + step) % _RANGES * _PORTS_OF_STEP

@@ -179,7 +179,13 @@ def _tpu(name, zone, project):
     return tf.distribute.TPUStrategy(resolver)
 
 
-def gains_from_xla():
+def only_cpus() -> bool:
+    """Whether TensorFlow sees no accelerator, which wants few, large steps."""
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return kinds == {"CPU"}
+
+
+def gains_from_xla() -> bool:
     """Whether XLA should compile the training step: on one GPU.
 
     Called in the scope of the strategy. Under several replicas XLA cannot

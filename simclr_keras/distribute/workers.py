@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -118,7 +119,7 @@ def broadcast(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
     return b"".join(part.tobytes() for part in parts)[:size]
 
 
-def value_of_chief(strategy, value):
+def value_of_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
     """The chief's value in every process; all must call this together.
 
     Args:

@@ -128,7 +128,7 @@ class Extractor:
 
 def extract(
     encoder: Callable,
-    dataset: tf.data.Dataset,
+    dataset: data.Batches | tf.data.Dataset,
     *,
     preprocess: Callable | None = None,
     outputs: str | tuple[str, ...] | None = None,
@@ -163,7 +163,9 @@ def extract(
 
 
 def extract_both(
-    encoder: Callable, train: tf.data.Dataset, test: tf.data.Dataset
+    encoder: Callable,
+    train: data.Batches | tf.data.Dataset,
+    test: data.Batches | tf.data.Dataset,
 ) -> tuple:
     """Extracts the features of a training and a test set, by one trace.
 

@@ -182,11 +182,14 @@ class KNNCallback(keras.callbacks.Callback):
         """Accuracy of a model, measured now or at this very step before.
 
         Args:
-            model: see the class; the one that is trained with the callback,
-                if one is.
+            model: compiled, with an `encoder`; the one that is trained with
+                the callback, if one is.
 
         Returns:
             Float in [0, 1].
+
+        Raises:
+            ValueError: see the class.
         """
         if self.measured is None or self.measured[0] != _step_of(model):
             if self._extractor is None:

@@ -54,13 +54,16 @@ def layer_features(
     return lambda images: fitting.pooled(part(images, training=False))
 
 
-def projection_features(model, index):
+def projection_features(
+    model: keras.Model, index: int, name: str = "index"
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function of images that gives what a linear probe sees.
 
     Args:
         model: `SimCLR`, `Classifier` or an encoder.
         index: 0 for h; 1 for the output of the projection head's first layer,
-            and so on; -1 for z. The flag `--ft_proj_selector`.
+            and so on; -1 for z.
+        name: what the index is called in an error. Defaults to "index".
 
     Returns:
         The encoder for 0; else a function of float images `[B, H, W, 3]` in
@@ -74,8 +77,8 @@ def projection_features(model, index):
     head = getattr(model, "projection_head", None)
     if head is None:
         raise ValueError(
-            "--ft_proj_selector needs a checkpoint with a projection head."
-            f" Received: --ft_proj_selector={index}"
+            f"{name} needs a checkpoint with a projection head."
+            f" Received: {name}={index}"
         )
     head.layer_index(index)
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-# Where half of the images are chosen, at most nine of sixteen parts are worked
-# on. Parts are small enough to stay in a processor's cache from one operation
-# to the next: cropping 128 images of 256 px to 224 took 0.24 s of processor
-# time in parts, 0.72 s at once (AVX2).
+from simclr_keras.distribute import strategy
+
+# On CPUs. Where half of the images are chosen, nine of sixteen parts are worked
+# on at most, and a part stays in a processor's cache from one operation to the
+# next: cropping 128 images of 256 px to 224 took 0.24 s of processor time in
+# parts, 0.72 s at once (AVX2). An accelerator gets the whole batch.
 _PARTS = 16
 # Images in a part, at least: the mean of an image alone is a sum over all of a
 # tensor, which TensorFlow may divide among threads, and so round otherwise.
@@ -26,7 +28,7 @@ def apply_to_chosen(
     """Calls a function for the chosen images of a batch only.
 
     Shapes stay static, as XLA needs them: the chosen images are sorted to the
-    front, and a loop works on a sixteenth of the batch at a time until none is
+    front, and a loop works on a part of the batch at a time until none is
     left. The function must treat each image alone; so what becomes of an image
     does not depend on the others.
 
@@ -42,7 +44,8 @@ def apply_to_chosen(
         List of tensors of the shapes of `before`.
     """
     batch = tf.shape(before[0])[0]
-    size = tf.maximum((batch + _PARTS - 1) // _PARTS, _LEAST)
+    parts = _PARTS if strategy.only_cpus() else 1
+    size = tf.maximum((batch + parts - 1) // parts, _LEAST)
     if chosen is None:
         order, count = tf.range(batch), batch
     else:

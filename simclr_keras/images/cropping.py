@@ -20,7 +20,7 @@ from simclr_keras.images import xla
 def crop_to_planes(
     images: tf.Tensor,
     boxes: tf.Tensor,
-    size: tuple[int, int],
+    size: int | tuple[int, int],
     flip: tf.Tensor | None = None,
     antialias: bool = False,
 ) -> list[tf.Tensor]:
@@ -55,11 +55,9 @@ def _by_matrices(images, boxes, flip, size):
     """Resizes with two matrix products: an antialiased pixel has many taps."""
     images = interpolation.to_float32(images)
     shape = tf.shape(images)
-    rows = interpolation.matrices(
-        boxes[:, 0], boxes[:, 2], size[0], shape[1], None, True
-    )
+    rows = interpolation.matrices(boxes[:, 0], boxes[:, 2], size[0], shape[1])
     columns = interpolation.matrices(
-        boxes[:, 1], boxes[:, 3], size[1], shape[2], flip, True
+        boxes[:, 1], boxes[:, 3], size[1], shape[2], flip
     )
     # [b, h, H] x [b, H, W * 3] -> [b, h, W * 3]
     images = tf.reshape(images, [shape[0], shape[1], shape[2] * 3])
@@ -108,8 +106,8 @@ def crop_and_resize_one(
 ) -> tf.Tensor:
     """`crop_and_resize` of one image of any size, for the input pipeline.
 
-    On the host this is cheaper than interpolation matrices as large as the
-    photograph, and gives the same numbers. XLA does not compile it.
+    It gives the same numbers at any size of the photograph, which XLA would
+    have to know.
 
     Args:
         image: `[H, W, 3]`, `uint8` or float.

@@ -1,4 +1,4 @@
-"""Computes bicubic interpolation weights, as matrices or four taps a pixel."""
+"""Resizes bicubically, by four taps a pixel or, antialiased, by matrices."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ def _keys_cubic(x):
     return tf.where(x < 1.0, near, tf.where(x < 2.0, far, 0.0))
 
 
-def _sample_positions(lengths, size, antialias):
-    """Positions of output pixels in the box, `[B, size]`; kernel widths."""
+def _sample_positions(lengths, size, flip):
+    """Positions of output pixels in the box, `[B, size]`; pixels per pixel."""
     scale = tf.cast(lengths, tf.float32)[:, None] / size
     positions = (tf.range(size, dtype=tf.float32) + 0.5) * scale - 0.5
-    if antialias:
-        return positions, tf.maximum(scale, 1.0)
-    whole = tf.floor(positions)
-    fraction = tf.round((positions - whole) * _POSITIONS) / _POSITIONS
-    return whole + fraction, tf.ones_like(scale)
+    if flip is not None:
+        mirrored = tf.reverse(positions, axis=[1])
+        positions = tf.where(flip[:, None], mirrored, positions)
+    return positions, scale
 
 
 def matrices(
@@ -51,9 +50,8 @@ def matrices(
     size: int,
     extent: int | tf.Tensor,
     flip: tf.Tensor | None = None,
-    antialias: bool = False,
 ) -> tf.Tensor:
-    """Matrices that resize an interval of pixels bicubically, one per image.
+    """Matrices that resize intervals of pixels with antialiasing.
 
     Args:
         starts: `int32` `[B]`, first pixel of the interval.
@@ -62,15 +60,14 @@ def matrices(
         extent: number of pixels of the image along this axis.
         flip: `bool` `[B]`, whether to reverse the result. Default None: no
             reversals.
-        antialias: whether to widen the kernel when shrinking. Default False.
 
     Returns:
         `float32` tensor `[B, size, extent]`. Pixel centres lie at half
-        integers; taps outside of the interval are dropped and the rest
-        renormalised.
+        integers, and where it shrinks the kernel is as much wider; taps
+        outside of the interval are dropped and the rest renormalised.
     """
-    positions, kernel_width = _sample_positions(lengths, size, antialias)
-    positions = _mirror(positions, flip)
+    positions, scale = _sample_positions(lengths, size, flip)
+    kernel_width = tf.maximum(scale, 1.0)
     pixels = tf.range(extent)[None, None, :] - starts[:, None, None]
     inside = (pixels >= 0) & (pixels < lengths[:, None, None])
     distances = tf.cast(pixels, tf.float32) - positions[:, :, None]
@@ -86,24 +83,18 @@ def taps(
     extent: int | tf.Tensor,
     flip: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The four pixels, and their weights, of each pixel of resized intervals.
+    """The four taps of each pixel of intervals that are not antialiased.
 
-    The same weights as those of `matrices` without antialiasing, which are 0
-    everywhere else.
-
-    Args:
-        starts: see `matrices`.
-        lengths: see `matrices`.
-        size: see `matrices`.
-        extent: see `matrices`.
-        flip: see `matrices`.
+    Args: those of `matrices`.
 
     Returns:
         `int32` tensor `[B, size, 4]`, indices of pixels of the image along
         this axis; and `float32` tensor `[B, size, 4]`.
     """
-    positions, _ = _sample_positions(lengths, size, antialias=False)
-    positions = _mirror(positions, flip)[:, :, None]
+    positions, _ = _sample_positions(lengths, size, flip)
+    whole = tf.floor(positions)
+    fraction = tf.round((positions - whole) * _POSITIONS) / _POSITIONS
+    positions = (whole + fraction)[:, :, None]
     pixels = tf.floor(positions) + tf.range(-1.0, 3.0)
     weights = _keys_cubic(pixels - positions)
     pixels = tf.cast(pixels, tf.int32)
@@ -113,13 +104,6 @@ def taps(
     # Pixels outside of the interval have weight 0: any index in range will do.
     pixels = tf.clip_by_value(starts[:, None, None] + pixels, 0, extent - 1)
     return pixels, weights
-
-
-def _mirror(positions, flip):
-    """Reverses the positions `[B, size]` of the images that are flipped."""
-    if flip is None:
-        return positions
-    return tf.where(flip[:, None], tf.reverse(positions, axis=[1]), positions)
 
 
 def resize_rows(
@@ -137,22 +121,23 @@ def resize_rows(
     """
     shape = [tf.shape(weights)[0], weights.shape[1]]
     shape += [1] * (images.shape.rank - 2)
+    return _sum_of_taps(
+        lambda tap: tf.gather(images, pixels[:, :, tap], axis=1, batch_dims=1),
+        lambda tap: tf.reshape(weights[:, :, tap], shape),
+    )
+
+
+def _sum_of_taps(pixels_at, weights_at):
     return tf.add_n(
-        [
-            tf.reshape(weights[:, :, tap], shape)
-            * to_float32(
-                tf.gather(images, pixels[:, :, tap], axis=1, batch_dims=1)
-            )
-            for tap in range(4)
-        ]
+        [weights_at(tap) * to_float32(pixels_at(tap)) for tap in range(4)]
     )
 
 
 def resize_along(
     images: tf.Tensor,
     axis: int,
-    start: int | tf.Tensor,
-    length: int | tf.Tensor,
+    start: tf.Tensor,
+    length: tf.Tensor,
     size: int,
     antialias: bool = False,
 ) -> tf.Tensor:
@@ -165,15 +150,12 @@ def resize_along(
     extent = tf.shape(images)[axis]
     start, length = start[None], length[None]
     if antialias:
-        matrix = matrices(start, length, size, extent, antialias=True)[0]
+        matrix = matrices(start, length, size, extent)[0]
         equation = "sp,bpwc->bswc" if axis == 1 else "sp,bhpc->bhsc"
         return tf.einsum(equation, matrix, to_float32(images))
     pixels, weights = taps(start, length, size, extent)
     shape = [-1, 1, 1] if axis == 1 else [-1, 1]
-    return tf.add_n(
-        [
-            tf.reshape(weights[0, :, tap], shape)
-            * to_float32(tf.gather(images, pixels[0, :, tap], axis=axis))
-            for tap in range(4)
-        ]
+    return _sum_of_taps(
+        lambda tap: tf.gather(images, pixels[0, :, tap], axis=axis),
+        lambda tap: tf.reshape(weights[0, :, tap], shape),
     )

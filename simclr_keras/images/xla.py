@@ -1,4 +1,4 @@
-"""Compiles the drawing of views with XLA, in the parts that it does well."""
+"""Compiles functions with XLA, and keeps it from computing values again."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def compile_with_xla(
 
 
 def fusion_barrier(x: tf.Tensor) -> tf.Tensor:
-    """Returns `x` `[B, K]` unchanged, and makes XLA store it in memory.
+    """Returns `x` `[B, K, ...]` unchanged, and makes XLA store it in memory.
 
-    XLA would fuse the random generator into the work on pixels, and so compute
-    an image's numbers again for every pixel. A loop ends a fusion; this one
-    reverses the columns twice.
+    XLA would fuse what made `x` (the random generator, one pass of a blur or a
+    resize) into the work that follows, and compute it again for every pixel or
+    tap. A loop ends a fusion; this one reverses axis 1 twice.
     """
     return tf.while_loop(
         lambda _: True,

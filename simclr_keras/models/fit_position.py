@@ -37,12 +37,12 @@ class FitPosition:
     round: int = 0
     step: int = 0
     first_step: int = 0
-    steps: int = None
+    steps: int | None = None
     done: int = 0
     executed: int = 0
     starts_within: bool = False
     epochs_per_round: int = 1
-    steps_per_epoch: int = None
+    steps_per_epoch: int | None = None
     followed: bool = False
 
     def resume_at(self, number: int, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Prepares `fit` of our models, and what surrounds it and their steps."""
+"""Prepares a `fit` of our models; has what their steps share."""
 
 from __future__ import annotations
 
@@ -119,7 +119,9 @@ def _follow(model, dataset, arguments):
     """Gives a `fit` its position, its clock and our callbacks around others.
 
     To a `CallbackList` nothing can be added: then no clock runs, no round can
-    begin within, and the callback of a run directory moves the position.
+    begin within, the callback of a run directory moves the position, and the
+    data set draws the epoch after its last one, whichever begins: a resumed
+    run does not see the images that an undisturbed one would.
     """
     callbacks = arguments.get("callbacks")
     fixed = fit_callbacks.is_fixed(callbacks)

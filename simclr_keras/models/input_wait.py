@@ -64,8 +64,8 @@ class InputWait:
 
 
 def share(
-    later: tuple[float, float] | None,
-    earlier: tuple[float, float] | None = (0.0, 0.0),
+    later: tuple[float, float],
+    earlier: tuple[float, float] = (0.0, 0.0),
 ) -> float | None:
     """Share of the time between two moments that was waited, or None.
 
@@ -77,7 +77,7 @@ def share(
     return min(1.0, max(0.0, waited / seconds)) if seconds > 0 else None
 
 
-def so_far(model: keras.Model) -> tuple[float, float] | None:
+def so_far(model: keras.Model) -> tuple[float, float]:
     """`(waited, seconds)` of the training of a model; zeros if unknown."""
     measured = getattr(model, "input_wait", None)
     if measured is None:

@@ -144,7 +144,7 @@ def split_batch(
     if micro is None:
         return batch, 1
     here, rows = replicas.replica_context().count, batch.images.shape[0]
-    size = rows * here if rows else getattr(model, "global_batch_size", None)
+    size = rows * here if rows else model.global_batch_size
     check_size(size, micro, here)
     if size <= micro:
         return batch, 1

@@ -32,7 +32,7 @@ def compute_dtypes(model: keras.Model) -> list[str]:
     return [name for name in _FLOATS if name in found] or ["float32"]
 
 
-def multiplies_bfloat16():
+def multiplies_bfloat16() -> bool:
     """Whether this machine has bfloat16 matrix instructions."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

@@ -22,12 +22,16 @@ class TrainedModel(compat.BuildsItself):
         settings: names of the arguments that are no layers, which are
             attributes too; a subclass lists its own.
         fit_position: `FitPosition` of the `fit` that runs, or of the last one.
+        input_wait: `InputWait` that measures it, or None.
+        global_batch_size: images in its global batch; None where unknown.
         crops_are_ready: whether the images of the `fit` are crops already,
             made on the host.
     """
 
     settings = ()
     fit_position = None
+    input_wait = None
+    global_batch_size = None
     crops_are_ready = False
 
     def build(self, input_shape: Any = None) -> None:

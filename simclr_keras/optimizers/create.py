@@ -114,7 +114,9 @@ def decay_in_loss(name: str) -> str:
     return DECAY_IN_LOSS[name]
 
 
-def split_weight_decay(name, weight_decay):
+def split_weight_decay(
+    name: str, weight_decay: float
+) -> tuple[float, float, str]:
     """Divides a weight decay between the optimizer's update and the loss.
 
     As in the official code: LARS decays by itself and the supervised head is

@@ -1,4 +1,4 @@
-"""Lays images out side by side in one image, and writes it as PNG."""
+"""Lays images out in a grid; writes it as PNG and to TensorBoard."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def write_view_pairs(path, two_views, dataset, tensorboard):
     Args:
         path: path object of the picture.
         two_views: see `view_pairs`.
-        dataset: `data.Batches`; its next iteration is that of epoch 0.
+        dataset: `data.Batches`; left at the beginning of epoch 0.
         tensorboard: path object of the directory of event files.
     """
     # Cropped as in `fit`, so that picture and training share a pipeline.

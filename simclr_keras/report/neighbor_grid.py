@@ -51,19 +51,25 @@ def draw_of_rows(
     return _draw(folder, images[:, 0], images[:, 1:], matches, share), share
 
 
-def query_image(path, max_pixels, pixel_range=None):
+def query_image(
+    path: str,
+    max_pixels: int,
+    pixel_range: tuple[float, float] | None = None,
+    name: str = "path",
+) -> tf.Tensor:
     """Decodes an image file as those of a data set are, for `draw_of_image`.
 
     Args:
         path: text, local or with a scheme.
         max_pixels: height times width of the largest image that is decoded.
         pixel_range: see `data.open_source`. Defaults to None.
+        name: what the path is called in an error. Defaults to "path".
 
     Returns:
         uint8 tensor `[1, H, W, 3]`.
 
     Raises:
-        ValueError: it cannot be decoded; names the flag `--neighbors`.
+        ValueError: it cannot be decoded.
     """
     encoded = tf.io.read_file(path)
     try:
@@ -72,16 +78,16 @@ def query_image(path, max_pixels, pixel_range=None):
     except tf.errors.OpError as error:
         reason = problem(encoded.numpy(), max_pixels)
         raise ValueError(
-            "--neighbors must be an image that can be decoded. Received:"
-            f" --neighbors={path}: {reason}"
+            f"{name} must be an image that can be decoded. Received:"
+            f" {name}={path}: {reason}"
         ) from error
 
 
 def draw_of_image(
     folder: paths.AnyPath,
     bank: np.ndarray,
-    features: np.ndarray,
-    image: np.ndarray,
+    features: np.ndarray | tf.Tensor,
+    image: np.ndarray | tf.Tensor,
     k: int,
     read_images: Callable[[np.ndarray], np.ndarray],
 ) -> paths.AnyPath:

@@ -218,6 +218,8 @@ class KeepRun(keras.callbacks.Callback):
 
     def release(self) -> None:
         """Called by `fit` of our models when it has ended, by an error too."""
+        if self.model is not None:  # else `fit` was refused before it began
+            compat.set_resume_point(self.model, None, None)
         try:
             self._profile.release()
         finally:

@@ -49,6 +49,7 @@ def claimed_run(
         answer = {}
         if workers.is_chief(strategy):
             try:
+                # Before the lock, which would be a file of ours in it.
                 run.refuse_foreign_files()
                 _hold(run, held)
                 run.claim(flags, defaults, ignored, change)

@@ -59,7 +59,8 @@ class Logs:
                 )
 
     def begin_round(self) -> None:
-        """Notes what was waited for input before it."""
+        """Notes where it begins, and what was waited for input before it."""
+        self._epoch = self._progress.epoch  # of a round without a step
         self._waited_before = input_wait.so_far(self._model)
 
     def end_step(self, logs: dict[str, Any]) -> None:

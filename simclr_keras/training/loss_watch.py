@@ -46,7 +46,7 @@ class LossWatch:
 
         Raises:
             RuntimeError: it is not finite.
-            ValueError: neither is a pixel.
+            ValueError: pixels out of range explain it.
         """
         loss = logs.get("loss")
         if loss is not None and not np.isfinite(loss).all():

@@ -42,8 +42,8 @@ class Progress:
     steps_before: int = 0
     epochs_per_round: int = 1
     log_sums: dict = dataclasses.field(default_factory=dict)
-    best: dict = None
-    identity: dict = None
+    best: dict | None = None
+    identity: dict | None = None
 
     @property
     def step(self) -> int:
@@ -70,7 +70,7 @@ class Progress:
         return self.round * self.epochs_per_round + within
 
     def passed(self, every: int) -> bool:
-        """Whether the last execution came to a multiple of some steps, or 0."""
+        """`FitPosition.passed`, counted from the first step of the run."""
         return self.position.passed(every, self.steps_before)
 
     def begin(self, step: int) -> None:

@@ -31,15 +31,15 @@ def take_directory(lock: RunLock, strategy: tf.distribute.Strategy) -> None:
     Raises:
         ValueError: it is in use by another process.
     """
-    error = b""
+    error = None
     if workers.is_chief(strategy):
         try:
             lock.acquire()
         except (ValueError, OSError) as refusal:
-            error = str(refusal).encode()
-    error = workers.broadcast(strategy, error)
-    if error:
-        raise ValueError(error.decode())
+            error = str(refusal)
+    error = workers.value_of_chief(strategy, error)
+    if error is not None:
+        raise ValueError(error)
 
 
 def resume(
@@ -99,20 +99,21 @@ def resume(
 
 def _newest(directory, strategy):
     """Path and bytes of the newest intact checkpoint, of the chief's."""
-    name = data = b""
+    name, data = "", b""
     if workers.is_chief(strategy):
         newest = checkpointing.newest_intact(directory)
         if newest is not None:
-            name, data = str(newest).encode(), newest.read_bytes()
-    name = workers.broadcast(strategy, name).decode()
+            name, data = str(newest), newest.read_bytes()
+    name = workers.value_of_chief(strategy, name)
     return name, workers.broadcast(strategy, data)
 
 
 def _check_rounds(name, notes, position):
     """Refuses batches that are grouped otherwise than in the checkpoint."""
     here = position.epochs_per_round
-    there = notes.get("epochs_per_round", here)  # early ones do not say
-    if there != here and position.starts_within:
+    there = notes.get("epochs_per_round", 1)
+    # 1 is also noted by a run that an early release began, however grouped.
+    if there not in (1, here) and position.starts_within:
         raise ValueError(
             f"the data set must be grouped as before, {there} epochs of"
             f" the data in one of `fit`, to go on with {name}. Received:"

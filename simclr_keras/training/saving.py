@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import keras
-import numpy as np
 
 from simclr_keras.distribute import workers
 from simclr_keras.training import checkpointing
@@ -146,15 +145,14 @@ class Saver:
             better = known is None or value > known["value"]
             own = BEST_BY.index(name)
             best = own < rank or (own == rank and better)
-        votes = np.array([best], np.int32)
-        best = workers.worker_sum(self._model.distribute_strategy, votes)[0] > 0
+        best = workers.value_of_chief(self._model.distribute_strategy, best)
         if best and name is not None:
             self._progress.best = {
                 "name": name,
                 "value": float(logs[name]),
                 "step": self._progress.step,
             }
-        return bool(best)
+        return best
 
     def _end_where_asked(self):
         if not self._stop:

@@ -49,7 +49,7 @@ class Timing(keras.callbacks.Callback):
         self._begin = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Times the first step."""
+        """Times the first step, and seals what XLA compiled for it."""
         if self._to_first_step is not None:
             return
         float((logs or {}).get("loss", 0.0))  # waits for the device

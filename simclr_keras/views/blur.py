@@ -101,5 +101,4 @@ def _blur_along(plane, weights, radius, axis):
     for i in range(1, radius + 1):
         both = shifted(-i) + shifted(i)
         weighted.append(weights[:, i, None, None] * both)
-    # Not `sum`, which TensorFlow 2.15 can add up in another order.
     return tf.add_n(weighted)

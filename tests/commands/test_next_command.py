@@ -5,6 +5,7 @@ import shlex
 import types
 
 import pytest
+from absl import flags as absl_flags
 
 from simclr_keras import old_runs
 from simclr_keras.commands import command_line
@@ -14,6 +15,13 @@ from simclr_keras.commands import pretrain
 from simclr_keras.commands import shared_flags
 
 pytestmark = pytest.mark.newest
+
+
+def test_all_flags_of_how_images_are_read_are_handed_on():
+    values = absl_flags.FlagValues()
+    shared_flags.define_data(values)
+    others = {"dataset", "download", "image_size", "eval_batch_size"}
+    assert set(values) == others | set(shared_flags.IMAGE_FLAGS)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,6 @@ def test_recipe_parses_and_says_its_hardware_and_result(recipe):
     assert settings.dataset
     text = recipe.read_text()
     assert "easured" in text or "README" in text
-    # The settings written to a run directory give the same run again.
 
 
 def test_every_data_set_has_all_four_recipes():

@@ -76,7 +76,8 @@ def runs(tmp_path):
     run.metrics.write_text(ROWS)
     (run.path / "views.png").write_bytes(PNG)
     results = {"labelled_images": 100, "accuracy": 0.625, "loss": 1.3177}
-    _run(tmp_path / "linear", {"checkpoint": run.path}, results)
+    chosen = {"k": 5, "l2": 0.1}  # no figures to compare
+    _run(tmp_path / "linear", {"checkpoint": run.path}, {**results, **chosen})
     scratch = {"checkpoint": "pre", "from_scratch": "true"}
     _run(tmp_path / "scratch", scratch, {**results, "accuracy": 0.375})
     other = {"checkpoint": tmp_path / "elsewhere"}
@@ -104,6 +105,7 @@ def test_page_says_what_the_files_say(runs):
     assert ["linear", "100", "", "loss", "1.318"] in rows
     assert ["scratch", "100", "scratch", "accuracy", "37.50%"] in rows
     assert ["raw_pixels", "", "", "accuracy", "20.00%"] in rows
+    assert not {"k", "l2"} & {row[3] for row in rows if len(row) == 5}
     assert ["seconds", "12.5"] in rows
     assert ["train_epochs", "3"] in rows
     assert "99.00%" not in text

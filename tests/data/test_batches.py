@@ -99,7 +99,9 @@ def test_crops_and_passes_outlive_a_combination(folder):
     plain, probe = load(folder), load(folder, labelled=True, views=1)
     before = data.with_probe(data.with_crops(plain, crops), probe)
     after = data.with_crops(data.with_probe(plain, probe), crops)
-    for a, b in zip(before, after):
+    drawn = list(before), list(after)
+    assert len(drawn[0]) == len(drawn[1]) == len(before)
+    for a, b in zip(*drawn):
         np.testing.assert_array_equal(a["images"], b["images"])
         np.testing.assert_array_equal(a["probe_images"], b["probe_images"])
     assert data.with_crops(before, (None, None)) is before

@@ -345,12 +345,24 @@ def test_many_images_are_estimated_from_some(folder, capsys, monkeypatch):
 
 
 @pytest.mark.newest
-def test_half_of_the_free_memory_is_the_limit(folder, monkeypatch):
+def test_half_of_the_free_memory_is_the_limit(folder, monkeypatch, no_cluster):
     source, needed = _bytes(folder)
     monkeypatch.setattr(caching, "free_memory", lambda: 2 * needed - 2)
     assert data.cached(source) is source
     monkeypatch.setattr(caching, "free_memory", lambda: 2 * needed)
     assert data.cached(source).decoded is not None
+    monkeypatch.setattr(caching, "workers_here", lambda: 2)
+    assert data.cached(source) is source
+    monkeypatch.setattr(caching, "free_memory", lambda: 4 * needed)
+    assert data.cached(source).decoded is not None
+
+
+@pytest.mark.newest
+def test_images_that_are_read_once_are_not_decoded_ahead(folder):
+    source, _ = _bytes(folder)
+    assert data.cached(source, epochs=1) is source
+    assert data.cached(source, epochs=1.5).decoded is not None
+    assert data.cached(source, "memory", epochs=1).decoded is not None
 
 
 @pytest.mark.newest

@@ -1,5 +1,6 @@
 """Images that two sources share."""
 
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -26,6 +27,17 @@ def test_shared_images_are_found_through_links(tmp_path):
     assert data.num_shared(sources["train"], sources["val"]) == 8
     other = data.open_source("shapes", "test[:5]")
     assert data.num_shared(sources["train"], other) == 0
+
+
+def test_arrays_of_python_are_compared_by_their_pixels():
+    """They have no name that would tell them apart."""
+    images = np.random.RandomState(0).randint(0, 256, (5, 8, 8, 3), np.uint8)
+    other = images.copy()
+    other[:3] += 1
+    first, second = (data.open_source(x) for x in (images, other))
+    assert data.num_shared(first, first) == 5
+    assert data.num_shared(first, second) == 2
+    assert data.num_shared(first, data.open_source(images[:, :4])) == 0
 
 
 def test_slices_of_one_data_set_are_compared_by_position(capsys):

@@ -1,5 +1,7 @@
 """Only the chosen images of a batch are worked on, whatever its size."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,8 +50,11 @@ def test_takes_all_images_and_inputs_that_are_none():
     np.testing.assert_array_equal(sums, 4.0 * np.arange(19) + 1.0)
 
 
-def test_work_on_others_is_saved():
+@pytest.mark.parametrize("kind, sizes", [("CPU", [2, 2, 2]), ("GPU", [32])])
+def test_work_on_others_is_saved(monkeypatch, kind, sizes):
     """5 chosen of 32 are three parts of two images; 16 would be all."""
+    device = types.SimpleNamespace(device_type=kind)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda: [device])
     parts = []
 
     def work(x):
@@ -58,4 +63,4 @@ def test_work_on_others_is_saved():
 
     x = tf.range(32.0)
     batch_parts.apply_to_chosen(work, [x], x >= 27.0, {"x": x})
-    assert parts == [2, 2, 2]
+    assert parts == sizes

@@ -6,6 +6,7 @@ import pathlib
 import warnings
 
 import forked
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -129,6 +130,26 @@ def test_a_fit_after_a_resumed_one_starts_at_the_beginning(
 ):
     pretraining.fit(tmp_path)
     pretraining.fit(tmp_path)
+    history = pretraining.model.fit(pretraining.data(), epochs=1, verbose=0)
+    assert history.epoch == [0]
+
+
+def test_a_fit_after_one_that_failed_starts_at_the_beginning(
+    pretraining, tmp_path
+):
+    """It had resumed when a callback behind it raised."""
+
+    class Fails(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise RuntimeError("no")
+
+    pretraining.fit(tmp_path)
+    pretraining.begin_anew()
+    callbacks = [*sk.training.callbacks(tmp_path), Fails()]
+    with pytest.raises(RuntimeError, match="no"):
+        pretraining.model.fit(
+            pretraining.data(), epochs=9, callbacks=callbacks, verbose=0
+        )
     history = pretraining.model.fit(pretraining.data(), epochs=1, verbose=0)
     assert history.epoch == [0]
 

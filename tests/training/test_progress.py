@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import pytest
 
 from simclr_keras import data
 from simclr_keras.models.fit_position import FitPosition
@@ -44,6 +45,35 @@ def test_rows_are_numbered_by_the_epochs_of_the_data(pretraining, tmp_path):
     assert _metrics(parts) == expected
     for name, array in whole.items():
         np.testing.assert_array_equal(array, resumed[name], name)
+
+
+def test_batches_grouped_otherwise_are_refused(pretraining, tmp_path):
+    two, four = (data.grouped(pretraining.data(), n) for n in (2, 4))
+    pretraining.fit(tmp_path, 1, data=two)
+    with pytest.raises(ValueError, match="grouped as before, 2.*Received: 4"):
+        pretraining.fit(tmp_path, 2, data=four)
+
+
+def test_a_grouped_run_of_an_earlier_release_resumes_again(
+    pretraining, tmp_path, monkeypatch
+):
+    """Its checkpoints do not note it; those of a resumed one note 1."""
+    grouped = data.grouped(pretraining.data(), 2)
+    noted = Progress.notes
+
+    def then(self):
+        notes = noted(self)
+        del notes["epochs_per_round"]
+        return notes
+
+    with monkeypatch.context() as release:
+        release.setattr(Progress, "notes", then)
+        pretraining.fit(tmp_path, 1, data=grouped)
+    for rounds in (2, 3):
+        pretraining.fit(tmp_path, rounds, data=grouped)
+        last = checkpointing.newest_intact(tmp_path / "checkpoints")
+        notes = checkpointing.read(last)[1]
+        assert (notes["epoch"], notes["epochs_per_round"]) == (rounds, 1)
 
 
 def test_a_run_of_an_earlier_release_goes_on_numbering_rounds():
