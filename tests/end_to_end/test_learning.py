@@ -29,12 +29,12 @@ def _linear_accuracy(model, sources, epochs):
     return evaluation.linear_accuracy(*features, epochs=epochs).accuracy
 
 
-def _pretrained(source, loss, rate, batch, steps, **views):
+def _pretrained(source, loss, rate, batch, steps, crop_area, **views):
     keras.utils.set_random_seed(0)
     model = sk.SimCLR(
         sk.TinyResNet(CHANNELS),
         sk.ProjectionHead("nonlinear", num_layers=2, out_dim=64),
-        sk.TwoViews(source.image_shape[0], crop_area=(0.3, 1.0), **views),
+        sk.TwoViews(source.image_shape[0], crop_area=(crop_area, 1.0), **views),
     )
     schedule = sk.WarmupCosine(rate, warmup_steps=20, total_steps=steps)
     model.compile(keras.optimizers.Adam(schedule, beta_2=0.98), loss)
@@ -46,7 +46,7 @@ def _pretrained(source, loss, rate, batch, steps, **views):
     return model
 
 
-def _accuracies(sources, epochs, **training):
+def _accuracies(sources, epochs, temperature, **training):
     """Of a random encoder, the broken loss and NT-Xent."""
     keras.utils.set_random_seed(0)
     random = _linear_accuracy(sk.TinyResNet(CHANNELS), sources, epochs)
@@ -54,7 +54,7 @@ def _accuracies(sources, epochs, **training):
         _linear_accuracy(
             _pretrained(sources[0], loss, **training), sources, epochs
         )
-        for loss in (OtherImages(temperature=0.2), sk.NTXent(temperature=0.2))
+        for loss in (OtherImages(temperature), sk.NTXent(temperature))
     )
     print(f"random {random} broken {broken} pretrained {learned}")
     return random, broken, learned
@@ -63,8 +63,10 @@ def _accuracies(sources, epochs, **training):
 def test_pretraining_lifts_linear_accuracy_on_shapes():
     """And a loss that pairs different images does not, though it trains.
 
-    Ten classes that colour says nothing about, 1,000 test images: a margin of
-    0.08 is four standard errors of a difference of two accuracies.
+    Ten classes that colour says nothing about. Mild views, which a short run
+    learns most from. Measured with three seeds on Keras 3: random encoder
+    21 %, broken loss 26 to 31 %, pretrained 49 to 55 %, and 22 to 25 points
+    between the two of one seed.
     """
     sources = [
         sk.data.open_source("shapes", split, image_size=24)
@@ -73,14 +75,16 @@ def test_pretraining_lifts_linear_accuracy_on_shapes():
     random, broken, learned = _accuracies(
         sources,
         epochs=20,
-        rate=8e-3,
-        batch=48,
-        steps=250,
-        color_strength=1.0,
+        temperature=0.1,
+        rate=5e-3,
+        batch=32,
+        steps=375,
+        crop_area=0.8,
+        color_strength=0.3,
         crop_sampler="torchvision",
     )
-    assert learned > random + 0.08
-    assert learned > broken + 0.08
+    assert learned > random + 0.15
+    assert learned > broken + 0.1
 
 
 @pytest.mark.long
@@ -98,9 +102,11 @@ def test_pretraining_lifts_linear_accuracy_on_cifar10(cifar10_dir):
     random, broken, learned = _accuracies(
         sources,
         epochs=60,
+        temperature=0.2,
         rate=4e-3,
         batch=128,
         steps=200,
+        crop_area=0.3,
         color_strength=0.5,
     )
     assert learned > random + 0.03
