@@ -99,14 +99,11 @@ def results(
     names = dict.fromkeys(name for column in columns for name in column)
     rows = []
     for name in names:
-        shown = [
-            run_files.figure_text(name, column.get(name, _NONE))
-            for column in columns
-        ]
+        cells = [_text(name, column.get(name)) for column in columns]
         best = None
         if len({on for on, c in zip(data, columns) if name in c}) == 1:
             best = _best(name, [c[name] for c in columns if name in c])
-        rows.append((name, [(text, text == best) for text in shown]))
+        rows.append((name, [(text, text == best) for text in cells]))
     return rows
 
 
@@ -118,16 +115,20 @@ def _measured_on(run, found):
 
 def _best(name, values):
     """Text of the best figure; None where it is not clear, or all are alike."""
-    values = [
+    numbers = [
         value
         for value in values
         if isinstance(value, (int, float)) and math.isfinite(value)
     ]
     if run_files.is_accuracy(name):
-        best = max(values, default=None)
+        best = max(numbers, default=None)
     elif name == "loss":
-        best = min(values, default=None)
+        best = min(numbers, default=None)
     else:
         return None
-    texts = {run_files.figure_text(name, value) for value in values}
-    return run_files.figure_text(name, best) if len(texts) > 1 else None
+    alike = len({_text(name, number) for number in numbers}) < 2
+    return None if alike else _text(name, best)
+
+
+def _text(name, value):
+    return _NONE if value is None else run_files.figure_text(name, value)

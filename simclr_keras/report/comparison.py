@@ -15,9 +15,9 @@ from simclr_keras.report import run_files
 from simclr_keras.report import run_names
 from simclr_keras.report import templates
 
-# Charts: title, column of `metrics.csv`, and whether of pre-training alone
-# (True), of classifiers alone (False) or of both (None): a loss is one of
-# partners there, and one of classes here.
+# Charts: title, column of `metrics.csv`, and whether of pre-trainings alone
+# (True), of classifiers alone (False) or of both (None): the one's loss is of
+# pairs of views, the other's of classes.
 _CURVES = (
     ("Contrastive loss", "loss", True),
     ("Contrastive loss of held-out images", "val_loss", True),
@@ -30,7 +30,8 @@ _CURVES = (
     ("Training accuracy", "accuracy", False),
     ("Learning rate", "learning_rate", None),
 )
-_PRETRAINING = "simclr-pretrain"
+# A column that every pre-training has, also one from Python.
+_OF_PRETRAINING = "contrastive_accuracy"
 
 
 def write(
@@ -131,7 +132,10 @@ def _charts(runs, names, folder):
         [run_files.metrics_rows(run, scope) for scope in ("epoch", "steps")]
         for run in runs
     ]
-    pretraining = [compared_tables.command(run) == _PRETRAINING for run in runs]
+    pretraining = [
+        any(_OF_PRETRAINING in row for each in of_run for row in each)
+        for of_run in rows
+    ]
     drawn = []
     for title, column, kind in _CURVES:
         curves = [

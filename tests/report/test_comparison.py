@@ -13,18 +13,19 @@ from simclr_keras.report import plots
 from simclr_keras.report import run_names
 
 pytestmark = pytest.mark.newest
-PRETRAINING = """scope,epoch,step,loss,knn_accuracy,learning_rate
-steps,0,5,9.0,,0.3
-epoch,0,10,8.0,,0.3
-epoch,1,20,7.0,0.25,0.2
-epoch,2,30,6.0,0.5,0.1
+PRETRAINING = """scope,epoch,step,loss,contrastive_accuracy,knn_accuracy
+steps,0,5,9.0,0.1,
+epoch,0,10,8.0,0.2,
+epoch,1,20,7.0,0.3,0.25
+steps,2,25,6.5,0.4,
+epoch,2,30,6.0,0.4,0.5
 """
 # In its second epoch; the last line is not whole yet.
-UNFINISHED = """scope,epoch,step,loss,knn_accuracy,learning_rate
-steps,0,5,9.5,,0.3
-epoch,0,10,8.5,,0.3
-steps,1,15,nan,,0.25
-steps,1,17,7.5,,0.2
+UNFINISHED = """scope,epoch,step,loss,contrastive_accuracy,learning_rate
+steps,0,5,9.5,0.1,0.3
+epoch,0,10,8.5,0.2,0.3
+steps,1,15,nan,0.2,0.25
+steps,1,17,7.5,0.3,0.2
 steps,1,2"""
 LINEAR = """scope,epoch,step,loss,accuracy,learning_rate
 epoch,0,4,2.0,0.25,0.1
@@ -109,17 +110,21 @@ def test_tables_say_what_the_files_say(runs, tmp_path):
 def test_charts_have_a_curve_of_each_run(runs, tmp_path):
     """Losses of partners and of classes apart; steps where epochs lack.
 
-    `cold` has ended one epoch, so both losses are means over the steps that
-    both logged; kNN is measured at the end of epochs only.
+    `cold` has ended one epoch; beside `warm`, both are drawn by steps, and
+    without it `warm` by epochs. kNN is measured at the end of epochs only.
     """
     text = _write(runs[1:3], tmp_path / "page.html")
     assert _curves(text).splitlines() == [
         "Contrastive loss: cold from 9.5 at step 5 to 7.5 at step 17.",
+        "Accuracy of picking the partner: cold from 0.1 at step 5 to 0.3 at"
+        " step 17.",
         "Classification loss: linear from 2 at step 4 to 1 at step 8.",
         "Training accuracy: linear from 0.25 at step 4 to 0.5 at step 8.",
         "Learning rate: cold from 0.3 at step 5 to 0.2 at step 17; linear from"
         " 0.1 at step 4 to 0.1 at step 8.",
     ]
+    text = _write(runs[:2], tmp_path / "page.html")
+    assert "loss: warm from 9 at step 5 to 6.5 at step 25;" in _curves(text)
     text = _write(runs[::3], tmp_path / "page.html", names=["a", "<b>"])
     assert "Contrastive loss: a from 8 at step 10 to 6" in _curves(text)
     assert "kNN accuracy: a from 0.25 at step 20 to 0.5" in _curves(text)
