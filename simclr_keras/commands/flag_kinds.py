@@ -80,6 +80,7 @@ class Group:
         """Defines a flag that is given once for each of several paths."""
         parser, serializer = _PathParser(name, None), flags.ArgumentSerializer()
         flag = flags.MultiFlag(parser, serializer, name, None, text)
+        flag.help = text  # without what absl adds
         self._add_flag(flag, False)
 
     def range(self, name, text):

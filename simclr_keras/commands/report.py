@@ -17,9 +17,9 @@ def define_flags(values):
     run = flag_kinds.Group(values, "run")
     run.paths(
         "model_dir",
-        "Run directories; their names may be given alone. Of one, of a"
-        " pre-training, the page is that of the run, with the runs beside it"
-        " that began with it. Of several, of any commands, ended or not, it"
+        "Run directory; give it once for each run, or the names alone. Of one,"
+        " of a pre-training, the page is that of the run, with the runs beside"
+        " it that began with it. Of several, of any commands, ended or not, it"
         " compares them.",
     )
     run.path(
@@ -27,8 +27,8 @@ def define_flags(values):
         None,
         "HTML file to write, or to write anew; its charts are written beside"
         " it too, as PNG, SVG and PDF in <its name>_figures. Default:"
-        " report.html in the run directory. Of several runs, comparison.html"
-        " in the current directory if there is none yet.",
+        " report.html in the run directory; of several runs, comparison.html"
+        " in the current directory, which is refused if it is there already.",
     )
 
 
@@ -87,10 +87,10 @@ def _new_comparison():
     there = [str(each) for each in (path, figures) if each.exists()]
     if there:
         raise ValueError(
-            f"--output must name the page where {_COMPARISON} may not be"
-            " written, because it would replace another one. Received: nothing,"
-            f" and {' and '.join(there)} exists. Give --output={_COMPARISON} to"
-            " replace it, or another name"
+            f"--output must name a page where {_COMPARISON} would replace"
+            " another one. Received: nothing, while there is"
+            f" {' and '.join(there)}. Give --output={_COMPARISON} to replace"
+            " it, or another name"
         )
     return path
 

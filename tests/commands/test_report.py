@@ -210,7 +210,7 @@ def test_the_templates_are_part_of_the_package(tmp_path):
 
 
 def test_several_runs_are_compared(runs, tmp_path, monkeypatch):
-    """By name or not, in the order given; no other comparison is lost."""
+    """As flags, before the others, or alone; no other comparison is lost."""
     others = [str(tmp_path / name) for name in ("scratch", "other")]
     monkeypatch.chdir(tmp_path)
     rows = _Page(_report(others[0], f"--model_dir={runs.path}", others[1])).rows
@@ -224,7 +224,7 @@ def test_several_runs_are_compared(runs, tmp_path, monkeypatch):
     _report(*others, "--output=comparison.html")
     assert page.read_bytes() != there
     with pytest.raises(ValueError, match="each run once"):
-        _report(others[0], others[0])
+        _report(others[0], others[0], "--output=comparison.html")
 
 
 def test_a_run_of_the_first_release_is_compared(tmp_path):
