@@ -48,7 +48,7 @@ setuptools.setup(
     package_data={
         "simclr_keras": ["README.md", "py.typed"],
         "simclr_keras.recipes": ["README.md", "*/*.flags"],
-        "simclr_keras.report": ["page.html"],
+        "simclr_keras.report": ["*.html"],
         "simclr_keras.serving": ["README.md"],
     },
     # The extra tf215 needs 3.9 to 3.11; no later one than 3.13 was tried.

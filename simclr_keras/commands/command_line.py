@@ -34,7 +34,8 @@ def parse(define, argv, positional=None):
     Args:
         define: function that defines the command's flags on a `FlagValues`.
         argv: the command line without the program's name.
-        positional: name of a flag that may be given without its name.
+        positional: name of a flag of several values, which may be given
+            without its name.
 
     Returns:
         Namespace of the flags' values, with `flags_text`, that of `flags.txt`,
@@ -51,9 +52,9 @@ def parse(define, argv, positional=None):
     define(values)
     defaults = {name: _text(values[name].value) for name in values}
     rest = values(["simclr", *_expand(argv, values)])[1:]
-    if positional and len(rest) == 1 and values[positional].value is None:
-        values[positional].parse(rest.pop())
-    if rest:
+    if positional and rest:
+        values[positional].parse(rest)
+    elif rest:
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
     _keep_values_of_then(values)
     for name in values:

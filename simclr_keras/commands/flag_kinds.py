@@ -76,6 +76,13 @@ class Group:
         parser = _PathParser(name, local)
         self._add(parser, name, default, text, may_change)
 
+    def paths(self, name, text):
+        """Defines a flag that is given once for each of several paths."""
+        parser, serializer = _PathParser(name, None), flags.ArgumentSerializer()
+        flag = flags.MultiFlag(parser, serializer, name, None, text)
+        flag.help = text  # without what absl adds
+        self._add_flag(flag, False)
+
     def range(self, name, text):
         """Defines `--name=LOW,HIGH`, a pair of floats or None."""
         rule = "must be two numbers, the first below the second, such as 0,4095"

@@ -1,40 +1,97 @@
-"""Writes a web page about a run: simclr-report RUN_DIRECTORY."""
+"""Writes a web page about a run, or one that compares several."""
 
 from simclr_keras.commands import cli
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands import command_line
+from simclr_keras.commands import flag_kinds
 
 FIRST = ("model_dir", "output")
-EXAMPLE = "simclr-report runs/photos"
+EXAMPLE = (
+    "simclr-report runs/photos\n"
+    "  simclr-report runs/temperature_0.1 runs/temperature_0.5"
+)
+_COMPARISON = "comparison.html"
 
 
 def define_flags(values):
     """Defines the flags of `simclr-report`."""
-    run = Group(values, "run")
-    run.path(
+    run = flag_kinds.Group(values, "run")
+    run.paths(
         "model_dir",
-        None,
-        "Run directory of the pre-training. Runs beside it that began with it"
-        " are part of the page.",
+        "Run directory; give it once for each run, or the names alone. Of one,"
+        " of a pre-training, the page is that of the run, with the runs beside"
+        " it that began with it. Of several, of any commands, ended or not, it"
+        " compares them.",
     )
     run.path(
         "output",
         None,
-        "HTML file to write; its charts are written beside it too, as PNG, SVG"
-        " and PDF in <its name>_figures. Default: report.html in the run"
-        " directory.",
+        "HTML file to write, or to write anew; its charts are written beside"
+        " it too, as PNG, SVG and PDF in <its name>_figures. Default:"
+        " report.html in the run directory; of several runs, comparison.html"
+        " in the current directory, which is refused if it is there already.",
     )
 
 
 def run(settings):
     """Writes the page; returns its path."""
-    if not settings.model_dir:
+    directories = settings.model_dir
+    if not directories:
         raise ValueError(
             "--model_dir must name a run directory. Received: nothing"
         )
-    from simclr_keras.report import page
+    if len(directories) > 1:
+        path = compare(directories, settings.output or _new_comparison())
+    else:
+        from simclr_keras.report import page
 
-    path = page.write(settings.model_dir, settings.output)
+        path = page.write(directories[0], settings.output)
     print(f"Report: {path}")
+    return path
+
+
+def compare(directories, output, names=None):
+    """Writes the page that compares runs, see `report.comparison.write`.
+
+    It knows the flags of this release: of runs that began before a flag was
+    added, and those that do not change what a run computes.
+    """
+    from simclr_keras.commands import embed
+    from simclr_keras.commands import finetune
+    from simclr_keras.commands import linear_eval
+    from simclr_keras.commands import pretrain
+    from simclr_keras.report import comparison
+
+    commands = {
+        "simclr-pretrain": pretrain,
+        "simclr-linear-eval": linear_eval,
+        "simclr-finetune": finetune,
+        "simclr-embed": embed,
+    }
+    known = {
+        name: command_line.parse(command.define_flags, ())
+        for name, command in commands.items()
+    }
+    return comparison.write(
+        directories,
+        output,
+        names,
+        defaults={name: each.flag_defaults for name, each in known.items()},
+        ignored={flag for each in known.values() for flag in each.may_change},
+    )
+
+
+def _new_comparison():
+    """The page that is written where `--output` names none."""
+    path = flag_kinds.as_path(_COMPARISON, "--output")
+    figures = path.with_name(f"{path.stem}_figures")
+    there = [str(each) for each in (path, figures) if each.exists()]
+    if there:
+        raise ValueError(
+            f"--output must name a page where {_COMPARISON} would replace"
+            " another one. Received: nothing, while there is"
+            f" {' and '.join(there)}. Give --output={_COMPARISON} to replace"
+            " it, or another name"
+        )
     return path
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import csv
-import functools
 import io
 import json
-import math
 
-import jinja2
 from PIL import Image
 
 from simclr_keras import paths
 from simclr_keras import training
-from simclr_keras.report import plots
+from simclr_keras.report import charts
+from simclr_keras.report import run_files
+from simclr_keras.report import templates
 
 # Figures of `metrics.csv` that share a chart, as far as they are there.
 _CURVES = (
@@ -74,20 +72,16 @@ def write(
     Raises:
         ValueError: there is no run in the directory.
     """
-    run = training.RunDirectory(directory)
-    if not run.flags.is_file():
-        raise ValueError(
-            "the report is that of a run directory. Received:"
-            f" {str(directory)!r}, which has no {run.flags.name}"
-        )
+    run = run_files.open_run(directory)
     output = paths.as_path(output or run.path / "report.html", "output")
     figures = output.with_name(f"{output.stem}_figures")
     runs = [run, *_related(run)]
-    rows = _epochs(run)
+    rows = run_files.metrics_rows(run, "epoch")
     curves = [_chart(rows, figures, *each) for each in _CURVES]
     health = [_chart(rows, figures, *each) for each in _HEALTH]
     results = run.finished()
-    html = _template().render(
+    html = templates.render(
+        "page.html",
         title=f"SimCLR: {run.path.resolve().name}",
         summary=None if results is None else list(results.items()),
         evaluations=_evaluations(runs),
@@ -95,26 +89,13 @@ def write(
         pictures=_pictures(runs),
         health_charts=list(filter(None, health)),
         figures=figures.name if any(curves + health) else None,
-        timing=_timing(run),
+        timing=list(run_files.timing(run).items()),
         settings=[
             (each.path.name, list(each.settings().items())) for each in runs
         ],
     )
     training.write_whole(output, html)
     return output
-
-
-@functools.lru_cache(maxsize=1)
-def _template():
-    environment = jinja2.Environment(
-        autoescape=True,
-        keep_trailing_newline=True,
-        loader=jinja2.PackageLoader("simclr_keras", "report"),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("page.html")
 
 
 def _related(run):
@@ -161,71 +142,28 @@ def _evaluations(runs):
                     results.get("labelled_images"),
                     "scratch" if from_scratch else "",
                     name,
-                    _figure(name, value),
+                    run_files.figure_text(name, value),
                 ]
             )
     pixels = runs[0].path.resolve().parent / _PIXELS
     if pixels.is_file():
         accuracy = json.loads(pixels.read_text())["accuracy"]
-        row = [pixels.stem, None, "", "accuracy", _figure("accuracy", accuracy)]
+        row = [
+            pixels.stem,
+            None,
+            "",
+            "accuracy",
+            run_files.figure_text("accuracy", accuracy),
+        ]
         rows.append(row)
     return rows
 
 
-def _figure(name, value):
-    if not isinstance(value, float):
-        return value
-    share = "accuracy" in name or name == "top5"
-    return f"{value:.2%}" if share else f"{value:.4g}"
-
-
-def _epochs(run):
-    """Returns the rows of `metrics.csv` that end an epoch, as numbers."""
-    if not run.metrics.is_file():
-        return []
-    with run.metrics.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["scope"] == "epoch"]
-    return [
-        {k: float(v) for k, v in row.items() if v and k != "scope"}
-        for row in rows
-    ]
-
-
-def _chart(rows, folder, title, *keys):
-    """Draws columns of the metrics, writes the files, returns what is shown.
-
-    Args:
-        rows: of `_epochs`.
-        folder: path object of the directory for the files.
-        title: of the chart.
-        *keys: names of the columns.
-
-    Returns:
-        Dict for the template; None where there are no numbers.
-    """
-    series = {
-        key: [
-            (row["step"], row[key])
-            for row in rows
-            if math.isfinite(row.get(key, math.nan))
-        ]
-        for key in keys
-    }
-    series = {key: points for key, points in series.items() if points}
-    if not series:
-        return None
-    lines = [
-        f"{key} from {points[0][1]:.4g} at step {points[0][0]:.0f} to"
-        f" {points[-1][1]:.4g} at step {points[-1][0]:.0f}"
-        for key, points in series.items()
-    ]
-    description = f"{title}: {'; '.join(lines)}."
-    figure = plots.curves(title, series, "step")
-    folder.mkdir(exist_ok=True)
-    stem = title.lower().replace(" ", "_")
-    plots.save(figure, folder / stem, title, description)
-    svg = (folder / f"{stem}.svg").read_bytes()
-    return {"alt": description, "data": base64.b64encode(svg).decode()}
+def _chart(rows, folder, title, *columns):
+    """Draws columns of the metrics in one chart, see `charts.write`."""
+    series = {name: run_files.points(rows, name) for name in columns}
+    series = {name: points for name, points in series.items() if points}
+    return charts.write(title, series, folder)
 
 
 def _pictures(runs):
@@ -256,9 +194,3 @@ def _description(png):
             return image.info.get("Description")
     except OSError:  # the browser says so too
         return None
-
-
-def _timing(run):
-    if not run.timing.is_file():
-        return []
-    return list(json.loads(run.timing.read_text()).items())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
+import textwrap
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,6 +31,11 @@ FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which people with any colour vision tell apart.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Petroff's ten (arXiv 2107.02270), which they tell apart too.
+_TEN_COLORS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
 _DASHES = ("-", "--", ":", "-.")
 _QUERY = "#969696"
 _MATCH, _OTHER = ("#28a03c", "-"), ("#c83232", (0, (2, 1)))
@@ -54,35 +61,50 @@ _MAX_NAME = 28  # characters
 
 @_styled
 def curves(
-    title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_name: str
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    x_name: str,
+    *,
+    wide: bool = False,
 ) -> Figure:
     """Draws lines over one axis.
 
     Args:
         title: text above them.
-        series: dict of name -> list of `(x, y)`, at least one point each.
+        series: dict of name -> list of `(x, y)`. A name without points takes
+            its colour of `palette` along, and is not drawn.
         x_name: text at the axis.
+        wide: whether the names stand beside the axes, in a wider figure, not
+            inside of them, where there is room for two or three.
 
     Returns:
         `matplotlib.figure.Figure`.
     """
-    figure = Figure(figsize=(4.8, 2.9), dpi=200, layout="constrained")
+    names = {name: textwrap.fill(name, _MAX_NAME) for name in series}
+    height = 0.6 + 0.2 * sum(1 + x.count("\n") for x in names.values())
+    size = (7.2, max(3.2, height)) if wide else (4.8, 2.9)
+    figure = Figure(figsize=size, dpi=200, layout="constrained")
     axes = figure.subplots()
-    styles = zip(itertools.cycle(_COLORS), itertools.cycle(_DASHES))
+    styles = zip(palette(len(series)), itertools.cycle(_DASHES))
     for (name, points), (color, dash) in zip(series.items(), styles):
+        if not points:
+            continue
         axes.plot(
             *zip(*points),
             color=color,
             linestyle=dash,
             marker="o" if len(points) <= 30 else None,
             markersize=3.5,
-            label=name,
+            # Matplotlib leaves names out that begin with an underscore.
+            label=re.sub("^_", " _", names[name]),
         )
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(x_name)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    if len(series) > 1:
+    if wide:
+        figure.legend(loc="outside right upper", handlelength=3)
+    elif len(series) > 1:
         axes.legend()
     return figure
 
@@ -170,7 +192,7 @@ def plane(
     axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     axes.spines[:].set_visible(False)  # the directions mean nothing
     axes.set_title(title, fontsize=11)
-    colors = dict(zip(classes, _palette(len(classes))))
+    colors = dict(zip(classes, palette(len(classes))))
     axes.scatter(
         *np.transpose(points),
         s=9 if len(points) > 1000 else 20,
@@ -187,18 +209,23 @@ def plane(
     return figure
 
 
-def _palette(count):
-    """Returns colours that differ, alternately light and dark."""
-    if count <= len(_COLORS):
-        return _COLORS[:count]
+def palette(count: int) -> list[str]:
+    """Returns as many different colours, such as `"#0072b2"`.
+
+    Up to ten are told apart with any colour vision.
+    """
+    for colors in (_COLORS, _TEN_COLORS):
+        if count <= len(colors):
+            return list(colors[:count])
     if count <= 20:
-        name = "tab10" if count <= 10 else "tab20"
-        return matplotlib.colormaps[name].colors[:count]
+        colors = matplotlib.colormaps["tab20"].colors[:count]
+        return [matplotlib.colors.to_hex(color) for color in colors]
     # Hues in order, their brightness in turn.
     hues = np.arange(count) / count
     values = np.where(np.arange(count) % 2, 0.65, 0.9)
     hsv = np.stack([hues, np.full(count, 0.85), values], axis=-1)
-    return [tuple(color) for color in matplotlib.colors.hsv_to_rgb(hsv)]
+    colors = matplotlib.colors.hsv_to_rgb(hsv)
+    return [matplotlib.colors.to_hex(color) for color in colors]
 
 
 def _shorten(name):

@@ -13,6 +13,7 @@ import pytest
 
 from simclr_keras import training
 from simclr_keras.commands import command_line
+from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
 from simclr_keras.report import plots
 
@@ -90,6 +91,7 @@ def runs(tmp_path):
 
 
 def _report(*arguments):
+    """The text of the page that `simclr-report` writes."""
     settings = command_line.parse(report.define_flags, arguments, "model_dir")
     return report.run(settings).read_text(encoding="utf-8")
 
@@ -191,7 +193,7 @@ def test_help_loads_neither_tensorflow_nor_matplotlib():
     assert "--neighbors_k" in done.stdout and "--output" in done.stdout
 
 
-def test_the_template_is_part_of_the_package(tmp_path):
+def test_the_templates_are_part_of_the_package(tmp_path):
     """Of what `setup.py` builds, as a wheel has it."""
     root = pathlib.Path(__file__).resolve().parents[2]
     subprocess.run(
@@ -201,7 +203,46 @@ def test_the_template_is_part_of_the_package(tmp_path):
         check=True,
         capture_output=True,
     )
-    assert (tmp_path / "simclr_keras/report/page.html").is_file()
+    folder = root / "simclr_keras/report"
+    names = {path.name for path in folder.glob("*.html")}
+    built = (tmp_path / "simclr_keras/report").glob("*.html")
+    assert {path.name for path in built} == names and "page.html" in names
+
+
+def test_several_runs_are_compared(runs, tmp_path, monkeypatch):
+    """As flags, before the others, or alone; no other comparison is lost."""
+    others = [str(tmp_path / name) for name in ("scratch", "other")]
+    monkeypatch.chdir(tmp_path)
+    rows = _Page(_report(others[0], f"--model_dir={runs.path}", others[1])).rows
+    assert ["", "pre", "scratch", "other"] in rows
+    assert ["accuracy", "-", "37.50%", "99.00%"] in rows
+    page = tmp_path / "comparison.html"
+    there = page.read_bytes()
+    with pytest.raises(ValueError, match="must name .*comparison.html"):
+        _report(*others)
+    assert page.read_bytes() == there
+    _report(*others, "--output=comparison.html")
+    assert page.read_bytes() != there
+    with pytest.raises(ValueError, match="each run once"):
+        _report(others[0], others[0], "--output=comparison.html")
+
+
+def test_a_run_of_the_first_release_is_compared(tmp_path):
+    """Flags that it did not have make no difference to the defaults."""
+    fixtures = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
+    old = fixtures / "run_keras3/pretrain"
+    settings = command_line.parse(
+        pretrain.define_flags, [f"--flagfile={old / 'flags.txt'}"]
+    )
+    new = _run(tmp_path / "new", {})
+    new.flags.write_text(settings.flags_text.replace("ture=0.1", "ture=0.2"))
+    page = tmp_path / "page.html"
+    rows = _Page(_report(str(old), str(new.path), f"--output={page}")).rows
+    different = rows[rows.index(["", "pretrain", "new"]) :]
+    assert different == [
+        ["", "pretrain", "new"],
+        ["temperature", "0.1", "0.2"],
+    ]
 
 
 def test_what_is_no_run_is_refused(tmp_path):

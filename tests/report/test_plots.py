@@ -46,6 +46,23 @@ def test_curves_have_the_points():
     assert len({line.get_linestyle() for line in axes.lines}) == 2
 
 
+def test_curves_of_many_runs():
+    """A colour each, also beside one that was not measured; whole names."""
+    long = " ".join(["a name that goes on"] * 4)
+    names = ["_a", "b", f"{long} c", f"{long} d"]
+    series = {name: [(0, 1.0), (10, 3.0)] for name in names}
+    series["b"] = []
+    figure = plots.curves("Title", series, "step", wide=True)
+    colors = [line.get_color() for line in figure.axes[0].lines]
+    assert colors == [plots.palette(4)[i] for i in (0, 2, 3)]
+    (legend,) = figure.legends
+    shown = [" ".join(text.get_text().split()) for text in legend.texts]
+    assert shown == [names[0], *names[2:]]
+    figure.draw_without_rendering()
+    box = legend.get_window_extent().transformed(figure.transFigure.inverted())
+    assert 0 <= box.x0 and box.x1 <= 1 and 0 <= box.y0 and box.y1 <= 1
+
+
 @pytest.mark.parametrize("kind", plots.FORMATS)
 def test_the_same_figure_gives_the_same_bytes(kind):
     """No date and no random names; the process's Matplotlib does not matter."""

@@ -1,0 +1,46 @@
+"""Draws charts of curves, as files and for a page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from simclr_keras import paths
+from simclr_keras.report import plots
+
+
+def write(
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    folder: paths.AnyPath,
+    *,
+    wide: bool = False,
+) -> dict[str, str] | None:
+    """Draws curves over steps and writes the files.
+
+    Args:
+        title: of the chart; the files are named after it.
+        series: dict of name -> list of `(step, figure)`, perhaps empty.
+        folder: path object of the directory for the files, made if missing.
+        wide: see `plots.curves`.
+
+    Returns:
+        Dict for the macro `charts` of the templates; None where there are no
+        numbers.
+    """
+    lines = [
+        f"{name} from {points[0][1]:.4g} at step {points[0][0]:.0f} to"
+        f" {points[-1][1]:.4g} at step {points[-1][0]:.0f}"
+        for name, points in series.items()
+        if points
+    ]
+    if not lines:
+        return None
+    description = f"{title}: {'; '.join(lines)}."
+    figure = plots.curves(title, series, "step", wide=wide)
+    folder.mkdir(exist_ok=True)
+    stem = title.lower().replace(" ", "_")
+    plots.save(figure, folder / stem, title, description)
+    svg = (folder / f"{stem}.svg").read_bytes()
+    return {"alt": description, "data": base64.b64encode(svg).decode()}

@@ -1,0 +1,134 @@
+"""Tables of runs side by side: settings that differ, and results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from simclr_keras import old_runs
+from simclr_keras import training
+from simclr_keras.report import run_files
+from simclr_keras.training import run_directory
+
+_NONE = "-"
+_UNSET = "not set"
+# Flags that say what accuracy and loss are measured on.
+_MEASURED_ON = ("eval_split", "probe_dataset")
+
+
+def command(run: training.RunDirectory) -> str:
+    """The command that made a run, such as `"simclr-pretrain"`."""
+    return old_runs.command_of(run.settings()) or _NONE
+
+
+def state(run: training.RunDirectory) -> str:
+    """Whether a run has ended, or how far its `metrics.csv` goes."""
+    if run.finished() is not None:
+        return "ended"
+    rows = [
+        row
+        for scope in ("steps", "epoch")
+        for row in run_files.metrics_rows(run, scope)
+    ]
+    last = max((row["step"] for row in rows), default=None)
+    where = "nothing logged" if last is None else f"step {last:.0f}"
+    return f"not ended: {where}"
+
+
+def different_settings(
+    runs: Sequence[training.RunDirectory],
+    defaults: Mapping[str, Mapping[str, str | None]] | None = None,
+    ignored: Collection[str] = ("model_dir",),
+) -> list[tuple[str, list[str]]]:
+    """Finds the flags that have several values.
+
+    Args:
+        runs: directories of runs, of any commands and releases.
+        defaults: dict from commands to dicts from their flags to the defaults,
+            a text or None, which are the values of runs that began before the
+            flag was added. Defaults to None: they have no such flag.
+        ignored: names of flags that are left out.
+
+    Returns:
+        Rows `(flag, values)`, a value of each run: a text, `"not set"`, or
+        `"-"` where the run's command has no such flag.
+    """
+    all_values = [_complete_settings(run, defaults or {}) for run in runs]
+    rows = []
+    for flag in sorted(set().union(*all_values) - set(ignored)):
+        values = [each.get(flag, _NONE) for each in all_values]
+        if len({value for value in values if value != _NONE}) > 1:
+            rows.append((flag, values))
+    return rows
+
+
+def _complete_settings(run, defaults):
+    """Dict from a run's flags to texts, those of later releases too."""
+    text = run_directory.read_text(run.flags)
+    recorded = old_runs.parse_flags(text)
+    known = defaults.get(old_runs.command_of(recorded), {})
+    values = {**known, **old_runs.values_then(text, known), **recorded}
+    return {
+        flag: _UNSET if value is None else value
+        for flag, value in values.items()
+        # The first release did not write which flags have no value.
+        if value is not None or not known or flag in known
+    }
+
+
+def results(
+    runs: Sequence[training.RunDirectory],
+) -> list[tuple[str, list[tuple[Any, bool]]]]:
+    """Gathers the results and the timing of runs.
+
+    The best of a row is known of accuracies and losses, where all runs that
+    have one measured it on the same images.
+
+    Returns:
+        Rows `(figure, cells)`, a pair of each run: the figure as text or
+        number, `"-"` where there is none, and whether it is the best.
+    """
+    found = [run.finished() or {} for run in runs]
+    data = [_measured_on(*each) for each in zip(runs, found)]
+    columns = [
+        {**each, **run_files.timing(run)} for run, each in zip(runs, found)
+    ]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = []
+    for name in names:
+        cells = [_text(name, column.get(name)) for column in columns]
+        best = None
+        if len({on for on, c in zip(data, columns) if name in c}) == 1:
+            best = _best(name, [c[name] for c in columns if name in c])
+        rows.append((name, [(text, text == best) for text in cells]))
+    return rows
+
+
+def _measured_on(run, found):
+    settings = run.settings()
+    flags = [settings.get(flag) for flag in _MEASURED_ON]
+    return (found.get("dataset"), found.get("test_images"), *flags)
+
+
+def _best(name, values):
+    """Text of the best figure; None where it is not clear, or all are alike."""
+    numbers = [
+        value
+        for value in values
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    ]
+    if run_files.is_accuracy(name):
+        best = max(numbers, default=None)
+    elif name == "loss":
+        best = min(numbers, default=None)
+    else:
+        return None
+    alike = len({_text(name, number) for number in numbers}) < 2
+    return None if alike else _text(name, best)
+
+
+def _text(name, value):
+    return _NONE if value is None else run_files.figure_text(name, value)

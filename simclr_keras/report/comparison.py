@@ -1,0 +1,165 @@
+"""Writes a web page that compares runs: curves, settings, results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from simclr_keras import paths
+from simclr_keras import training
+from simclr_keras.report import charts
+from simclr_keras.report import compared_tables
+from simclr_keras.report import plots
+from simclr_keras.report import run_files
+from simclr_keras.report import run_names
+from simclr_keras.report import templates
+
+# Charts: title, column of `metrics.csv`, and whether of pre-trainings alone
+# (True), of classifiers alone (False) or of both (None): the one's loss is of
+# pairs of views, the other's of classes.
+_CURVES = (
+    ("Contrastive loss", "loss", True),
+    ("Contrastive loss of held-out images", "val_loss", True),
+    ("Accuracy of picking the partner", "contrastive_accuracy", True),
+    ("Accuracy of the probe", "probe_accuracy", True),
+    ("Accuracy of the probe on held-out images", "val_probe_accuracy", True),
+    ("kNN accuracy", "knn_accuracy", True),
+    ("Effective rank of z", "effective_rank", True),
+    ("Classification loss", "loss", False),
+    ("Training accuracy", "accuracy", False),
+    ("Learning rate", "learning_rate", None),
+)
+# A column that every pre-training has, also one from Python.
+_OF_PRETRAINING = "contrastive_accuracy"
+
+
+def write(
+    directories: Sequence[paths.PathLike],
+    output: paths.PathLike,
+    names: Sequence[str] | None = None,
+    *,
+    defaults: Mapping[str, Mapping[str, str | None]] | None = None,
+    ignored: Collection[str] = ("model_dir",),
+) -> paths.AnyPath:
+    """Writes the comparison of runs.
+
+    Its charts are also written as files, in `<name of the page>_figures`
+    beside the page.
+
+    Args:
+        directories: run directories of any commands, at least two. Their runs
+            may still go on.
+        output: path of the page, which is replaced if it exists.
+        names: what the runs are called, in the same order. Defaults to None:
+            the shortest ends of their paths that tell them apart.
+        defaults: see `compared_tables.different_settings`.
+        ignored: flags whose differences say nothing.
+
+    Returns:
+        Path object of the page.
+
+    Raises:
+        ValueError: fewer than two runs, one that is named twice, a directory
+            without a run, or names that do not suit.
+    """
+    runs = [run_files.open_run(directory) for directory in directories]
+    _check_different(runs)
+    if names is None:
+        names = run_names.shortest_names([run.path for run in runs])
+    _check_names(names, len(runs))
+    output = paths.as_path(output, "output")
+    figures = output.with_name(f"{output.stem}_figures")
+    drawn = _charts(runs, names, figures)
+    results = compared_tables.results(runs)
+    html = templates.render(
+        "comparison.html",
+        title=f"SimCLR: {len(runs)} runs compared",
+        runs=_shown(runs, names),
+        settings=compared_tables.different_settings(runs, defaults, ignored),
+        results=results,
+        any_best=any(best for _, row in results for _, best in row),
+        curve_charts=drawn,
+        figures=figures.name if drawn else None,
+    )
+    training.write_whole(output, html)
+    return output
+
+
+def _check_different(runs):
+    if len(runs) < 2:
+        raise ValueError(
+            "directories (--model_dir) must name at least two runs to compare."
+            f" Received: {len(runs)}"
+        )
+    seen = {}
+    for run in runs:
+        place = run.path.resolve()
+        if place in seen:
+            raise ValueError(
+                "directories (--model_dir) must name each run once. Received:"
+                f" {str(seen[place])!r} and {str(run.path)!r}, which are the"
+                " same"
+            )
+        seen[place] = run.path
+
+
+def _check_names(names, count):
+    if len(names) != count or len(set(names)) != count:
+        raise ValueError(
+            f"names must be {count} different ones, one for each run."
+            f" Received: {list(names)}"
+        )
+
+
+def _shown(runs, names):
+    """What the template shows of each run."""
+    return [
+        {
+            "name": name,
+            "color": color,
+            "command": compared_tables.command(run),
+            "state": compared_tables.state(run),
+            "path": run.path,
+        }
+        for run, name, color in zip(runs, names, plots.palette(len(runs)))
+    ]
+
+
+def _charts(runs, names, folder):
+    """Draws what was logged; returns what the template shows."""
+    rows = [
+        [run_files.metrics_rows(run, scope) for scope in ("epoch", "steps")]
+        for run in runs
+    ]
+    pretraining = [
+        any(_OF_PRETRAINING in row for each in of_run for row in each)
+        for of_run in rows
+    ]
+    drawn = []
+    for title, column, kind in _CURVES:
+        curves = [
+            [run_files.points(each, column) for each in of_run]
+            if kind in (None, contrasts)
+            else [[], []]
+            for of_run, contrasts in zip(rows, pretraining)
+        ]
+        series = dict(zip(names, _of_one_scope(curves)))
+        drawn.append(charts.write(title, series, folder, wide=True))
+    return list(filter(None, drawn))
+
+
+def _of_one_scope(curves):
+    """Chooses between epochs and fewer steps, alike for all runs if possible.
+
+    The mean over an epoch lags behind that over a few steps, so curves of the
+    one cannot be compared with curves of the other.
+
+    Args:
+        curves: pairs of a run's points by epochs and by steps.
+    """
+    for scope in (0, 1):
+        # A run in its first epoch has no curve of epochs yet.
+        if all(len(pair[scope]) > 1 or not any(pair) for pair in curves):
+            return [pair[scope] for pair in curves]
+    return [max(pair, key=len) for pair in curves]
