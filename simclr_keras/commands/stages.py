@@ -164,6 +164,7 @@ def fit(
     dataset,
     callbacks=(),
     validation=None,
+    begins_with=None,
 ):
     """Trains a model for the steps of the run, or for those that are left.
 
@@ -176,6 +177,8 @@ def fit(
         dataset: its batches, of `group_short_epochs`.
         callbacks: further ones, before those of the run directory.
         validation: further arguments of `model.fit`. Defaults to None.
+        begins_with: whose weights the model has, in words. Defaults to None:
+            new ones, or not known here.
 
     Returns:
         Dict for `timing.json`.
@@ -183,7 +186,8 @@ def fit(
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
-    print(start_line(settings, devices, source, total))
+    line = start_line(settings, devices, source, total)
+    print(f"{line} | begins with {begins_with}" if begins_with else line)
     timer = timing.Timing(settings.started, settings.train_batch_size)
     model.fit(
         dataset,
