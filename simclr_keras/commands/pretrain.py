@@ -125,7 +125,10 @@ def run(settings):
     dataset = input_data.pretraining_batches(settings, devices, images)
     arguments = build.view_arguments(settings, images.size)
     views = sk.TwoViews(seed=settings.seed, **arguments)
-    with stages.run_directory(settings, devices) as (directory, finished):
+    # A picture makes no run longer.
+    number = None if settings.preview_views else images.trained.num_examples
+    with stages.run_directory(settings, devices, number) as taken:
+        directory, finished = taken
         if settings.preview_views:
             picture = _write_views(devices, directory, views, dataset)
             stages.announce(devices, f"View pairs: {picture}")

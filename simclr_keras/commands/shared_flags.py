@@ -322,7 +322,12 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
         "train_batch_size", batch, "Images in the global batch.", least=1
     )
     training.integer(
-        "train_epochs", epochs, "Passes over the training images.", least=1
+        "train_epochs",
+        epochs,
+        "Passes over the training images. With more of them, or of"
+        " --train_steps, the run in --model_dir goes on from its last"
+        " checkpoint.",
+        least=1,
     )
     training.integer(
         "train_steps",
