@@ -11,9 +11,8 @@ from simclr_keras.commands import shared_flags
 def encoder(settings, size):
     """The encoder of `--encoder`, `--resnet_depth` and so on, untrained."""
     if settings.encoder == "tiny":
-        width = settings.width_multiplier
         return sk.TinyResNet(
-            [round(c * width) for c in (32, 64, 128)],
+            _tiny_channels(settings.width_multiplier),
             global_bn=settings.global_bn,
         )
     from simclr_keras.images.checks import SMALL_IMAGE
@@ -149,8 +148,14 @@ def pretrained(settings, source=None):
 
 def as_trained(settings, source=None):
     """The model of `--checkpoint` with its weights, in its own precision."""
-    network = _network(settings, source)
-    return sk.load(settings.checkpoint, network).model
+    given = {n: getattr(settings, n, None) for n in shared_flags.NETWORK}
+    given = {name: text for name, text in given.items() if text is not None}
+    network = None
+    if sk.serving.is_weights_file(settings.checkpoint):
+        network = _named_network(settings, source, given)
+    model = sk.load(settings.checkpoint, network).model
+    _check_network(settings, getattr(model, "encoder", model), given)
+    return model
 
 
 def trained_size(model):
@@ -160,18 +165,8 @@ def trained_size(model):
     return getattr(model, "image_size", None)
 
 
-def _network(settings, source):
-    """The network that flags name for a file of weights; else None."""
-    values = {n: getattr(settings, n, None) for n in shared_flags.NETWORK}
-    given = {n: value for n, value in values.items() if value is not None}
-    if not sk.serving.is_weights_file(settings.checkpoint):
-        if given:
-            raise ValueError(
-                f"--{next(iter(given))} must be left out where --checkpoint is"
-                " no file of weights (.weights.h5): it says its network itself."
-                f" Received: --checkpoint={settings.checkpoint}"
-            )
-        return None
+def _named_network(settings, source, given):
+    """The network that flags name for a file of weights."""
     if "encoder" not in given:
         raise ValueError(
             "--encoder must name the network of the weights, which they do not"
@@ -180,3 +175,44 @@ def _network(settings, source):
         )
     network = types.SimpleNamespace(**{**shared_flags.NETWORK, **given})
     return encoder(network, input_data.image_size(settings, source))
+
+
+def _check_network(settings, network, given):
+    """Refuses flags of another encoder than that of `--checkpoint`."""
+    there = _flags_of(network)
+    for name, value in given.items():
+        has = f"--{name}={there[name]}" if name in there else f"no --{name}"
+        if name == "width_multiplier" and there.get("encoder") == "tiny":
+            has = f"channels {network.channels}"
+            same = tuple(_tiny_channels(value)) == network.channels
+        elif name == "global_bn" and not there:
+            same = True  # of the projection head, if there is one
+        else:
+            same = value in (there.get(name), "auto")
+        if not same:
+            raise ValueError(
+                f"--{name} must be left out, or be that of the encoder of"
+                f" --checkpoint, {network.name}, which has {has}. Received:"
+                f" --{name}={value}, --checkpoint={settings.checkpoint}"
+            )
+
+
+def _flags_of(network):
+    """Values of the flags that name an encoder; none for those of others."""
+    if isinstance(network, sk.TinyResNet):
+        return {"encoder": "tiny", "global_bn": network.global_bn}
+    if not isinstance(network, sk.ResNet):
+        return {}
+    return {
+        "encoder": "resnet",
+        "resnet_depth": str(network.depth),
+        "width_multiplier": network.width,
+        "sk_ratio": network.sk_ratio,
+        "se_ratio": network.se_ratio,
+        "global_bn": network.global_bn,
+        "stem": "small" if network.small_images else "imagenet",
+    }
+
+
+def _tiny_channels(width):
+    return [round(channels * width) for channels in (32, 64, 128)]

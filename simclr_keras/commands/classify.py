@@ -95,7 +95,10 @@ def run(settings, freeze, measure_features=None):
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)
     )
-    with stages.run_directory(settings, devices) as (directory, finished):
+    # What is measured on features has no checkpoint to go on from.
+    number = source.num_examples if measure_features is None else None
+    with stages.run_directory(settings, devices, number) as taken:
+        directory, finished = taken
         if finished is not None:
             return finished
         if devices.chief:

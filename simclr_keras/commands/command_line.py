@@ -57,6 +57,7 @@ def parse(define, argv, positional=None):
     elif rest:
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
     _keep_values_of_then(values)
+    _leave_to_others(values)
     for name in values:
         _check_finite(name, values[name].value)
     settings = types.SimpleNamespace(**values.flag_values_dict())
@@ -212,6 +213,14 @@ def _keep_values_of_then(values):
         if not values[name].present:
             values[name].parse(text)
             print(f"--{name}={text}, as {directory} began without this flag.")
+
+
+def _leave_to_others(values):
+    """Does what `flag_kinds.leave_to` has said."""
+    for name in values:
+        other = getattr(values[name], "left_to", None)
+        if other and values[other].value and not values[name].present:
+            values[name].value = None
 
 
 def _check_finite(name, value):

@@ -122,6 +122,18 @@ class Group:
         flags.DEFINE_flag(flag, self._values, module_name=self._name)
 
 
+def leave_to(values, other, names):
+    """Leaves flags that are not given without a value where another one is.
+
+    Args:
+        values: absl's `FlagValues`, on which all of them are defined.
+        other: name of the flag that says what they would say.
+        names: of the flags; without the other one they have their defaults.
+    """
+    for name in names:
+        values[name].left_to = other
+
+
 class _SwitchParser(flags.ArgumentParser):
     """`auto`, `on` or `off`; also what a boolean flag takes."""
 

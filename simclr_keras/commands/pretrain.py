@@ -10,6 +10,7 @@ from simclr_keras.commands import cli
 from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
 from simclr_keras.commands import stages
+from simclr_keras.commands import warm_start
 from simclr_keras.commands.flag_kinds import Group
 
 FIRST = (
@@ -36,8 +37,7 @@ def define_flags(values):
     shared_flags.define_splits(values, eval_split=None)
     shared_flags.define_cache(values)
     shared_flags.define_views(values, color_strength=1.0)
-    shared_flags.define_network(values)
-    _define_projection_head(values)
+    shared_flags.define_warm_start(values)
     shared_flags.define_training(
         values,
         batch=512,
@@ -57,26 +57,6 @@ def define_flags(values):
         False,
         "Write a picture of the views of one batch to --model_dir and stop.",
         may_change=True,
-    )
-
-
-def _define_projection_head(values):
-    network = Group(values, "network")
-    network.choice(
-        "proj_head_mode",
-        "nonlinear",
-        choices.PROJECTION_HEADS,
-        "Projection head between h and the loss.",
-    )
-    network.integer(
-        "num_proj_layers", 3, "Layers of the nonlinear head.", least=1
-    )
-    network.integer("proj_out_dim", 128, "Width of its output z.", least=1)
-    network.integer(
-        "proj_hidden_dim",
-        0,
-        "Width of its hidden layers; 0: that of h.",
-        least=0,
     )
 
 
@@ -140,10 +120,15 @@ def run(settings):
         settings.train_batch_size = min(32, images.trained.num_examples)
     else:
         stages.check(settings, devices, images.trained.num_examples)
+    start = warm_start.find(settings, devices, images.trained)
+    images = warm_start.sized(settings, images, start)
     dataset = input_data.pretraining_batches(settings, devices, images)
     arguments = build.view_arguments(settings, images.size)
     views = sk.TwoViews(seed=settings.seed, **arguments)
-    with stages.run_directory(settings, devices) as (directory, finished):
+    # A picture makes no run longer.
+    number = None if settings.preview_views else images.trained.num_examples
+    with stages.run_directory(settings, devices, number) as taken:
+        directory, finished = taken
         if settings.preview_views:
             picture = _write_views(devices, directory, views, dataset)
             stages.announce(devices, f"View pairs: {picture}")
@@ -157,7 +142,7 @@ def run(settings):
         dataset = stages.group_short_epochs(settings, images.trained, dataset)
         _write_views(devices, directory, views, dataset)
         with devices.strategy.scope():
-            model = _model(settings, images, views)
+            model = _model(settings, images, views, start)
         knn, validation = _measures(settings, devices, images, dataset.passes)
         figures = stages.fit(
             settings,
@@ -168,6 +153,7 @@ def run(settings):
             dataset,
             callbacks=[knn] if knn else [],
             validation=validation,
+            begins_with=start and start.taken(model.projection_head),
         )
         results = _results(settings, images, model, knn)
         results = stages.finish(devices, directory, results, figures)
@@ -195,25 +181,22 @@ def _write_views(devices, directory, views, dataset):
     return picture
 
 
-def _model(settings, images, views):
-    """The compiled `SimCLR`."""
+def _model(settings, images, views, start):
+    """The compiled `SimCLR`, on the networks of `start` where it is given."""
     optimizer, decay_in_loss = build.optimizer(
         settings, images.trained.num_examples
     )
+    encoder, head = warm_start.make_networks(settings, images.size, start)
     model = sk.SimCLR(
-        build.encoder(settings, images.size),
-        sk.ProjectionHead(
-            settings.proj_head_mode,
-            num_layers=settings.num_proj_layers,
-            out_dim=settings.proj_out_dim,
-            width=settings.proj_hidden_dim or None,
-            global_bn=settings.global_bn,
-        ),
+        encoder,
+        head,
         views,
         num_classes=images.probe and images.probe.num_classes,
         micro_batch_size=settings.micro_batch_size or None,
         **decay_in_loss,
     )
+    if start is not None:
+        start.write(model.projection_head)
     loss = sk.contrastive.make_loss(
         settings.loss,
         temperature=settings.temperature,

@@ -5,6 +5,7 @@ trained, then the devices and the run directory.
 """
 
 from simclr_keras import choices
+from simclr_keras.commands import flag_kinds
 from simclr_keras.commands.flag_kinds import Group
 
 # Flags that say how images are read, which the next command needs, too.
@@ -26,6 +27,18 @@ NETWORK = {
     "global_bn": True,
     "stem": "auto",
 }
+# Likewise of those that say which projection head.
+PROJECTION_HEAD = {
+    "proj_head_mode": "nonlinear",
+    "num_proj_layers": 3,
+    "proj_out_dim": 128,
+    "proj_hidden_dim": 0,
+}
+_TRAINED_MODEL = (
+    "a run directory, a checkpoint in it, a .keras file, an export, or a file"
+    " of weights (.weights.h5), whose network --encoder and the flags of"
+    " pre-training that go with it name."
+)
 
 
 def define_data(values):
@@ -194,14 +207,55 @@ def define_views(values, color_strength):
 def define_checkpoint(values):
     """Defines the trained model that a command begins with."""
     Group(values, "network").path(
-        "checkpoint",
-        None,
-        "Trained model: a run directory, a checkpoint in it, a .keras file, an"
-        " export, or a file of weights (.weights.h5), whose network --encoder"
-        " and the flags of pre-training that go with it name.",
+        "checkpoint", None, f"Trained model: {_TRAINED_MODEL}"
     )
     # Other checkpoints say it themselves: no defaults.
     define_network(values, dict.fromkeys(NETWORK))
+
+
+def define_warm_start(values):
+    """Defines the networks of a pre-training, and whose weights they have."""
+    define_network(values)
+    _define_projection_head(values)
+    Group(values, "network").path(
+        "checkpoint",
+        None,
+        "Trained model whose encoder this training begins with, and whose"
+        " projection head where it has the shapes of this one. The networks"
+        " are those of the model then, where their flags are not given."
+        " Optimizer and steps begin anew. None: new weights. It is"
+        f" {_TRAINED_MODEL}",
+    )
+    given = (*NETWORK, *PROJECTION_HEAD)
+    flag_kinds.leave_to(values, "checkpoint", given)
+
+
+def _define_projection_head(values):
+    network = Group(values, "network")
+    network.choice(
+        "proj_head_mode",
+        PROJECTION_HEAD["proj_head_mode"],
+        choices.PROJECTION_HEADS,
+        "Projection head between h and the loss.",
+    )
+    network.integer(
+        "num_proj_layers",
+        PROJECTION_HEAD["num_proj_layers"],
+        "Layers of the nonlinear head.",
+        least=1,
+    )
+    network.integer(
+        "proj_out_dim",
+        PROJECTION_HEAD["proj_out_dim"],
+        "Width of its output z.",
+        least=1,
+    )
+    network.integer(
+        "proj_hidden_dim",
+        PROJECTION_HEAD["proj_hidden_dim"],
+        "Width of its hidden layers; 0: that of h.",
+        least=0,
+    )
 
 
 def define_network(values, defaults=NETWORK):
@@ -268,7 +322,12 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
         "train_batch_size", batch, "Images in the global batch.", least=1
     )
     training.integer(
-        "train_epochs", epochs, "Passes over the training images.", least=1
+        "train_epochs",
+        epochs,
+        "Passes over the training images. With more of them, or of"
+        " --train_steps, the run in --model_dir goes on from its last"
+        " checkpoint.",
+        least=1,
     )
     training.integer(
         "train_steps",

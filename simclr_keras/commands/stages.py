@@ -119,17 +119,28 @@ def check_steps(settings, num_examples):
 
 
 @contextlib.contextmanager
-def run_directory(settings, devices):
+def run_directory(settings, devices, num_examples=None):
     """Takes the run directory of `--model_dir` for these settings.
 
     Args:
         settings: the command's.
         devices: `distribute.strategy.Choice`.
+        num_examples: images that are trained on, by steps of which the run may
+            become longer. Defaults to None: it may not.
 
     Yields:
         What `training.claimed_run` does.
     """
     change = getattr(settings, "change_learning_rate", False)
+
+    def steps(flags):
+        return sk.optimizers.total_steps(
+            int(flags["train_epochs"]),
+            num_examples,
+            settings.train_batch_size,
+            int(flags["train_steps"]),
+        )
+
     with sk.training.claimed_run(
         settings.model_dir,
         devices.strategy,
@@ -137,6 +148,7 @@ def run_directory(settings, devices):
         settings.flag_defaults,
         ignored=settings.may_change,
         change=_RATE if change else (),
+        steps=None if num_examples is None else steps,
     ) as (run, results):
         if results is not None:
             announce(devices, f"Finished already: {run.results}")
@@ -164,6 +176,7 @@ def fit(
     dataset,
     callbacks=(),
     validation=None,
+    begins_with=None,
 ):
     """Trains a model for the steps of the run, or for those that are left.
 
@@ -176,6 +189,8 @@ def fit(
         dataset: its batches, of `group_short_epochs`.
         callbacks: further ones, before those of the run directory.
         validation: further arguments of `model.fit`. Defaults to None.
+        begins_with: whose weights the model has, in words. Defaults to None:
+            new ones, or not known here.
 
     Returns:
         Dict for `timing.json`.
@@ -183,7 +198,8 @@ def fit(
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
-    print(start_line(settings, devices, source, total))
+    line = start_line(settings, devices, source, total)
+    print(f"{line} | begins with {begins_with}" if begins_with else line)
     timer = timing.Timing(settings.started, settings.train_batch_size)
     model.fit(
         dataset,

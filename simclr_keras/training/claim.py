@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -23,6 +25,7 @@ def claimed_run(
     defaults: dict[str, str | None] | None = None,
     ignored: Collection[str] = (),
     change: Collection[str] = (),
+    steps: Callable[[Mapping[str, str | None]], int] | None = None,
 ) -> Iterator[tuple[RunDirectory, dict[str, Any] | None]]:
     """Takes a run directory; no other run can use it until the context ends.
 
@@ -36,6 +39,7 @@ def claimed_run(
         defaults: see `RunDirectory.claim`.
         ignored: see `RunDirectory.claim`.
         change: see `RunDirectory.claim`.
+        steps: see `RunDirectory.claim`.
 
     Yields:
         `RunDirectory`, and the dict of the run's results where it has ended,
@@ -52,7 +56,7 @@ def claimed_run(
                 # Before the lock, which would be a file of ours in it.
                 run.refuse_foreign_files()
                 _hold(run, held)
-                run.claim(flags, defaults, ignored, change)
+                run.claim(flags, defaults, ignored, change, steps)
                 answer["results"] = run.finished()
             except (ValueError, OSError) as error:
                 # Raised by every process, or the others would wait for the

@@ -118,6 +118,30 @@ def _lines(different):
     ]
 
 
+def allow_longer(
+    there: dict[str, str], here: Mapping[str, str]
+) -> tuple[int, int] | None:
+    """Takes the length of the run that is starting for that of both.
+
+    Args:
+        there: dict of the settings of the existing run, changed in place.
+        here: those of the one that is starting.
+
+    Returns:
+        Pair of the steps of the existing run's schedule of learning rates and
+        of the new one's; None, and no change, where it is not longer.
+    """
+    for name in here:
+        schedule, _, argument = name.rpartition(".config.")
+        kind = here.get(f"{schedule}.class_name", "")
+        if argument != "total_steps" or not kind.endswith("WarmupCosine"):
+            continue
+        if int(there.get(name, here[name])) < int(here[name]):
+            before, there[name] = there[name], here[name]
+            return int(before), int(here[name])
+    return None
+
+
 def allow_other_rate(there: dict[str, str], here: Mapping[str, str]) -> str:
     """Takes the learning rate of the run that is starting for that of both.
 

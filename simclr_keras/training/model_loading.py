@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import keras
 
@@ -58,9 +59,21 @@ def load_model(path: paths.PathLike) -> keras.Model:
     return _load(newest)
 
 
+def untrained_model(
+    config: dict[str, Any], path: paths.PathLike
+) -> keras.Model:
+    """Makes the model of a checkpoint, with new weights.
+
+    Args:
+        config: its configuration, of `checkpointing.read`; of any release.
+        path: where it is from, for error messages.
+    """
+    register_classes()
+    return safe_config.deserialize(old_runs.complete(config), path)
+
+
 def _load(checkpoint):
     arrays, _, config = checkpointing.read(checkpoint)
-    config = old_runs.complete(config)
-    model = safe_config.deserialize(config, checkpoint)
+    model = untrained_model(config, checkpoint)
     state.write_model(model, arrays)
     return model

@@ -18,6 +18,7 @@ _NOTES = {
     "epoch": "round",
     "step_in_epoch": "step_in_round",
     "epochs_per_round": "epochs_per_round",
+    "steps_per_epoch": "steps_per_epoch",
     "log_sums": "log_sums",
     "best": "best",
     "identity": "identity",
@@ -59,6 +60,11 @@ class Progress:
     def step_in_round(self) -> int:
         """Steps done of the round that is running."""
         return self.position.step
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps of a pass over the data; None where unknown."""
+        return self.position.steps_per_epoch
 
     @property
     def epoch(self) -> int:
@@ -103,3 +109,27 @@ class Progress:
         for name in ("epochs_per_round", "log_sums", "best", "identity"):
             if name in notes:
                 setattr(self, name, notes[name])
+
+    def regroup(self) -> bool:
+        """Finds the place of a restored run that is longer now in its rounds.
+
+        The last round of a run that had ended counts as a whole one, however
+        few steps it had; and a longer run of few images may have more epochs
+        in a round.
+
+        Returns:
+            Whether it is another place than was restored.
+        """
+        here, steps = self.position.epochs_per_round, self.steps_per_epoch
+        if not self.position.starts_within or not steps:
+            return False
+        there, self.epochs_per_round = self.epochs_per_round, here
+        noted = self.round, self.step_in_round
+        done = self.step
+        # 1 is also noted by a run that an early release began, however grouped.
+        if there == here or there > 1:
+            # Steps of another `fit` before the run count in `step` alone.
+            done = min(done, self.round * there * steps + self.step_in_round)
+        place = divmod(done, here * steps)
+        self.position.resume_at(*place)
+        return place != noted

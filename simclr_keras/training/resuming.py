@@ -60,7 +60,7 @@ def resume(
 
     Returns:
         Dict of the arrays of the metrics, which Keras is about to reset: for
-        `state.write_metrics`, once it has. None for a new run.
+        `state.write_metrics`, once it has. None where they begin anew.
 
     Raises:
         ValueError: the directory holds another run, or one that cannot go on
@@ -74,13 +74,19 @@ def resume(
         return None
     arrays, notes, _ = checkpointing.read(data)
     here, there = progress.identity, notes.get("identity", {})
+    longer = None
+    known = notes.get("steps_per_epoch")
+    if known in (None, progress.steps_per_epoch):  # the data are as many
+        longer = identity.allow_longer(there, here)
     if change_learning_rate:
         print(identity.allow_other_rate(there, here))
     different = identity.differences(there, here) if there else {}
     identity.refuse_other(directory, different)
-    _check_rounds(name, notes, progress.position)
+    if longer is None:
+        _check_rounds(name, notes, progress.position)
     progress.restore(notes)
     progress.identity = {**here, **there}
+    moved = longer is not None and progress.regroup()
     number, step = progress.round, progress.step_in_round
     if step and not progress.position.starts_within:
         raise ValueError(
@@ -93,8 +99,16 @@ def resume(
         model.optimizer.learning_rate = rate
     compat.set_resume_point(model, number, step)
     within = f", {progress.where()}" if step else ""
-    print(f"Resumed from {name} (step {progress.step}{within}).")
-    return state.metrics_alone(arrays)
+    said = f"Resumed from {name} (step {progress.step}{within})."
+    if longer is not None:
+        now = compat.learning_rate(model.optimizer)
+        said += (
+            f" The run has {longer[1]} steps now, {longer[0]} before; its"
+            f" learning rate goes on at {now:.6g}."
+        )
+    print(said)
+    # Of a round that is another one now, the metrics begin anew.
+    return None if moved else state.metrics_alone(arrays)
 
 
 def _newest(directory, strategy):

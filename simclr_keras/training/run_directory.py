@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,8 +13,12 @@ from typing import Any
 from simclr_keras import disk
 from simclr_keras import old_runs
 from simclr_keras import paths
+from simclr_keras.training import checkpointing
 from simclr_keras.training import identity
 from simclr_keras.training import lock
+
+# Flags that say how long is trained.
+_LENGTH = {"--train_epochs", "--train_steps"}
 
 
 class RunDirectory:
@@ -56,51 +61,95 @@ class RunDirectory:
         defaults: Mapping[str, str | None] | None = None,
         ignored: Collection[str] = (),
         change: Collection[str] = (),
+        steps: Callable[[Mapping[str, str | None]], int] | None = None,
     ) -> None:
         """Takes the directory for a run, or finds that it is this run's.
 
         A flag that only one of the two releases has makes no difference if it
         has its default, which is what the other release does.
 
+        Where flags change, `flags.txt` has the new ones, and `flags.before.txt`
+        (`flags.before-2.txt` and so on) what it had. What a run that had ended
+        has left is kept when it becomes longer, as `results.step-00000100.json`
+        and the like.
+
         Args:
             flags: the run's settings, text of `old_runs.flags_text`.
             defaults: dict of flag -> its default, a text or None.
             ignored: names of flags that make no difference.
             change: names of flags that may be others than those of a run that
-                has not ended; `flags.txt` then has the new ones, and
-                `flags.before.txt` what it had.
+                has not ended.
+            steps: function from a run's flags, a dict of `old_runs`, to its
+                training steps. Where it is given, the run may become longer,
+                by `--train_epochs` and `--train_steps`, one that has ended
+                too.
 
         Raises:
             ValueError: the directory holds another run, or other files.
         """
         self.refuse_foreign_files()
-        if self.flags.exists() and self._has_begun():
-            there = read_text(self.flags)
-            commands = [
-                old_runs.command_of(old_runs.parse_flags(text))
-                for text in (there, flags)
-            ]
-            different = old_runs.flag_differences(
-                there, flags, defaults, ignored
-            )
-            if None not in commands and commands[0] != commands[1]:
-                different = {"command": tuple(commands)}
-            changed = set() if self.results.exists() else set(different)
-            changed &= {f"--{name}" for name in change}
-            refused = {k: x for k, x in different.items() if k not in changed}
-            identity.refuse_other(self.path, refused)
-            dropped = old_runs.dropped_flags(there, flags)
-            if dropped:
-                print(
-                    f"Passed over, as this release has no such flags:"
-                    f" {' '.join(dropped)} of {self.flags}."
-                )
-            if changed:
-                write_whole(self.path / "flags.before.txt", there)
-                write_whole(self.flags, flags)
+        if not self.flags.exists() or not self._has_begun():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_whole(self.flags, flags)
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.flags, flags)
+        there = read_text(self.flags)
+        different = _differences(there, flags, defaults, ignored)
+        allowed = {f"--{name}" for name in change}
+        longer = steps is not None and self._becomes_longer(
+            there, flags, different, steps
+        )
+        if longer:
+            allowed |= _LENGTH
+        elif self.results.exists():
+            allowed = set()
+        refused = {k: x for k, x in different.items() if k not in allowed}
+        identity.refuse_other(self.path, refused)
+        dropped = old_runs.dropped_flags(there, flags)
+        if dropped:
+            print(
+                f"Passed over, as this release has no such flags:"
+                f" {' '.join(dropped)} of {self.flags}."
+            )
+        if different:
+            # First: with the new flags beside them, results would be theirs.
+            self._keep_results()
+            write_whole(_unused(self.path / "flags.before.txt"), there)
+            write_whole(self.flags, flags)
+
+    def _becomes_longer(self, there, flags, different, steps):
+        """Whether the run has more steps now; refuses fewer of the same run."""
+        if not _LENGTH & set(different):
+            return False
+        here = old_runs.parse_flags(flags)
+        there = {**here, **old_runs.parse_flags(there)}
+        before, now = steps(there), steps(here)
+        if now < before and set(different) <= _LENGTH:
+            raise ValueError(
+                "--train_epochs and --train_steps can only make a run longer"
+                f" that has begun. Received: {now} steps"
+                f" ({_text_of_length(here)}) for the run in {str(self.path)!r},"
+                f" which has {before} ({_text_of_length(there)}). Name another"
+                " directory for a shorter run."
+            )
+        if now > before and self.results.exists():
+            if checkpointing.newest_intact(self.checkpoints) is None:
+                raise ValueError(
+                    "a run that has ended can only become longer from an"
+                    " intact checkpoint. Received: the run in"
+                    f" {str(self.path)!r}, which has none. Name another"
+                    " directory to train anew."
+                )
+        return now > before
+
+    def _keep_results(self):
+        """Renames what says that the run has ended, after its steps."""
+        results = self.finished()
+        if results is None:
+            return
+        for path in (self.timing, self.results):
+            if path.exists():
+                name = f"{path.stem}.step-{results['steps']:08d}{path.suffix}"
+                path.replace(path.with_name(name))
 
     def refuse_foreign_files(self) -> None:
         """Raises a ValueError if the directory holds files but no run."""
@@ -154,6 +203,31 @@ class RunDirectory:
         """Writes `results.json` and `timing.json`, which ends the run."""
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
+
+
+def _differences(there, flags, defaults, ignored):
+    """Flags that differ between two texts, and the command if that does."""
+    commands = tuple(
+        old_runs.command_of(old_runs.parse_flags(text))
+        for text in (there, flags)
+    )
+    if None not in commands and commands[0] != commands[1]:
+        return {"command": commands}
+    return old_runs.flag_differences(there, flags, defaults, ignored)
+
+
+def _text_of_length(flags):
+    name = "train_steps" if int(flags["train_steps"] or 0) else "train_epochs"
+    return f"--{name}={flags[name]}"
+
+
+def _unused(path):
+    """The path, or one with a number where there is such a file."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
 
 
 def find_run(path: paths.PathLike) -> RunDirectory | None:

@@ -1,0 +1,177 @@
+"""Gives a pre-training its networks: new ones, or those of `--checkpoint`.
+
+A run that has written a checkpoint of its own has the networks of that, and
+`fit` reads their weights from it: it goes on where the model that it began
+with is no longer there.
+"""
+
+import dataclasses
+from typing import Any
+
+import simclr_keras as sk
+from simclr_keras.commands import build
+from simclr_keras.commands import input_data
+from simclr_keras.commands import shared_flags
+
+# From flags to the arguments of a `ProjectionHead`.
+_ARGUMENTS = {
+    "proj_head_mode": "mode",
+    "num_proj_layers": "num_layers",
+    "proj_out_dim": "out_dim",
+    "proj_hidden_dim": "width",
+    "global_bn": "global_bn",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """The networks that a pre-training begins with.
+
+    Attributes:
+        encoder: `keras.Model`.
+        projection_head: layer, or None.
+        image_size: pixels on which they were trained, or None.
+        path: where they are from, a text.
+        resumed: whether that is the run itself.
+    """
+
+    encoder: Any
+    projection_head: Any
+    image_size: Any
+    path: str
+    resumed: bool
+
+    def write(self, projection_head):
+        """Gives a built projection head the weights of this one, if it can."""
+        if not self._lacks(projection_head):
+            weights = self.projection_head.get_weights()
+            projection_head.set_weights(weights)
+
+    def taken(self, projection_head):
+        """Which weights a model with this projection head has, in words.
+
+        None where `fit` reads others.
+        """
+        if self.resumed:
+            return None
+        lacks = self._lacks(projection_head)
+        if lacks:
+            return (
+                f"the encoder of {self.path} and a new projection head: that"
+                f" model has {lacks}"
+            )
+        return f"the encoder and the projection head of {self.path}"
+
+    def _lacks(self, projection_head):
+        """Why there are no weights for a projection head; None: there are."""
+        if not isinstance(self.projection_head, sk.ProjectionHead):
+            return "none of this kind" if self.projection_head else "none"
+        if _shapes(self.projection_head) != _shapes(projection_head):
+            return "one of other shapes"
+        return None
+
+
+def _shapes(layer):
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def find(settings, devices, source):
+    """The networks of the run itself or of `--checkpoint`; None: new ones.
+
+    Args:
+        settings: the command's.
+        devices: `distribute.strategy.Choice`; all processes call this.
+        source: the images that are trained on.
+
+    Returns:
+        `Start`, or None without `--checkpoint`.
+
+    Raises:
+        ValueError: there is no model, or network flags name another one.
+    """
+    from simclr_keras.distribute import workers
+    from simclr_keras.models import freezing
+    from simclr_keras.training import model_loading
+
+    if not settings.checkpoint:
+        return None
+    # The other processes need not see the run directory.
+    config = _own_config(settings.model_dir) if devices.chief else None
+    config = workers.value_of_chief(devices.strategy, config)
+    if config is None:
+        model, path = build.pretrained(settings, source), settings.checkpoint
+    else:
+        path = settings.model_dir
+        model = model_loading.untrained_model(config, path)
+    encoder = getattr(model, "encoder", model)
+    head = getattr(model, "projection_head", None)
+    # A linear classifier's are frozen.
+    freezing.freeze_parts(encoder, head, "none")
+    size = build.trained_size(model)
+    return Start(encoder, head, size, path, resumed=config is not None)
+
+
+def _own_config(model_dir):
+    """Configuration in the newest intact checkpoint of a run, or None."""
+    from simclr_keras.training import checkpointing
+
+    run = sk.training.RunDirectory(model_dir)
+    newest = checkpointing.newest_intact(run.checkpoints)
+    return None if newest is None else checkpointing.read(newest)[2]
+
+
+def sized(settings, images, start):
+    """The images in the size of `--image_size`, else of the checkpoint.
+
+    Args:
+        settings: the command's.
+        images: `input_data.PretrainingImages`.
+        start: of `find`.
+
+    Raises:
+        ValueError: the encoder cannot encode images of this size.
+    """
+    from simclr_keras import networks
+
+    if start is None:
+        return images
+    size = input_data.image_size(settings, images.trained, start.image_size)
+    networks.check_encoder(start.encoder, (size, size))
+    return dataclasses.replace(images, size=size)
+
+
+def make_networks(settings, size, start):
+    """Encoder and projection head of a pre-training.
+
+    Args:
+        settings: the command's.
+        size: side of the images in pixels.
+        start: of `find`.
+
+    Returns:
+        Pair of a `keras.Model`, with the weights of `start`, and of a
+        `ProjectionHead`, which is not built: `Start.write` gives it its own.
+    """
+    if start is None:
+        return build.encoder(settings, size), _projection_head(settings, {})
+    from simclr_keras.models import fitting
+    from simclr_keras.models import trained_model
+
+    image = fitting.build_images(start.encoder, (size, size))
+    encoder = trained_model.copy_model(start.encoder, image)
+    known = {"global_bn": getattr(encoder, "global_bn", True)}
+    if isinstance(start.projection_head, sk.ProjectionHead):
+        known = start.projection_head.get_config()
+    return encoder, _projection_head(settings, known)
+
+
+def _projection_head(settings, known):
+    """The head of the flags; what they leave open is as in a configuration."""
+    arguments = {}
+    for flag, name in _ARGUMENTS.items():
+        value = getattr(settings, flag)
+        if value is None:
+            value = known.get(name, shared_flags.PROJECTION_HEAD.get(flag))
+        arguments[name] = value
+    arguments["width"] = arguments["width"] or None
+    return sk.ProjectionHead(**arguments)
