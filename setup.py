@@ -13,6 +13,7 @@ COMMANDS = {
     "simclr-embed": "embed",
     "simclr-export": "export",
     "simclr-report": "report",
+    "simclr-study": "study",
     "simclr-import-official": "import_official",
 }
 

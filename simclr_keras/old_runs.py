@@ -25,6 +25,7 @@ DROPPED = {}
 
 # From a flag that only one command has to the command.
 _COMMANDS = {
+    "study": "simclr-study",  # before pretrain, all of whose flags it has
     "temperature": "simclr-pretrain",
     "protocol": "simclr-linear-eval",
     "fine_tune_after_block": "simclr-finetune",

@@ -7,7 +7,7 @@ import re
 from absl import flags
 
 # In the order in which `--help` lists them.
-GROUPS = ("data", "views", "network", "training", "devices", "run")
+GROUPS = ("study", "data", "views", "network", "training", "devices", "run")
 
 _SWITCH = ("auto", "on", "off")
 # What a switch takes like a boolean flag; `--jit` and `--nojit` give these.
@@ -42,6 +42,16 @@ class Group:
         """Defines a flag that takes texts with commas between them."""
         serializer = flags.CsvListSerializer(",")
         self._add(flags.ListParser(), name, default, text, False, serializer)
+
+    def words(self, name, default, text):
+        """Defines a flag that may be given several times; a list of words.
+
+        Spaces separate words too, as they do in `flags.txt`.
+        """
+        flag = _SeveralTimes(
+            _WordsParser(), flags.ListSerializer(" "), name, default, text
+        )
+        self._add_flag(flag, may_change=False)
 
     def integer(
         self, name, default, text, *, least=None, most=None, may_change=False
@@ -150,6 +160,31 @@ class _SwitchParser(flags.ArgumentParser):
     def flag_type(self):
         """What absl calls it."""
         return "string"
+
+
+class _WordsParser(flags.ArgumentParser):
+    """Words with spaces between them."""
+
+    syntactic_help = "words"
+
+    def parse(self, argument):
+        """List of words."""
+        return argument.split() if isinstance(argument, str) else argument
+
+    def flag_type(self):
+        """What absl calls it."""
+        return "string"
+
+
+class _SeveralTimes(flags.Flag):
+    """A flag of a list, to which each further time adds."""
+
+    def parse(self, argument):
+        """Sets the value, or adds to what the command line gave before."""
+        before = self.value if self.present else []
+        self.present = 0
+        super().parse(argument)
+        self.value = [*before, *self.value]
 
 
 class _PairParser(flags.ArgumentParser):

@@ -52,11 +52,29 @@ def define_flags(values):
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)
+    _define_ablations(values)
     Group(values, "views").boolean(
         "preview_views",
         False,
         "Write a picture of the views of one batch to --model_dir and stop.",
         may_change=True,
+    )
+
+
+def _define_ablations(values):
+    views = Group(values, "views")
+    views.boolean(
+        "crop",
+        True,
+        "Crop at random; without, views are whole images, which must have the"
+        " size of the views.",
+    )
+    views.boolean("flip", True, "Flip half of the views from left to right.")
+    views.boolean(
+        "augment_one",
+        False,
+        "Let one view of each pair be the image itself, as in the paper's"
+        " figure 5.",
     )
 
 
@@ -123,8 +141,7 @@ def run(settings):
     start = warm_start.find(settings, devices, images.trained)
     images = warm_start.sized(settings, images, start)
     dataset = input_data.pretraining_batches(settings, devices, images)
-    arguments = build.view_arguments(settings, images.size)
-    views = sk.TwoViews(seed=settings.seed, **arguments)
+    views = _views(settings, images)
     # A picture makes no run longer.
     number = None if settings.preview_views else images.trained.num_examples
     with stages.run_directory(settings, devices, number) as taken:
@@ -169,6 +186,48 @@ def _check_negatives(settings):
             " to be told from, its loss is 0. Received: --train_batch_size="
             f"{settings.train_batch_size}"
         )
+
+
+def check_whole_images(settings, images):
+    """Refuses views of whole images where those have another size.
+
+    Args:
+        settings: the command's.
+        images: `PretrainingImages`.
+    """
+    whole = not settings.crop or settings.augment_one
+    shape = images.trained.image_shape
+    if whole and shape != (images.size, images.size, 3):
+        received = "several sizes"
+        if shape is not None:
+            received = f"{shape[0]} x {shape[1]}"
+        raise ValueError(
+            "--nocrop and --augment_one need images of the size of the views,"
+            f" {images.size} x {images.size} pixels. Received: images of"
+            f" {received}"
+        )
+
+
+def _views(settings, images):
+    """The `TwoViews` of the pre-training."""
+    arguments = build.view_arguments(settings, images.size)
+    plain = {
+        "crop": False,
+        "flip_probability": 0.0,
+        "jitter_probability": 0.0,
+        "grayscale_probability": 0.0,
+        "blur_probability": 0.0,
+        "append": (),
+    }
+    check_whole_images(settings, images)
+    if not settings.flip:
+        arguments["flip_probability"] = 0.0
+    return sk.TwoViews(
+        seed=settings.seed,
+        crop=settings.crop,
+        second=plain if settings.augment_one else None,
+        **arguments,
+    )
 
 
 def _write_views(devices, directory, views, dataset):

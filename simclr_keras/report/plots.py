@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which people with any colour vision tell apart.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # Petroff's ten (arXiv 2107.02270), which they tell apart too.
 _TEN_COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
@@ -53,13 +53,13 @@ _STYLE = {
     "svg.hashsalt": "simclr_keras",
     "text.parse_math": False,  # names of classes may contain dollar signs
 }
-_styled = matplotlib.style.context(["default", _STYLE])
+styled = matplotlib.style.context(["default", _STYLE])
 _MAX_PIXELS = 60_000  # Agg draws less than 2**16 in each direction
 _MAX_LEGEND = 30  # names
 _MAX_NAME = 28  # characters
 
 
-@_styled
+@styled
 def curves(
     title: str,
     series: Mapping[str, Sequence[tuple[float, float]]],
@@ -109,7 +109,7 @@ def curves(
     return figure
 
 
-@_styled
+@styled
 def neighbors(
     queries: np.ndarray, images: np.ndarray, matches: np.ndarray | None = None
 ) -> Figure:
@@ -167,7 +167,7 @@ def _show(axes, image, extent, color, dash):
     )
 
 
-@_styled
+@styled
 def plane(
     points: np.ndarray,
     title: str,
@@ -214,7 +214,7 @@ def palette(count: int) -> list[str]:
 
     Up to ten are told apart with any colour vision.
     """
-    for colors in (_COLORS, _TEN_COLORS):
+    for colors in (COLORS, _TEN_COLORS):
         if count <= len(colors):
             return list(colors[:count])
     if count <= 20:
@@ -233,7 +233,7 @@ def _shorten(name):
     return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
 
 
-@_styled
+@styled
 def render(figure: Figure, kind: str, title: str, description: str) -> bytes:
     """Returns a figure as the bytes of a file.
 

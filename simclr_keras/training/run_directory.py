@@ -165,7 +165,7 @@ class RunDirectory:
 
     def _has_begun(self):
         """Whether there are outputs that depend on the flags."""
-        names = ("embeddings.npy", "embeddings.npy.rows")
+        names = ("embeddings.npy", "embeddings.npy.rows", "cells")
         outputs = [self.path / name for name in names]
         outputs += [self.results, self.metrics, self.checkpoints]
         return any(path.exists() for path in outputs)

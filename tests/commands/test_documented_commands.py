@@ -16,6 +16,7 @@ from simclr_keras.commands import import_official
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
+from simclr_keras.commands import study
 
 pytestmark = pytest.mark.newest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -26,6 +27,7 @@ COMMANDS = {
     "simclr-embed": embed,
     "simclr-export": export,
     "simclr-report": report,
+    "simclr-study": study,
     "simclr-import-official": import_official,
 }
 READMES = [

@@ -1,0 +1,331 @@
+"""Runs a study of the paper, or a grid of flags, and compares its runs."""
+
+import contextlib
+import pathlib
+import signal
+
+from absl import flags
+
+import simclr_keras as sk
+from simclr_keras import old_runs
+from simclr_keras.commands import build
+from simclr_keras.commands import cli
+from simclr_keras.commands import command_line
+from simclr_keras.commands import finetune
+from simclr_keras.commands import input_data
+from simclr_keras.commands import linear_eval
+from simclr_keras.commands import pretrain
+from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.studies import catalog
+
+FIRST = ("study", "dataset", "model_dir", "seeds", "jobs", "dry_run", "grid")
+EXAMPLE = (
+    "simclr-study --study=grid --grid=temperature=0.1,0.5 --dataset=shapes"
+    " --encoder=tiny --seeds=2 --model_dir=runs/temperature"
+)
+_COMMANDS = {
+    "pretrain": pretrain,
+    "linear_eval": linear_eval,
+    "finetune": finetune,
+}
+# Flags of the study itself.
+_OWN = (
+    "study",
+    "grid",
+    "seeds",
+    "jobs",
+    "dry_run",
+    "label_fractions",
+    "transfer_datasets",
+)
+# Those that every cell has another value of, or none.
+_OF_CELLS = (*_OWN, "model_dir", "seed", "preview_views")
+# Groups of flags that evaluations take over from the pre-training.
+_SHARED_GROUPS = ("data", "devices")
+
+
+def define_flags(values):
+    """Defines the flags of `simclr-study`: its own, and all of pretrain."""
+    study = Group(values, "study")
+    names = "; ".join(
+        f"{name}: {each.question} {f'({each.source})' if each.source else ''}"
+        for name, each in catalog.STUDIES.items()
+    )
+    study.choice(
+        "study",
+        None,
+        catalog.STUDIES,
+        f"What is asked. In brackets, where the paper answers it. {names}",
+    )
+    study.words(
+        "grid",
+        None,
+        "A flag of simclr-pretrain with the values that it takes in turn, such"
+        " as temperature=0.1,0.5; may be given several times, for all"
+        " combinations.",
+    )
+    study.integer(
+        "seeds",
+        1,
+        "Number of seeds of each setting, from --seed on; the tables have mean"
+        " and standard deviation.",
+        least=1,
+        may_change=True,
+    )
+    study.list(
+        "label_fractions",
+        ["0.1"],
+        "Shares of the labels that features are measured with, beside all.",
+    )
+    study.list(
+        "transfer_datasets",
+        [],
+        "Data sets of the study transfer, named as --dataset is.",
+    )
+    study.integer(
+        "jobs",
+        1,
+        "Pre-trainings that run at a time, one GPU each where there are"
+        " several.",
+        least=1,
+        may_change=True,
+    )
+    study.boolean(
+        "dry_run",
+        False,
+        "Say what would be run and how long it takes by the rate of what has"
+        " ended, and stop.",
+        may_change=True,
+    )
+    pretrain.define_flags(values)
+
+
+def run(settings):
+    """Runs what is left of the study; returns the path of its page."""
+    from simclr_keras.report import study_page
+
+    cli.require(settings, "model_dir")
+    study, evaluations, cells = _plan(settings)
+    steps = _check(settings, cells)
+    if settings.dry_run:
+        _print_plan(settings, cells, steps)
+        return None
+    with _study_directory(settings) as directory, _ended_by_signals():
+
+        def write(failures):
+            states = dict.fromkeys(failures, "failed")
+            return study_page.write(
+                directory.path, study, evaluations, cells, states
+            )
+
+        failures = _run_cells(settings, cells, steps, write)
+        page = write(failures)
+    print(f"\n{(directory.path / 'table.md').read_text()}\nReport: {page}")
+    if failures:
+        raise RuntimeError(_explain(failures, len(cells)))
+    return page
+
+
+def _plan(settings):
+    """The `Study`, its evaluations and its cells."""
+    from simclr_keras.studies import cells
+    from simclr_keras.studies import options
+
+    if "://" in settings.model_dir:
+        raise ValueError(
+            "--model_dir must be a local directory, as the logs of the runs are"
+            f" written to it. Received: --model_dir={settings.model_dir}"
+        )
+    if settings.study is None:
+        raise ValueError(
+            f"--study must be one of {', '.join(catalog.STUDIES)}. Received:"
+            " nothing"
+        )
+    study = catalog.STUDIES[settings.study]
+    asked = options.parse(
+        settings.study,
+        settings.grid,
+        settings.label_fractions,
+        settings.transfer_datasets,
+        [n for n in settings.flag_defaults if n not in _OF_CELLS],
+    )
+    own = old_runs.parse_flags(settings.flags_text)
+    base = {
+        name: text
+        for name, text in own.items()
+        if name not in _OF_CELLS
+        and text is not None
+        and text != settings.flag_defaults[name]
+    }
+    evaluations = study.evaluations(settings, asked)
+    planned = cells.make_cells(
+        pathlib.Path(settings.model_dir),
+        study.points(settings, asked),
+        evaluations,
+        range(settings.seed, settings.seed + settings.seeds),
+        base,
+        {name: _shared(base, name) for name in ("linear_eval", "finetune")},
+        settings.flag_defaults,
+    )
+    return study, evaluations, planned
+
+
+def _shared(base, command):
+    """Those flags of the base that an evaluation has too."""
+    values = flags.FlagValues()
+    _COMMANDS[command].define_flags(values)
+    groups = values.flags_by_module_dict()
+    names = {f.name for group in _SHARED_GROUPS for f in groups[group]}
+    return {n: text for n, text in base.items() if n in names}
+
+
+def _check(settings, cells):
+    """Refuses a study of which a command line is wrong; steps of each cell."""
+    import tensorflow as tf
+
+    # The GPUs are for the runs.
+    tf.config.set_visible_devices([], "GPU")
+    images = input_data.open_for_pretraining(settings)
+    if not images.labelled:
+        raise ValueError(
+            "--dataset must have labels to train and to evaluate on, by which"
+            f" the features are measured. Received: {images.trained.summary()}"
+            f" and --eval_split={settings.eval_split}"
+        )
+    steps = {}
+    for cell in cells:
+        for each in cell.runs:
+            define = _COMMANDS[each.command].define_flags
+            try:
+                parsed = command_line.parse(define, each.arguments)
+            except flags.Error as error:
+                raise ValueError(f"{cell.name}: {error}") from error
+            if each.measure is None:
+                number = images.trained.num_examples
+                if parsed.train_batch_size > number:
+                    raise ValueError(
+                        f"{cell.name}: --train_batch_size must be at most the"
+                        f" {number} images. Received: --train_batch_size="
+                        f"{parsed.train_batch_size}"
+                    )
+                pretrain.check_whole_images(parsed, images)
+                count = build.total_steps(parsed, number)
+                steps[cell.name] = count * parsed.train_batch_size
+    return steps
+
+
+def _print_plan(settings, cells, work):
+    for cell in cells:
+        pretraining = cell.runs[0]
+        batch = command_line.parse(
+            pretrain.define_flags, pretraining.arguments
+        ).train_batch_size
+        print(
+            f"{cell.name}: {work[cell.name] // batch} steps,"
+            f" {len(cell.runs)} runs, {pretraining.directory.parent}"
+        )
+    print(f"{len(cells)} cells. {_time_left(settings, cells, work)}")
+
+
+def _time_left(settings, cells, work):
+    """How long the cells take that have not ended, by the rate of the others.
+
+    Args:
+        settings: the command's.
+        cells: list of `Cell`.
+        work: name of a cell -> images that its pre-training sees.
+    """
+    from simclr_keras.studies import tables
+
+    ended = {cell.name: tables.seconds(cell) for cell in cells}
+    ended = {name: each for name, each in ended.items() if each is not None}
+    if not ended:
+        return "How long they take is known when the first has ended."
+    rate = sum(ended.values()) / sum(work[name] for name in ended)
+    left = sum(work[c.name] for c in cells if c.name not in ended)
+    if not left:
+        return "Nothing is left to run."
+    minutes = max(1.0, rate * left / 60 / settings.jobs)
+    return f"About {minutes:.0f} min are left, by the rate of those ended."
+
+
+@contextlib.contextmanager
+def _study_directory(settings):
+    """The `RunDirectory` of the study, which no other process uses then."""
+    directory = sk.training.RunDirectory(settings.model_dir)
+    directory.refuse_foreign_files()
+    with directory.lock.held():
+        directory.claim(
+            settings.flags_text, settings.flag_defaults, settings.may_change
+        )
+        yield directory
+
+
+@contextlib.contextmanager
+def _ended_by_signals():
+    """SIGTERM and Ctrl-C end the commands, with time to save, and then this."""
+    from simclr_keras.training import interruption
+
+    def end(number, frame):
+        raise interruption.Interrupted
+
+    before = {
+        number: signal.signal(number, end)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run_cells(settings, cells, work, write):
+    """Runs the cells; returns name of a cell -> `Failure`.
+
+    Args:
+        settings: the command's.
+        cells: list of `Cell`.
+        work: see `_time_left`.
+        write: writes tables and page, given what this returns.
+    """
+    from simclr_keras.studies import processes
+
+    failures, ended = {}, []
+
+    def on_end(cell, failure):
+        ended.append(cell)
+        if failure is not None:
+            failures[cell.name] = failure
+        state = "failed, see below" if failure else "ended"
+        print(
+            f"[{len(ended)} of {len(cells)}] {cell.name}: {state}."
+            f" {_time_left(settings, cells, work)}",
+            flush=True,
+        )
+        write(failures)
+
+    processes.run_cells(cells, settings.jobs, on_end)
+    return failures
+
+
+def _explain(failures, count):
+    """What failed, and where to look."""
+    lines = [
+        f"{name}: {failure.message or f'exit code {failure.code}'}"
+        f" ({failure.run.log})"
+        for name, failure in failures.items()
+    ]
+    return (
+        f"{len(failures)} of {count} cells failed; the same command tries them"
+        " again.\n" + "\n".join(lines)
+    )
+
+
+def main():
+    """Entry point of `simclr-study`."""
+    cli.start(define_flags, run, __doc__, first=FIRST, example=EXAMPLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Writes the tables, figures and page of a study."""
+
+from __future__ import annotations
+
+import base64
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from simclr_keras import evaluation
+from simclr_keras import training
+from simclr_keras.report import plots
+from simclr_keras.report import study_plots
+from simclr_keras.report import templates
+from simclr_keras.studies import tables
+from simclr_keras.studies.cells import Cell
+from simclr_keras.studies.study import Evaluation
+from simclr_keras.studies.study import Study
+
+_PAPER = "Chen et al. 2020, arXiv 2002.05709, "
+
+
+def write(
+    directory: pathlib.Path,
+    study: Study,
+    evaluations: Sequence[Evaluation],
+    cells: Sequence[Cell],
+    states: Mapping[str, str],
+) -> pathlib.Path:
+    """Writes `table.csv`, `table.md`, `figures/` and `study.html`.
+
+    Args:
+        directory: of the study.
+        study: what it asks.
+        evaluations: how its pre-trainings are measured.
+        cells: all of them, those without results too.
+        states: see `tables.csv_text`.
+
+    Returns:
+        Path of the page.
+    """
+    settings = tables.settings(cells)
+    names = [tables.KNN, *(each.name for each in evaluations)]
+    training.write_whole(
+        directory / "table.csv", tables.csv_text(cells, states, names)
+    )
+    rows, header = _rows(settings, names)
+    several = rows[0][-1] > 1
+    table = evaluation.markdown_table(rows, header)
+    training.write_whole(
+        directory / "table.md",
+        f"{study.question} Accuracies in percent"
+        f"{', mean ± standard deviation' if several else ''}, n seeds."
+        f"\n\n{table}\n",
+    )
+    measured = [(labels, each) for labels, each in settings if each]
+    charts = []
+    if measured:
+        charts = _charts(
+            directory / "figures", study, evaluations, measured, names
+        )
+    output = directory / "study.html"
+    html = templates.render(
+        "study.html",
+        title=study.question,
+        source=_PAPER + study.source if study.source else None,
+        header=header,
+        rows=rows,
+        several=several,
+        charts=charts,
+        failed=list(states),
+        runs=[(cell.name, str(cell.runs[0].directory)) for cell in cells],
+    )
+    training.write_whole(output, html)
+    return output
+
+
+def _rows(settings, names):
+    """Rows and header of the table of settings."""
+    labels = list(dict.fromkeys(n for each, _ in settings for n in each))
+    rows = []
+    for each, spreads in settings:
+        seeds = max((s.count for s in spreads.values()), default=0)
+        figures = [str(spreads[n]) if n in spreads else None for n in names]
+        rows.append([*(each.get(n, "") for n in labels), *figures, seeds])
+    return rows, [*labels, *names, "n"]
+
+
+def _charts(folder, study, evaluations, settings, names):
+    """Draws the figures, writes them, and returns them for the template."""
+    folder.mkdir(exist_ok=True)
+    if study.figure == "matrix":
+        drawn = _matrices(study, settings, names)
+    elif study.figure == "lines":
+        drawn = {"Accuracy": _lines(study, evaluations, settings)}
+    else:
+        values = {_text(labels): spreads for labels, spreads in settings}
+        drawn = {"Accuracy": study_plots.bars("Accuracy", values)}
+    charts = []
+    for name, figure in drawn.items():
+        stem = "".join(c if c.isalnum() else "_" for c in name.lower())
+        description = f"{study.question} {name}; the table has the numbers."
+        png = plots.save(figure, folder / stem, name, description)
+        svg = png.with_suffix(".svg").read_bytes()
+        data = base64.b64encode(svg).decode()
+        charts.append({"alt": description, "data": data})
+    return charts
+
+
+def _text(labels):
+    return ", ".join(f"{k} {v}" for k, v in labels.items() if v)
+
+
+def _matrices(study, settings, names):
+    """A heat map of each measure that there is."""
+    drawn = {}
+    order = list(
+        dict.fromkeys(labels[x] for labels, _ in settings for x in study.x)
+    )
+    for name in names:
+        values = {
+            tuple(labels[x] for x in study.x): spreads[name]
+            for labels, spreads in settings
+            if name in spreads
+        }
+        if values:
+            drawn[name] = study_plots.matrix(name, order, values)
+    return drawn
+
+
+def _lines(study, evaluations, settings):
+    """Measures over the label `x`, or over the places of the measures.
+
+    Without places, of labelled shares the whole alone: the table has the rest.
+    """
+    places = {e.name: (e.line, e.x) for e in evaluations if e.x is not None}
+    x_name = study.x or next(iter(settings[0][0]))
+    series = {}
+    for labels, spreads in settings:
+        rest = _text({k: v for k, v in labels.items() if k != x_name})
+        for name, spread in spreads.items():
+            if name in places:
+                key, x = (places[name][0], ""), places[name][1]
+            elif not places and name in ("linear", "supervised"):
+                key, x = (name, rest), float(labels[x_name])
+            else:
+                continue
+            series.setdefault(key, []).append((x, spread))
+    x_name = "labels, %" if places else x_name
+    return study_plots.lines("Accuracy", x_name, series)

@@ -1,0 +1,1 @@
+"""Studies: grids of pre-trainings, their runs and their tables."""

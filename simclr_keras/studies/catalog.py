@@ -1,0 +1,279 @@
+"""Lists the studies of the SimCLR paper, and the grid of a user's own.
+
+Numbers of tables and figures are those of Chen et al. 2020 (arXiv 2002.05709).
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from simclr_keras import choices
+from simclr_keras.studies.study import Evaluation
+from simclr_keras.studies.study import Point
+from simclr_keras.studies.study import Study
+
+# Of the training that a supervised network is compared by.
+_SAME_TRAINING = (
+    "train_batch_size",
+    "train_epochs",
+    "train_steps",
+    "crop_area_min",
+    "crop_sampler",
+    "antialias",
+    "color_jitter_strength",
+    "use_blur",
+)
+_LINEAR = {"protocol": "lbfgs"}
+_SUPERVISED = Evaluation(
+    "supervised", "finetune", {"from_scratch": "true"}, _SAME_TRAINING
+)
+
+
+def _product(axes):
+    """Points of every combination of values, flag -> list of texts."""
+    points = []
+    for values in itertools.product(*axes.values()):
+        flags = dict(zip(axes, map(str, values)))
+        points.append(Point(flags, flags))
+    return points
+
+
+def _linear(base, options):
+    """A linear classifier on h, of all labels and of few."""
+    few = [f for f in options.label_fractions if f < 1]
+    return [
+        Evaluation("linear", "linear_eval", _LINEAR),
+        *(
+            Evaluation(
+                f"linear, {100 * fraction:g} % of the labels",
+                "linear_eval",
+                {**_LINEAR, "label_fraction": str(fraction)},
+            )
+            for fraction in few
+        ),
+    ]
+
+
+def _linear_and_supervised(base, options):
+    return [*_linear(base, options), _SUPERVISED]
+
+
+def _h_and_z(base, options):
+    z = {**_LINEAR, "ft_proj_selector": "-1"}
+    return [
+        Evaluation("linear", "linear_eval", _LINEAR),
+        Evaluation("linear on z", "linear_eval", z),
+    ]
+
+
+# No transformation at all.
+_PLAIN = {
+    "crop": "false",
+    "flip": "false",
+    "color_jitter_strength": "0",
+    "use_blur": "false",
+    "append_views": "",
+    "augment_one": "true",
+}
+
+
+def _transformations(base):
+    """Name of a transformation -> flags that switch it on."""
+    strength = base.color_jitter_strength or 1.0
+    return {
+        "crop": {"crop": "true", "flip": "true"},
+        "cutout": {"append_views": "cutout"},
+        "colour": {"color_jitter_strength": str(strength)},
+        "Sobel": {"append_views": "sobel"},
+        "noise": {"append_views": "noise"},
+        "blur": {"use_blur": "true"},
+        "rotation": {"append_views": "rotation"},
+    }
+
+
+def _augmentations(base, options):
+    known = _transformations(base)
+    points = []
+    for first, second in itertools.combinations_with_replacement(known, 2):
+        flags = {**_PLAIN, **known[first], **known[second]}
+        appended = [known[n].get("append_views") for n in (first, second)]
+        flags["append_views"] = ",".join(dict.fromkeys(filter(None, appended)))
+        points.append(Point({"first": first, "second": second}, flags))
+    return points
+
+
+def _color_strength(base, options):
+    return _product({"color_jitter_strength": [0.125, 0.25, 0.5, 1.0]})
+
+
+def _projection_head(base, options):
+    points = [
+        Point({"head": "none", "width": ""}, {"proj_head_mode": "none"}),
+    ]
+    for head, width in itertools.product(
+        ("linear", "nonlinear"), (32, 128, 512)
+    ):
+        flags = {"proj_head_mode": head, "proj_out_dim": str(width)}
+        points.append(Point({"head": head, "width": str(width)}, flags))
+    return points
+
+
+def _batch_and_epochs(base, options):
+    """Batches above the base's go through the networks in parts of its size."""
+    batch, epochs = base.train_batch_size, base.train_epochs
+    points = []
+    for size in (max(2, batch // 4), batch, 4 * batch):
+        for factor in (1, 2, 4):
+            labels = {
+                "train_batch_size": str(size),
+                "train_epochs": str(factor * epochs),
+            }
+            flags = dict(labels)
+            if size > batch:
+                flags["micro_batch_size"] = str(batch)
+            points.append(Point(labels, flags))
+    return points
+
+
+def _loss(base, options):
+    points = []
+    for loss, name in (
+        ("nt_logistic", "NT-Logistic"),
+        ("margin_triplet", "margin triplet"),
+    ):
+        for semi_hard in ("false", "true"):
+            label = name if semi_hard == "false" else f"{name}, semi-hard"
+            points.append(
+                Point(
+                    {"loss": label},
+                    {"loss": loss, "semi_hard": semi_hard},
+                )
+            )
+    for norm, temperatures in (
+        ("true", (0.05, 0.1, 0.5, 1)),
+        ("false", (10, 100)),
+    ):
+        for temperature in temperatures:
+            label = f"NT-Xent, temperature {temperature:g}"
+            if norm == "false":
+                label += ", not normalised"
+            flags = {
+                "loss": "nt_xent",
+                "hidden_norm": norm,
+                "temperature": str(temperature),
+            }
+            points.append(Point({"loss": label}, flags))
+    return points
+
+
+def _width_and_depth(base, options):
+    widths = {"width_multiplier": [1, 2]}
+    if base.encoder == "tiny":
+        return _product({"width_multiplier": [1, 2, 4]})
+    depths = [d for d in choices.RESNET_DEPTHS if d <= 50]
+    return _product({**widths, "resnet_depth": depths})
+
+
+def _only_base(base, options):
+    return [Point({"pre-training": "base"}, {})]
+
+
+def _few_labels(base, options):
+    evaluations = []
+    for fraction in sorted({*options.label_fractions, 1.0}):
+        share = {"label_fraction": str(fraction)}
+        percent = f"{100 * fraction:g} %"
+        for line, command, flags, same in (
+            ("fine-tuned", "finetune", {}, ()),
+            ("linear", "linear_eval", _LINEAR, ()),
+            ("supervised", "finetune", _SUPERVISED.flags, ()),
+        ):
+            evaluations.append(
+                Evaluation(
+                    f"{line}, {percent} of the labels",
+                    command,
+                    {**flags, **share},
+                    same,
+                    line,
+                    100 * fraction,
+                )
+            )
+    return evaluations
+
+
+def _transfer(base, options):
+    evaluations = []
+    for dataset in options.datasets:
+        other = {"dataset": dataset}
+        for line, command, flags in (
+            ("linear", "linear_eval", _LINEAR),
+            ("fine-tuned", "finetune", {}),
+        ):
+            name = f"{line}, {dataset}"
+            evaluations.append(Evaluation(name, command, {**flags, **other}))
+    return evaluations
+
+
+def _grid(base, options):
+    return _product(options.grid)
+
+
+STUDIES = {
+    "augmentations": Study(
+        "figure 5",
+        "Which transformations, alone and in pairs, make good features?",
+        _augmentations,
+        _linear,
+        "matrix",
+        ("first", "second"),
+    ),
+    "color_strength": Study(
+        "table 1",
+        "Does stronger colour distortion help, and a supervised network too?",
+        _color_strength,
+        _linear_and_supervised,
+        "lines",
+    ),
+    "projection_head": Study(
+        "figure 8",
+        "Does a nonlinear head between h and the loss make h better?",
+        _projection_head,
+        _h_and_z,
+    ),
+    "batch_and_epochs": Study(
+        "figure 9",
+        "Do large batches and long training help, more than supervised ones?",
+        _batch_and_epochs,
+        _linear_and_supervised,
+        "lines",
+        "train_epochs",
+    ),
+    "loss": Study(
+        "tables 4 and 5",
+        "Which loss, temperature and normalisation make good features?",
+        _loss,
+        _linear,
+    ),
+    "width_and_depth": Study(
+        "figure 7",
+        "Do wider and deeper encoders gain more than supervised ones?",
+        _width_and_depth,
+        _linear_and_supervised,
+        "lines",
+        "width_multiplier",
+    ),
+    "few_labels": Study(
+        "table 7",
+        "How few labels suffice, against a supervised network?",
+        _only_base,
+        _few_labels,
+        "lines",
+    ),
+    "transfer": Study(
+        "table 8",
+        "How good are the features on other data sets?",
+        _only_base,
+        _transfer,
+    ),
+    "grid": Study("", "What do these flags change?", _grid, _linear),
+}

@@ -1,0 +1,112 @@
+"""Writes a study out as cells, each a chain of commands with directories."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from simclr_keras.studies.study import Evaluation
+from simclr_keras.studies.study import Point
+
+PRETRAINING = "pretrain"
+
+
+class Run(NamedTuple):
+    """One command of a cell, an ordinary run.
+
+    Attributes:
+        measure: name of the `Evaluation`; None for the pre-training.
+        command: "pretrain", "linear_eval" or "finetune".
+        directory: its run directory.
+        flags: dict from flags to text, without `model_dir`.
+    """
+
+    measure: str | None
+    command: str
+    directory: pathlib.Path
+    flags: Mapping[str, str]
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line behind the name of the command."""
+        flags = {**self.flags, "model_dir": str(self.directory)}
+        return [f"--{name}={text}" for name, text in flags.items()]
+
+    @property
+    def log(self) -> pathlib.Path:
+        """File of what the command prints, beside its directory."""
+        return self.directory.with_name(f"{self.directory.name}.log")
+
+
+class Cell(NamedTuple):
+    """One setting of a study with one seed.
+
+    Attributes:
+        labels: see `Point`.
+        seed: seed of its runs.
+        runs: list of `Run`, the pre-training first.
+    """
+
+    labels: Mapping[str, str]
+    seed: int
+    runs: Sequence[Run]
+
+    @property
+    def name(self) -> str:
+        """Its labels and seed in one line."""
+        labels = [f"{name}={text}" for name, text in self.labels.items()]
+        return ", ".join([*labels, f"seed={self.seed}"])
+
+
+def make_cells(
+    directory: pathlib.Path,
+    points: Sequence[Point],
+    evaluations: Sequence[Evaluation],
+    seeds: Sequence[int],
+    base: Mapping[str, str],
+    shared: Mapping[str, Mapping[str, str]],
+    defaults: Mapping[str, str | None],
+) -> list[Cell]:
+    """Returns the cells of a study, all points with the first seed first.
+
+    Args:
+        directory: of the study.
+        points: of `Study.points`.
+        evaluations: of `Study.evaluations`.
+        seeds: integers.
+        base: dict from flags of `simclr-pretrain` to text, of every cell.
+        shared: command -> flags to text, which evaluations take over.
+        defaults: dict from flags of `simclr-pretrain` to text or None, for
+            flags that neither the base nor a point says.
+    """
+    cells = []
+    for seed in seeds:
+        for point in points:
+            folder = directory / "cells" / _slug(point.labels) / f"seed_{seed}"
+            flags = {**base, **point.flags, "seed": str(seed)}
+            checkpoint = folder / PRETRAINING
+            runs = [Run(None, PRETRAINING, checkpoint, flags)]
+            for each in evaluations:
+                same = {n: flags.get(n, defaults[n]) for n in each.same}
+                own = {
+                    **shared[each.command],
+                    **{n: text for n, text in same.items() if text is not None},
+                    **each.flags,
+                    "checkpoint": str(checkpoint),
+                    "seed": str(seed),
+                }
+                place = folder / _slug({"": each.name})
+                runs.append(Run(each.name, each.command, place, own))
+            cells.append(Cell(point.labels, seed, runs))
+    return cells
+
+
+def _slug(labels: Mapping[str, Any]) -> str:
+    """Name of a directory."""
+    parts = [f"{n}={t}" if n else str(t) for n, t in labels.items()]
+    text = ",".join(parts).replace("%", "pct").replace(", ", "_")
+    return re.sub(r"[^\w.=,-]+", "_", text)

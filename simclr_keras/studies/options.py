@@ -1,0 +1,89 @@
+"""Reads what a user says of a study beside the flags of its pre-trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Options(NamedTuple):
+    """What a user may say of a study.
+
+    Attributes:
+        grid: dict from flags to lists of texts, of the study `grid`.
+        label_fractions: shares of the labels, floats in (0, 1].
+        datasets: names of data sets, of the study `transfer`.
+    """
+
+    grid: Mapping[str, Sequence[str]]
+    label_fractions: Sequence[float]
+    datasets: Sequence[str]
+
+
+def parse(
+    study: str,
+    grid: Sequence[str] | None,
+    label_fractions: Sequence[str],
+    datasets: Sequence[str],
+    names: Collection[str],
+) -> Options:
+    """Checks and parses the flags of a study.
+
+    Args:
+        study: its name.
+        grid: words such as `"temperature=0.1,0.5"`, or None.
+        label_fractions: numbers as text.
+        datasets: names of data sets.
+        names: names of the flags that a grid may vary.
+
+    Raises:
+        ValueError: one of them is wrong, or does not go with the study.
+    """
+    if bool(grid) != (study == "grid"):
+        raise ValueError(
+            "--grid must be given with --study=grid, and only then. Received:"
+            f" --study={study}, --grid={' '.join(grid or ())}"
+        )
+    if bool(datasets) != (study == "transfer"):
+        raise ValueError(
+            "--transfer_datasets must be given with --study=transfer, and only"
+            f" then. Received: --study={study},"
+            f" --transfer_datasets={','.join(datasets)}"
+        )
+    return Options(
+        _parse_grid(grid or (), names),
+        _parse_fractions(label_fractions),
+        datasets,
+    )
+
+
+def _parse_grid(words, names):
+    """Flag -> list of texts."""
+    grid = {}
+    for word in words:
+        name, equals, texts = word.partition("=")
+        values = texts.split(",")
+        if not equals or name not in names or name in grid or "" in values:
+            raise ValueError(
+                "--grid must be a flag of simclr-pretrain, other than its"
+                " directory and its seed, with values, such as"
+                " temperature=0.1,0.5, and each flag once. Received:"
+                f" --grid={word}"
+            )
+        grid[name] = values
+    return grid
+
+
+def _parse_fractions(texts):
+    try:
+        fractions = [float(text) for text in texts]
+    except ValueError:
+        fractions = [0.0]
+    if not all(0.0 < fraction <= 1.0 for fraction in fractions):
+        raise ValueError(
+            "--label_fractions must be numbers above 0 and up to 1, such as"
+            f" 0.01,0.1. Received: --label_fractions={','.join(texts)}"
+        )
+    return fractions

@@ -1,0 +1,186 @@
+"""Runs chains of commands, several at a time, each in its own process."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from simclr_keras.studies.cells import Cell
+from simclr_keras.studies.cells import Run
+from simclr_keras.training import RunDirectory
+
+_PR_SET_PDEATHSIG = 1
+# A run whose study was killed saves a checkpoint before it ends.
+_ENDING_SECONDS = 120.0
+
+
+class Failure(NamedTuple):
+    """A command that did not end well.
+
+    Attributes:
+        run: the `Run`.
+        code: exit code; negative, the signal that ended it.
+        message: the last line that it printed.
+    """
+
+    run: Run
+    code: int
+    message: str
+
+
+def visible_gpus() -> list[str]:
+    """Numbers of the GPUs that this process sees, as text."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [x for x in given.split(",") if x]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return []
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    jobs: int,
+    on_end: Callable[[Cell, Failure | None], None],
+) -> None:
+    """Runs the commands of every cell that have not ended before.
+
+    Where several cells run at a time and there are several GPUs, each has one.
+    When this process ends, so do the commands; trainings save a checkpoint.
+
+    Args:
+        cells: in the order in which they are begun.
+        jobs: number of cells that run at a time.
+        on_end: called with each cell when it has ended, and with its `Failure`
+            or None. The commands after one that failed are not run.
+    """
+    gpus = visible_gpus() if jobs > 1 else []
+    waiting, running = list(cells), {}
+    try:
+        while waiting or running:
+            for slot in range(jobs):
+                if slot not in running and waiting:
+                    gpu = gpus[slot % len(gpus)] if gpus else None
+                    running[slot] = _Chain(waiting.pop(0), gpu)
+            for slot, chain in list(running.items()):
+                if chain.advance():
+                    del running[slot]
+                    on_end(chain.cell, chain.failure)
+            if running:
+                time.sleep(0.1)
+    finally:
+        for chain in running.values():
+            chain.terminate()
+
+
+class _Chain:
+    """The commands of a cell, one after the other."""
+
+    def __init__(self, cell, gpu):
+        self.cell = cell
+        self.failure = None
+        self._environment = dict(os.environ)
+        if gpu is not None:
+            self._environment["CUDA_VISIBLE_DEVICES"] = gpu
+        self._runs = list(cell.runs)
+        self._run = self._process = None
+        self._wait_until = None
+
+    def advance(self):
+        """Begins the next command when one has ended; whether all have."""
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None:
+                return False
+            self._process = None
+            if code:
+                message = _last_line(self._run.log)
+                self.failure = Failure(self._run, code, message)
+                return True
+        while self._runs:
+            if RunDirectory(self._runs[0].directory).results.exists():
+                self._runs.pop(0)
+            elif self._is_used(self._runs[0]):
+                return False
+            else:
+                self._run = self._runs.pop(0)
+                self._process = _start(self._run, self._environment)
+                return False
+        return True
+
+    def _is_used(self, run):
+        """Whether a command of a study that was killed is ending there."""
+        directory = RunDirectory(run.directory)
+        if not directory.path.exists():
+            return False
+        now = time.monotonic()
+        self._wait_until = self._wait_until or now + _ENDING_SECONDS
+        try:
+            with directory.lock.held():
+                self._wait_until = None
+                return False
+        except ValueError:
+            return now < self._wait_until
+
+    def terminate(self):
+        """Ends the command, which has time to save a checkpoint."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _command_line(run):
+    module = f"simclr_keras.commands.{run.command}"
+    return [sys.executable, "-m", module, *run.arguments]
+
+
+def _start(run, environment):
+    """Starts a command; what it prints is added to its log."""
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    with run.log.open("ab") as log:
+        return subprocess.Popen(
+            _command_line(run),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C is for this process, which ends the command.
+            start_new_session=True,
+            preexec_fn=functools.partial(_end_with_parent, _libc()),
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _libc():
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent(libc):
+    """Lets Linux send SIGTERM to this process when its parent is no more."""
+    if libc is not None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _last_line(log):
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = [line.strip() for line in lines if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,165 @@
+"""Chains of commands: order, failures, GPUs, and how they end."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from simclr_keras.studies import cells
+from simclr_keras.studies import processes
+
+pytestmark = pytest.mark.newest
+FINISH = "open(directory / 'results.json', 'w').write('{}')"
+
+
+def _cell(folder, *scripts):
+    """A cell of Python scripts, each of which knows its `directory`."""
+    runs = [
+        cells.Run(None, script, folder / f"run_{number}", {})
+        for number, script in enumerate(scripts)
+    ]
+    return cells.Cell({"cell": folder.name}, 0, runs)
+
+
+@pytest.fixture(autouse=True)
+def _scripts_for_commands(monkeypatch):
+    def command_line(run):
+        start = (
+            "import os, pathlib, sys, time;"
+            f" directory = pathlib.Path({str(run.directory)!r});"
+            " directory.mkdir(exist_ok=True)\n"
+        )
+        return [sys.executable, "-c", start + run.command]
+
+    monkeypatch.setattr(processes, "_command_line", command_line)
+    monkeypatch.setattr(processes, "visible_gpus", list)
+
+
+def _run(chosen, jobs=1):
+    ended = []
+    processes.run_cells(chosen, jobs, lambda *each: ended.append(each))
+    return ended
+
+
+def test_commands_of_a_cell_follow_each_other(tmp_path):
+    second = (
+        f"assert (directory.parent / 'run_0/results.json').exists();{FINISH}"
+    )
+    cell = _cell(tmp_path / "a", FINISH, second)
+    assert _run([cell]) == [(cell, None)]
+    assert (tmp_path / "a/run_1/results.json").exists()
+
+
+def test_what_has_ended_is_not_run_again(tmp_path):
+    cell = _cell(tmp_path / "a", FINISH, FINISH)
+    _run([cell])
+    again = _cell(tmp_path / "a", "sys.exit(1)", "sys.exit(1)")
+    assert _run([again]) == [(again, None)]
+
+
+def test_a_failed_command_is_named_and_other_cells_go_on(tmp_path):
+    bad = _cell(tmp_path / "a", "print('x'); print('why'); sys.exit(3)", FINISH)
+    good = _cell(tmp_path / "b", FINISH)
+    (first, failure), second = _run([bad, good])
+    assert first is bad and second == (good, None)
+    assert failure == processes.Failure(bad.runs[0], 3, "why")
+    assert not bad.runs[1].directory.exists()
+
+
+def test_several_run_at_a_time_with_a_gpu_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "visible_gpus", lambda: ["4", "7"])
+    # Each waits for the other: only together do they end.
+    script = (
+        "end = time.monotonic() + 60\n"
+        "while len(list(directory.parents[1].glob('*/run_0'))) < 2:\n"
+        "    assert time.monotonic() < end; time.sleep(0.01)\n"
+        "print(os.environ['CUDA_VISIBLE_DEVICES'])\n" + FINISH
+    )
+    chosen = [_cell(tmp_path / name, script) for name in "ab"]
+    assert [failure for _, failure in _run(chosen, jobs=2)] == [None, None]
+    logs = [cell.runs[0].log.read_text() for cell in chosen]
+    assert logs == ["4\n", "7\n"]
+
+
+def test_gpus_that_are_visible(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert processes.visible_gpus() == ["2", "3"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PATH", "")
+    assert processes.visible_gpus() == []
+
+
+def test_an_interruption_ends_the_command(tmp_path):
+    """Which has time to save."""
+    script = (
+        "import signal\n"
+        "def save(*_):\n"
+        "    (directory / 'saved').write_text(''); sys.exit(75)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        "(directory / 'ready').write_text(''); time.sleep(600)"
+    )
+    cell = _cell(tmp_path / "a", script)
+    ready = cell.runs[0].directory / "ready"
+
+    def interrupt(seconds):
+        if ready.exists():
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes.time, "sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _run([cell])
+    assert (cell.runs[0].directory / "saved").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the commands")
+def test_a_killed_study_leaves_no_command_behind(tmp_path):
+    parent = (
+        "import functools, subprocess, sys, time\n"
+        "from simclr_keras.studies import processes\n"
+        "end = functools.partial(processes._end_with_parent,"
+        " processes._libc())\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time;"
+        " time.sleep(600)'], preexec_fn=end, stdout=subprocess.DEVNULL)\n"
+        "print(child.pid, flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True
+    )
+    child = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 60
+    while _runs(child):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _runs(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read().split()[2] != "Z"  # ended, and nobody has asked
+
+
+def test_a_run_of_a_killed_study_may_end_first(tmp_path):
+    """Its directory is locked until then."""
+    cell = _cell(tmp_path / "a", FINISH)
+    directory = cell.runs[0].directory
+    directory.mkdir(parents=True)
+    holder = (
+        "import sys, time; from simclr_keras.training import lock\n"
+        f"with lock.RunLock({str(directory)!r}).held():\n"
+        "    print('held', flush=True); time.sleep(2)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    assert _run([cell]) == [(cell, None)]
+    assert process.poll() is not None or process.wait(60) == 0
