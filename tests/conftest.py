@@ -23,9 +23,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import forked
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As a shell's background jobs do; tests start processes that must not.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background jobs ignore the first, and what nohup starts the second;
+# tests start processes that must not.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Most of the time first, so that no worker of pytest-xdist begins a long file
 # when the others have ended. Files that are not named follow.

@@ -109,6 +109,7 @@ def test_a_grid_is_run_gathered_and_goes_on(tmp_path, run, started, capsys):
     assert not started and _rows(tmp_path / "study") == rows
 
 
+@pytest.mark.long
 def test_a_failed_cell_is_named_and_tried_again(tmp_path, run, started):
     """`--grid` twice; the labels of one cell are those of its failure."""
     arguments = [

@@ -106,6 +106,7 @@ def test_an_interruption_ends_the_command(tmp_path):
 
     def interrupt(seconds):
         if ready.exists():
+            patch.undo()  # once: waiting for the command sleeps too
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
