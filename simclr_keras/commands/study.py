@@ -110,7 +110,7 @@ def run(settings):
     if settings.dry_run:
         _print_plan(settings, cells, steps)
         return None
-    with _study_directory(settings) as directory, _ended_by_signals():
+    with _claimed(settings) as (directory, _), _ended_by_signals():
 
         def write(failures):
             states = dict.fromkeys(failures, "failed")
@@ -118,8 +118,8 @@ def run(settings):
                 directory.path, study, evaluations, cells, states
             )
 
+        page = write({})
         failures = _run_cells(settings, cells, steps, write)
-        page = write(failures)
     print(f"\n{(directory.path / 'table.md').read_text()}\nReport: {page}")
     if failures:
         raise RuntimeError(_explain(failures, len(cells)))
@@ -249,16 +249,17 @@ def _time_left(settings, cells, work):
     return f"About {minutes:.0f} min are left, by the rate of those ended."
 
 
-@contextlib.contextmanager
-def _study_directory(settings):
+def _claimed(settings):
     """The `RunDirectory` of the study, which no other process uses then."""
-    directory = sk.training.RunDirectory(settings.model_dir)
-    directory.refuse_foreign_files()
-    with directory.lock.held():
-        directory.claim(
-            settings.flags_text, settings.flag_defaults, settings.may_change
-        )
-        yield directory
+    import tensorflow as tf
+
+    return sk.training.claimed_run(
+        settings.model_dir,
+        tf.distribute.get_strategy(),
+        settings.flags_text,
+        settings.flag_defaults,
+        settings.may_change,
+    )
 
 
 @contextlib.contextmanager
@@ -290,7 +291,11 @@ def _run_cells(settings, cells, work, write):
         write: writes tables and page, given what this returns.
     """
     from simclr_keras.studies import processes
+    from simclr_keras.studies import tables
 
+    left = [cell for cell in cells if tables.seconds(cell) is None]
+    if len(left) < len(cells):
+        print(f"{len(cells) - len(left)} of {len(cells)} cells have ended.")
     failures, ended = {}, []
 
     def on_end(cell, failure):
@@ -299,13 +304,13 @@ def _run_cells(settings, cells, work, write):
             failures[cell.name] = failure
         state = "failed, see below" if failure else "ended"
         print(
-            f"[{len(ended)} of {len(cells)}] {cell.name}: {state}."
+            f"[{len(ended)} of {len(left)}] {cell.name}: {state}."
             f" {_time_left(settings, cells, work)}",
             flush=True,
         )
         write(failures)
 
-    processes.run_cells(cells, settings.jobs, on_end)
+    processes.run_cells(left, settings.jobs, on_end)
     return failures
 
 

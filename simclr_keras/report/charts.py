@@ -1,10 +1,13 @@
-"""Draws charts of curves, as files and for a page."""
+"""Writes charts as files, and hands them to the templates of pages."""
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
+
+from matplotlib.figure import Figure
 
 from simclr_keras import paths
 from simclr_keras.report import plots
@@ -39,8 +42,25 @@ def write(
         return None
     description = f"{title}: {'; '.join(lines)}."
     figure = plots.curves(title, series, "step", wide=wide)
+    return save(figure, folder, title, description)
+
+
+def save(
+    figure: Figure, folder: paths.AnyPath, title: str, description: str
+) -> dict[str, str]:
+    """Writes a figure's files, named after its title.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        folder: path object of the directory for the files, made if missing.
+        title: see `plots.render`.
+        description: see `plots.render`.
+
+    Returns:
+        Dict for the templates, with the picture and the description.
+    """
     folder.mkdir(exist_ok=True)
-    stem = title.lower().replace(" ", "_")
+    stem = re.sub(r"\W", "_", title.lower())
     plots.save(figure, folder / stem, title, description)
     svg = (folder / f"{stem}.svg").read_bytes()
     return {"alt": description, "data": base64.b64encode(svg).decode()}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 
 from simclr_keras import evaluation
 from simclr_keras import training
-from simclr_keras.report import plots
+from simclr_keras.report import charts
 from simclr_keras.report import study_plots
 from simclr_keras.report import templates
 from simclr_keras.studies import tables
@@ -54,9 +53,9 @@ def write(
         f"\n\n{table}\n",
     )
     measured = [(labels, each) for labels, each in settings if each]
-    charts = []
+    drawn = []
     if measured:
-        charts = _charts(
+        drawn = _charts(
             directory / "figures", study, evaluations, measured, names
         )
     output = directory / "study.html"
@@ -67,7 +66,7 @@ def write(
         header=header,
         rows=rows,
         several=several,
-        charts=charts,
+        charts=drawn,
         failed=list(states),
         runs=[(cell.name, str(cell.runs[0].directory)) for cell in cells],
     )
@@ -88,7 +87,6 @@ def _rows(settings, names):
 
 def _charts(folder, study, evaluations, settings, names):
     """Draws the figures, writes them, and returns them for the template."""
-    folder.mkdir(exist_ok=True)
     if study.figure == "matrix":
         drawn = _matrices(study, settings, names)
     elif study.figure == "lines":
@@ -96,15 +94,15 @@ def _charts(folder, study, evaluations, settings, names):
     else:
         values = {_text(labels): spreads for labels, spreads in settings}
         drawn = {"Accuracy": study_plots.bars("Accuracy", values)}
-    charts = []
-    for name, figure in drawn.items():
-        stem = "".join(c if c.isalnum() else "_" for c in name.lower())
-        description = f"{study.question} {name}; the table has the numbers."
-        png = plots.save(figure, folder / stem, name, description)
-        svg = png.with_suffix(".svg").read_bytes()
-        data = base64.b64encode(svg).decode()
-        charts.append({"alt": description, "data": data})
-    return charts
+    return [
+        charts.save(
+            figure,
+            folder,
+            name,
+            f"{study.question} {name}; the table has the numbers.",
+        )
+        for name, figure in drawn.items()
+    ]
 
 
 def _text(labels):

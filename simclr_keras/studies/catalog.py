@@ -128,7 +128,7 @@ def _batch_and_epochs(base, options):
                 "train_batch_size": str(size),
                 "train_epochs": str(factor * epochs),
             }
-            flags = dict(labels)
+            flags = {**labels, "train_steps": "0"}
             if size > batch:
                 flags["micro_batch_size"] = str(batch)
             points.append(Point(labels, flags))

@@ -65,11 +65,12 @@ def _parse_grid(words, names):
     for word in words:
         name, equals, texts = word.partition("=")
         values = texts.split(",")
-        if not equals or name not in names or name in grid or "" in values:
+        wrong = "" in values or len(set(values)) < len(values)
+        if not equals or name not in names or name in grid or wrong:
             raise ValueError(
                 "--grid must be a flag of simclr-pretrain, other than its"
                 " directory and its seed, with values, such as"
-                " temperature=0.1,0.5, and each flag once. Received:"
+                " temperature=0.1,0.5, each flag and value once. Received:"
                 f" --grid={word}"
             )
         grid[name] = values
