@@ -50,7 +50,7 @@ def parse(define, argv, positional=None):
     """
     values = flags.FlagValues()
     define(values)
-    defaults = {name: _text(values[name].value) for name in values}
+    defaults = {name: _text(values[name]) for name in values}
     rest = values(["simclr", *_expand(argv, values)])[1:]
     if positional and rest:
         values[positional].parse(rest)
@@ -61,7 +61,7 @@ def parse(define, argv, positional=None):
     for name in values:
         _check_finite(name, values[name].value)
     settings = types.SimpleNamespace(**values.flag_values_dict())
-    texts = {name: _text(values[name].value) for name in values}
+    texts = {name: _text(values[name]) for name in values}
     settings.flags_text = old_runs.flags_text(texts)
     settings.flag_defaults = defaults
     settings.may_change = [
@@ -230,11 +230,13 @@ def _check_finite(name, value):
         )
 
 
-def _text(value):
+def _text(flag):
+    """The value as `flags.txt` has it; None for none."""
+    value = flag.value
     if value is None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
+        return getattr(flag.serializer, "list_sep", ",").join(map(str, value))
     return str(value)

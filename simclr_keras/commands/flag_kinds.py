@@ -182,7 +182,6 @@ class _SeveralTimes(flags.Flag):
     def parse(self, argument):
         """Sets the value, or adds to what the command line gave before."""
         before = self.value if self.present else []
-        self.present = 0
         super().parse(argument)
         self.value = [*before, *self.value]
 

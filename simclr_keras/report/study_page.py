@@ -44,7 +44,7 @@ def write(
         directory / "table.csv", tables.csv_text(cells, states, names)
     )
     rows, header = _rows(settings, names)
-    several = rows[0][-1] > 1
+    several = any(row[-1] > 1 for row in rows)
     table = evaluation.markdown_table(rows, header)
     training.write_whole(
         directory / "table.md",
@@ -90,7 +90,7 @@ def _charts(folder, study, evaluations, settings, names):
     if study.figure == "matrix":
         drawn = _matrices(study, settings, names)
     elif study.figure == "lines":
-        drawn = {"Accuracy": _lines(study, evaluations, settings)}
+        drawn = _lines(study, evaluations, settings)
     else:
         values = {_text(labels): spreads for labels, spreads in settings}
         drawn = {"Accuracy": study_plots.bars("Accuracy", values)}
@@ -145,4 +145,6 @@ def _lines(study, evaluations, settings):
                 continue
             series.setdefault(key, []).append((x, spread))
     x_name = "labels, %" if places else x_name
-    return study_plots.lines("Accuracy", x_name, series)
+    if not series:  # kNN alone, so far
+        return {}
+    return {"Accuracy": study_plots.lines("Accuracy", x_name, series)}

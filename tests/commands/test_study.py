@@ -7,6 +7,7 @@ import subprocess
 import forked
 import pytest
 
+from simclr_keras.commands import command_line
 from simclr_keras.commands import study
 from simclr_keras.studies import catalog
 from simclr_keras.studies import processes
@@ -180,6 +181,15 @@ def test_wrong_studies_are_refused_before_any_run(
     with pytest.raises(ValueError, match=message):
         run(study, *SMALL, *arguments, f"--model_dir={tmp_path / 'study'}")
     assert not started and not (tmp_path / "study").exists()
+
+
+def test_the_flags_of_a_study_are_read_again():
+    grid = ["--grid=temperature=0.1,0.5", "--grid=weight_decay=0,1e-4"]
+    first = command_line.parse(study.define_flags, ["--study=grid", *grid])
+    lines = [x for x in first.flags_text.splitlines() if x.startswith("--")]
+    again = command_line.parse(study.define_flags, lines)
+    assert again.grid == ["temperature=0.1,0.5", "weight_decay=0,1e-4"]
+    assert again.flags_text == first.flags_text
 
 
 def test_another_study_in_the_directory_is_refused(tmp_path, run, monkeypatch):

@@ -70,6 +70,17 @@ def test_what_has_not_ended_is_left_open(tmp_path):
     assert f"<li>{made[1].name}</li>" in page.read_text()
 
 
+@pytest.mark.parametrize("name", catalog.STUDIES)
+def test_a_pre_training_that_is_not_measured_yet(tmp_path, name):
+    """Its kNN accuracy is there, and belongs to no line."""
+    study, evaluations, made = _cells(tmp_path, name, seeds=1, until=0)
+    directory = made[0].runs[0].directory
+    directory.mkdir(parents=True)
+    (directory / "results.json").write_text('{"knn_accuracy": 0.5}')
+    study_page.write(tmp_path, study, evaluations, made, {})
+    assert "| 50.0 |" in (tmp_path / "table.md").read_text()
+
+
 def test_before_the_first_result_there_is_no_figure(tmp_path):
     study, evaluations, made = _cells(tmp_path, "loss", seeds=1, until=0)
     study_page.write(tmp_path, study, evaluations, made, {})
