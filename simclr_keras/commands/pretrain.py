@@ -198,13 +198,13 @@ def check_whole_images(settings, images):
     whole = not settings.crop or settings.augment_one
     shape = images.trained.image_shape
     if whole and shape != (images.size, images.size, 3):
-        received = "several sizes"
+        received = "files, of any sizes"
         if shape is not None:
-            received = f"{shape[0]} x {shape[1]}"
+            received = f"images of {shape[0]} x {shape[1]}"
         raise ValueError(
             "--nocrop and --augment_one need images of the size of the views,"
-            f" {images.size} x {images.size} pixels. Received: images of"
-            f" {received}"
+            f" {images.size} x {images.size} pixels: arrays, or a data set of"
+            f" one size. Received: {received}"
         )
 
 

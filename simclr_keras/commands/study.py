@@ -102,11 +102,11 @@ def define_flags(values):
 
 def run(settings):
     """Runs what is left of the study; returns the path of its page."""
-    from simclr_keras.report import study_page
-
     cli.require(settings, "model_dir")
     study, evaluations, cells = _plan(settings)
     steps = _check(settings, cells)
+    from simclr_keras.report import study_page
+
     if settings.dry_run:
         _print_plan(settings, cells, steps)
         return None
@@ -141,6 +141,14 @@ def _plan(settings):
             f"--study must be one of {', '.join(catalog.STUDIES)}. Received:"
             " nothing"
         )
+    for name in ("preview_views", "checkpoint"):
+        if getattr(settings, name) and (
+            name == "preview_views" or settings.study == "width_and_depth"
+        ):
+            raise ValueError(
+                f"--{name} must be left out of --study={settings.study}."
+                f" Received: --{name}={getattr(settings, name)}"
+            )
     study = catalog.STUDIES[settings.study]
     asked = options.parse(
         settings.study,
@@ -164,19 +172,18 @@ def _plan(settings):
         evaluations,
         range(settings.seed, settings.seed + settings.seeds),
         base,
-        {name: _shared(base, name) for name in ("linear_eval", "finetune")},
+        {name: _shared(name) for name in ("linear_eval", "finetune")},
         settings.flag_defaults,
     )
     return study, evaluations, planned
 
 
-def _shared(base, command):
-    """Those flags of the base that an evaluation has too."""
+def _shared(command):
+    """Names of flags that an evaluation takes over from the pre-training."""
     values = flags.FlagValues()
     _COMMANDS[command].define_flags(values)
     groups = values.flags_by_module_dict()
-    names = {f.name for group in _SHARED_GROUPS for f in groups[group]}
-    return {n: text for n, text in base.items() if n in names}
+    return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
 
 def _check(settings, cells):
@@ -317,8 +324,7 @@ def _run_cells(settings, cells, work, write):
 def _explain(failures, count):
     """What failed, and where to look."""
     lines = [
-        f"{name}: {failure.message or f'exit code {failure.code}'}"
-        f" ({failure.run.log})"
+        f"{name}: code {failure.code}, {failure.message} ({failure.run.log})"
         for name, failure in failures.items()
     ]
     return (

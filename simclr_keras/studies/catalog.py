@@ -119,7 +119,13 @@ def _projection_head(base, options):
 
 
 def _batch_and_epochs(base, options):
-    """Batches above the base's go through the networks in parts of its size."""
+    """Batches above the base's go through the networks in its parts."""
+    if base.train_steps:
+        raise ValueError(
+            "--train_epochs must say how long the study batch_and_epochs"
+            " trains, not --train_steps. Received:"
+            f" --train_steps={base.train_steps}"
+        )
     batch, epochs = base.train_batch_size, base.train_epochs
     points = []
     for size in (max(2, batch // 4), batch, 4 * batch):
@@ -128,9 +134,9 @@ def _batch_and_epochs(base, options):
                 "train_batch_size": str(size),
                 "train_epochs": str(factor * epochs),
             }
-            flags = {**labels, "train_steps": "0"}
+            flags = dict(labels)
             if size > batch:
-                flags["micro_batch_size"] = str(batch)
+                flags["micro_batch_size"] = str(base.micro_batch_size or batch)
             points.append(Point(labels, flags))
     return points
 
@@ -167,11 +173,10 @@ def _loss(base, options):
 
 
 def _width_and_depth(base, options):
-    widths = {"width_multiplier": [1, 2]}
     if base.encoder == "tiny":
         return _product({"width_multiplier": [1, 2, 4]})
     depths = [d for d in choices.RESNET_DEPTHS if d <= 50]
-    return _product({**widths, "resnet_depth": depths})
+    return _product({"width_multiplier": [1, 2], "resnet_depth": depths})
 
 
 def _only_base(base, options):

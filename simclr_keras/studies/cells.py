@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -68,7 +69,7 @@ def make_cells(
     evaluations: Sequence[Evaluation],
     seeds: Sequence[int],
     base: Mapping[str, str],
-    shared: Mapping[str, Mapping[str, str]],
+    shared: Mapping[str, Collection[str]],
     defaults: Mapping[str, str | None],
 ) -> list[Cell]:
     """Returns the cells of a study, all points with the first seed first.
@@ -79,9 +80,13 @@ def make_cells(
         evaluations: of `Study.evaluations`.
         seeds: integers.
         base: dict from flags of `simclr-pretrain` to text, of every cell.
-        shared: command -> flags to text, which evaluations take over.
+        shared: command -> names of the flags that its evaluations take over
+            from the pre-training.
         defaults: dict from flags of `simclr-pretrain` to text or None, for
             flags that neither the base nor a point says.
+
+    Raises:
+        ValueError: two runs would have the same directory.
     """
     cells = []
     for seed in seeds:
@@ -93,7 +98,7 @@ def make_cells(
             for each in evaluations:
                 same = {n: flags.get(n, defaults[n]) for n in each.same}
                 own = {
-                    **shared[each.command],
+                    **{n: flags[n] for n in shared[each.command] if n in flags},
                     **{n: text for n, text in same.items() if text is not None},
                     **each.flags,
                     "checkpoint": str(checkpoint),
@@ -102,7 +107,20 @@ def make_cells(
                 place = folder / _slug({"": each.name})
                 runs.append(Run(each.name, each.command, place, own))
             cells.append(Cell(point.labels, seed, runs))
+    _check_different([run.directory for cell in cells for run in cell.runs])
     return cells
+
+
+def _check_different(directories):
+    seen = set()
+    for directory in directories:
+        if directory in seen:
+            raise ValueError(
+                "the settings and measures of a study must have names that"
+                " differ in more than signs. Received: two runs for"
+                f" {str(directory)!r}"
+            )
+        seen.add(directory)
 
 
 def _slug(labels: Mapping[str, Any]) -> str:

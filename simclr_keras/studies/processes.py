@@ -28,7 +28,7 @@ class Failure(NamedTuple):
     Attributes:
         run: the `Run`.
         code: exit code; negative, the signal that ended it.
-        message: the last line that it printed.
+        message: its error, else the last line that it printed.
     """
 
     run: Run
@@ -85,6 +85,8 @@ def run_cells(
     finally:
         for chain in running.values():
             chain.terminate()
+        for chain in running.values():
+            chain.wait()
 
 
 class _Chain:
@@ -138,9 +140,13 @@ class _Chain:
 
     def terminate(self):
         """Ends the command, which has time to save a checkpoint."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def wait(self):
+        """Returns when the command has ended; kills one that does not."""
+        if self._process is None:
             return
-        self._process.terminate()
         try:
             self._process.wait(_ENDING_SECONDS)
         except subprocess.TimeoutExpired:
@@ -183,4 +189,6 @@ def _end_with_parent(libc):
 def _last_line(log):
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
-    return lines[-1] if lines else ""
+    # An error of others has a line about tracebacks behind it.
+    errors = [line for line in lines[-3:] if line.startswith("Error: ")]
+    return [*lines[-1:], *errors][-1] if lines else ""

@@ -140,6 +140,7 @@ def test_every_study_has_commands_that_parse(tmp_path, run, capsys, name):
     """And asks for no run twice."""
     more = {
         "augmentations": ["--image_size=32"],  # whole images
+        "batch_and_epochs": ["--train_steps=0"],
         "transfer": ["--transfer_datasets=shapes"],
     }.get(name, [])
     run(
@@ -173,6 +174,12 @@ def test_every_study_has_commands_that_parse(tmp_path, run, capsys, name):
         (["--study=loss", "--label_fractions=10"], "--label_fractions=10"),
         (["--study=loss", "--eval_split="], "must have labels"),
         (["--study=augmentations"], "16 x 16 pixels"),
+        (["--study=batch_and_epochs"], "--train_steps=4"),
+        (["--study=loss", "--preview_views"], "--preview_views"),
+        (
+            ["--study=grid", "--grid=train_split=train[:50%],train[50%:]"],
+            "two runs for",
+        ),
     ],
 )
 def test_wrong_studies_are_refused_before_any_run(
@@ -210,6 +217,7 @@ def test_every_study_runs(tmp_path, run, started, monkeypatch, name):
     monkeypatch.setitem(catalog.STUDIES, name, short)
     more = {
         "augmentations": ["--image_size=32"],  # whole images
+        "batch_and_epochs": ["--train_steps=0"],
         "transfer": ["--transfer_datasets=shapes"],
     }.get(name, [])
     run(

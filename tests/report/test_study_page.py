@@ -16,6 +16,8 @@ BASE = types.SimpleNamespace(
     encoder="tiny",
     train_batch_size=128,
     train_epochs=16,
+    train_steps=0,
+    micro_batch_size=None,
 )
 
 
@@ -30,7 +32,7 @@ def _cells(directory, name, seeds, until=None):
         evaluations,
         range(seeds),
         {},
-        {"linear_eval": {}, "finetune": {}},
+        {"linear_eval": (), "finetune": ()},
         {flag: "1" for each in evaluations for flag in each.same},
     )
     for number, cell in enumerate(made[:until]):

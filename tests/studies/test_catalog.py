@@ -16,7 +16,7 @@ pytestmark = pytest.mark.newest
 def base(request):
     values = flags.FlagValues()
     pretrain.define_flags(values)
-    values(["", f"--encoder={request.param}", "--train_steps=100"])
+    values(["", f"--encoder={request.param}"])
     return types.SimpleNamespace(**values.flag_values_dict())
 
 
@@ -31,13 +31,6 @@ def test_no_setting_comes_twice(base, name):
     evaluations = study.evaluations(base, options)
     names = [evaluation.name for evaluation in evaluations]
     assert len(set(names)) == len(names)
-
-
-@pytest.mark.parametrize("name", ["batch_and_epochs"])
-def test_lengths_are_those_of_the_study(base, name):
-    """Also where the base says its length in steps, which come first."""
-    points = catalog.STUDIES[name].points(base, None)
-    assert {point.flags["train_steps"] for point in points} == {"0"}
 
 
 def test_pairs_of_transformations_switch_on_those_alone(base):

@@ -20,14 +20,17 @@ FIGURES = {("0.1", 0): 0.5, ("0.1", 1): 0.75, ("0.5", 0): 0.25}
 @pytest.fixture
 def made(tmp_path):
     """Two settings with two seeds; a linear evaluation is missing."""
-    points = [Point({"t": t}, {"temperature": t}) for t in ("0.1", "0.5")]
+    points = [
+        Point({"t": t}, {"temperature": t, "dataset": f"cifar{t}"})
+        for t in ("0.1", "0.5")
+    ]
     found = cells.make_cells(
         tmp_path,
         points,
         EVALUATIONS,
         range(2),
         {"dataset": "shapes"},
-        {"linear_eval": {"dataset": "shapes"}},
+        {"linear_eval": {"dataset"}},
         {},
     )
     for cell in found:
@@ -84,5 +87,7 @@ def test_commands_of_a_cell(made):
     assert "--seed=1" in linear.arguments
     assert f"--checkpoint={pretraining.directory}" in linear.arguments
     assert "--temperature=0.1" not in linear.arguments
+    # What is measured on is what the cell was trained on, not the base.
+    assert "--dataset=cifar0.1" in linear.arguments
     directories = {run.directory for cell in made for run in cell.runs}
     assert len(directories) == 8
