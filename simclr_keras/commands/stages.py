@@ -195,6 +195,8 @@ def fit(
     Returns:
         Dict for `timing.json`.
     """
+    import keras
+
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
@@ -211,6 +213,10 @@ def fit(
             timer,
             *callbacks,
             *_run_callbacks(settings, run, dataset.passes),
+            # After them: they refuse a run that the checkpoint does not fit.
+            keras.callbacks.LambdaCallback(
+                on_train_begin=lambda logs: run.write_change()
+            ),
         ],
         **(validation or {}),
     )

@@ -57,7 +57,7 @@ def claimed_run(
                 run.refuse_foreign_files()
                 _hold(run, held)
                 run.claim(flags, defaults, ignored, change, steps)
-                answer["results"] = run.finished()
+                answer["results"] = None if run.is_changed else run.finished()
             except (ValueError, OSError) as error:
                 # Raised by every process, or the others would wait for the
                 # chief.

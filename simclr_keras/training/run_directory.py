@@ -54,6 +54,7 @@ class RunDirectory:
         self.class_names = self.path / "class_names.txt"
         self.export = self.path / "export"
         self.lock = lock.RunLock(self.path)
+        self._change = None
 
     def claim(
         self,
@@ -68,10 +69,10 @@ class RunDirectory:
         A flag that only one of the two releases has makes no difference if it
         has its default, which is what the other release does.
 
-        Where flags change, `flags.txt` has the new ones, and `flags.before.txt`
-        (`flags.before-2.txt` and so on) what it had. What a run that had ended
-        has left is kept when it becomes longer, as `results.step-00000100.json`
-        and the like.
+        Where flags change, `write_change` writes the new ones to `flags.txt`,
+        and what it had to `flags.before.txt` (`flags.before-2.txt` and so on).
+        What a run that had ended has left is kept then, as
+        `results.step-00000100.json` and the like.
 
         Args:
             flags: the run's settings, text of `old_runs.flags_text`.
@@ -111,10 +112,27 @@ class RunDirectory:
                 f" {' '.join(dropped)} of {self.flags}."
             )
         if different:
-            # First: with the new flags beside them, results would be theirs.
-            self._keep_results()
-            write_whole(_unused(self.path / "flags.before.txt"), there)
-            write_whole(self.flags, flags)
+            self._change = there, flags
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether `claim` has let flags change that are not written yet."""
+        return self._change is not None
+
+    def write_change(self) -> None:
+        """Writes the flags that changed, once the training has taken them.
+
+        Not before: it compares what it is with the checkpoint, and a run that
+        is refused then has to stay as it was.
+        """
+        if self._change is None:
+            return
+        there, flags = self._change
+        # First: with the new flags beside them, results would be theirs.
+        self._keep_results()
+        write_whole(_unused(self.path / "flags.before.txt"), there)
+        write_whole(self.flags, flags)
+        self._change = None
 
     def _becomes_longer(self, there, flags, different, steps):
         """Whether the run has more steps now; refuses fewer of the same run."""

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 import simclr_keras as sk
@@ -76,6 +77,37 @@ def test_a_pre_training_that_had_ended_goes_on(run, tmp_path, capsys):
         steps(8, "run")
     assert steps(10, "run") == whole  # has ended
     assert "Finished already" in capsys.readouterr().out
+
+
+def test_a_run_that_its_checkpoint_refuses_stays_as_it_was(run, tmp_path):
+    """The flags alone do not show that there are more images now."""
+    images = np.random.default_rng(0).integers(0, 255, [32, 16, 16, 3])
+    file, directory = tmp_path / "images.npy", tmp_path / "run"
+
+    def epochs(number, images):
+        np.save(file, images.astype(np.uint8))
+        return run(
+            pretrain,
+            *SMALL,
+            *TINY,
+            f"--dataset=arrays:{file}",
+            "--train_split=train",
+            f"--train_epochs={number}",
+            f"--model_dir={directory}",
+        )
+
+    first = epochs(1, images[:16])
+    before = {
+        path.name: path.read_bytes()
+        for path in directory.glob("*.*")
+        if path.suffix in (".json", ".txt", ".csv")
+    }
+    assert {"results.json", "flags.txt"} <= set(before)
+    with pytest.raises(ValueError, match="total_steps"):
+        epochs(2, images)
+    assert before == {name: (directory / name).read_bytes() for name in before}
+    assert not list(directory.glob("*before*"))
+    assert epochs(1, images[:16]) == first
 
 
 def test_a_fine_tuning_goes_on(run, tmp_path, capsys):
