@@ -75,8 +75,7 @@ def resume(
     arrays, notes, _ = checkpointing.read(data)
     here, there = progress.identity, notes.get("identity", {})
     longer = None
-    known = notes.get("steps_per_epoch")
-    if known in (None, progress.steps_per_epoch):  # the data are as many
+    if _has_same_epochs(notes, progress.steps_per_epoch):
         longer = identity.allow_longer(there, here)
     if change_learning_rate:
         print(identity.allow_other_rate(there, here))
@@ -109,6 +108,20 @@ def resume(
     print(said)
     # Of a round that is another one now, the metrics begin anew.
     return None if moved else state.metrics_alone(arrays)
+
+
+def _has_same_epochs(notes, steps):
+    """Whether the epochs of a checkpoint had as many steps, as far as known.
+
+    Earlier releases did not note it: then the place that they noted has to be
+    that of the step. Only the last round of a `fit` may have fewer steps.
+    """
+    known = notes.get("steps_per_epoch")
+    if known is not None or steps is None:
+        return known == steps
+    of_round = notes.get("epochs_per_round", 1) * steps
+    place = notes["epoch"] * of_round + notes["step_in_epoch"]
+    return place - of_round < notes["step"] <= place
 
 
 def _newest(directory, strategy):

@@ -62,6 +62,37 @@ def test_more_images_are_no_longer_run(pretraining, make_simclr, tmp_path):
         model.fit(images, callbacks=sk.training.callbacks(tmp_path), verbose=0)
 
 
+def test_more_images_are_no_longer_run_of_an_earlier_release(
+    pretraining, make_simclr, tmp_path, monkeypatch, capsys
+):
+    """Which did not note the steps of its epochs."""
+    noted = Progress.notes
+
+    def then(self):
+        notes = noted(self)
+        del notes["steps_per_epoch"]
+        return notes
+
+    with monkeypatch.context() as release:
+        release.setattr(Progress, "notes", then)
+        pretraining.fit(tmp_path)
+
+    def longer(images):
+        model = make_simclr()
+        model.compile(sk.LARS(sk.WarmupCosine(0.05, 2, 32)), model.loss)
+        data = sk.data.load(
+            np.zeros((images, 16, 16, 3), np.uint8), batch_size=8
+        )
+        callbacks = sk.training.callbacks(tmp_path)
+        model.fit(data, epochs=5, callbacks=callbacks, verbose=0)
+
+    with pytest.raises(ValueError, match="total_steps: 16 there, 32 now"):
+        longer(images=64)
+    capsys.readouterr()
+    longer(images=32)
+    assert "The run has 32 steps now, 16 before" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "step, round_, within, there, here, place",
     [
