@@ -160,6 +160,8 @@ def run(settings):
         _write_views(devices, directory, views, dataset)
         with devices.strategy.scope():
             model = _model(settings, images, views, start)
+        begins_with = start and start.taken(model.projection_head)
+        start = None  # copied: its weights need not stay in memory
         knn, validation = _measures(settings, devices, images, dataset.passes)
         figures = stages.fit(
             settings,
@@ -170,7 +172,7 @@ def run(settings):
             dataset,
             callbacks=[knn] if knn else [],
             validation=validation,
-            begins_with=start and start.taken(model.projection_head),
+            begins_with=begins_with,
         )
         results = _results(settings, images, model, knn)
         results = stages.finish(devices, directory, results, figures)

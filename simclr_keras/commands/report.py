@@ -52,8 +52,8 @@ def run(settings):
 def compare(directories, output, names=None):
     """Writes the page that compares runs, see `report.comparison.write`.
 
-    It knows the flags of this release: of runs that began before a flag was
-    added, and those that do not change what a run computes.
+    Flags that older runs lack have their defaults, and flags that do not change
+    what a run computes are left out.
     """
     from simclr_keras.commands import embed
     from simclr_keras.commands import finetune

@@ -324,9 +324,8 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
     training.integer(
         "train_epochs",
         epochs,
-        "Passes over the training images. With more of them, or of"
-        " --train_steps, the run in --model_dir goes on from its last"
-        " checkpoint.",
+        "Passes over the training images. More than a run of pre-training or"
+        " fine-tuning had make it longer.",
         least=1,
     )
     training.integer(

@@ -95,9 +95,13 @@ def find(settings, devices, source):
 
     if not settings.checkpoint:
         return None
-    # The other processes need not see the run directory.
-    config = _own_config(settings.model_dir) if devices.chief else None
-    config = workers.value_of_chief(devices.strategy, config)
+    # The other processes need not see the run directory; they raise what the
+    # chief does, or would wait for it.
+    answer = _own_config(settings.model_dir) if devices.chief else None
+    answer = workers.value_of_chief(devices.strategy, answer)
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    config = answer["config"]
     if config is None:
         model, path = build.pretrained(settings, source), settings.checkpoint
     else:
@@ -112,12 +116,16 @@ def find(settings, devices, source):
 
 
 def _own_config(model_dir):
-    """Configuration in the newest intact checkpoint of a run, or None."""
+    """Dict of the `config` of a run's newest checkpoint, or of the `error`."""
     from simclr_keras.training import checkpointing
 
     run = sk.training.RunDirectory(model_dir)
-    newest = checkpointing.newest_intact(run.checkpoints)
-    return None if newest is None else checkpointing.read(newest)[2]
+    try:
+        newest = checkpointing.newest_intact(run.checkpoints)
+        config = newest and checkpointing.read_config(newest)
+    except (ValueError, OSError) as error:
+        return {"error": str(error)}
+    return {"config": config}
 
 
 def sized(settings, images, start):

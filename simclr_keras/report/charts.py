@@ -39,6 +39,7 @@ def write(
         if points
     ]
     if not lines:
+        _remove(folder, title)
         return None
     description = f"{title}: {'; '.join(lines)}."
     figure = plots.curves(title, series, "step", wide=wide)
@@ -60,7 +61,17 @@ def save(
         Dict for the templates, with the picture and the description.
     """
     folder.mkdir(exist_ok=True)
-    stem = re.sub(r"\W", "_", title.lower())
+    stem = _stem(title)
     plots.save(figure, folder / stem, title, description)
     svg = (folder / f"{stem}.svg").read_bytes()
     return {"alt": description, "data": base64.b64encode(svg).decode()}
+
+
+def _stem(title):
+    return re.sub(r"\W", "_", title.lower())
+
+
+def _remove(folder, title):
+    """Removes the chart that an earlier page of this name had there."""
+    for kind in plots.FORMATS:
+        (folder / f"{_stem(title)}.{kind}").unlink(missing_ok=True)

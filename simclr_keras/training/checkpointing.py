@@ -251,3 +251,10 @@ def read(
             arrays[name] = archive[name]
     texts = [json.loads(arrays.pop(name)) for name in (_NOTES, _MODEL)]
     return arrays, *texts
+
+
+def read_config(path: paths.PathLike) -> dict[str, Any]:
+    """Configuration of the model of a checkpoint, without its arrays."""
+    with paths.as_path(path).open("rb") as file:
+        with np.load(file, allow_pickle=False) as archive:
+            return json.loads(archive[_MODEL])

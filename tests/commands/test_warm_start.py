@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import data
+from simclr_keras.commands import build
 from simclr_keras.commands import command_line
 from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
@@ -157,6 +158,36 @@ def test_what_contradicts_is_refused_before_anything_is_written(
         )
     assert "Received:" in str(caught.value)
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "flag, other",
+    [
+        ("encoder=resnet", "encoder=tiny"),
+        ("resnet_depth=18", "resnet_depth=34"),
+        ("width_multiplier=0.125", "width_multiplier=0.25"),
+        ("sk_ratio=0", "sk_ratio=0.0625"),
+        ("se_ratio=0.0625", "se_ratio=0"),
+        ("global_bn=true", "global_bn=false"),
+        ("stem=small", "stem=imagenet"),
+    ],
+)
+def test_every_flag_of_a_resnet_is_compared(resnet, flag, other):
+    build.as_trained(_settings(resnet, f"--{flag}"))
+    with pytest.raises(ValueError, match=f"--{other.partition('=')[0]} must"):
+        build.as_trained(_settings(resnet, f"--{other}"))
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory):
+    path = tmp_path_factory.mktemp("resnet") / "resnet.keras"
+    sk.ResNet(18, width=0.125, se_ratio=0.0625, small_images=True).save(path)
+    return path
+
+
+def _settings(path, *flags):
+    arguments = [f"--checkpoint={path}", *flags]
+    return command_line.parse(pretrain.define_flags, arguments)
 
 
 def test_flags_of_the_network_are_left_to_the_checkpoint():
