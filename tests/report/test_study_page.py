@@ -1,13 +1,17 @@
 """The page and figures of a study, of every kind, with numbers made up."""
 
 import json
+import re
 import types
 
+import numpy as np
 import pytest
 
 from simclr_keras.report import study_page
+from simclr_keras.report import study_plots
 from simclr_keras.studies import catalog
 from simclr_keras.studies import cells
+from simclr_keras.studies import tables
 from simclr_keras.studies.options import Options
 
 pytestmark = pytest.mark.newest
@@ -55,11 +59,18 @@ def test_every_study_is_drawn(tmp_path, name):
     kinds = {name.rpartition(".")[2] for name in figures}
     assert kinds == {"png", "svg", "pdf"}
     text = page.read_text()
-    assert study.question in text and study.source in text
+    assert study.question in text
+    assert ("arXiv 2002.05709, " + study.source in text) == bool(study.source)
     assert text.count("data:image/svg+xml") == len(figures) // 3
     table = (tmp_path / "table.md").read_text()
-    assert "± " in table and table.count("\n|") >= 3
-    assert text.count("<tr>") >= table.count("\n|") - 1
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines
+    ]
+    shown = re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)
+    shown = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in shown]
+    assert shown[: len(rows) - 1] == [rows[0], *rows[2:]]
+    assert all("±" in row[-2] for row in rows[2:])
 
 
 def test_what_has_not_ended_is_left_open(tmp_path):
@@ -87,3 +98,38 @@ def test_before_the_first_result_there_is_no_figure(tmp_path):
     study, evaluations, made = _cells(tmp_path, "loss", seeds=1, until=0)
     study_page.write(tmp_path, study, evaluations, made, {})
     assert not (tmp_path / "figures").exists()
+
+
+def _spread(mean, deviation=0.1):
+    return tables.Spread(mean, deviation, 2)
+
+
+def test_lines_have_the_points():
+    series = {
+        ("linear", "a"): [(4.0, _spread(0.5)), (1.0, _spread(0.25))],
+        ("supervised", "a"): [(1.0, _spread(0.75))],
+    }
+    axes = study_plots.lines("title", "epochs", series).axes[0]
+    drawn = [line.lines[0].get_xydata().tolist() for line in axes.containers]
+    assert drawn == [[[1.0, 25.0], [4.0, 50.0]], [[1.0, 75.0]]]
+    bars = axes.containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose(bars[1], [[4.0, 40.0], [4.0, 60.0]])
+    assert axes.get_xlabel() == "epochs"
+
+
+def test_bars_have_the_points():
+    values = {"t 0.1": {"kNN": _spread(0.5)}, "t 0.5": {"kNN": _spread(0.25)}}
+    axes = study_plots.bars("title", values).axes[0]
+    points = axes.containers[0].lines[0].get_xydata()
+    np.testing.assert_allclose(points, [[50.0, 0.0], [25.0, 1.0]])
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["t 0.1", "t 0.5"]
+
+
+def test_a_matrix_has_the_pairs_on_both_sides():
+    values = {("a", "a"): _spread(0.5), ("a", "b"): _spread(0.25)}
+    figure = study_plots.matrix("title", ["a", "b"], values)
+    drawn = figure.axes[0].images[0].get_array()
+    np.testing.assert_allclose(
+        np.ma.filled(drawn, np.nan), [[50.0, 25.0], [25.0, np.nan]]
+    )

@@ -92,6 +92,13 @@ def test_gpus_that_are_visible(monkeypatch):
     assert processes.visible_gpus() == []
 
 
+def test_a_command_is_one_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    run = cells.Run(None, "pretrain", tmp_path / "run", {"no_such_flag": "1"})
+    assert processes._start(run, dict(os.environ)).wait(60) == 1
+    assert "no_such_flag" in run.log.read_text()
+
+
 def test_an_interruption_ends_the_command(tmp_path):
     """Which has time to save."""
     script = (
@@ -119,12 +126,13 @@ def test_an_interruption_ends_the_command(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the commands")
 def test_a_killed_study_leaves_no_command_behind(tmp_path):
     parent = (
-        "import functools, subprocess, sys, time\n"
-        "from simclr_keras.studies import processes\n"
-        "end = functools.partial(processes._end_with_parent,"
-        " processes._libc())\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time;"
-        " time.sleep(600)'], preexec_fn=end, stdout=subprocess.DEVNULL)\n"
+        "import os, pathlib, sys, time\n"
+        "from simclr_keras.studies import cells, processes\n"
+        f"directory = pathlib.Path({str(tmp_path / 'run')!r})\n"
+        "run = cells.Run(None, '', directory, {})\n"
+        "processes._command_line = lambda run: [sys.executable, '-c',"
+        " 'import time; time.sleep(600)']\n"
+        "child = processes._start(run, dict(os.environ))\n"
         "print(child.pid, flush=True); time.sleep(600)"
     )
     process = subprocess.Popen(
@@ -150,17 +158,20 @@ def _runs(pid):
 
 def test_a_run_of_a_killed_study_may_end_first(tmp_path):
     """Its directory is locked until then."""
-    cell = _cell(tmp_path / "a", FINISH)
+    left = tmp_path / "left"
+    script = f"assert pathlib.Path({str(left)!r}).exists();{FINISH}"
+    cell = _cell(tmp_path / "a", script)
     directory = cell.runs[0].directory
     directory.mkdir(parents=True)
     holder = (
         "import sys, time; from simclr_keras.training import lock\n"
         f"with lock.RunLock({str(directory)!r}).held():\n"
-        "    print('held', flush=True); time.sleep(2)"
+        "    print('held', flush=True); time.sleep(2)\n"
+        f"    open({str(left)!r}, 'w').close()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True
     )
     process.stdout.readline()
     assert _run([cell]) == [(cell, None)]
-    assert process.poll() is not None or process.wait(60) == 0
+    assert process.wait(60) == 0
