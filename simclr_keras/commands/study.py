@@ -104,11 +104,11 @@ def run(settings):
     """Runs what is left of the study; returns the path of its page."""
     cli.require(settings, "model_dir")
     study, evaluations, cells = _plan(settings)
-    steps = _check(settings, cells)
+    work = _check(cells)
     from simclr_keras.report import study_page
 
     if settings.dry_run:
-        _print_plan(settings, cells, steps)
+        _print_plan(settings, cells, work)
         return None
     with _claimed(settings) as (directory, _), _ended_by_signals():
 
@@ -119,7 +119,7 @@ def run(settings):
             )
 
         page = write({})
-        failures = _run_cells(settings, cells, steps, write)
+        failures = _run_cells(settings, cells, work, write)
     print(f"\n{(directory.path / 'table.md').read_text()}\nReport: {page}")
     if failures:
         raise RuntimeError(_explain(failures, len(cells)))
@@ -186,20 +186,17 @@ def _shared(command):
     return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
 
-def _check(settings, cells):
-    """Refuses a study of which a command line is wrong; steps of each cell."""
+def _check(cells):
+    """Refuses a study of which a run cannot be what it is to be.
+
+    Returns:
+        Dict of name of a cell -> images that its pre-training sees.
+    """
     import tensorflow as tf
 
     # The GPUs are for the runs.
     tf.config.set_visible_devices([], "GPU")
-    images = input_data.open_for_pretraining(settings)
-    if not images.labelled:
-        raise ValueError(
-            "--dataset must have labels to train and to evaluate on, by which"
-            f" the features are measured. Received: {images.trained.summary()}"
-            f" and --eval_split={settings.eval_split}"
-        )
-    steps = {}
+    opened, work = {}, {}
     for cell in cells:
         for each in cell.runs:
             define = _COMMANDS[each.command].define_flags
@@ -207,18 +204,43 @@ def _check(settings, cells):
                 parsed = command_line.parse(define, each.arguments)
             except flags.Error as error:
                 raise ValueError(f"{cell.name}: {error}") from error
+            splits = parsed.dataset, parsed.train_split, parsed.eval_split
+            key = (each.measure is None, parsed.image_size, *splits)
+            if key not in opened:
+                opened[key] = _open(parsed, each)
             if each.measure is None:
-                number = images.trained.num_examples
-                if parsed.train_batch_size > number:
-                    raise ValueError(
-                        f"{cell.name}: --train_batch_size must be at most the"
-                        f" {number} images. Received: --train_batch_size="
-                        f"{parsed.train_batch_size}"
-                    )
-                pretrain.check_whole_images(parsed, images)
-                count = build.total_steps(parsed, number)
-                steps[cell.name] = count * parsed.train_batch_size
-    return steps
+                count = _check_pretraining(cell, parsed, opened[key])
+                work[cell.name] = count * parsed.train_batch_size
+    return work
+
+
+def _open(parsed, run):
+    """Opens what a run reads, which must have labels."""
+    if run.measure is not None:
+        for split in (parsed.train_split, parsed.eval_split):
+            sk.data.require_labels(input_data.open_source(parsed, split))
+        return None
+    images = input_data.open_for_pretraining(parsed)
+    if not images.labelled:
+        raise ValueError(
+            "--dataset must have labels to train and to evaluate on, by which"
+            f" the features are measured. Received: {images.trained.summary()}"
+            f" and --eval_split={parsed.eval_split}"
+        )
+    return images
+
+
+def _check_pretraining(cell, parsed, images):
+    """Steps of a pre-training that suits its images."""
+    number = images.trained.num_examples
+    if parsed.train_batch_size > number:
+        raise ValueError(
+            f"{cell.name}: --train_batch_size must be at most the {number}"
+            " images. Received: --train_batch_size="
+            f"{parsed.train_batch_size}"
+        )
+    pretrain.check_whole_images(parsed, images)
+    return build.total_steps(parsed, number)
 
 
 def _print_plan(settings, cells, work):

@@ -98,7 +98,7 @@ def make_cells(
             for each in evaluations:
                 same = {n: flags.get(n, defaults[n]) for n in each.same}
                 own = {
-                    **{n: flags[n] for n in shared[each.command] if n in flags},
+                    **_taken_over(flags, shared[each.command], each.flags),
                     **{n: text for n, text in same.items() if text is not None},
                     **each.flags,
                     "checkpoint": str(checkpoint),
@@ -109,6 +109,16 @@ def make_cells(
             cells.append(Cell(point.labels, seed, runs))
     _check_different([run.directory for cell in cells for run in cell.runs])
     return cells
+
+
+def _taken_over(flags, names, own):
+    """Flags of the pre-training that an evaluation with flags of its own has.
+
+    Parts of a data set, and the values of its pixels, are not those of another.
+    """
+    if "dataset" in own:
+        names = {*names} - {"train_split", "eval_split", "pixel_range"}
+    return {name: flags[name] for name in names if name in flags}
 
 
 def _check_different(directories):

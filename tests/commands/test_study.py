@@ -174,6 +174,14 @@ def test_every_study_has_commands_that_parse(tmp_path, run, capsys, name):
         (["--study=loss", "--label_fractions=10"], "--label_fractions=10"),
         (["--study=loss", "--eval_split="], "must have labels"),
         (["--study=augmentations"], "16 x 16 pixels"),
+        (
+            ["--study=transfer", "--transfer_datasets=shapes,no_such_set"],
+            "no_such_set",
+        ),
+        (
+            ["--study=grid", "--grid=train_split=train[:50],nonsense"],
+            "nonsense",
+        ),
         (["--study=batch_and_epochs"], "--train_steps=4"),
         (["--study=loss", "--preview_views"], "--preview_views"),
         (
