@@ -255,6 +255,13 @@ def render(figure: Figure, kind: str, title: str, description: str) -> bytes:
     return buffer.getvalue()
 
 
+@styled
+def _lay_out(figure):
+    """Finds the layout once for all formats, which is slow."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def save(
     figure: Figure, path: paths.AnyPath, title: str, description: str
 ) -> paths.AnyPath:
@@ -269,6 +276,7 @@ def save(
     Returns:
         Path object of the PNG file.
     """
+    _lay_out(figure)
     for kind in FORMATS:
         file = path.with_name(f"{path.name}.{kind}")
         content = render(figure, kind, title, description)
