@@ -32,8 +32,9 @@ def nt_xent(
     replicas, or if the batch is processed in parts, `z_a` and `z_b` are some of
     the rows of `z_a_global` and `z_b_global`; gradients flow through all four.
 
-    If the matrix of logits would be larger than a few MiB, or its size is
-    unknown, it is computed in tiles: memory grows with n + N, not with n N.
+    If the matrix of logits would be larger than 16 MiB (64 on accelerators), or
+    its size is unknown, it is computed in tiles: memory grows with n + N, not
+    with n N.
     Values and gradients are the same up to rounding; second derivatives exist
     only without tiles.
 
@@ -60,11 +61,11 @@ def nt_xent(
     n, num_images = chunking.shape(a)[0], chunking.shape(a_global)[0]
     if chunking.fits(2 * n, 2 * num_images, a.dtype):
         return _dense(a, b, a_global, b_global, first_anchor, temperature)
-    everywhere = None if z_a_global is None else (a_global, b_global)
-    return _tiled((a, b), everywhere, first_anchor, temperature)
+    views_global = None if z_a_global is None else (a_global, b_global)
+    return _tiled((a, b), views_global, first_anchor, temperature)
 
 
-def _tiled(views, everywhere, first_anchor, temperature):
+def _tiled(views, views_global, first_anchor, temperature):
     """Losses `[2, n]` in memory that is linear in n and N."""
     temperature = tf.convert_to_tensor(temperature, views[0].dtype)
     # Both factors are divided by sqrt(tau), so that anchors and candidates can
@@ -78,7 +79,7 @@ def _tiled(views, everywhere, first_anchor, temperature):
 
     negatives = tiles.log_sum_negatives(
         scaled_pairs(*views),
-        everywhere and scaled_pairs(*everywhere),
+        views_global and scaled_pairs(*views_global),
         first_anchor,
     )
     positive = similarity.paired_similarities(views[0] / temperature, views[1])
