@@ -54,8 +54,9 @@ def load(path: str | os.PathLike, encoder: keras.Model | None = None) -> Loaded:
             None, for all other files.
 
     Returns:
-        `Loaded`. A model is compiled as it was saved; an export is not
-        compiled.
+        `Loaded`. A model is compiled as it was saved; not compiled is an
+        export, and a model whose loss or optimizer is not registered with
+        Keras, of which a warning tells.
 
     Raises:
         ValueError: there is nothing of this kind at `path`; the export has no

@@ -13,13 +13,13 @@ from simclr_keras.training import checkpointing
 from simclr_keras.training import safe_config
 from simclr_keras.training import state
 
-_ROOMS = ("contrastive", "models", "networks", "optimizers", "views")
+_SUBPACKAGES = ("contrastive", "models", "networks", "optimizers", "views")
 
 
 def register_classes() -> None:
     """Makes all classes of ours known to Keras, which can then load them."""
-    for room in _ROOMS:
-        importlib.import_module(f"simclr_keras.{room}")
+    for name in _SUBPACKAGES:
+        importlib.import_module(f"simclr_keras.{name}")
 
 
 def load_model(path: paths.PathLike) -> keras.Model:
@@ -30,8 +30,9 @@ def load_model(path: paths.PathLike) -> keras.Model:
             or a `.keras` file.
 
     Returns:
-        The `keras.Model`, compiled as it was; of a run directory, that of the
-        newest intact checkpoint.
+        The `keras.Model`, compiled as it was where its loss and optimizer are
+        at hand, else not compiled; of a run directory, that of the newest
+        intact checkpoint.
 
     Raises:
         ValueError: there is no model at `path`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import warnings
 import zipfile
 from typing import Any
 
@@ -45,6 +46,9 @@ _REFUSED = ("ClassMethod", "TensorFlowOpLayer", "TFSMLayer")
 def deserialize(config: dict[str, Any], path: paths.PathLike) -> Any:
     """`keras.saving.deserialize_keras_object` of a configuration in a file.
 
+    A model whose loss or optimizer is not at hand is not compiled, and a
+    warning says so.
+
     Args:
         config: dict from the file.
         path: path of the file, for the error message.
@@ -55,6 +59,7 @@ def deserialize(config: dict[str, Any], path: paths.PathLike) -> Any:
             `keras.saving.custom_object_scope`) nor a class of Keras, of its
             libraries or of this package.
     """
+    config = {k: v for k, v in config.items() if not _is_unknown(k, v, path)}
     _check(config, path)
     return keras.saving.deserialize_keras_object(config)
 
@@ -69,29 +74,51 @@ def load_keras_file(path: paths.PathLike) -> keras.Model:
             "checkpoint must be a .keras file as Keras writes it, a zip archive"
             f" with config.json. Received: {str(path)!r} ({error})"
         ) from error
-    _check(config, path)
-    return keras.saving.load_model(path)
+    known = {k: v for k, v in config.items() if not _is_unknown(k, v, path)}
+    _check(known, path)
+    return keras.saving.load_model(path, compile=known == config)
+
+
+def _is_unknown(key, config, path):
+    """Whether a part says how to compile a model, by what is not at hand."""
+    if key != "compile_config":
+        return False
+    problem = next(_problems(config), None)
+    if problem:
+        warnings.warn(
+            f"The model of {str(path)!r} is loaded without its loss and"
+            f" optimizer, which name {problem}: it is not registered with Keras"
+            " (keras.saving.register_keras_serializable,"
+            " keras.saving.custom_object_scope). Features are the same; compile"
+            " the model before you train it.",
+            stacklevel=4,
+        )
+    return problem is not None
 
 
 def _check(config, path):
-    """Checks the names in every part of a configuration."""
-    if isinstance(config, (list, tuple)):
-        for part in config:
-            _check(part, path)
-    if not isinstance(config, dict):
-        return
-    if isinstance(config.get("module"), str) and "class_name" in config:
-        problem = _problem(config)
-        if problem:
-            raise ValueError(
-                "a model's file may name classes of Keras and simclr_keras,"
-                " and those that are registered before it is loaded (see"
-                " keras.saving.register_keras_serializable and"
-                " keras.saving.custom_object_scope); nothing else is imported."
-                f" Received: {str(path)!r}, which names {problem}"
-            )
-    for part in config.values():
-        _check(part, path)
+    """Refuses a configuration that names what is not at hand."""
+    for problem in _problems(config):
+        raise ValueError(
+            "a model's file may name classes of Keras and simclr_keras, and"
+            " those that are registered before it is loaded (see"
+            " keras.saving.register_keras_serializable and"
+            " keras.saving.custom_object_scope); nothing else is imported."
+            f" Received: {str(path)!r}, which names {problem}"
+        )
+
+
+def _problems(config):
+    """The forbidden names in all parts of a configuration."""
+    parts = config if isinstance(config, (list, tuple)) else ()
+    if isinstance(config, dict):
+        if isinstance(config.get("module"), str) and "class_name" in config:
+            problem = _problem(config)
+            if problem:
+                yield problem
+        parts = config.values()
+    for part in parts:
+        yield from _problems(part)
 
 
 def _problem(config):

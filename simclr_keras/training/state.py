@@ -18,6 +18,7 @@ from simclr_keras.distribute import workers
 _ON_READ = tf.VariableSynchronization.ON_READ
 # Marks an array that has one row for each replica.
 _ROWS = "@replicas"
+_OPTIMIZER = "optimizer/"
 
 
 def read(model: keras.Model) -> dict[str, np.ndarray]:
@@ -41,15 +42,23 @@ def read(model: keras.Model) -> dict[str, np.ndarray]:
 def write_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Gives a model and its optimizer the values of `read`.
 
+    A model that is not compiled has no optimizer, whose values are left out.
+
     Raises:
         ValueError: an array is missing, left over or of another shape.
     """
-    with model.distribute_strategy.scope():
-        # A model that is not ours may be about to create it, with zeros.
-        compat.build_optimizer(model.optimizer, model.trainable_variables)
-    variables = dict((*_weights(model), *_optimizer(model)))
-    names = {name.removesuffix(_ROWS) for name in arrays}
-    left = names - set(variables) - {k for k in names if _is_metric(k)}
+    variables = dict(_weights(model))
+    names = {
+        name.removesuffix(_ROWS) for name in arrays if not _is_metric(name)
+    }
+    if getattr(model, "optimizer", None) is None:
+        names = {name for name in names if not name.startswith(_OPTIMIZER)}
+    else:
+        with model.distribute_strategy.scope():
+            # A model that is not ours may be about to create it, with zeros.
+            compat.build_optimizer(model.optimizer, model.trainable_variables)
+        variables.update(_optimizer(model))
+    left = names - set(variables)
     if left:
         raise ValueError(
             "the checkpoint must be one of the same model and optimizer."
@@ -82,7 +91,7 @@ def metrics_of(model: keras.Model) -> Iterator[keras.metrics.Metric]:
 def _optimizer(model):
     variables = compat.optimizer_variables(model.optimizer)
     for number, variable in enumerate(variables):
-        yield f"optimizer/{number:04d}", variable
+        yield f"{_OPTIMIZER}{number:04d}", variable
 
 
 def _metrics(model):

@@ -8,6 +8,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import compat
@@ -170,3 +171,35 @@ def test_operations_of_tensorflow(symbol, allowed):
     else:
         with pytest.raises(ValueError, match="names the operation"):
             safe_config.deserialize(config, "file")
+
+
+def own_loss(z_a, z_b):
+    return tf.reduce_mean(tf.square(z_a - z_b))
+
+
+class OwnLoss(sk.NTXent):
+    pass
+
+
+@pytest.mark.parametrize("loss", [own_loss, OwnLoss()], ids=type)
+def test_without_its_loss_a_model_computes_features(tmp_path, loss):
+    """Of a checkpoint and of a file of Keras; compiled in a scope alone."""
+    model = sk.SimCLR(
+        sk.TinyResNet((4,)),
+        sk.ProjectionHead(num_layers=1, out_dim=4),
+        sk.TwoViews(16, jit=False),
+    )
+    model.compile(sk.LARS(0.1), loss)
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), "uint8")
+    run = training.callbacks(tmp_path / "run")
+    model.fit(images, batch_size=2, callbacks=run, verbose=0)
+    model.save(tmp_path / "model.keras")
+    name = getattr(loss, "__name__", type(loss).__name__)
+    for path in (tmp_path / "run", tmp_path / "model.keras"):
+        with pytest.warns(UserWarning, match=f"without its loss.*{name}"):
+            loaded = sk.load(path).model
+        assert getattr(loaded, "optimizer", None) is None
+        np.testing.assert_array_equal(loaded.embed(images), model.embed(images))
+        with keras.saving.custom_object_scope({name: globals()[name]}):
+            loaded = sk.load(path).model
+        assert loaded.optimizer.get_config() == model.optimizer.get_config()
