@@ -285,9 +285,7 @@ def _next_command(settings, run_directory, results):
         **handed_on,
         "model_dir": f"{path}_{suffix}",
     }
-    line = shlex.join(
-        [program, *(f"--{name}={value}" for name, value in arguments.items())]
-    )
+    line = shlex.join([program, *(f"--{n}={arguments[n]}" for n in arguments)])
     return (
         f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
         f"Curves:  tensorboard --logdir {shlex.quote(str(path))}\n"
