@@ -113,6 +113,24 @@ def values_then(text: str, names: Collection[str]) -> dict[str, str]:
     return {n: FLAGS[n] for n in FLAGS if n in names and n not in recorded}
 
 
+def with_later_flags(
+    recorded: Mapping[str, str | None], defaults: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """Completes the flags of a run with those that were added since.
+
+    Args:
+        recorded: the run's, of `parse_flags`.
+        defaults: dict from flags of this release to their defaults, as text or
+            None.
+
+    Returns:
+        Dict from both's flags to text or None: as recorded, else the implicit
+        value of earlier releases, else the default.
+    """
+    then = {name: FLAGS[name] for name in FLAGS if name in defaults}
+    return {**defaults, **then, **recorded}
+
+
 def flag_differences(
     old_text: str,
     new_text: str,
@@ -134,7 +152,7 @@ def flag_differences(
         dropped are left out.
     """
     old, new = parse_flags(old_text), parse_flags(new_text)
-    complete_old = {**new, **(defaults or {}), **FLAGS, **old}
+    complete_old = with_later_flags(old, {**new, **(defaults or {})})
     return {
         f"--{name}": (complete_old[name], value)
         for name, value in sorted(new.items())

@@ -5,7 +5,8 @@ A file named like a command defines its flags and lists its stages in `run`;
 
 - `cli` starts a command, shows its help and ends on errors; `command_line`
   reads its arguments, files of flags and recipes;
-- `shared_flags` defines flags, of the kinds and in the groups of `flag_kinds`;
+- `image_flags` and `shared_flags` define flags, of the kinds and in the groups
+  of `flag_kinds`;
 - `stages` sets up devices and the run directory, trains, and writes results;
 - `input_data` opens the images, and `build` makes or loads what is trained.
 

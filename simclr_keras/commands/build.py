@@ -1,4 +1,4 @@
-"""Makes what the flags name: networks, views, the optimizer, its steps."""
+"""Makes what the flags name: networks, views, loss, optimizer, its steps."""
 
 import types
 import warnings
@@ -45,6 +45,38 @@ def view_arguments(settings, size):
         "blur_probability": blur,
         "append": tuple(settings.append_views),
     }
+
+
+def two_views(settings, size):
+    """The `TwoViews` of a pre-training at a size in pixels."""
+    arguments = view_arguments(settings, size)
+    if not settings.flip:
+        arguments["flip_probability"] = 0.0
+    plain = {
+        "crop": False,
+        "flip_probability": 0.0,
+        "jitter_probability": 0.0,
+        "grayscale_probability": 0.0,
+        "blur_probability": 0.0,
+        "append": (),
+    }
+    return sk.TwoViews(
+        seed=settings.seed,
+        crop=settings.crop,
+        second=plain if settings.augment_one else None,
+        **arguments,
+    )
+
+
+def contrastive_loss(settings):
+    """The loss of a pre-training."""
+    return sk.contrastive.make_loss(
+        settings.loss,
+        temperature=settings.temperature,
+        normalize=settings.hidden_norm,
+        margin=settings.margin,
+        semi_hard=settings.semi_hard,
+    )
 
 
 def total_steps(settings, num_examples):

@@ -1,5 +1,6 @@
 """Starts a command: shows its help, and explains its errors."""
 
+import functools
 import os
 import pathlib
 import sys
@@ -151,6 +152,23 @@ def start(
         from simclr_keras.data import corrupt
 
         _end(error, corrupt.explain(str(error)))
+
+
+def training_command(define, run, description, first, example):
+    """Makes the `main` of a command that trains; see `start` for the arguments.
+
+    Returns:
+        Function without arguments.
+    """
+    return functools.partial(
+        start,
+        define,
+        run,
+        description,
+        first=first,
+        example=example,
+        draws_views=True,
+    )
 
 
 def _end(error, text=None, name=None):

@@ -7,6 +7,7 @@ import simclr_keras as sk
 from simclr_keras.commands import build
 from simclr_keras.commands import cli
 from simclr_keras.commands import flag_kinds
+from simclr_keras.commands import image_flags
 from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
 from simclr_keras.commands import stages
@@ -35,7 +36,7 @@ _PICTURE_PIXELS = 128  # side of large images among the neighbours
 
 def define_flags(values):
     """Defines the flags of `simclr-embed`."""
-    shared_flags.define_data(values)
+    image_flags.define_data(values)
     Group(values, "data").string("split", "train", "Split that is embedded.")
     shared_flags.define_checkpoint(values)
     Group(values, "network").string(

@@ -4,6 +4,7 @@ import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands import build
 from simclr_keras.commands import cli
+from simclr_keras.commands import image_flags
 from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
 from simclr_keras.commands.flag_kinds import Group
@@ -69,7 +70,7 @@ def define_flags(values):
         "Side in pixels that images are resized to. 0: that of the training.",
         least=0,
     )
-    shared_flags.define_max_pixels(values)
+    image_flags.define_max_pixels(values)
     data.list(
         "class_names",
         [],

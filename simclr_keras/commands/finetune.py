@@ -29,16 +29,7 @@ def run(settings):
     return classify.run(settings, freeze="none" if block < 0 else block)
 
 
-def main():
-    """Entry point of `simclr-finetune`."""
-    cli.start(
-        define_flags,
-        run,
-        __doc__,
-        first=FIRST,
-        example=EXAMPLE,
-        draws_views=True,
-    )
+main = cli.training_command(define_flags, run, __doc__, FIRST, EXAMPLE)
 
 
 if __name__ == "__main__":

@@ -133,12 +133,16 @@ class Group:
 
 
 def leave_to(values, other, names):
-    """Leaves flags that are not given without a value where another one is.
+    """Makes None the default of some flags in a command line with another one.
+
+    `command_line.parse` does so. None then means that what `other` names
+    decides: `--checkpoint`, the networks of its model.
 
     Args:
         values: absl's `FlagValues`, on which all of them are defined.
-        other: name of the flag that says what they would say.
-        names: of the flags; without the other one they have their defaults.
+        other: name of the flag that replaces their defaults.
+        names: names of the flags; in a command line without `other` they keep
+            the defaults with which they were defined.
     """
     for name in names:
         values[name].left_to = other

@@ -7,6 +7,7 @@ from simclr_keras import choices
 from simclr_keras import old_runs
 from simclr_keras.commands import build
 from simclr_keras.commands import cli
+from simclr_keras.commands import image_flags
 from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
 from simclr_keras.commands import stages
@@ -33,11 +34,11 @@ EXAMPLE = (
 
 def define_flags(values):
     """Defines the flags of `simclr-pretrain`."""
-    shared_flags.define_data(values)
-    shared_flags.define_splits(values, eval_split=None)
-    shared_flags.define_cache(values)
-    shared_flags.define_views(values, color_strength=1.0)
-    shared_flags.define_warm_start(values)
+    image_flags.define_data(values)
+    image_flags.define_splits(values, eval_split=None)
+    image_flags.define_cache(values)
+    image_flags.define_views(values, color_strength=1.0)
+    warm_start.define_flags(values)
     shared_flags.define_training(
         values,
         batch=512,
@@ -52,29 +53,12 @@ def define_flags(values):
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)
-    _define_ablations(values)
+    image_flags.define_ablations(values)
     Group(values, "views").boolean(
         "preview_views",
         False,
         "Write a picture of the views of one batch to --model_dir and stop.",
         may_change=True,
-    )
-
-
-def _define_ablations(values):
-    views = Group(values, "views")
-    views.boolean(
-        "crop",
-        True,
-        "Crop at random; without, views are whole images, which must have the"
-        " size of the views.",
-    )
-    views.boolean("flip", True, "Flip half of the views from left to right.")
-    views.boolean(
-        "augment_one",
-        False,
-        "Let one view of each pair be the image itself, as in the paper's"
-        " figure 5.",
     )
 
 
@@ -138,10 +122,11 @@ def run(settings):
         settings.train_batch_size = min(32, images.trained.num_examples)
     else:
         stages.check(settings, devices, images.trained.num_examples)
-    start = warm_start.find(settings, devices, images.trained)
-    images = warm_start.sized(settings, images, start)
+    start = warm_start.load_start(settings, devices, images.trained)
+    images = warm_start.with_image_size(settings, images, start)
     dataset = input_data.pretraining_batches(settings, devices, images)
-    views = _views(settings, images)
+    check_whole_images(settings, images)
+    views = build.two_views(settings, images.size)
     # A picture makes no run longer.
     number = None if settings.preview_views else images.trained.num_examples
     with stages.run_directory(settings, devices, number) as taken:
@@ -160,7 +145,7 @@ def run(settings):
         _write_views(devices, directory, views, dataset)
         with devices.strategy.scope():
             model = _model(settings, images, views, start)
-        begins_with = start and start.taken(model.projection_head)
+        begins_with = start and start.describe(model.projection_head)
         start = None  # copied: its weights need not stay in memory
         knn, validation = _measures(settings, devices, images, dataset.passes)
         figures = stages.fit(
@@ -210,28 +195,6 @@ def check_whole_images(settings, images):
         )
 
 
-def _views(settings, images):
-    """The `TwoViews` of the pre-training."""
-    arguments = build.view_arguments(settings, images.size)
-    plain = {
-        "crop": False,
-        "flip_probability": 0.0,
-        "jitter_probability": 0.0,
-        "grayscale_probability": 0.0,
-        "blur_probability": 0.0,
-        "append": (),
-    }
-    check_whole_images(settings, images)
-    if not settings.flip:
-        arguments["flip_probability"] = 0.0
-    return sk.TwoViews(
-        seed=settings.seed,
-        crop=settings.crop,
-        second=plain if settings.augment_one else None,
-        **arguments,
-    )
-
-
 def _write_views(devices, directory, views, dataset):
     """Writes the picture of one batch's views; returns its path."""
     from simclr_keras.report import grids
@@ -257,14 +220,8 @@ def _model(settings, images, views, start):
         **decay_in_loss,
     )
     if start is not None:
-        start.write(model.projection_head)
-    loss = sk.contrastive.make_loss(
-        settings.loss,
-        temperature=settings.temperature,
-        normalize=settings.hidden_norm,
-        margin=settings.margin,
-        semi_hard=settings.semi_hard,
-    )
+        start.copy_head_weights(model.projection_head)
+    loss = build.contrastive_loss(settings)
     model.compile(optimizer, loss, **build.compile_arguments(settings))
     return model
 
@@ -312,7 +269,7 @@ def _next_command(settings, run_directory, results):
     given = old_runs.parse_flags(settings.flags_text)
     handed_on = {
         name: given[name]
-        for name in (*shared_flags.IMAGE_FLAGS, "train_split", "eval_split")
+        for name in (*image_flags.IMAGE_FLAGS, "train_split", "eval_split")
         if given[name] != settings.flag_defaults[name]
     }
     if "knn_accuracy" in results:
@@ -328,9 +285,7 @@ def _next_command(settings, run_directory, results):
         **handed_on,
         "model_dir": f"{path}_{suffix}",
     }
-    line = shlex.join(
-        [program, *(f"--{name}={value}" for name, value in arguments.items())]
-    )
+    line = shlex.join([program, *(f"--{n}={arguments[n]}" for n in arguments)])
     return (
         f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
         f"Curves:  tensorboard --logdir {shlex.quote(str(path))}\n"
@@ -338,16 +293,7 @@ def _next_command(settings, run_directory, results):
     )
 
 
-def main():
-    """Entry point of `simclr-pretrain`."""
-    cli.start(
-        define_flags,
-        run,
-        __doc__,
-        first=FIRST,
-        example=EXAMPLE,
-        draws_views=True,
-    )
+main = cli.training_command(define_flags, run, __doc__, FIRST, EXAMPLE)
 
 
 if __name__ == "__main__":

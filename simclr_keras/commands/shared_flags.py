@@ -1,22 +1,18 @@
-"""Defines the flags that several commands have: a list, by what they say.
+"""Defines the flags of networks, training, devices and run directory.
 
-First the images and how they are augmented, then the networks and how they are
-trained, then the devices and the run directory.
+Those that several commands have; `image_flags` has those of the images.
 """
 
 from simclr_keras import choices
-from simclr_keras.commands import flag_kinds
+from simclr_keras.commands import image_flags
 from simclr_keras.commands.flag_kinds import Group
 
-# Flags that say how images are read, which the next command needs, too.
-IMAGE_FLAGS = (
-    "data_dir",
-    "folder_layout",
-    "split_order",
-    "pixel_range",
-    "max_pixels",
-    "skip_corrupt",
-)
+# Other names of them, by which `classify` knows them.
+define_cache = image_flags.define_cache
+define_data = image_flags.define_data
+define_splits = image_flags.define_splits
+define_views = image_flags.define_views
+
 # Name -> default of the flags that say which encoder.
 NETWORK = {
     "encoder": "resnet",
@@ -27,235 +23,20 @@ NETWORK = {
     "global_bn": True,
     "stem": "auto",
 }
-# Likewise of those that say which projection head.
-PROJECTION_HEAD = {
-    "proj_head_mode": "nonlinear",
-    "num_proj_layers": 3,
-    "proj_out_dim": 128,
-    "proj_hidden_dim": 0,
-}
-_TRAINED_MODEL = (
+TRAINED_MODEL = (
     "a run directory, a checkpoint in it, a .keras file, an export, or a file"
     " of weights (.weights.h5), whose network --encoder and the flags of"
     " pre-training that go with it name."
 )
 
 
-def define_data(values):
-    """Defines which images are read, and how."""
-    data = Group(values, "data")
-    data.path(
-        "dataset",
-        "shapes",
-        "shapes (generated), a TensorFlow Datasets name such as cifar10 or"
-        " imagenet2012_subset/1pct, folder:/path of images, or arrays:/path of"
-        " an .npy or .npz file.",
-    )
-    data.path(
-        "data_dir",
-        None,
-        "Directory of prepared TensorFlow Datasets; none: its own.",
-        may_change=True,
-    )
-    data.boolean(
-        "download",
-        False,
-        "Let TensorFlow Datasets download and prepare a missing data set.",
-        may_change=True,
-    )
-    data.integer(
-        "image_size",
-        0,
-        "Side of the network's input in pixels. 0: the images' own where they"
-        " are all equal and at most 64, else 224; after pre-training, that of"
-        " the checkpoint.",
-        least=0,
-    )
-    data.boolean(
-        "skip_corrupt",
-        False,
-        "Leave out images that cannot be decoded, and name them; else the first"
-        " one stops the run.",
-    )
-    data.choice(
-        "folder_layout",
-        "auto",
-        choices.FOLDER_LAYOUTS,
-        "What the sub-folders of folder:/path mean. auto: splits where all are"
-        " named so (train, val, test and the like), else classes, else nothing,"
-        " and an error where they are mixed; splits: those named so, the rest"
-        " is left out; classes: each is a class; flat: nothing; legacy: as"
-        " runs before this flag.",
-    )
-    data.choice(
-        "split_order",
-        "shuffled",
-        choices.SPLIT_ORDERS,
-        "What slices of splits of a folder or of arrays, such as train[:80%],"
-        " are parts of. shuffled: one fixed order in which classes alternate,"
-        " the same for every --seed; position: the order in which they lie"
-        " there. TensorFlow Datasets and shapes are always by position.",
-    )
-    data.range(
-        "pixel_range",
-        "Values that are black and white in images of 16 bits, or in arrays of"
-        " any type: 0,4095 for 12 bits. None: the range of the type, of which"
-        " images of 16 bits must use more than half.",
-    )
-    define_max_pixels(values)
-    data.integer(
-        "eval_batch_size", 256, "Images per batch in evaluation.", least=1
-    )
-
-
-def define_max_pixels(values):
-    """Defines how large an image may be."""
-    Group(values, "data").integer(
-        "max_pixels",
-        choices.MAX_PIXELS,
-        "Height times width of the largest image that is decoded, checked"
-        " before decoding; the default is Pillow's.",
-        least=1,
-    )
-
-
-def define_splits(values, eval_split="test"):
-    """Defines on which images is trained and evaluated."""
-    data = Group(values, "data")
-    data.string(
-        "train_split",
-        "train",
-        "Split to train on; slices such as train[:90%] work for every source,"
-        " and have no image in common where they do not overlap, see"
-        " --split_order.",
-    )
-    data.string(
-        "eval_split",
-        eval_split,
-        "Split to evaluate on; empty: no evaluation. In pre-training none means"
-        " test where there is one.",
-    )
-
-
-def define_cache(values):
-    """Defines where images are kept decoded."""
-    data = Group(values, "data")
-    data.choice(
-        "cache",
-        "auto",
-        choices.CACHES,
-        "Where training images are kept decoded, so that later epochs need not"
-        " decode them: memory, a file (disk), or nowhere. auto: in memory where"
-        " they fit. Small images of one size are in memory in any case.",
-        may_change=True,
-    )
-    data.path(
-        "cache_dir",
-        None,
-        "Directory of the files of --cache=disk, which other runs use too."
-        " None: simclr_keras in XDG_CACHE_HOME, else in ~/.cache.",
-        local="the images in it are mapped into memory",
-        may_change=True,
-    )
-    data.float(
-        "cache_gib",
-        0.0,
-        "Most GiB that decoded images may take; 0: half of the memory, or of"
-        " the room on the disk, that is free.",
-        least=0.0,
-        may_change=True,
-    )
-
-
-def define_views(values, color_strength):
-    """Defines how images are augmented."""
-    views = Group(values, "views")
-    views.float(
-        "color_jitter_strength",
-        color_strength,
-        "Strength of the colour distortion; 0: none, no greyscale either.",
-        least=0.0,
-    )
-    views.boolean(
-        "use_blur",
-        None,
-        "Gaussian blur with probability 0.5; none: above 32 pixels, and in"
-        " pre-training only.",
-    )
-    views.float(
-        "crop_area_min",
-        0.08,
-        "Smallest share of an image's area that a crop keeps.",
-        least=0.0,
-        most=1.0,
-    )
-    views.choice(
-        "crop_sampler",
-        "official",
-        choices.CROP_SAMPLERS,
-        "How crops are drawn: as in the official code, or as in torchvision.",
-    )
-    views.boolean("antialias", False, "Antialias when crops shrink.")
-    views.list(
-        "append_views",
-        [],
-        "Further augmentations after the others: cutout, rotation, noise,"
-        " sobel.",
-    )
-
-
 def define_checkpoint(values):
     """Defines the trained model that a command begins with."""
     Group(values, "network").path(
-        "checkpoint", None, f"Trained model: {_TRAINED_MODEL}"
+        "checkpoint", None, f"Trained model: {TRAINED_MODEL}"
     )
     # Other checkpoints say it themselves: no defaults.
     define_network(values, dict.fromkeys(NETWORK))
-
-
-def define_warm_start(values):
-    """Defines the networks of a pre-training, and whose weights they have."""
-    define_network(values)
-    _define_projection_head(values)
-    Group(values, "network").path(
-        "checkpoint",
-        None,
-        "Trained model whose encoder this training begins with, and whose"
-        " projection head where it has the shapes of this one. The networks"
-        " are those of the model then, where their flags are not given."
-        " Optimizer and steps begin anew. None: new weights. It is"
-        f" {_TRAINED_MODEL}",
-    )
-    given = (*NETWORK, *PROJECTION_HEAD)
-    flag_kinds.leave_to(values, "checkpoint", given)
-
-
-def _define_projection_head(values):
-    network = Group(values, "network")
-    network.choice(
-        "proj_head_mode",
-        PROJECTION_HEAD["proj_head_mode"],
-        choices.PROJECTION_HEADS,
-        "Projection head between h and the loss.",
-    )
-    network.integer(
-        "num_proj_layers",
-        PROJECTION_HEAD["num_proj_layers"],
-        "Layers of the nonlinear head.",
-        least=1,
-    )
-    network.integer(
-        "proj_out_dim",
-        PROJECTION_HEAD["proj_out_dim"],
-        "Width of its output z.",
-        least=1,
-    )
-    network.integer(
-        "proj_hidden_dim",
-        PROJECTION_HEAD["proj_hidden_dim"],
-        "Width of its hidden layers; 0: that of h.",
-        least=0,
-    )
 
 
 def define_network(values, defaults=NETWORK):

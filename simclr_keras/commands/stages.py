@@ -195,29 +195,33 @@ def fit(
     Returns:
         Dict for `timing.json`.
     """
-    import keras
-
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
     line = start_line(settings, devices, source, total)
     print(f"{line} | begins with {begins_with}" if begins_with else line)
     timer = timing.Timing(settings.started, settings.train_batch_size)
+    epochs = settings.checkpoint_epochs
+    if epochs:
+        epochs = sk.data.data_epochs_to_fit_epochs(epochs, dataset.passes)
+    keep_run = sk.training.callbacks(
+        run,
+        checkpoint_epochs=epochs,
+        checkpoint_steps=settings.checkpoint_steps,
+        checkpoint_minutes=settings.checkpoint_minutes,
+        keep=settings.keep_checkpoint_max,
+        log_every=settings.log_every,
+        profile_steps=settings.profile_steps,
+        change_learning_rate=settings.change_learning_rate,
+        last_step=total,
+    )
     model.fit(
         dataset,
         epochs=math.ceil(total / dataset.steps),
         verbose=settings.verbose if devices.chief else 0,
-        callbacks=[
-            # First: the run directory's asks whether this step is the last.
-            timing.StopAtStep(total, dataset.steps),
-            timer,
-            *callbacks,
-            *_run_callbacks(settings, run, dataset.passes),
-            # After them: they refuse a run that the checkpoint does not fit.
-            keras.callbacks.LambdaCallback(
-                on_train_begin=lambda logs: run.write_change()
-            ),
-        ],
+        # The clock first, as what the others take is training time too; then
+        # those that measure, whose figures the last one logs.
+        callbacks=[timer, *callbacks, *keep_run],
         **(validation or {}),
     )
     return timer.figures()
@@ -240,23 +244,6 @@ def start_line(settings, devices, source, total_steps):
         f" | global batch {batch}, per device {batch // count}"
         f" | {total_steps} steps | {policy.compute_dtype}"
         f" | TensorFlow {tf.__version__}, Keras {keras.__version__}"
-    )
-
-
-def _run_callbacks(settings, run, passes):
-    """The callbacks that keep a run directory."""
-    epochs = settings.checkpoint_epochs
-    if epochs:
-        epochs = sk.data.data_epochs_to_fit_epochs(epochs, passes)
-    return sk.training.callbacks(
-        run.path,
-        checkpoint_epochs=epochs,
-        checkpoint_steps=settings.checkpoint_steps,
-        checkpoint_minutes=settings.checkpoint_minutes,
-        keep=settings.keep_checkpoint_max,
-        log_every=settings.log_every,
-        profile_steps=settings.profile_steps,
-        change_learning_rate=settings.change_learning_rate,
     )
 
 

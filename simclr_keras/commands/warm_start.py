@@ -9,10 +9,20 @@ import dataclasses
 from typing import Any
 
 import simclr_keras as sk
+from simclr_keras import choices
 from simclr_keras.commands import build
+from simclr_keras.commands import flag_kinds
 from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
+from simclr_keras.commands.flag_kinds import Group
 
+# Name -> default of the flags that say which projection head.
+_PROJECTION_HEAD = {
+    "proj_head_mode": "nonlinear",
+    "num_proj_layers": 3,
+    "proj_out_dim": 128,
+    "proj_hidden_dim": 0,
+}
 # From flags to the arguments of a `ProjectionHead`.
 _ARGUMENTS = {
     "proj_head_mode": "mode",
@@ -21,6 +31,51 @@ _ARGUMENTS = {
     "proj_hidden_dim": "width",
     "global_bn": "global_bn",
 }
+
+
+def define_flags(values):
+    """Defines the networks of a pre-training, and whose weights they have."""
+    shared_flags.define_network(values)
+    _define_projection_head(values)
+    Group(values, "network").path(
+        "checkpoint",
+        None,
+        "Trained model whose encoder this training begins with, and whose"
+        " projection head where it has the shapes of this one. The networks"
+        " are those of the model then, where their flags are not given."
+        " Optimizer and steps begin anew. None: new weights. It is"
+        f" {shared_flags.TRAINED_MODEL}",
+    )
+    given = (*shared_flags.NETWORK, *_PROJECTION_HEAD)
+    flag_kinds.leave_to(values, "checkpoint", given)
+
+
+def _define_projection_head(values):
+    network = Group(values, "network")
+    network.choice(
+        "proj_head_mode",
+        _PROJECTION_HEAD["proj_head_mode"],
+        choices.PROJECTION_HEADS,
+        "Projection head between h and the loss.",
+    )
+    network.integer(
+        "num_proj_layers",
+        _PROJECTION_HEAD["num_proj_layers"],
+        "Layers of the nonlinear head.",
+        least=1,
+    )
+    network.integer(
+        "proj_out_dim",
+        _PROJECTION_HEAD["proj_out_dim"],
+        "Width of its output z.",
+        least=1,
+    )
+    network.integer(
+        "proj_hidden_dim",
+        _PROJECTION_HEAD["proj_hidden_dim"],
+        "Width of its hidden layers; 0: that of h.",
+        least=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,29 +96,37 @@ class Start:
     path: str
     resumed: bool
 
-    def write(self, projection_head):
-        """Gives a built projection head the weights of this one, if it can."""
-        if not self._lacks(projection_head):
+    def copy_head_weights(self, projection_head):
+        """Gives a built projection head the weights of this one, if they fit.
+
+        Args:
+            projection_head: `ProjectionHead` of the model that is trained.
+        """
+        if not self._missing_head_weights(projection_head):
             weights = self.projection_head.get_weights()
             projection_head.set_weights(weights)
 
-    def taken(self, projection_head):
-        """Which weights a model with this projection head has, in words.
+    def describe(self, projection_head):
+        """Whose weights the model that is trained begins with, in words.
 
-        None where `fit` reads others.
+        Args:
+            projection_head: the model's.
+
+        Returns:
+            Text, or None where `fit` reads those of the run's checkpoint.
         """
         if self.resumed:
             return None
-        lacks = self._lacks(projection_head)
-        if lacks:
+        missing = self._missing_head_weights(projection_head)
+        if missing:
             return (
                 f"the encoder of {self.path} and a new projection head: that"
-                f" model has {lacks}"
+                f" model has {missing}"
             )
         return f"the encoder and the projection head of {self.path}"
 
-    def _lacks(self, projection_head):
-        """Why there are no weights for a projection head; None: there are."""
+    def _missing_head_weights(self, projection_head):
+        """Why no weights fit a projection head, in words; None: they do."""
         if not isinstance(self.projection_head, sk.ProjectionHead):
             return "none of this kind" if self.projection_head else "none"
         if _shapes(self.projection_head) != _shapes(projection_head):
@@ -75,7 +138,7 @@ def _shapes(layer):
     return [tuple(weight.shape) for weight in layer.weights]
 
 
-def find(settings, devices, source):
+def load_start(settings, devices, source):
     """The networks of the run itself or of `--checkpoint`; None: new ones.
 
     Args:
@@ -128,13 +191,13 @@ def _own_config(model_dir):
     return {"config": config}
 
 
-def sized(settings, images, start):
+def with_image_size(settings, images, start):
     """The images in the size of `--image_size`, else of the checkpoint.
 
     Args:
         settings: the command's.
         images: `input_data.PretrainingImages`.
-        start: of `find`.
+        start: of `load_start`.
 
     Raises:
         ValueError: the encoder cannot encode images of this size.
@@ -154,11 +217,12 @@ def make_networks(settings, size, start):
     Args:
         settings: the command's.
         size: side of the images in pixels.
-        start: of `find`.
+        start: of `load_start`.
 
     Returns:
         Pair of a `keras.Model`, with the weights of `start`, and of a
-        `ProjectionHead`, which is not built: `Start.write` gives it its own.
+        `ProjectionHead`, which is not built: `Start.copy_head_weights` gives it
+        weights once it is.
     """
     if start is None:
         return build.encoder(settings, size), _projection_head(settings, {})
@@ -179,7 +243,7 @@ def _projection_head(settings, known):
     for flag, name in _ARGUMENTS.items():
         value = getattr(settings, flag)
         if value is None:
-            value = known.get(name, shared_flags.PROJECTION_HEAD.get(flag))
+            value = known.get(name, _PROJECTION_HEAD.get(flag))
         arguments[name] = value
     arguments["width"] = arguments["width"] or None
     return sk.ProjectionHead(**arguments)

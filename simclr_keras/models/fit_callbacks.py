@@ -8,16 +8,46 @@ import keras
 
 from simclr_keras import compat
 from simclr_keras import data
-from simclr_keras.models import pixels
 from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.models.input_wait import InputWait
 
+# Steps between two reads of the device's variable, which make the host wait.
+_CHECK_EVERY = 50
 
-class FollowFit(keras.callbacks.Callback):
+
+class CheckPixels(keras.callbacks.Callback):
+    """Stops `evaluate` and `predict` if pixels are out of range.
+
+    Reads the model's `PixelWatch`.
+    """
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Makes the next check follow the first batch."""
+        self._tested = False
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Checks after the first batch."""
+        if not self._tested:
+            self.model.pixel_watch.check()
+        self._tested = True
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Checks the later batches."""
+        self.model.pixel_watch.check()
+
+    def on_predict_batch_end(
+        self, batch: int, logs: dict | None = None
+    ) -> None:
+        """Checks after every batch, before its outputs are returned."""
+        self.model.pixel_watch.check()
+
+
+class FollowFit(CheckPixels):
     """Moves the position of a `fit`; the first callback, as all others read it.
 
     With it the order of the images is a function of the round's number, also
-    when `fit` starts at a later round or, where it is resumed, within one.
+    when `fit` starts at a later round or, where it is resumed, within one. Of
+    a batch with pixels out of range no callback behind it sees the figures.
 
     Args:
         position: `FitPosition`.
@@ -38,8 +68,9 @@ class FollowFit(keras.callbacks.Callback):
         position.followed = True
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Learns how many steps a round has."""
+        """Learns how many steps a round has; clears the record of pixels."""
         self._position.steps = self.params.get("steps")
+        self.model.pixel_watch.reset()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Finds the place of the data before the first batch is drawn."""
@@ -57,14 +88,18 @@ class FollowFit(keras.callbacks.Callback):
             self._wait.begin_step(self._position)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stops the clock before other callbacks take time; counts."""
+        """Stops the clock before anything else takes time; counts; checks."""
         if self._wait is not None:
             self._wait.end_step()
         self._position.end_step(self.model)
+        # As if a step had been done less: after steps 1, 51, 101 and so on.
+        if self._position.passed(_CHECK_EVERY, before=-1):
+            self.model.pixel_watch.check()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Counts the round."""
+        """Counts the round; checks before others, which may save the model."""
         self._position.end_round()
+        self.model.pixel_watch.check()
 
 
 class EndLateRound(keras.callbacks.Callback):
@@ -87,14 +122,12 @@ def is_fixed(callbacks: Any) -> bool:
 
 
 def checking_pixels(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """The user's callbacks after that of the pixels, a list.
+    """All callbacks of an `evaluate` or `predict`, a list: ours first.
 
     Args:
         callbacks: a callback, a list of them, or None.
     """
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
-    return [pixels.CheckPixels(), *(callbacks or [])]
+    return [CheckPixels(), *_as_list(callbacks)]
 
 
 def surrounded(
@@ -111,4 +144,10 @@ def surrounded(
     """
     first = FollowFit(model.fit_position, dataset, model.input_wait)
     last = [] if dataset is None else [EndLateRound()]
-    return [first, *checking_pixels(callbacks), *last]
+    return [first, *_as_list(callbacks), *last]
+
+
+def _as_list(callbacks):
+    if isinstance(callbacks, keras.callbacks.Callback):
+        return [callbacks]
+    return list(callbacks or [])

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import tensorflow as tf
 
 from simclr_keras.images import blending
 from simclr_keras.images import value_range
-
-# Steps between two reads of the device's variable, which make the host wait.
-_CHECK_EVERY = 50
 
 
 def to_rgb(images: tf.Tensor) -> tf.Tensor:
@@ -141,44 +137,3 @@ class PixelWatch:
     def reset(self) -> None:
         """Clears the record."""
         self._record.assign(tf.zeros([4]))
-
-
-class CheckPixels(keras.callbacks.Callback):
-    """Stops `fit`, `evaluate` and `predict` if pixels are out of range.
-
-    Reads the model's `PixelWatch` after the first batch and every 50 steps.
-    """
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Clears the record, so that the first batch is checked."""
-        self.model.pixel_watch.reset()
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Checks after the first batch and every 50 steps."""
-        # As if a step had been done less: after steps 1, 51, 101 and so on.
-        if self.model.fit_position.passed(_CHECK_EVERY, before=-1):
-            self.model.pixel_watch.check()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Checks before the user's callbacks, which may save the model."""
-        self.model.pixel_watch.check()
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Makes the next check follow the first batch."""
-        self._tested = False
-
-    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Checks after the first batch."""
-        if not self._tested:
-            self.model.pixel_watch.check()
-        self._tested = True
-
-    def on_test_end(self, logs: dict | None = None) -> None:
-        """Checks the later batches."""
-        self.model.pixel_watch.check()
-
-    def on_predict_batch_end(
-        self, batch: int, logs: dict | None = None
-    ) -> None:
-        """Checks after every batch, before its outputs are returned."""
-        self.model.pixel_watch.check()

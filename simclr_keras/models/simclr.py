@@ -11,9 +11,6 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras.contrastive import NTXent
-from simclr_keras.contrastive import contrastive_metrics
-from simclr_keras.contrastive import representation_health
-from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
@@ -28,7 +25,6 @@ _CONTRASTIVE = (
     "contrastive_top5",
     "contrastive_entropy",
 )
-_HEALTH = ("z_std", "alignment", "uniformity", "effective_rank")
 
 
 class _Counter:
@@ -155,7 +151,7 @@ class SimCLR(trained_model.TrainedModel):
         names = ["loss", *_CONTRASTIVE]
         if self.probe is not None:
             names += ["probe_loss", "probe_accuracy"]
-        names += _HEALTH
+        names += steps.HEALTH
         self._means = [compat.ReplicatedMean(name=name) for name in names]
         self._validation = _Counter()
         self.pixel_watch = pixels.PixelWatch()
@@ -263,26 +259,9 @@ class SimCLR(trained_model.TrainedModel):
         return batch
 
     def _update(self, logs, views, health):
-        z_a, z_b, candidates = views
-        contrast = contrastive_metrics(
-            z_a,
-            z_b,
-            temperature=getattr(self.loss, "temperature", 1.0),
-            normalize=getattr(self.loss, "normalize", True),
-            **candidates,
-        )
-        z_global = (
-            candidates.get("z_a_global", z_a),
-            candidates.get("z_b_global", z_b),
-        )
-        health_logs = tf.cond(
-            tf.cast(health, tf.bool),
-            lambda: representation_health(*z_global),
-            lambda: dict.fromkeys(_HEALTH, tf.constant(0.0)),
-        )
-        logs = replicas.mean({**logs, **contrast})
-        logs.update(health_logs)
-        weights = dict.fromkeys(_HEALTH, tf.cast(health, tf.float32))
+        """Adds a step's figures to the means; returns what `fit` logs."""
+        logs = steps.global_logs(self.loss, logs, views, health)
+        weights = dict.fromkeys(steps.HEALTH, tf.cast(health, tf.float32))
         for mean in self._means:
             mean.update_state(logs[mean.name], weights.get(mean.name))
         return self.step_logs(

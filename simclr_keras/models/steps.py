@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.contrastive import ContrastiveLoss
+from simclr_keras.contrastive import contrastive_metrics
 from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import gradient_cache
+from simclr_keras.contrastive import representation_health
 from simclr_keras.distribute import replicas
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
 from simclr_keras.models.batches import Batch
 from simclr_keras.optimizers import l2_penalty
 
+# Names of what `representation_health` measures.
+HEALTH = ("z_std", "alignment", "uniformity", "effective_rank")
 # Number of the first of two views in the random seeds.
 _TRAINING, _VALIDATION = 0, 2
 
@@ -116,6 +121,41 @@ def validate(
     loss, views = _contrastive_loss(model, z)
     logs.update(_separate_probe_metrics(model, batch), loss=loss)
     return logs, views
+
+
+def global_logs(
+    loss: Callable, logs: dict[str, tf.Tensor], views: tuple, health: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Figures of a step over all replicas, with those of its z.
+
+    Args:
+        loss: the model's; metrics have its temperature, if it has one.
+        logs: dict of scalars of this replica, of `train` or `validate`.
+        views: `(z_a, z_b, candidates)` of the same.
+        health: boolean, whether `HEALTH` is measured, which takes eigenvalues.
+
+    Returns:
+        Dict of scalars, the same on all replicas; `HEALTH` is 0 where it is
+        not measured.
+    """
+    z_a, z_b, candidates = views
+    contrast = contrastive_metrics(
+        z_a,
+        z_b,
+        temperature=getattr(loss, "temperature", 1.0),
+        normalize=getattr(loss, "normalize", True),
+        **candidates,
+    )
+    z_global = (
+        candidates.get("z_a_global", z_a),
+        candidates.get("z_b_global", z_b),
+    )
+    health_logs = tf.cond(
+        tf.cast(health, tf.bool),
+        lambda: representation_health(*z_global),
+        lambda: dict.fromkeys(HEALTH, tf.constant(0.0)),
+    )
+    return {**replicas.mean({**logs, **contrast}), **health_logs}
 
 
 def _encode_views(model, batch, step, count, number, training):

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from simclr_keras import old_runs
-from simclr_keras import training
 from simclr_keras.report import run_files
-from simclr_keras.training import run_directory
+from simclr_keras.report.run_files import ReportedRun
 
 _NONE = "-"
 _UNSET = "not set"
@@ -19,34 +18,30 @@ _UNSET = "not set"
 _MEASURED_ON = ("eval_split", "probe_dataset")
 
 
-def command(run: training.RunDirectory) -> str:
+def command(run: ReportedRun) -> str:
     """The command that made a run, such as `"simclr-pretrain"`."""
-    return old_runs.command_of(run.settings()) or _NONE
+    return old_runs.command_of(run.flags) or _NONE
 
 
-def state(run: training.RunDirectory) -> str:
+def state(run: ReportedRun) -> str:
     """Whether a run has ended, or how far its `metrics.csv` goes."""
-    if run.finished() is not None:
+    if run.results is not None:
         return "ended"
-    rows = [
-        row
-        for scope in ("steps", "epoch")
-        for row in run_files.metrics_rows(run, scope)
-    ]
+    rows = [*run.rows("steps"), *run.rows("epoch")]
     last = max((row["step"] for row in rows), default=None)
     where = "nothing logged" if last is None else f"step {last:.0f}"
     return f"not ended: {where}"
 
 
 def different_settings(
-    runs: Sequence[training.RunDirectory],
+    runs: Sequence[ReportedRun],
     defaults: Mapping[str, Mapping[str, str | None]] | None = None,
     ignored: Collection[str] = ("model_dir",),
 ) -> list[tuple[str, list[str]]]:
     """Finds the flags that have several values.
 
     Args:
-        runs: directories of runs, of any commands and releases.
+        runs: of any commands and releases.
         defaults: dict from commands to dicts from their flags to the defaults,
             a text or None, which are the values of runs that began before the
             flag was added. Defaults to None: they have no such flag.
@@ -67,10 +62,8 @@ def different_settings(
 
 def _complete_settings(run, defaults):
     """Dict from a run's flags to texts, those of later releases too."""
-    text = run_directory.read_text(run.flags)
-    recorded = old_runs.parse_flags(text)
-    known = defaults.get(old_runs.command_of(recorded), {})
-    values = {**known, **old_runs.values_then(text, known), **recorded}
+    known = defaults.get(old_runs.command_of(run.flags), {})
+    values = old_runs.with_later_flags(run.flags, known)
     return {
         flag: _UNSET if value is None else value
         for flag, value in values.items()
@@ -80,7 +73,7 @@ def _complete_settings(run, defaults):
 
 
 def results(
-    runs: Sequence[training.RunDirectory],
+    runs: Sequence[ReportedRun],
 ) -> list[tuple[str, list[tuple[Any, bool]]]]:
     """Gathers the results and the timing of runs.
 
@@ -91,11 +84,8 @@ def results(
         Rows `(figure, cells)`, a pair of each run: the figure as text or
         number, `"-"` where there is none, and whether it is the best.
     """
-    found = [run.finished() or {} for run in runs]
-    data = [_measured_on(*each) for each in zip(runs, found)]
-    columns = [
-        {**each, **run_files.timing(run)} for run, each in zip(runs, found)
-    ]
+    data = [_measured_on(run) for run in runs]
+    columns = [{**(run.results or {}), **run.timing} for run in runs]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = []
     for name in names:
@@ -107,10 +97,10 @@ def results(
     return rows
 
 
-def _measured_on(run, found):
-    settings = run.settings()
-    flags = [settings.get(flag) for flag in _MEASURED_ON]
-    return (found.get("dataset"), found.get("test_images"), *flags)
+def _measured_on(run):
+    results = run.results or {}
+    flags = [run.flags.get(flag) for flag in _MEASURED_ON]
+    return (results.get("dataset"), results.get("test_images"), *flags)
 
 
 def _best(name, values):

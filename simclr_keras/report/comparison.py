@@ -10,26 +10,12 @@ from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.report import charts
 from simclr_keras.report import compared_tables
+from simclr_keras.report import curves
 from simclr_keras.report import plots
 from simclr_keras.report import run_files
 from simclr_keras.report import run_names
 from simclr_keras.report import templates
 
-# Charts: title, column of `metrics.csv`, and whether of pre-trainings alone
-# (True), of classifiers alone (False) or of both (None): the one's loss is of
-# pairs of views, the other's of classes.
-_CURVES = (
-    ("Contrastive loss", "loss", True),
-    ("Contrastive loss of held-out images", "val_loss", True),
-    ("Accuracy of picking the partner", "contrastive_accuracy", True),
-    ("Accuracy of the probe", "probe_accuracy", True),
-    ("Accuracy of the probe on held-out images", "val_probe_accuracy", True),
-    ("kNN accuracy", "knn_accuracy", True),
-    ("Effective rank of z", "effective_rank", True),
-    ("Classification loss", "loss", False),
-    ("Training accuracy", "accuracy", False),
-    ("Learning rate", "learning_rate", None),
-)
 # A column that every pre-training has, also one from Python.
 _OF_PRETRAINING = "contrastive_accuracy"
 
@@ -63,7 +49,7 @@ def write(
         ValueError: fewer than two runs, one that is named twice, a directory
             without a run, or names that do not suit.
     """
-    runs = [run_files.open_run(directory) for directory in directories]
+    runs = [run_files.ReportedRun(directory) for directory in directories]
     _check_different(runs)
     if names is None:
         names = run_names.shortest_names([run.path for run in runs])
@@ -128,38 +114,41 @@ def _shown(runs, names):
 
 def _charts(runs, names, folder):
     """Draws what was logged; returns what the template shows."""
-    rows = [
-        [run_files.metrics_rows(run, scope) for scope in ("epoch", "steps")]
-        for run in runs
-    ]
-    pretraining = [
-        any(_OF_PRETRAINING in row for each in of_run for row in each)
-        for of_run in rows
-    ]
+    rows = [[run.rows(scope) for scope in ("epoch", "steps")] for run in runs]
+    kinds = [_kind(of_run) for of_run in rows]
     drawn = []
-    for title, column, kind in _CURVES:
-        curves = [
-            [run_files.points(each, column) for each in of_run]
-            if kind in (None, contrasts)
+    for curve in curves.CURVES:
+        if not curve.is_compared:
+            continue
+        of_runs = [
+            [run_files.points(each, curve.column) for each in of_run]
+            if curve.of in (None, kind)
             else [[], []]
-            for of_run, contrasts in zip(rows, pretraining)
+            for of_run, kind in zip(rows, kinds)
         ]
-        series = dict(zip(names, _of_one_scope(curves)))
-        drawn.append(charts.write(title, series, folder, wide=True))
+        series = dict(zip(names, _of_one_scope(of_runs)))
+        drawn.append(charts.write(curve.title, series, folder, wide=True))
     return list(filter(None, drawn))
 
 
-def _of_one_scope(curves):
+def _kind(rows):
+    """Whether a run's rows, by epochs and by steps, are of a pre-training."""
+    if any(_OF_PRETRAINING in row for each in rows for row in each):
+        return curves.PRETRAINING
+    return curves.CLASSIFIER
+
+
+def _of_one_scope(of_runs):
     """Chooses between epochs and fewer steps, alike for all runs if possible.
 
     The mean over an epoch lags behind that over a few steps, so curves of the
     one cannot be compared with curves of the other.
 
     Args:
-        curves: pairs of a run's points by epochs and by steps.
+        of_runs: pairs of a run's points by epochs and by steps.
     """
     for scope in (0, 1):
         # A run in its first epoch has no curve of epochs yet.
-        if all(len(pair[scope]) > 1 or not any(pair) for pair in curves):
-            return [pair[scope] for pair in curves]
-    return [max(pair, key=len) for pair in curves]
+        if all(len(pair[scope]) > 1 or not any(pair) for pair in of_runs):
+            return [pair[scope] for pair in of_runs]
+    return [max(pair, key=len) for pair in of_runs]

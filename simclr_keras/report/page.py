@@ -11,23 +11,10 @@ from PIL import Image
 from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.report import charts
+from simclr_keras.report import curves
 from simclr_keras.report import run_files
 from simclr_keras.report import templates
 
-# Figures of `metrics.csv` that share a chart, as far as they are there.
-_CURVES = (
-    ("Contrastive loss", "loss", "val_loss"),
-    ("Accuracy of picking the partner", "contrastive_accuracy"),
-    ("Accuracy of the probe", "probe_accuracy", "val_probe_accuracy"),
-    ("kNN accuracy", "knn_accuracy"),
-    ("Learning rate", "learning_rate"),
-)
-_HEALTH = (
-    ("Effective rank of z", "effective_rank"),
-    ("Standard deviation of z", "z_std"),
-    ("Alignment", "alignment"),
-    ("Uniformity", "uniformity"),
-)
 _PICTURES = (
     ("views.png", "Images and the two views of each that were contrasted"),
     ("neighbors.png", "Queries and the images most similar to them"),
@@ -72,39 +59,40 @@ def write(
     Raises:
         ValueError: there is no run in the directory.
     """
-    run = run_files.open_run(directory)
+    run = run_files.ReportedRun(directory)
     output = paths.as_path(output or run.path / "report.html", "output")
     figures = output.with_name(f"{output.stem}_figures")
     runs = [run, *_related(run)]
-    rows = run_files.metrics_rows(run, "epoch")
-    curves = [_chart(rows, figures, *each) for each in _CURVES]
-    health = [_chart(rows, figures, *each) for each in _HEALTH]
-    results = run.finished()
+    drawn = _charts(run, figures, is_health=False)
+    health = _charts(run, figures, is_health=True)
     html = templates.render(
         "page.html",
         title=f"SimCLR: {run.path.resolve().name}",
-        summary=None if results is None else list(results.items()),
+        summary=None if run.results is None else list(run.results.items()),
         evaluations=_evaluations(runs),
-        curve_charts=list(filter(None, curves)),
+        curve_charts=drawn,
         pictures=_pictures(runs),
-        health_charts=list(filter(None, health)),
-        figures=figures.name if any(curves + health) else None,
-        timing=list(run_files.timing(run).items()),
-        settings=[
-            (each.path.name, list(each.settings().items())) for each in runs
-        ],
+        health_charts=health,
+        figures=figures.name if drawn + health else None,
+        timing=list(run.timing.items()),
+        settings=[(each.path.name, _given(each.flags)) for each in runs],
     )
     training.write_whole(output, html)
     return output
+
+
+def _given(flags):
+    """Pairs of flags and their values, of those that have one."""
+    return [pair for pair in flags.items() if pair[1] is not None]
 
 
 def _related(run):
     """Returns the runs beside a run that began with it, sorted by name."""
     found = []
     for folder in sorted(run.path.resolve().parent.iterdir()):
-        other = training.RunDirectory(folder)
         try:
-            checkpoint = other.settings().get("checkpoint")
+            other = run_files.ReportedRun(folder)
+            checkpoint = other.flags.get("checkpoint")
         except (OSError, ValueError):  # not one of ours
             continue
         if checkpoint and _same(checkpoint, run.path, folder):
@@ -131,8 +119,8 @@ def _evaluations(runs):
     """Returns how well each run did, a row for each figure of its results."""
     rows = []
     for run in runs:
-        results = run.finished() or {}
-        from_scratch = run.settings().get("from_scratch") == "true"
+        results = run.results or {}
+        from_scratch = run.flags.get("from_scratch") == "true"
         for name, value in results.items():
             if name in _SETTINGS:
                 continue
@@ -159,11 +147,14 @@ def _evaluations(runs):
     return rows
 
 
-def _chart(rows, folder, title, *columns):
-    """Draws columns of the metrics in one chart, see `charts.write`."""
-    series = {name: run_files.points(rows, name) for name in columns}
-    series = {name: points for name, points in series.items() if points}
-    return charts.write(title, series, folder)
+def _charts(run, folder, is_health):
+    """Draws what the epochs have logged; returns what the template shows."""
+    rows, drawn = run.rows("epoch"), []
+    for title, columns in curves.charts_of_run(is_health):
+        series = {name: run_files.points(rows, name) for name in columns}
+        series = {name: points for name, points in series.items() if points}
+        drawn.append(charts.write(title, series, folder))
+    return list(filter(None, drawn))
 
 
 def _pictures(runs):

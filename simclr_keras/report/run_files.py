@@ -2,62 +2,82 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras import training
-from simclr_keras.training import run_directory
+from simclr_keras.training import metrics_file
+from simclr_keras.training import text_files
 
 
-def open_run(directory: paths.PathLike) -> training.RunDirectory:
-    """Opens the directory of a run of any command.
-
-    Raises:
-        ValueError: there is no run in the directory.
-    """
-    run = training.RunDirectory(directory)
-    if not run.flags.is_file():
-        raise ValueError(
-            "a report is of run directories, as the commands leave them in"
-            f" --model_dir. Received: {str(directory)!r}, which has no"
-            f" {run.flags.name}"
-        )
-    return run
-
-
-def metrics_rows(
-    run: training.RunDirectory, scope: str
-) -> list[dict[str, float]]:
-    """Reads rows of `metrics.csv`.
-
-    The run may be writing to it: a line that is not whole is left out.
+class ReportedRun:
+    """The run of any command; each of its files is read once, when needed.
 
     Args:
-        run: the run's directory.
-        scope: `"epoch"` or `"steps"`, see `training.metrics_file`.
+        directory: its run directory; the run may still be writing to it.
 
-    Returns:
-        List of dicts from columns to numbers; without empty cells.
+    Attributes:
+        path: path object of the directory.
+
+    Raises:
+        ValueError: there is no run in the directory; or, later, a file of it
+            is damaged.
     """
-    if not run.metrics.is_file():
-        return []
-    text = run.metrics.read_bytes().decode("utf-8", "replace")
-    lines = text.splitlines(keepends=True)
-    rows = []
-    for row in csv.DictReader(x for x in lines if x[-1] == "\n"):
-        if row.pop("scope", None) != scope:
-            continue
-        try:
-            row = {name: float(cell) for name, cell in row.items() if cell}
-        except (TypeError, ValueError):  # more cells than columns, or damaged
-            continue
-        if "step" in row:
-            rows.append(row)
-    return rows
+
+    def __init__(self, directory: paths.PathLike):
+        self._run = training.RunDirectory(directory)
+        self.path = self._run.path
+        if not self._run.flags.is_file():
+            raise ValueError(
+                "a report is of run directories, as the commands leave them in"
+                f" --model_dir. Received: {str(directory)!r}, which has no"
+                f" {self._run.flags.name}"
+            )
+
+    @functools.cached_property
+    def flags(self) -> dict[str, str | None]:
+        """Dict from the flags in `flags.txt` to texts, or to None."""
+        return old_runs.parse_flags(text_files.read_text(self._run.flags))
+
+    @functools.cached_property
+    def results(self) -> dict[str, Any] | None:
+        """The dict of `results.json`; None of a run that has not ended."""
+        return self._run.finished()
+
+    @functools.cached_property
+    def timing(self) -> dict[str, Any]:
+        """The dict of `timing.json`; empty of a run that has not ended."""
+        if not self._run.timing.is_file():
+            return {}
+        return text_files.read_json(self._run.timing)
+
+    def rows(self, scope: str) -> list[dict[str, float]]:
+        """Rows of `metrics.csv`; lines that are not whole are left out.
+
+        Args:
+            scope: `"epoch"` or `"steps"`, see `training.metrics_file`.
+
+        Returns:
+            List of dicts from columns to numbers, without empty cells.
+        """
+        return [
+            {name: float(row[name]) for name in row if name != "scope"}
+            for row in self._rows
+            if row["scope"] == scope
+        ]
+
+    @functools.cached_property
+    def _rows(self):
+        """Dicts from columns to texts."""
+        if not self._run.metrics.is_file():
+            return []
+        _, rows, _ = metrics_file.read_rows(self._run.metrics.read_bytes())
+        return [{k: cell for k, cell in row.items() if cell} for row in rows]
 
 
 def points(
@@ -69,13 +89,6 @@ def points(
         for row in rows
         if math.isfinite(row.get(column, math.nan))
     ]
-
-
-def timing(run: training.RunDirectory) -> dict[str, Any]:
-    """The dict of `timing.json`; empty of a run that has not ended."""
-    if not run.timing.is_file():
-        return {}
-    return run_directory.read_json(run.timing)
 
 
 def figure_text(name: str, value: Any) -> Any:

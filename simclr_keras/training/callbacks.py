@@ -11,6 +11,7 @@ from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.training import checkpointing
 from simclr_keras.training import resuming
 from simclr_keras.training import state
+from simclr_keras.training.lock import RunLock
 from simclr_keras.training.logs import Logs
 from simclr_keras.training.loss_watch import LossWatch
 from simclr_keras.training.profile import Profile
@@ -20,7 +21,7 @@ from simclr_keras.training.saving import Saver
 
 
 def callbacks(
-    directory: paths.PathLike,
+    directory: paths.PathLike | RunDirectory,
     *,
     checkpoint_epochs: int = 1,
     checkpoint_steps: int = 0,
@@ -29,6 +30,7 @@ def callbacks(
     log_every: int = 50,
     profile_steps: tuple[int, int] | None = None,
     change_learning_rate: bool = False,
+    last_step: int | None = None,
 ) -> list[keras.callbacks.Callback]:
     """Callbacks that make `fit` keep a run directory and resume from it.
 
@@ -45,7 +47,8 @@ def callbacks(
 
     Args:
         directory: run directory, local or such as `gs://bucket/run`; made
-            where it is missing.
+            where it is missing. Of a `RunDirectory` whose `claim` has let flags
+            change, they are written once the checkpoint has taken them.
         checkpoint_epochs: epochs between checkpoints; 0: only the last.
             Defaults to 1.
         checkpoint_steps: besides, steps between them; 0: none. Defaults to 0.
@@ -59,6 +62,8 @@ def callbacks(
         change_learning_rate: whether the learning rate may be another than
             that of the run in the directory, which then goes on from its
             newest intact checkpoint with this one. Defaults to False.
+        last_step: step of the run after which `fit` ends, within an epoch too.
+            Defaults to None: the last of its `epochs`.
 
     Returns:
         List of one Keras callback, for `fit(callbacks=...)`; put others that
@@ -80,17 +85,27 @@ def callbacks(
             raise ValueError(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
-    run = RunDirectory(directory)
+    if last_step is not None and last_step < 1:
+        raise ValueError(
+            f"last_step must be at least 1. Received: last_step={last_step}"
+        )
+    run = directory
+    if not isinstance(run, RunDirectory):
+        run = RunDirectory(run)
+    lock = RunLock(run.path)  # the caller can hold that of `run` for longer
     writer = checkpointing.Writer(run.checkpoints, keep)
     return [
         KeepRun(
             run,
+            lock,
+            last_step=last_step,
             change_learning_rate=change_learning_rate,
             profile=Profile(run.tensorboard, profile_steps),
             loss_watch=LossWatch(writer),
             logs=Logs(run, log_every),
             saver=Saver(
-                run,
+                run.checkpoints,
+                lock,
                 writer,
                 epochs=checkpoint_epochs,
                 steps=checkpoint_steps,
@@ -107,6 +122,8 @@ class KeepRun(keras.callbacks.Callback):
 
     Args:
         run: `RunDirectory`.
+        lock: `RunLock` of it, which this callback takes and releases.
+        last_step: see `callbacks`.
         change_learning_rate: see `callbacks`.
         profile: `Profile`.
         loss_watch: `LossWatch`.
@@ -117,7 +134,9 @@ class KeepRun(keras.callbacks.Callback):
     def __init__(
         self,
         run: RunDirectory,
+        lock: RunLock,
         *,
+        last_step: int | None,
         change_learning_rate: bool,
         profile: Profile,
         loss_watch: LossWatch,
@@ -126,6 +145,8 @@ class KeepRun(keras.callbacks.Callback):
     ):
         super().__init__()
         self._run = run
+        self._lock = lock
+        self._last_step = last_step
         self._change_rate = change_learning_rate
         self._profile = profile
         self._loss_watch = loss_watch
@@ -140,7 +161,7 @@ class KeepRun(keras.callbacks.Callback):
         """
         model = self.model
         # Nothing of the directory is read before it is ours.
-        resuming.take_directory(self._run.lock, model.distribute_strategy)
+        resuming.take_directory(self._lock, model.distribute_strategy)
         position = getattr(model, "fit_position", None)
         # Nobody counts in the `fit` of a model that is not ours, nor with a
         # `CallbackList`: then this callback does.
@@ -156,8 +177,11 @@ class KeepRun(keras.callbacks.Callback):
         self._profile.begin(model, self._progress)
         self._loss_watch.begin(model, self._progress)
         self._logs.begin(model, self._progress)
-        # Last: from here on a signal waits for a step, which saves.
+        # From here on a signal waits for a step, which saves.
         self._saver.begin(model, self._progress)
+        # Last: a run that is refused stays as it was, and no signal comes
+        # between two of the files.
+        self._run.write_change()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Restores the metrics, which Keras has just reset."""
@@ -187,6 +211,9 @@ class KeepRun(keras.callbacks.Callback):
         logs = logs or {}
         if self._counts:
             self._progress.position.end_step(self.model)
+        # First: the last checkpoint waits for the evaluations of its round.
+        if self._last_step and self._progress.has_come_to(self._last_step):
+            self.model.stop_training = True
         # A trace is of steps, not of what is written between them.
         self._profile.end_step(logs)
         # A loss that is not finite is neither logged nor saved.
@@ -214,7 +241,10 @@ class KeepRun(keras.callbacks.Callback):
         self._profile.release()
         self._logs.end()
         # Last: the directory is ours while anything is written.
-        self._saver.end()
+        try:
+            self._saver.end()
+        finally:
+            self._lock.release()
 
     def release(self) -> None:
         """Called by `fit` of our models when it has ended, by an error too."""
@@ -224,3 +254,4 @@ class KeepRun(keras.callbacks.Callback):
             self._profile.release()
         finally:
             self._saver.release()
+            self._lock.release()

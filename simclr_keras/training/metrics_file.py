@@ -1,4 +1,4 @@
-"""Writes `metrics.csv`: rows of figures, columns as they turn up."""
+"""Writes and reads `metrics.csv`: rows of figures, columns as they turn up."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ class MetricsFile:
         rows_until: int | None = None,
     ):
         self._path = path
-        self._columns, self._rows = list(_FIRST), []
-        damage = self._read(keep_until) if path.exists() else None
+        data = path.read_bytes() if path.exists() else b""
+        self._columns, rows, damage = read_rows(data)
+        self._rows = [row for row in rows if int(row["step"]) <= keep_until]
         if damage is not None:
             aside = _set_aside(path)
             warnings.warn(
@@ -56,31 +57,6 @@ class MetricsFile:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
-
-    def _read(self, keep_until):
-        """Reads the rows; returns what is wrong with the file, or None."""
-        text = self._path.read_bytes().decode("utf-8", "replace")
-        # A full disk can have cut the last line, its step too.
-        lines = [x for x in text.splitlines(keepends=True) if x[-1] == "\n"]
-        if not lines:
-            return None  # cut off in its first line, or emptied
-        try:
-            columns, *rows = csv.reader(lines, strict=True)
-        except csv.Error as error:
-            return str(error)
-        if tuple(columns[: len(_FIRST)]) != _FIRST or "\ufffd" in lines[0]:
-            return f"its first line must begin with {','.join(_FIRST)}"
-        self._columns = columns
-        good = [r for r in rows if len(r) == len(columns) and _is_row(r)]
-        steps = columns.index("step")
-        self._rows = [
-            dict(zip(columns, row))
-            for row in good
-            if int(row[steps]) <= keep_until
-        ]
-        if len(good) < len(rows):
-            return f"{len(rows) - len(good)} of {len(rows)} rows are no figures"
-        return None
 
     def write(
         self, scope: str, epoch: int, step: int, values: Mapping[str, float]
@@ -104,6 +80,42 @@ class MetricsFile:
             writer.writeheader()
             writer.writerows(self._rows)
         aside.replace(self._path)
+
+
+def read_rows(
+    data: bytes,
+) -> tuple[list[str], list[dict[str, str]], str | None]:
+    """Reads a `metrics.csv` that may be cut off, damaged or just being written.
+
+    Args:
+        data: the file's content, perhaps empty.
+
+    Returns:
+        List of the columns; rows that are whole, dicts from columns to texts;
+        and what is wrong with the others, or None.
+    """
+    text = data.decode("utf-8", "replace")
+    # A full disk can have cut the last line, its step too.
+    lines = [x for x in text.splitlines(keepends=True) if x[-1] == "\n"]
+    if not lines:
+        return list(_FIRST), [], None  # cut off in its first line, or emptied
+    columns, *rows = map(_cells, lines)
+    if tuple(columns[: len(_FIRST)]) != _FIRST or "\ufffd" in lines[0]:
+        wrong = f"its first line must begin with {','.join(_FIRST)}"
+        return list(_FIRST), [], wrong
+    good = [r for r in rows if len(r) == len(columns) and _is_row(r)]
+    wrong = None
+    if len(good) < len(rows):
+        wrong = f"{len(rows) - len(good)} of {len(rows)} rows are no figures"
+    return columns, [dict(zip(columns, row)) for row in good], wrong
+
+
+def _cells(line):
+    """The cells of a line of CSV; none of one that is damaged."""
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error:
+        return []
 
 
 def _is_row(cells):

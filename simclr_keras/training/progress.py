@@ -79,6 +79,17 @@ class Progress:
         """`FitPosition.passed`, counted from the first step of the run."""
         return self.position.passed(every, self.steps_before)
 
+    def has_come_to(self, step: int) -> bool:
+        """Whether a step of the run is done.
+
+        Counted by rounds where their steps are known: `step` has those of
+        another `fit` before the run, too.
+        """
+        here = self.position
+        if here.steps is None:
+            return self.step >= step
+        return here.round * here.steps + here.step >= step
+
     def begin(self, step: int) -> None:
         """Notes what is known before the first step of a new run.
 

@@ -25,7 +25,7 @@ def take_directory(lock: RunLock, strategy: tf.distribute.Strategy) -> None:
     """Locks the directory, on the chief; no process goes on without.
 
     Args:
-        lock: the `run.lock` of a `RunDirectory`.
+        lock: `RunLock` of the run's directory.
         strategy: the model's `tf.distribute.Strategy`.
 
     Raises:

@@ -8,12 +8,13 @@ from typing import Any
 
 import keras
 
+from simclr_keras import paths
 from simclr_keras.distribute import workers
 from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
 from simclr_keras.training import interruption
+from simclr_keras.training.lock import RunLock
 from simclr_keras.training.progress import Progress
-from simclr_keras.training.run_directory import RunDirectory
 
 # What the best checkpoint is chosen by: the first of these that a run logs. All
 # are of images that are not trained on: without any, no checkpoint is the best.
@@ -27,7 +28,8 @@ class Saver:
     where that is the last of its round, after the round's evaluations.
 
     Args:
-        run: `RunDirectory`, whose lock is held while it trains.
+        directory: path object of the run's directory of checkpoints.
+        lock: `RunLock` of the run's directory, held while it trains.
         writer: `checkpointing.Writer`.
         epochs: rounds between checkpoints; 0: none but the last.
         steps: steps between them; 0: none.
@@ -36,14 +38,15 @@ class Saver:
 
     def __init__(
         self,
-        run: RunDirectory,
+        directory: paths.AnyPath,
+        lock: RunLock,
         writer: checkpointing.Writer,
         *,
         epochs: int,
         steps: int,
         minutes: float,
     ):
-        self._directory, self._lock = run.checkpoints, run.lock
+        self._directory, self._lock = directory, lock
         self._epochs, self._steps, self._minutes = epochs, steps, minutes
         self._writer = writer
         self._signals = interruption.Signals()
@@ -107,16 +110,12 @@ class Saver:
     def end(self) -> None:
         """Returns when the last checkpoint is on the disk."""
         self._signals.release()
-        try:
-            self._writer.wait()
-        finally:
-            self._lock.release()
+        self._writer.wait()
 
     def release(self) -> None:
         """Called when `fit` has ended, by an error too."""
         self._signals.release()
         self._writer.join()  # or it would write on beside the next `fit`
-        self._lock.release()
 
     def _save(self, best=False):
         self._pending = False

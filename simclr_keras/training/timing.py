@@ -1,4 +1,4 @@
-"""Ends a training at a step, and measures where its time goes."""
+"""Measures where the time of a training goes."""
 
 from __future__ import annotations
 
@@ -8,26 +8,6 @@ import keras
 
 from simclr_keras import xla_cache
 from simclr_keras.models import input_wait
-
-
-class StopAtStep(keras.callbacks.Callback):
-    """Ends `fit` after a number of steps, in the middle of a round too.
-
-    Args:
-        total: training steps of the run.
-        steps: steps of a round.
-    """
-
-    def __init__(self, total: int, steps: int):
-        super().__init__()
-        self._total = total
-        self._steps = steps
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stops when that many steps are done."""
-        position = self.model.fit_position
-        if position.round * self._steps + position.step >= self._total:
-            self.model.stop_training = True
 
 
 class Timing(keras.callbacks.Callback):

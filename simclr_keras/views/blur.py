@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
+from simclr_keras.images import batch_parts
 from simclr_keras.images import checks
 from simclr_keras.images import xla
 
@@ -45,6 +48,28 @@ def check_probability(
             f" image_size={size}"
         )
     return checked
+
+
+def blur_chosen(
+    planes: list[tf.Tensor], chosen: tf.Tensor, sigmas: tf.Tensor, height: int
+) -> list[tf.Tensor]:
+    """Blurs those images for which it was drawn.
+
+    Args:
+        planes: see `gaussian_blur`.
+        chosen: `bool` `[B]`.
+        sigmas: see `gaussian_blur`.
+        height: of the images in pixels, by which the kernel has its width.
+
+    Returns:
+        Three planes.
+    """
+    return batch_parts.apply_to_chosen(
+        functools.partial(gaussian_blur, radius=kernel_radius(height)),
+        planes,
+        chosen,
+        {"planes": planes, "sigmas": sigmas},
+    )
 
 
 def gaussian_blur(

@@ -7,9 +7,13 @@ image.
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Mapping
 
 import tensorflow as tf
+
+from simclr_keras.images import batch_parts
 
 STREAMS = (
     JITTER_STREAM,
@@ -24,7 +28,7 @@ STREAMS = (
 # Row i: ranks of brightness, contrast, saturation and hue in the i-th order.
 _RANKS = tuple(itertools.permutations(range(4)))
 # Names of what `jitter` takes for each image.
-JITTER_INPUTS = ("ranks", "brightness", "contrast", "saturation", "hue")
+_JITTER_INPUTS = ("ranks", "brightness", "contrast", "saturation", "hue")
 _GRAY_WEIGHTS = (0.2989, 0.5870, 0.1140)
 
 
@@ -182,6 +186,43 @@ def jitter(
         maximum_iterations=2,
     )
     return tone(planes, after, 4)
+
+
+def jitter_chosen(
+    planes: list[tf.Tensor],
+    chosen: tf.Tensor,
+    factors: Mapping[str, tf.Tensor | None],
+    additive: bool = False,
+) -> list[tf.Tensor]:
+    """Jitters those images for which it was drawn.
+
+    Args:
+        planes: see `jitter`.
+        chosen: `bool` `[B]`.
+        factors: dict with the arguments `ranks` to `hue` of `jitter`, of all
+            images.
+        additive: see `adjust_brightness`.
+
+    Returns:
+        Three planes.
+    """
+    inputs = {name: factors[name] for name in _JITTER_INPUTS}
+    return batch_parts.apply_to_chosen(
+        functools.partial(jitter, additive=additive),
+        planes,
+        chosen,
+        {"planes": planes, **inputs},
+    )
+
+
+def grayscale_chosen(
+    planes: list[tf.Tensor], chosen: tf.Tensor
+) -> list[tf.Tensor]:
+    """`grayscale` of those images for which `chosen`, `bool` `[B]`, holds."""
+    # In parts too, or TensorFlow 2.15 rounds it otherwise on replicas.
+    return batch_parts.apply_to_chosen(
+        grayscale, planes, chosen, {"planes": planes}
+    )
 
 
 def random_order(u: tf.Tensor) -> tf.Tensor:

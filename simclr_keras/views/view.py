@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from typing import Any
 
@@ -10,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
-from simclr_keras.images import batch_parts
 from simclr_keras.images import checks
 from simclr_keras.images import cropping
 from simclr_keras.images import geometry
@@ -253,32 +251,18 @@ class View(keras.layers.Layer):
 
     def _color(self, planes, sampled):
         if self.jitter_probability and self.color_strength:
-            jitter = functools.partial(
-                color.jitter, additive=self.additive_brightness
-            )
-            factors = {name: sampled[name] for name in color.JITTER_INPUTS}
-            planes = batch_parts.apply_to_chosen(
-                jitter, planes, sampled["jitter"], {"planes": planes, **factors}
+            planes = color.jitter_chosen(
+                planes, sampled["jitter"], sampled, self.additive_brightness
             )
         if self.grayscale_probability:
-            # In parts too, or TensorFlow 2.15 rounds it otherwise on replicas.
-            planes = batch_parts.apply_to_chosen(
-                color.grayscale,
-                planes,
-                sampled["grayscale"],
-                {"planes": planes},
-            )
+            planes = color.grayscale_chosen(planes, sampled["grayscale"])
         return color.clip(planes)
 
     def _blur(self, planes, sampled):
         if not self.blur_probability:
             return planes
-        radius = blur.kernel_radius(self.size[0])
-        planes = batch_parts.apply_to_chosen(
-            functools.partial(blur.gaussian_blur, radius=radius),
-            planes,
-            sampled["blur"],
-            {"planes": planes, "sigmas": sampled["sigma"]},
+        planes = blur.blur_chosen(
+            planes, sampled["blur"], sampled["sigma"], self.size[0]
         )
         return color.clip(planes)
 

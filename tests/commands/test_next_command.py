@@ -10,18 +10,18 @@ from absl import flags as absl_flags
 from simclr_keras import old_runs
 from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
+from simclr_keras.commands import image_flags
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import shared_flags
 
 pytestmark = pytest.mark.newest
 
 
 def test_all_flags_of_how_images_are_read_are_handed_on():
     values = absl_flags.FlagValues()
-    shared_flags.define_data(values)
+    image_flags.define_data(values)
     others = {"dataset", "download", "image_size", "eval_batch_size"}
-    assert set(values) == others | set(shared_flags.IMAGE_FLAGS)
+    assert set(values) == others | set(image_flags.IMAGE_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_it_hands_on_how_images_are_read(flags):
         assert name == command.EXAMPLE.split()[0]
         follows = command_line.parse(command.define_flags, arguments)
         assert follows.checkpoint == "my runs/a"
-        for name in ("dataset", *shared_flags.IMAGE_FLAGS):
+        for name in ("dataset", *image_flags.IMAGE_FLAGS):
             assert getattr(follows, name) == getattr(settings, name), name
         if command is embed:
             assert follows.split == settings.train_split

@@ -67,13 +67,13 @@ def _begin(path, *arguments):
     devices = types.SimpleNamespace(
         chief=True, strategy=tf.distribute.get_strategy()
     )
-    start = warm_start.find(settings, devices, source)
-    images = warm_start.sized(
+    start = warm_start.load_start(settings, devices, source)
+    images = warm_start.with_image_size(
         settings, input_data.PretrainingImages(source, None, None, 32), start
     )
     encoder, head = warm_start.make_networks(settings, images.size, start)
     model = sk.SimCLR(encoder, head, sk.TwoViews(images.size))
-    start.write(model.projection_head)
+    start.copy_head_weights(model.projection_head)
     return start, model
 
 
@@ -92,7 +92,7 @@ def test_encoder_and_projection_head_are_those_of_the_checkpoint(files):
     _assert_same(made.projection_head, model.projection_head)
     assert made.projection_head.depth == 2
     assert made.views.size == (16, 16)
-    assert start.taken(made.projection_head) == (
+    assert start.describe(made.projection_head) == (
         f"the encoder and the projection head of {folder / 'simclr.keras'}"
     )
 
@@ -114,7 +114,7 @@ def test_a_projection_head_that_is_not_there_is_new(files, name, flags, lacks):
     count = len(model.encoder.trainable_variables)
     assert len(made.encoder.trainable_variables) == count
     head = made.projection_head
-    assert start.taken(head) == (
+    assert start.describe(head) == (
         f"the encoder of {folder / name} and a new projection head: that model"
         f" has {lacks}"
     )

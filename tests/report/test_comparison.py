@@ -10,6 +10,7 @@ from simclr_keras import training
 from simclr_keras.report import compared_tables
 from simclr_keras.report import comparison
 from simclr_keras.report import plots
+from simclr_keras.report import run_files
 from simclr_keras.report import run_names
 
 pytestmark = pytest.mark.newest
@@ -77,6 +78,10 @@ def runs(tmp_path):
 def _write(runs, page, **options):
     paths = [run.path for run in runs]
     return comparison.write(paths, page, **options).read_text("utf-8")
+
+
+def _reported(runs):
+    return [run_files.ReportedRun(run.path) for run in runs]
 
 
 def _rows(text):
@@ -167,7 +172,7 @@ def test_the_best_is_named_where_it_is_clear(tmp_path, changed, best):
         _linear(tmp_path / "a", 0, 0.5, 1.25),
         _linear(tmp_path / "b", 0, **results),
     ]
-    rows = compared_tables.results(runs)
+    rows = compared_tables.results(_reported(runs))
     marked = [name for name, cells in rows if any(mark for _, mark in cells)]
     assert marked == best
 
@@ -185,7 +190,7 @@ def test_flags_of_other_releases(tmp_path):
         "--folder_layout=auto\n--later=3\n"
     )
     rows = compared_tables.different_settings(
-        [old, new], {"simclr-pretrain": now}
+        _reported([old, new]), {"simclr-pretrain": now}
     )
     assert rows == [("folder_layout", ["legacy", "auto"])]
 

@@ -173,8 +173,35 @@ def test_first_loss_is_shown_beside_random_guessing(
     assert f"8 images gives {np.log(15):.4f}" in out
 
 
+def test_a_run_ends_after_its_last_step(pretraining, tmp_path):
+    """Two steps into its second epoch of four, of which the first is resumed.
+
+    The steps of the model before the run do not count.
+    """
+    pretraining.fit(tmp_path / "parts", 1)
+    for _ in range(2):  # the second time there is nothing left to do
+        parts = pretraining.fit(tmp_path / "parts", 2, last_step=6)
+        found = checkpointing.checkpoints(tmp_path / "parts/checkpoints")
+        assert [path.stem for path in found] == [
+            "step-00000004",
+            "step-00000006",
+        ]
+    _assert_same(pretraining.fit(tmp_path / "whole", 2, last_step=6), parts)
+    callbacks = sk.training.callbacks(tmp_path / "more", last_step=6)
+    pretraining.model.fit(
+        pretraining.data(), epochs=3, callbacks=callbacks, verbose=0
+    )
+    assert int(compat.as_numpy(pretraining.model.optimizer.iterations)) == 12
+
+
 @pytest.mark.parametrize(
-    "options", [dict(checkpoint_epochs=-1), dict(keep=-1), dict(log_every=-1)]
+    "options",
+    [
+        dict(checkpoint_epochs=-1),
+        dict(keep=-1),
+        dict(log_every=-1),
+        dict(last_step=0),
+    ],
 )
 def test_bad_numbers_are_refused(tmp_path, options):
     with pytest.raises(ValueError, match=next(iter(options))):

@@ -1,0 +1,70 @@
+"""Lists the figures of `metrics.csv` that the pages draw as curves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+PRETRAINING, CLASSIFIER = "pre-training", "classifier"
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A figure that is drawn over the steps.
+
+    Attributes:
+        column: its column of `metrics.csv`.
+        title: of its chart.
+        of: runs that log it, `PRETRAINING` or `CLASSIFIER`, or None for both:
+            the one's loss is of pairs of views, the other's of classes.
+        beside: column in whose chart it is on the page of one run, or None.
+        is_health: whether it tells of a collapse of z.
+        is_compared: whether the page that compares runs has it.
+    """
+
+    column: str
+    title: str
+    of: str | None = PRETRAINING
+    beside: str | None = None
+    is_health: bool = False
+    is_compared: bool = True
+
+
+CURVES = (
+    Curve("loss", "Contrastive loss"),
+    Curve("val_loss", "Contrastive loss of held-out images", beside="loss"),
+    Curve("contrastive_accuracy", "Accuracy of picking the partner"),
+    Curve("probe_accuracy", "Accuracy of the probe"),
+    Curve(
+        "val_probe_accuracy",
+        "Accuracy of the probe on held-out images",
+        beside="probe_accuracy",
+    ),
+    Curve("knn_accuracy", "kNN accuracy"),
+    Curve("effective_rank", "Effective rank of z", is_health=True),
+    Curve(
+        "z_std", "Standard deviation of z", is_health=True, is_compared=False
+    ),
+    Curve("alignment", "Alignment", is_health=True, is_compared=False),
+    Curve("uniformity", "Uniformity", is_health=True, is_compared=False),
+    Curve("loss", "Classification loss", CLASSIFIER),
+    Curve("accuracy", "Training accuracy", CLASSIFIER),
+    Curve("learning_rate", "Learning rate", None),
+)
+
+
+def charts_of_run(is_health: bool) -> list[tuple[str, list[str]]]:
+    """Charts on the page of one pre-training.
+
+    Args:
+        is_health: whether those that tell of a collapse, or the others.
+
+    Returns:
+        Pairs of a title and the columns that are drawn in one chart.
+    """
+    charts = {}
+    for curve in CURVES:
+        if curve.of != CLASSIFIER and curve.is_health == is_health:
+            first = curve.beside or curve.column
+            title, columns = charts.setdefault(first, (curve.title, []))
+            columns.append(curve.column)
+    return list(charts.values())
