@@ -247,8 +247,8 @@ def _define_projection_head(values):
     network.integer(
         "proj_out_dim",
         PROJECTION_HEAD["proj_out_dim"],
-        "Width of its output z.",
-        least=1,
+        "Width of its output z; 0: that of h.",
+        least=0,
     )
     network.integer(
         "proj_hidden_dim",

@@ -110,7 +110,9 @@ def results(
 def _measured_on(run, found):
     settings = run.settings()
     flags = [settings.get(flag) for flag in _MEASURED_ON]
-    return (found.get("dataset"), found.get("test_images"), *flags)
+    # What was done to an image is another question than what is on it.
+    names = ("dataset", "test_images", "predicted")
+    return (*map(found.get, names), *flags)
 
 
 def _best(name, values):
