@@ -11,6 +11,9 @@ from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import standardize
 from simclr_keras.evaluation.linear_probe import epoch_order
 
+# Test rows that are classified at a time.
+_ROWS = 4096
+
 
 def mlp_accuracy(
     train_h: np.ndarray,
@@ -73,38 +76,43 @@ def mlp_accuracy(
     train_h, test_h = standardize(train_h, test_h)
     batch_size = min(batch_size, len(train_h))
     class_count = int(max(train_y.max(), test_y.max())) + 1
-    model = _network(train_h.shape[1], hidden, class_count, seed)
+    layers = _layers((train_h.shape[1], hidden, class_count), seed)
     steps = epochs * (len(train_h) // batch_size)
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     )
-    _train(model, optimizer, train_h, train_y, epochs, batch_size, seed)
+    _train(layers, optimizer, train_h, train_y, epochs, batch_size, seed)
     scores = [
-        model(test_h[first : first + 4096], training=False).numpy()
-        for first in range(0, len(test_h), 4096)
+        _logits(layers, test_h[first : first + _ROWS]).numpy()
+        for first in range(0, len(test_h), _ROWS)
     ]
     return top_k_accuracy(np.concatenate(scores), test_y, 1)
 
 
-def _network(width, hidden, class_count, seed):
-    """float32, whatever the policy of the encoder is."""
-    dense = [
-        keras.layers.Dense(
+def _layers(widths, seed):
+    """Built dense layers, float32 whatever the policy of the encoder is."""
+    layers = []
+    for number, (width, units) in enumerate(zip(widths, widths[1:])):
+        layer = keras.layers.Dense(
             units,
-            activation=activation,
             kernel_initializer=keras.initializers.HeNormal(seed + number),
             dtype="float32",
         )
-        for number, (units, activation) in enumerate(
-            [(hidden, "relu"), (class_count, None)]
-        )
-    ]
-    return keras.Sequential([keras.Input((width,)), *dense])
+        layer.build((None, width))
+        layers.append(layer)
+    return layers
 
 
-def _train(model, optimizer, features, labels, epochs, batch_size, seed):
-    """Trains in place, by one graph an epoch: see `linear_probe`."""
-    variables = model.trainable_variables
+def _logits(layers, x):
+    """Maps features `[B, C]` to logits `[B, K]`."""
+    for layer in layers[:-1]:
+        x = tf.nn.relu(layer(x))
+    return layers[-1](x)
+
+
+def _train(layers, optimizer, features, labels, epochs, batch_size, seed):
+    """Trains in place, by one graph for all epochs: see `linear_probe`."""
+    variables = [v for layer in layers for v in layer.trainable_variables]
     optimizer.build(variables)
     features, labels = tf.constant(features), tf.constant(labels)
 
@@ -115,10 +123,10 @@ def _train(model, optimizer, features, labels, epochs, batch_size, seed):
             rows = order[step * batch_size : (step + 1) * batch_size]
             x, y = tf.gather(features, rows), tf.gather(labels, rows)
             with tf.GradientTape() as tape:
-                logits = model(x, training=True)  # [B, K]
-                loss = tf.reduce_mean(
-                    tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    y, _logits(layers, x)
                 )
+                loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, variables)
             optimizer.apply_gradients(zip(gradients, variables))
 
