@@ -5,12 +5,16 @@ import json
 import subprocess
 
 import forked
+import numpy as np
 import pytest
 
+import simclr_keras as sk
+from simclr_keras import data
 from simclr_keras.commands import command_line
 from simclr_keras.commands import study
 from simclr_keras.studies import catalog
 from simclr_keras.studies import processes
+from simclr_keras.studies.options import Options
 
 pytestmark = pytest.mark.newest
 NAMED = [name for name in catalog.STUDIES if name != "grid"]
@@ -30,6 +34,8 @@ SMALL = (
     "--label_fractions=0.5",
     "--verbose=0",
 )
+# Of a classifier.
+SHORT = {"train_steps": "4"}
 
 
 class _Forked(forked.Process):
@@ -214,6 +220,80 @@ def test_another_study_in_the_directory_is_refused(tmp_path, run, monkeypatch):
     (tmp_path / "study" / "cells").mkdir()
     with pytest.raises(ValueError, match="--study"):
         run(study, *SMALL, "--study=color_strength", directory)
+
+
+def test_a_supervised_figure_is_the_best_of_three_rates(
+    tmp_path, run, started, monkeypatch
+):
+    """The highest of which cannot be: no number comes of it."""
+    whole = catalog.STUDIES["few_labels"]
+    evaluations = [
+        each._replace(rates=(0.3, 1.0, 1e30), flags={**each.flags, **SHORT})
+        for each in whole.evaluations(None, Options({}, [1.0], []))
+        if each.line == "supervised"
+    ]
+    short = whole._replace(evaluations=lambda *args: evaluations)
+    monkeypatch.setitem(catalog.STUDIES, "few_labels", short)
+    arguments = (
+        "--study=few_labels",
+        *SMALL,
+        "--color_jitter_strength=0.5",
+        f"--model_dir={tmp_path / 'study'}",
+    )
+    with pytest.raises(RuntimeError, match="1 of 1 cells failed") as error:
+        run(study, *arguments)
+    assert "5e+28" in str(error.value)
+    (row,) = _rows(tmp_path / "study")
+    name = "supervised, 100 % of the labels"
+    slug = "supervised_100_pct_of_the_labels,learning_rate="
+    found = [
+        _results(row, f"{slug}{rate}")["accuracy"] for rate in ("0.015", "0.05")
+    ]
+    assert row["state"] == "failed" and float(row[name]) == max(found)
+    shown = f"{100 * max(found):.1f}"
+    assert shown in (tmp_path / "study" / "table.md").read_text()
+    for each in started[1:]:
+        assert each.flags["color_jitter_strength"] == "0.5"
+        assert each.flags["from_scratch"] == "true"
+        assert "train_batch_size" not in each.flags
+    assert [each.command for each in started] == ["pretrain"] + 3 * ["finetune"]
+    # All but the one that failed have ended.
+    del started[:]
+    with pytest.raises(RuntimeError, match="1 of 1 cells failed"):
+        run(study, *arguments)
+    assert [each.flags["learning_rate"] for each in started] == ["5e+28"]
+
+
+def test_transformations_are_predicted_from_h_and_z(
+    tmp_path, run, started, monkeypatch
+):
+    """One of the four settings, on images without labels."""
+    whole = catalog.STUDIES["transformations"]
+    short = whole._replace(points=lambda *args: whole.points(*args)[1:2])
+    monkeypatch.setitem(catalog.STUDIES, "transformations", short)
+    pixels = data.open_source("shapes", "train[:96]").images
+    np.savez(tmp_path / "set.npz", x_train=pixels[:64], x_test=pixels[64:])
+    run(
+        study,
+        "--study=transformations",
+        *SMALL,
+        f"--dataset=arrays:{tmp_path / 'set.npz'}",
+        "--train_split=train",
+        "--eval_split=test",
+        f"--model_dir={tmp_path / 'study'}",
+    )
+    (row,) = _rows(tmp_path / "study")
+    assert (row["predicted"], row["guess"]) == ("rotation", "25 %")
+    assert row["state"] == "finished" and row["kNN"] == ""
+    for name, slug in (("from h", "from_h"), ("from z", "from_z")):
+        results = _results(row, slug)
+        assert float(row[name]) == results["accuracy"]
+        assert results["predicted"] == "rotation"
+    model = sk.training.load_model(f"{row['directory']}/pretrain")
+    width = model.encoder.output_shape[-1]
+    assert model.projection_head.out_dim == width == 13  # a tenth of 128
+    assert model.views.first.append == ["rotation"]
+    assert (tmp_path / "study" / "figures" / "accuracy.png").stat().st_size
 
 
 @pytest.mark.long
