@@ -14,7 +14,6 @@ from simclr_keras.commands import command_line
 from simclr_keras.commands import study
 from simclr_keras.studies import catalog
 from simclr_keras.studies import processes
-from simclr_keras.studies.options import Options
 
 pytestmark = pytest.mark.newest
 NAMED = [name for name in catalog.STUDIES if name != "grid"]
@@ -34,8 +33,8 @@ SMALL = (
     "--label_fractions=0.5",
     "--verbose=0",
 )
-# Of a classifier.
-SHORT = {"train_steps": "4"}
+# Of commands that are pretended, by their learning rate.
+ACCURACIES = {None: 0.25, "0.015": 0.75, "0.05": 0.5}
 
 
 class _Forked(forked.Process):
@@ -222,46 +221,62 @@ def test_another_study_in_the_directory_is_refused(tmp_path, run, monkeypatch):
         run(study, *SMALL, "--study=color_strength", directory)
 
 
+class _Pretended:
+    """A command that has ended; a rate of 0.15 has no results."""
+
+    def __init__(self, run):
+        rate = run.flags.get("learning_rate")
+        self._code = int(rate == "0.15")
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        run.log.write_text("Error: the loss is nan")
+        if not self._code:
+            run.directory.mkdir()
+            figures = {"knn_accuracy": 0.125, "accuracy": ACCURACIES.get(rate)}
+            (run.directory / "results.json").write_text(json.dumps(figures))
+            (run.directory / "timing.json").write_text("{}")
+
+    def poll(self):
+        return self._code
+
+
 def test_a_supervised_figure_is_the_best_of_three_rates(
-    tmp_path, run, started, monkeypatch
+    tmp_path, run, monkeypatch
 ):
-    """The highest of which cannot be: no number comes of it."""
-    whole = catalog.STUDIES["few_labels"]
-    evaluations = [
-        each._replace(rates=(0.3, 1.0, 1e30), flags={**each.flags, **SHORT})
-        for each in whole.evaluations(None, Options({}, [1.0], []))
-        if each.line == "supervised"
-    ]
-    short = whole._replace(evaluations=lambda *args: evaluations)
-    monkeypatch.setitem(catalog.STUDIES, "few_labels", short)
+    """Of which one diverges: the others go on, and it is tried again."""
+    begun = []
+
+    def start(each, environment):
+        begun.append(each)
+        return _Pretended(each)
+
+    monkeypatch.setattr(processes, "_start", start)
     arguments = (
         "--study=few_labels",
         *SMALL,
         "--color_jitter_strength=0.5",
         f"--model_dir={tmp_path / 'study'}",
     )
-    with pytest.raises(RuntimeError, match="1 of 1 cells failed") as error:
+    with pytest.raises(RuntimeError, match="1 of 1 cells failed.*is nan"):
         run(study, *arguments)
-    assert "5e+28" in str(error.value)
+    assert len(begun) == 1 + 2 * (1 + 1 + 3)
     (row,) = _rows(tmp_path / "study")
-    name = "supervised, 100 % of the labels"
-    slug = "supervised_100_pct_of_the_labels,learning_rate="
-    found = [
-        _results(row, f"{slug}{rate}")["accuracy"] for rate in ("0.015", "0.05")
-    ]
-    assert row["state"] == "failed" and float(row[name]) == max(found)
-    shown = f"{100 * max(found):.1f}"
-    assert shown in (tmp_path / "study" / "table.md").read_text()
-    for each in started[1:]:
-        assert each.flags["color_jitter_strength"] == "0.5"
-        assert each.flags["from_scratch"] == "true"
-        assert "train_batch_size" not in each.flags
-    assert [each.command for each in started] == ["pretrain"] + 3 * ["finetune"]
-    # All but the one that failed have ended.
-    del started[:]
+    assert row["state"] == "failed" and row["kNN"] == "0.125"
+    for share in ("50 %", "100 %"):
+        assert row[f"supervised, {share} of the labels"] == "0.75"
+        assert row[f"fine-tuned, {share} of the labels"] == "0.25"
+    table = (tmp_path / "study" / "table.md").read_text()
+    assert table.count(" 75.0 ") == 2
+    for each in begun[1:]:
+        if each.command == "finetune":
+            assert each.flags["color_jitter_strength"] == "0.5"
+            assert not {"train_batch_size", "train_steps"} & {*each.flags}
+    supervised = [each for each in begun if "from_scratch" in each.flags]
+    rates = [each.flags["learning_rate"] for each in supervised]
+    assert rates == 2 * ["0.015", "0.05", "0.15"]
+    del begun[:]
     with pytest.raises(RuntimeError, match="1 of 1 cells failed"):
         run(study, *arguments)
-    assert [each.flags["learning_rate"] for each in started] == ["5e+28"]
+    assert [each.flags["learning_rate"] for each in begun] == 2 * ["0.15"]
 
 
 def test_transformations_are_predicted_from_h_and_z(
