@@ -17,20 +17,21 @@ SHAPES = ("--train_split=train[:200]", "--eval_split=test[:100]")
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """h: how much channels differ, 0 for grey; and a head that forgets all."""
+    """h: brightness and how much channels differ; a head that forgets all."""
     path = tmp_path_factory.mktemp("model") / "simclr.keras"
     differences = np.array([[1, 0, -1], [-1, 1, 0], [0, -1, 1]], np.float32)
-    kernel = np.concatenate([differences, -differences], axis=1)
+    mean = np.full([3, 1], 1 / 3, np.float32)
+    kernel = np.concatenate([differences, -differences, mean], axis=1)
     encoder = keras.Sequential(
         [
             keras.Input((None, None, 3)),
-            keras.layers.Conv2D(6, 1, use_bias=False, activation="relu"),
+            keras.layers.Conv2D(7, 1, use_bias=False, activation="relu"),
         ]
     )
     encoder.set_weights([kernel[None, None]])
     head = sk.ProjectionHead("linear", out_dim=4)
     model = sk.SimCLR(encoder, head, sk.TwoViews(16))
-    head.dense_layers[0].set_weights([np.zeros([6, 4], np.float32)])
+    head.dense_layers[0].set_weights([np.zeros([7, 4], np.float32)])
     model.save(path)
     return path
 

@@ -6,6 +6,8 @@ import pytest
 from simclr_keras import data
 from simclr_keras import evaluation
 
+pytestmark = pytest.mark.newest
+
 
 def _all(source, name, batch_size=16, **arguments):
     batches = evaluation.transformed_images(
@@ -35,7 +37,6 @@ def test_neither_batch_nor_other_images_matter(source, name):
     np.testing.assert_allclose(some, images[rows], atol=1e-6)
 
 
-@pytest.mark.newest
 def test_another_seed_and_the_held_out_images_draw_anew(source):
     """Rotations agree for one in four: of 40, with deviation 2.7."""
     draws = [
@@ -48,7 +49,6 @@ def test_another_seed_and_the_held_out_images_draw_anew(source):
             assert (one == other).sum() < 10 + 5 * 2.7
 
 
-@pytest.mark.newest
 def test_images_are_those_of_the_evaluation():
     """Larger ones are cropped first."""
     pixels = np.random.RandomState(1).randint(0, 256, (30, 20, 24, 3), np.uint8)
