@@ -18,3 +18,11 @@ PROJECTION_HEADS = ("none", "linear", "nonlinear")
 RESNET_DEPTHS = (18, 34, 50, 101, 152, 200)
 SPLIT_ORDERS = ("shuffled", "position")
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
+# What was done to an image, to be told from its features -> names of the
+# classes, in the order of their labels.
+TRANSFORMATIONS = {
+    "gray": ("colour", "grey"),
+    "rotation": ("0 degrees", "90 degrees", "180 degrees", "270 degrees"),
+    "noise": ("original", "noise"),
+    "sobel": ("original", "Sobel"),
+}

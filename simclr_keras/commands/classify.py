@@ -3,6 +3,7 @@
 import time
 
 import simclr_keras as sk
+from simclr_keras import choices
 from simclr_keras.commands import build
 from simclr_keras.commands import cli
 from simclr_keras.commands import input_data
@@ -73,7 +74,7 @@ def define_flags(values, *, epochs, rate, baseline):
     shared_flags.define_checkpoints(values)
 
 
-def run(settings, freeze, measure_features=None):
+def run(settings, freeze, measure_features=None, predict=None):
     """Trains a classifier, or measures the features of a frozen encoder.
 
     Args:
@@ -82,13 +83,15 @@ def run(settings, freeze, measure_features=None):
         measure_features: instead of a training, function of the settings and
             of features and labels, `(train_h, train_y, test_h, test_y)`, that
             returns a dict of results. Defaults to None.
+        predict: with that, one of `choices.TRANSFORMATIONS`: labels are what
+            was done to an image. Defaults to None: those of the data set.
 
     Returns:
         The dict written to `results.json`.
     """
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
-    source, held_out = _open(settings)
+    source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
         stages.check(settings, devices, source.num_examples)
     pretrained = build.pretrained(settings, source)
@@ -102,11 +105,14 @@ def run(settings, freeze, measure_features=None):
         if finished is not None:
             return finished
         if devices.chief:
-            directory.write_class_names(source.class_names)
+            names = choices.TRANSFORMATIONS.get(predict, source.class_names)
+            directory.write_class_names(names)
         started = time.perf_counter()
         if measure_features is not None:
             figures = {}
-            features = _features(settings, pretrained, source, held_out, size)
+            features = _features(
+                settings, pretrained, source, held_out, size, predict
+            )
             measured = measure_features(settings, *features)
         else:
             with devices.strategy.scope():
@@ -118,6 +124,7 @@ def run(settings, freeze, measure_features=None):
             "labelled_images": source.num_examples,
             "test_images": held_out.num_examples,
             "image_size": size,
+            **({"predicted": predict} if predict else {}),
             **measured,
         }
         figures["seconds"] = round(time.perf_counter() - started, 1)
@@ -126,10 +133,12 @@ def run(settings, freeze, measure_features=None):
         return results
 
 
-def _open(settings):
-    """The images that are trained and evaluated on, with labels."""
-    source = _labelled(input_data.open_source(settings, settings.train_split))
-    held_out = _labelled(input_data.open_source(settings, settings.eval_split))
+def _open(settings, labelled):
+    """The images that are trained and evaluated on, with labels if needed."""
+    source = input_data.open_source(settings, settings.train_split)
+    held_out = input_data.open_source(settings, settings.eval_split)
+    if labelled:
+        source, held_out = _labelled(source), _labelled(held_out)
     sk.data.warn_of_overlap(source, held_out)
     if settings.label_fraction != 1:
         source = sk.data.label_subset(
@@ -149,14 +158,26 @@ def _labelled(source):
     return source
 
 
-def _features(settings, pretrained, source, held_out, size):
+def _features(settings, pretrained, source, held_out, size, predict):
     """What `--ft_proj_selector` names, of both sources, with the labels."""
     print(f"Evaluating features of {source.summary()}")
+    if predict:
+        classes = ", ".join(choices.TRANSFORMATIONS[predict])
+        print(f"Labels are what was done to an image: {classes}")
     encoder = sk.evaluation.projection_features(
         pretrained, settings.ft_proj_selector, "--ft_proj_selector"
     )
     train, test = (
-        sk.data.evaluation_images(each, size, settings.eval_batch_size)
+        sk.evaluation.transformed_images(
+            each,
+            predict,
+            size,
+            settings.eval_batch_size,
+            seed=settings.seed,
+            held_out=each is held_out,
+        )
+        if predict
+        else sk.data.evaluation_images(each, size, settings.eval_batch_size)
         for each in (source, held_out)
     )
     return sk.evaluation.extract_both(encoder, train, test)

@@ -1,6 +1,7 @@
 """Trains a linear classifier on a frozen, pretrained encoder."""
 
 import simclr_keras as sk
+from simclr_keras import choices
 from simclr_keras.commands import classify
 from simclr_keras.commands import cli
 from simclr_keras.commands.flag_kinds import Group
@@ -25,7 +26,18 @@ def define_flags(values):
         "gradient: the paper's, on augmented images. On features computed once,"
         " without augmentation, and without the flags of the optimizer: cached"
         " (gradient descent on standardised features), lbfgs (45 L2 values,"
-        " chosen on held-out training images), knn (no training).",
+        " chosen on held-out training images), mlp (not linear: a hidden layer"
+        " of 512 units, by Adam), knn (no training).",
+    )
+    training.choice(
+        "predict",
+        "",
+        ["", *choices.TRANSFORMATIONS],
+        "What is told from the features instead of the labels of the data set,"
+        " which need not have any: what was done to an image, drawn by --seed,"
+        " all classes equally likely. gray: colour or grey; rotation: 0, 90,"
+        " 180 or 270 degrees; noise: original or Gaussian noise; sobel:"
+        " original or Sobel's edges. Not with --protocol=gradient.",
     )
     training.integer("knn_k", 200, "Neighbours that vote.", least=1)
     training.float(
@@ -35,8 +47,32 @@ def define_flags(values):
 
 def run(settings):
     """Evaluates as the settings say; returns the results that it wrote."""
-    measure = _PROTOCOLS.get(settings.protocol)
-    return classify.run(settings, freeze="all", measure_features=measure)
+    _check_prediction(settings)
+    return classify.run(
+        settings,
+        freeze="all",
+        measure_features=_PROTOCOLS.get(settings.protocol),
+        predict=settings.predict or None,
+    )
+
+
+def _check_prediction(settings):
+    """Refuses flags that have no meaning for what was done to an image."""
+    if not settings.predict:
+        return
+    if settings.protocol not in _PROTOCOLS:
+        raise ValueError(
+            f"--protocol must be one of {', '.join(_PROTOCOLS)} with --predict,"
+            " which is told from features that are computed once. Received:"
+            f" --predict={settings.predict}, --protocol={settings.protocol}"
+        )
+    if settings.label_fraction != 1:
+        raise ValueError(
+            "--label_fraction must be left out with --predict, as every image"
+            " has such a label; --train_split=train[:10%] takes fewer images."
+            f" Received: --predict={settings.predict},"
+            f" --label_fraction={settings.label_fraction:g}"
+        )
 
 
 def _cached(settings, *features):
@@ -59,6 +95,17 @@ def _lbfgs(settings, *features):
     return {"accuracy": round(float(best.accuracy), 6), "l2": best.l2}
 
 
+def _mlp(settings, *features):
+    """Results of a classifier with a hidden layer."""
+    accuracy = sk.evaluation.mlp_accuracy(
+        *features,
+        epochs=settings.train_epochs,
+        batch_size=settings.train_batch_size,
+        seed=settings.seed,
+    )
+    return {"accuracy": round(accuracy, 6)}
+
+
 def _knn(settings, *features):
     """Results of a vote of neighbours."""
     k = min(settings.knn_k, len(features[0]))
@@ -69,7 +116,7 @@ def _knn(settings, *features):
 
 
 # What `--protocol` measures features by; "gradient" trains on the images.
-_PROTOCOLS = {"cached": _cached, "lbfgs": _lbfgs, "knn": _knn}
+_PROTOCOLS = {"cached": _cached, "lbfgs": _lbfgs, "mlp": _mlp, "knn": _knn}
 
 
 def main():

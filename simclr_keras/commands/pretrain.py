@@ -100,7 +100,8 @@ def _define_evaluation(values):
     training.integer(
         "eval_every_epochs",
         0,
-        "Epochs between validation and kNN evaluation; 0: at the end only.",
+        "Epochs between validation and kNN evaluation; 0: no validation, and"
+        " kNN at the end only.",
         least=0,
     )
     training.integer("knn_k", 200, "Neighbours that vote.", least=1)

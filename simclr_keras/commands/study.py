@@ -106,6 +106,7 @@ def run(settings):
     study, evaluations, cells = _plan(settings)
     work = _check(cells)
     from simclr_keras.report import study_page
+    from simclr_keras.studies import tables
 
     if settings.dry_run:
         _print_plan(settings, cells, work)
@@ -113,7 +114,7 @@ def run(settings):
     with _claimed(settings) as (directory, _), _ended_by_signals():
 
         def write(failures):
-            states = dict.fromkeys(failures, "failed")
+            states = dict.fromkeys(failures, tables.FAILED)
             return study_page.write(
                 directory.path, study, evaluations, cells, states
             )
@@ -166,22 +167,29 @@ def _plan(settings):
         and text != settings.flag_defaults[name]
     }
     evaluations = study.evaluations(settings, asked)
+    known = {name: _flags_of(name) for name in ("linear_eval", "finetune")}
     planned = cells.make_cells(
         pathlib.Path(settings.model_dir),
         study.points(settings, asked),
         evaluations,
         range(settings.seed, settings.seed + settings.seeds),
         base,
-        {name: _shared(name) for name in ("linear_eval", "finetune")},
+        {name: _shared(values) for name, values in known.items()},
         settings.flag_defaults,
+        {n: values["learning_rate"].default for n, values in known.items()},
     )
     return study, evaluations, planned
 
 
-def _shared(command):
-    """Names of flags that an evaluation takes over from the pre-training."""
+def _flags_of(command):
+    """The `FlagValues` of a command, with their defaults."""
     values = flags.FlagValues()
     _COMMANDS[command].define_flags(values)
+    return values
+
+
+def _shared(values):
+    """Names of flags that an evaluation takes over from the pre-training."""
     groups = values.flags_by_module_dict()
     return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
@@ -196,6 +204,11 @@ def _check(cells):
 
     # The GPUs are for the runs.
     tf.config.set_visible_devices([], "GPU")
+    labelled = any(
+        run.measure is not None and "predict" not in run.flags
+        for cell in cells
+        for run in cell.runs
+    )
     opened, work = {}, {}
     for cell in cells:
         for each in cell.runs:
@@ -207,21 +220,23 @@ def _check(cells):
             splits = parsed.dataset, parsed.train_split, parsed.eval_split
             key = (each.measure is None, parsed.image_size, *splits)
             if key not in opened:
-                opened[key] = _open(parsed, each)
+                opened[key] = _open(parsed, each, labelled)
             if each.measure is None:
                 count = _check_pretraining(cell, parsed, opened[key])
                 work[cell.name] = count * parsed.train_batch_size
     return work
 
 
-def _open(parsed, run):
-    """Opens what a run reads, which must have labels."""
+def _open(parsed, run, labelled):
+    """Opens what a run reads, with labels where the study needs them."""
     if run.measure is not None:
         for split in (parsed.train_split, parsed.eval_split):
-            sk.data.require_labels(input_data.open_source(parsed, split))
+            source = input_data.open_source(parsed, split)
+            if labelled:
+                sk.data.require_labels(source)
         return None
     images = input_data.open_for_pretraining(parsed)
-    if not images.labelled:
+    if labelled and not images.labelled:
         raise ValueError(
             "--dataset must have labels to train and to evaluate on, by which"
             f" the features are measured. Received: {images.trained.summary()}"

@@ -67,8 +67,8 @@ def _define_projection_head(values):
     network.integer(
         "proj_out_dim",
         _PROJECTION_HEAD["proj_out_dim"],
-        "Width of its output z.",
-        least=1,
+        "Width of its output z; 0: that of h.",
+        least=0,
     )
     network.integer(
         "proj_hidden_dim",
@@ -225,7 +225,8 @@ def make_networks(settings, size, start):
         weights once it is.
     """
     if start is None:
-        return build.encoder(settings, size), _projection_head(settings, {})
+        encoder = build.encoder(settings, size)
+        return encoder, _projection_head(settings, {}, encoder)
     from simclr_keras.models import fitting
     from simclr_keras.models import trained_model
 
@@ -234,10 +235,10 @@ def make_networks(settings, size, start):
     known = {"global_bn": getattr(encoder, "global_bn", True)}
     if isinstance(start.projection_head, sk.ProjectionHead):
         known = start.projection_head.get_config()
-    return encoder, _projection_head(settings, known)
+    return encoder, _projection_head(settings, known, encoder)
 
 
-def _projection_head(settings, known):
+def _projection_head(settings, known, encoder):
     """The head of the flags; what they leave open is as in a configuration."""
     arguments = {}
     for flag, name in _ARGUMENTS.items():
@@ -246,4 +247,5 @@ def _projection_head(settings, known):
             value = known.get(name, _PROJECTION_HEAD.get(flag))
         arguments[name] = value
     arguments["width"] = arguments["width"] or None
+    arguments["out_dim"] = arguments["out_dim"] or encoder.output_shape[-1]
     return sk.ProjectionHead(**arguments)

@@ -18,11 +18,13 @@ from simclr_keras.evaluation.logistic_regression import LogisticRegressionResult
 from simclr_keras.evaluation.logistic_regression import logistic_regression
 from simclr_keras.evaluation.markdown import markdown_table
 from simclr_keras.evaluation.markdown import percent
+from simclr_keras.evaluation.mlp import mlp_accuracy
 from simclr_keras.evaluation.neighbors import nearest
 from simclr_keras.evaluation.plane import to_plane
 from simclr_keras.evaluation.representation import RepresentationQuality
 from simclr_keras.evaluation.representation import representation_quality
 from simclr_keras.evaluation.rows_file import RowsFile
+from simclr_keras.evaluation.transformed_images import transformed_images
 
 __all__ = [
     "L2_VALUES",
@@ -42,6 +44,7 @@ __all__ = [
     "logistic_regression",
     "markdown_table",
     "mean_per_class_accuracy",
+    "mlp_accuracy",
     "nearest",
     "percent",
     "pixel_features",
@@ -50,4 +53,5 @@ __all__ = [
     "standardize",
     "to_plane",
     "top_k_accuracy",
+    "transformed_images",
 ]

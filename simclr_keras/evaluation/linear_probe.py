@@ -177,7 +177,7 @@ def _train(
     for step in tf.range(total):
         place = step % steps_per_epoch
         if place == 0:
-            order = _shuffled(row_count, step // steps_per_epoch, seed)
+            order = epoch_order(row_count, step // steps_per_epoch, seed)
         rows = order[place * batch_size : (place + 1) * batch_size]
         x = tf.gather(features, rows)  # [B, C]
         probabilities = tf.nn.softmax(tf.matmul(x, kernel) + bias)
@@ -197,7 +197,14 @@ def _train(
     return kernel, bias
 
 
-def _shuffled(row_count, epoch, seed):
+def epoch_order(row_count: int, epoch: int | tf.Tensor, seed: int) -> tf.Tensor:
+    """Order of the rows in an epoch, `int32` `[row_count]`.
+
+    Args:
+        row_count: Python integer.
+        epoch: integer scalar.
+        seed: Python integer.
+    """
     positions = tf.range(row_count, dtype=tf.int64)
     seeds = randomness.stateless_seeds(seed, epoch, positions, view=0)
     keys = randomness.uniforms(seeds, 1, _SHUFFLE_STREAM)[:, 0]

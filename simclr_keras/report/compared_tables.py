@@ -100,7 +100,9 @@ def results(
 def _measured_on(run):
     results = run.results or {}
     flags = [run.flags.get(flag) for flag in _MEASURED_ON]
-    return (results.get("dataset"), results.get("test_images"), *flags)
+    # What was done to an image is another question than what is on it.
+    names = ("dataset", "test_images", "predicted")
+    return (*map(results.get, names), *flags)
 
 
 def _best(name, values):

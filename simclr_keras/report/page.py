@@ -33,6 +33,7 @@ _SETTINGS = {
     "layer",
     "numbers",
     "parameters",
+    "predicted",
     "split",
     "steps",
     "test_images",
@@ -124,12 +125,13 @@ def _evaluations(runs):
         for name, value in results.items():
             if name in _SETTINGS:
                 continue
+            predicted = results.get("predicted")
             rows.append(
                 [
                     run.path.name,
                     results.get("labelled_images"),
                     "scratch" if from_scratch else "",
-                    name,
+                    f"{name} ({predicted})" if predicted else name,
                     run_files.figure_text(name, value),
                 ]
             )

@@ -38,7 +38,7 @@ def write(
     Returns:
         Path of the page.
     """
-    settings = tables.settings(cells)
+    settings = tables.settings(cells, states)
     names = [tables.KNN, *(each.name for each in evaluations)]
     training.write_whole(
         directory / "table.csv", tables.csv_text(cells, states, names)
@@ -92,8 +92,7 @@ def _charts(folder, study, evaluations, settings, names):
     elif study.figure == "lines":
         drawn = _lines(study, evaluations, settings)
     else:
-        values = {_text(labels): spreads for labels, spreads in settings}
-        drawn = {"Accuracy": study_plots.bars("Accuracy", values)}
+        drawn = _bars(study, settings, names)
     return [
         charts.save(
             figure,
@@ -107,6 +106,17 @@ def _charts(folder, study, evaluations, settings, names):
 
 def _text(labels):
     return ", ".join(f"{k} {v}" for k, v in labels.items() if v)
+
+
+def _bars(study, settings, names):
+    """All measures of each setting, or those that the study names."""
+    shown = study.drawn or names
+    values = {
+        _text(labels): {n: spreads[n] for n in shown if n in spreads}
+        for labels, spreads in settings
+    }
+    values = {text: spreads for text, spreads in values.items() if spreads}
+    return {"Accuracy": study_plots.bars("Accuracy", values)} if values else {}
 
 
 def _matrices(study, settings, names):

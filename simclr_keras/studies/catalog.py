@@ -8,25 +8,9 @@ from __future__ import annotations
 import itertools
 
 from simclr_keras import choices
-from simclr_keras.studies.study import Evaluation
+from simclr_keras.studies import evaluations
 from simclr_keras.studies.study import Point
 from simclr_keras.studies.study import Study
-
-# Of the training that a supervised network is compared by.
-_SAME_TRAINING = (
-    "train_batch_size",
-    "train_epochs",
-    "train_steps",
-    "crop_area_min",
-    "crop_sampler",
-    "antialias",
-    "color_jitter_strength",
-    "use_blur",
-)
-_LINEAR = {"protocol": "lbfgs"}
-_SUPERVISED = Evaluation(
-    "supervised", "finetune", {"from_scratch": "true"}, _SAME_TRAINING
-)
 
 
 def _product(axes):
@@ -36,34 +20,6 @@ def _product(axes):
         flags = dict(zip(axes, map(str, values)))
         points.append(Point(flags, flags))
     return points
-
-
-def _linear(base, options):
-    """A linear classifier on h, of all labels and of few."""
-    few = [f for f in options.label_fractions if f < 1]
-    return [
-        Evaluation("linear", "linear_eval", _LINEAR),
-        *(
-            Evaluation(
-                f"linear, {100 * fraction:g} % of the labels",
-                "linear_eval",
-                {**_LINEAR, "label_fraction": str(fraction)},
-            )
-            for fraction in few
-        ),
-    ]
-
-
-def _linear_and_supervised(base, options):
-    return [*_linear(base, options), _SUPERVISED]
-
-
-def _h_and_z(base, options):
-    z = {**_LINEAR, "ft_proj_selector": "-1"}
-    return [
-        Evaluation("linear", "linear_eval", _LINEAR),
-        Evaluation("linear on z", "linear_eval", z),
-    ]
 
 
 # No transformation at all.
@@ -183,40 +139,25 @@ def _only_base(base, options):
     return [Point({"pre-training": "base"}, {})]
 
 
-def _few_labels(base, options):
-    evaluations = []
-    for fraction in sorted({*options.label_fractions, 1.0}):
-        share = {"label_fraction": str(fraction)}
-        percent = f"{100 * fraction:g} %"
-        for line, command, flags, same in (
-            ("fine-tuned", "finetune", {}, ()),
-            ("linear", "linear_eval", _LINEAR, ()),
-            ("supervised", "finetune", _SUPERVISED.flags, ()),
-        ):
-            evaluations.append(
-                Evaluation(
-                    f"{line}, {percent} of the labels",
-                    command,
-                    {**flags, **share},
-                    same,
-                    line,
-                    100 * fraction,
-                )
+def _predicted(base, options):
+    """Heads as wide as h, so that z may keep what h has."""
+    points = []
+    for label, name, added in (
+        ("colour or grey", "gray", ()),
+        ("rotation", "rotation", ("rotation",)),
+        ("noise", "noise", ("noise",)),
+        ("Sobel", "sobel", ("sobel",)),
+    ):
+        guess = f"{100 / len(choices.TRANSFORMATIONS[name]):g} %"
+        appended = dict.fromkeys([*base.append_views, *added])
+        points.append(
+            Point(
+                {"predicted": label, "guess": guess},
+                {"append_views": ",".join(appended), "proj_out_dim": "0"},
+                {"predict": name},
             )
-    return evaluations
-
-
-def _transfer(base, options):
-    evaluations = []
-    for dataset in options.datasets:
-        other = {"dataset": dataset}
-        for line, command, flags in (
-            ("linear", "linear_eval", _LINEAR),
-            ("fine-tuned", "finetune", {}),
-        ):
-            name = f"{line}, {dataset}"
-            evaluations.append(Evaluation(name, command, {**flags, **other}))
-    return evaluations
+        )
+    return points
 
 
 def _grid(base, options):
@@ -228,7 +169,7 @@ STUDIES = {
         "figure 5",
         "Which transformations, alone and in pairs, make good features?",
         _augmentations,
-        _linear,
+        evaluations.linear,
         "matrix",
         ("first", "second"),
     ),
@@ -236,20 +177,20 @@ STUDIES = {
         "table 1",
         "Does stronger colour distortion help, and a supervised network too?",
         _color_strength,
-        _linear_and_supervised,
+        evaluations.linear_and_supervised,
         "lines",
     ),
     "projection_head": Study(
         "figure 8",
         "Does a nonlinear head between h and the loss make h better?",
         _projection_head,
-        _h_and_z,
+        evaluations.h_and_z,
     ),
     "batch_and_epochs": Study(
         "figure 9",
         "Do large batches and long training help, more than supervised ones?",
         _batch_and_epochs,
-        _linear_and_supervised,
+        evaluations.linear_and_supervised,
         "lines",
         "train_epochs",
     ),
@@ -257,28 +198,35 @@ STUDIES = {
         "tables 4 and 5",
         "Which loss, temperature and normalisation make good features?",
         _loss,
-        _linear,
+        evaluations.linear,
     ),
     "width_and_depth": Study(
         "figure 7",
         "Do wider and deeper encoders gain more than supervised ones?",
         _width_and_depth,
-        _linear_and_supervised,
+        evaluations.linear_and_supervised,
         "lines",
         "width_multiplier",
+    ),
+    "transformations": Study(
+        "table 3",
+        "What does the projection head throw away?",
+        _predicted,
+        evaluations.predictions,
+        drawn=evaluations.PREDICTIONS,
     ),
     "few_labels": Study(
         "table 7",
         "How few labels suffice, against a supervised network?",
         _only_base,
-        _few_labels,
+        evaluations.few_labels,
         "lines",
     ),
     "transfer": Study(
         "table 8",
         "How good are the features on other data sets?",
         _only_base,
-        _transfer,
+        evaluations.transfer,
     ),
-    "grid": Study("", "What do these flags change?", _grid, _linear),
+    "grid": Study("", "What do these flags change?", _grid, evaluations.linear),
 }

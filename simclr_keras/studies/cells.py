@@ -20,7 +20,8 @@ class Run(NamedTuple):
     """One command of a cell, an ordinary run.
 
     Attributes:
-        measure: name of the `Evaluation`; None for the pre-training.
+        measure: name of the `Evaluation`; None for the pre-training. Runs of
+            one measure differ in their learning rate.
         command: "pretrain", "linear_eval" or "finetune".
         directory: its run directory.
         flags: dict from flags to text, without `model_dir`.
@@ -71,6 +72,7 @@ def make_cells(
     base: Mapping[str, str],
     shared: Mapping[str, Collection[str]],
     defaults: Mapping[str, str | None],
+    rates: Mapping[str, float],
 ) -> list[Cell]:
     """Returns the cells of a study, all points with the first seed first.
 
@@ -84,6 +86,7 @@ def make_cells(
             from the pre-training.
         defaults: dict from flags of `simclr-pretrain` to text or None, for
             flags that neither the base nor a point says.
+        rates: command -> default of its `--learning_rate`.
 
     Raises:
         ValueError: two runs would have the same directory.
@@ -101,14 +104,27 @@ def make_cells(
                     **_taken_over(flags, shared[each.command], each.flags),
                     **{n: text for n, text in same.items() if text is not None},
                     **each.flags,
+                    **point.evaluation,
                     "checkpoint": str(checkpoint),
                     "seed": str(seed),
                 }
-                place = folder / _slug({"": each.name})
-                runs.append(Run(each.name, each.command, place, own))
+                runs += _runs(folder, each, own, rates)
             cells.append(Cell(point.labels, seed, runs))
     _check_different([run.directory for cell in cells for run in cell.runs])
     return cells
+
+
+def _runs(folder, evaluation, flags, rates):
+    """A `Run` of an evaluation, or one for each of its learning rates."""
+    name, command = evaluation.name, evaluation.command
+    if not evaluation.rates:
+        return [Run(name, command, folder / _slug({"": name}), flags)]
+    runs = []
+    for factor in evaluation.rates:
+        rate = {"learning_rate": f"{factor * rates[command]:g}"}
+        place = folder / _slug({"": name, **rate})
+        runs.append(Run(name, command, place, {**flags, **rate}))
+    return runs
 
 
 def _taken_over(flags, names, own):

@@ -65,8 +65,9 @@ def run_cells(
     Args:
         cells: in the order in which they are begun.
         jobs: number of cells that run at a time.
-        on_end: called with each cell when it has ended, and with its `Failure`
-            or None. The commands after one that failed are not run.
+        on_end: called with each cell when it has ended, and with its first
+            `Failure` or None. After a pre-training that failed the others are
+            not run; after any other they are, as they do not build on it.
     """
     gpus = visible_gpus() if jobs > 1 else []
     waiting, running = list(cells), {}
@@ -111,8 +112,10 @@ class _Chain:
             self._process = None
             if code:
                 message = _last_line(self._run.log)
-                self.failure = Failure(self._run, code, message)
-                return True
+                failure = Failure(self._run, code, message)
+                self.failure = self.failure or failure
+                if self._run.measure is None:
+                    return True
         while self._runs:
             if RunDirectory(self._runs[0].directory).results.exists():
                 self._runs.pop(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,10 +16,13 @@ class Point(NamedTuple):
         labels: dict of what tables and figures call the setting by, name of a
             column -> text.
         flags: dict from flags of `simclr-pretrain` to text.
+        evaluation: dict from flags of the evaluations to text, where they have
+            others than those of other settings.
     """
 
     labels: Mapping[str, str]
     flags: Mapping[str, str]
+    evaluation: Mapping[str, str] = types.MappingProxyType({})
 
 
 class Evaluation(NamedTuple):
@@ -29,6 +33,8 @@ class Evaluation(NamedTuple):
         command: "linear_eval" or "finetune".
         flags: dict from flags of the command to text.
         same: names of flags that have the values of the pre-training.
+        rates: learning rates of which the figure is the best one's, as factors
+            of the default of the command; (): the default alone.
         line: what joins measures in a figure, where `x` is not None.
         x: position of the measure in that figure.
     """
@@ -37,6 +43,7 @@ class Evaluation(NamedTuple):
     command: str
     flags: Mapping[str, str]
     same: Sequence[str] = ()
+    rates: Sequence[float] = ()
     line: str | None = None
     x: float | None = None
 
@@ -52,6 +59,7 @@ class Study(NamedTuple):
         evaluations: function of the same that returns a list of `Evaluation`.
         figure: "lines", "bars" or "matrix".
         x: label along the figure, or two for a matrix; None: the first two.
+        drawn: names of the measures that bars show; (): all.
     """
 
     source: str
@@ -60,3 +68,4 @@ class Study(NamedTuple):
     evaluations: Callable[..., list[Evaluation]]
     figure: str = "bars"
     x: str | tuple[str, str] | None = None
+    drawn: Sequence[str] = ()

@@ -14,6 +14,7 @@ from simclr_keras.training import RunDirectory
 from simclr_keras.training.run_directory import read_json
 
 KNN = "kNN"
+FAILED = "failed"
 
 
 class Spread(NamedTuple):
@@ -38,13 +39,20 @@ class Spread(NamedTuple):
         return text
 
 
-def measures(cell: Cell) -> dict[str, float]:
-    """Returns the figures of those runs of a cell that have ended.
+def measures(cell: Cell, failed: bool = False) -> dict[str, float]:
+    """Returns the figures of a cell as far as its runs have ended.
+
+    Of several runs of one measure it is the best, when all of them have ended.
+
+    Args:
+        cell: with its runs.
+        failed: whether all its runs were tried, and one failed: that one has
+            no figure, and of the others of its measure the best counts.
 
     Returns:
         Dict of measure -> accuracy in [0, 1]; `KNN` is the pre-training's.
     """
-    figures = {}
+    gathered = {}
     for run in cell.runs:
         results = RunDirectory(run.directory).finished() or {}
         name, key = (
@@ -52,9 +60,13 @@ def measures(cell: Cell) -> dict[str, float]:
             if run.measure is None
             else (run.measure, "accuracy")
         )
-        if key in results:
-            figures[name] = float(results[key])
-    return figures
+        gathered.setdefault(name, []).append(results.get(key))
+    best = {}
+    for name, figures in gathered.items():
+        ended = [float(figure) for figure in figures if figure is not None]
+        if ended and (failed or len(ended) == len(figures)):
+            best[name] = max(ended)
+    return best
 
 
 def seconds(cell: Cell) -> float | None:
@@ -75,8 +87,9 @@ def csv_text(
 
     Args:
         cells: of the study.
-        states: name of a cell -> "failed" or another word; of those that are
-            left out "finished" is said if all their runs have ended.
+        states: name of a cell -> `FAILED` where all its runs were tried and
+            one failed, or another word; of those that are left out "finished"
+            is said if all their runs have ended.
         names: names of the measures, in their order.
     """
     file = io.StringIO()
@@ -84,7 +97,7 @@ def csv_text(
     labels = list(dict.fromkeys(n for cell in cells for n in cell.labels))
     writer.writerow([*labels, "seed", "state", *names, "directory"])
     for cell in cells:
-        figures = measures(cell)
+        figures = measures(cell, states.get(cell.name) == FAILED)
         done = all(
             RunDirectory(r.directory).results.exists() for r in cell.runs
         )
@@ -102,9 +115,13 @@ def csv_text(
 
 
 def settings(
-    cells: Sequence[Cell],
+    cells: Sequence[Cell], states: Mapping[str, str]
 ) -> list[tuple[Mapping[str, str], dict[str, Spread]]]:
     """Returns the figures of each setting over its seeds.
+
+    Args:
+        cells: of the study.
+        states: see `csv_text`.
 
     Returns:
         List of `(labels, dict of measure -> Spread)`, in the order of the
@@ -113,7 +130,8 @@ def settings(
     gathered = {}
     for cell in cells:
         key = tuple(cell.labels.items())
-        gathered.setdefault(key, []).append(measures(cell))
+        failed = states.get(cell.name) == FAILED
+        gathered.setdefault(key, []).append(measures(cell, failed))
     return [
         (
             dict(key),

@@ -47,9 +47,18 @@ def cutout(
 
 def rotation(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Rotates each image by 0, 90, 180 or 270 degrees, equally likely."""
+    return rotate(images, quarter_turns(seeds))
+
+
+def quarter_turns(seeds: tf.Tensor) -> tf.Tensor:
+    """Draws the quarter turns of `rotation`: `int32` `[B]`, 0 to 3."""
     turns = randomness.uniforms(seeds, 1, ROTATION_STREAM)
-    turns = tf.cast(4.0 * xla.fusion_barrier(turns), tf.int32)
-    turns = turns[:, :, None, None]
+    return tf.cast(4.0 * xla.fusion_barrier(turns), tf.int32)[:, 0]
+
+
+def rotate(images: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+    """Rotates each square image by its number of quarter turns `[B]`."""
+    turns = turns[:, None, None, None]
     half = tf.reverse(images, axis=[1, 2])
     images = tf.where(turns >= 2, half, images)
     quarter = tf.reverse(tf.transpose(images, [0, 2, 1, 3]), axis=[1])

@@ -5,8 +5,11 @@ import json
 import subprocess
 
 import forked
+import numpy as np
 import pytest
 
+import simclr_keras as sk
+from simclr_keras import data
 from simclr_keras.commands import command_line
 from simclr_keras.commands import study
 from simclr_keras.studies import catalog
@@ -30,6 +33,8 @@ SMALL = (
     "--label_fractions=0.5",
     "--verbose=0",
 )
+# Of commands that are pretended, by their learning rate.
+ACCURACIES = {None: 0.25, "0.015": 0.75, "0.05": 0.5}
 
 
 class _Forked(forked.Process):
@@ -214,6 +219,96 @@ def test_another_study_in_the_directory_is_refused(tmp_path, run, monkeypatch):
     (tmp_path / "study" / "cells").mkdir()
     with pytest.raises(ValueError, match="--study"):
         run(study, *SMALL, "--study=color_strength", directory)
+
+
+class _Pretended:
+    """A command that has ended; a rate of 0.15 has no results."""
+
+    def __init__(self, run):
+        rate = run.flags.get("learning_rate")
+        self._code = int(rate == "0.15")
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        run.log.write_text("Error: the loss is nan")
+        if not self._code:
+            run.directory.mkdir()
+            figures = {"knn_accuracy": 0.125, "accuracy": ACCURACIES.get(rate)}
+            (run.directory / "results.json").write_text(json.dumps(figures))
+            (run.directory / "timing.json").write_text("{}")
+
+    def poll(self):
+        return self._code
+
+
+def test_a_supervised_figure_is_the_best_of_three_rates(
+    tmp_path, run, monkeypatch
+):
+    """Of which one diverges: the others go on, and it is tried again."""
+    begun = []
+
+    def start(each, environment):
+        begun.append(each)
+        return _Pretended(each)
+
+    monkeypatch.setattr(processes, "_start", start)
+    arguments = (
+        "--study=few_labels",
+        *SMALL,
+        "--color_jitter_strength=0.5",
+        f"--model_dir={tmp_path / 'study'}",
+    )
+    with pytest.raises(RuntimeError, match="(?s)1 of 1 cells failed.*is nan"):
+        run(study, *arguments)
+    assert len(begun) == 1 + 2 * (1 + 1 + 3)
+    (row,) = _rows(tmp_path / "study")
+    assert row["state"] == "failed" and row["kNN"] == "0.125"
+    for share in ("50 %", "100 %"):
+        assert row[f"supervised, {share} of the labels"] == "0.75"
+        assert row[f"fine-tuned, {share} of the labels"] == "0.25"
+    table = (tmp_path / "study" / "table.md").read_text()
+    assert table.count(" 75.0 ") == 2
+    for each in begun[1:]:
+        if each.command == "finetune":
+            assert each.flags["color_jitter_strength"] == "0.5"
+            assert not {"train_batch_size", "train_steps"} & {*each.flags}
+    supervised = [each for each in begun if "from_scratch" in each.flags]
+    rates = [each.flags["learning_rate"] for each in supervised]
+    assert rates == 2 * ["0.015", "0.05", "0.15"]
+    del begun[:]
+    with pytest.raises(RuntimeError, match="1 of 1 cells failed"):
+        run(study, *arguments)
+    assert [each.flags["learning_rate"] for each in begun] == 2 * ["0.15"]
+
+
+def test_transformations_are_predicted_from_h_and_z(
+    tmp_path, run, started, monkeypatch
+):
+    """One of the four settings, on images without labels."""
+    whole = catalog.STUDIES["transformations"]
+    short = whole._replace(points=lambda *args: whole.points(*args)[1:2])
+    monkeypatch.setitem(catalog.STUDIES, "transformations", short)
+    pixels = data.open_source("shapes", "train[:96]").images
+    np.savez(tmp_path / "set.npz", x_train=pixels[:64], x_test=pixels[64:])
+    run(
+        study,
+        "--study=transformations",
+        *SMALL,
+        f"--dataset=arrays:{tmp_path / 'set.npz'}",
+        "--train_split=train",
+        "--eval_split=test",
+        f"--model_dir={tmp_path / 'study'}",
+    )
+    (row,) = _rows(tmp_path / "study")
+    assert (row["predicted"], row["guess"]) == ("rotation", "25 %")
+    assert row["state"] == "finished" and row["kNN"] == ""
+    for name, slug in (("from h", "from_h"), ("from z", "from_z")):
+        results = _results(row, slug)
+        assert float(row[name]) == results["accuracy"]
+        assert results["predicted"] == "rotation"
+    model = sk.training.load_model(f"{row['directory']}/pretrain")
+    width = model.encoder.output_shape[-1]
+    assert model.projection_head.out_dim == width == 13  # a tenth of 128
+    assert model.views.first.append == ["rotation"]
+    assert (tmp_path / "study" / "figures" / "accuracy.png").stat().st_size
 
 
 @pytest.mark.long

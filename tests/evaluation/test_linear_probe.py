@@ -93,7 +93,7 @@ def test_the_seed_decides_the_result():
 def test_each_epoch_visits_every_row_once_in_another_order():
     from simclr_keras.evaluation import linear_probe
 
-    orders = [linear_probe._shuffled(50, e, 0).numpy() for e in range(3)]
+    orders = [linear_probe.epoch_order(50, e, 0).numpy() for e in range(3)]
     for order in orders:
         np.testing.assert_array_equal(np.sort(order), np.arange(50))
     assert not np.array_equal(orders[0], orders[1])

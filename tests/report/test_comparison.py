@@ -164,6 +164,7 @@ def test_runs_without_figures(tmp_path):
         ({"loss": float("nan")}, ["accuracy"]),
         ({"test_images": 100}, []),
         ({"dataset": "b"}, []),
+        ({"predicted": "noise"}, []),
     ],
 )
 def test_the_best_is_named_where_it_is_clear(tmp_path, changed, best):

@@ -15,7 +15,9 @@ from simclr_keras.studies import tables
 from simclr_keras.studies.options import Options
 
 pytestmark = pytest.mark.newest
+BARS = study_plots.bars
 BASE = types.SimpleNamespace(
+    append_views=[],
     color_jitter_strength=1.0,
     encoder="tiny",
     train_batch_size=128,
@@ -38,6 +40,7 @@ def _cells(directory, name, seeds, until=None):
         {},
         {"linear_eval": (), "finetune": ()},
         {flag: "1" for each in evaluations for flag in each.same},
+        {"finetune": 0.05},
     )
     for number, cell in enumerate(made[:until]):
         for place, run in enumerate(cell.runs):
@@ -71,6 +74,21 @@ def test_every_study_is_drawn(tmp_path, name):
     shown = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in shown]
     assert shown[: len(rows) - 1] == [rows[0], *rows[2:]]
     assert all("±" in row[-2] for row in rows[2:])
+
+
+def test_bars_show_what_the_study_names(tmp_path, monkeypatch):
+    """Accuracies of other labels than those of kNN do not stand beside it."""
+    drawn = {}
+    monkeypatch.setattr(
+        study_plots,
+        "bars",
+        lambda title, values: drawn.update(values) or BARS(title, values),
+    )
+    study, evaluations, made = _cells(tmp_path, "transformations", seeds=1)
+    study_page.write(tmp_path, study, evaluations, made, {})
+    assert list(drawn)[1] == "predicted rotation, guess 25 %"
+    assert {tuple(each) for each in drawn.values()} == {("from h", "from z")}
+    assert "| kNN " in (tmp_path / "table.md").read_text()
 
 
 def test_what_has_not_ended_is_left_open(tmp_path):

@@ -43,3 +43,40 @@ def test_pairs_of_transformations_switch_on_those_alone(base):
     assert by_pair["crop", "colour"]["color_jitter_strength"] == "1.0"
     assert by_pair["crop", "colour"]["append_views"] == ""
     assert by_pair["blur", "blur"]["color_jitter_strength"] == "0"
+
+
+def _evaluations(base, name):
+    options = Options({}, [0.1], [])
+    return catalog.STUDIES[name].evaluations(base, options)
+
+
+def test_supervised_networks_have_three_rates_and_the_views_of_the_others(base):
+    known = {}
+    for name in ("few_labels", "color_strength"):
+        known[name] = {e.name: e for e in _evaluations(base, name)}
+    few = known["few_labels"]
+    for share in ("10 %", "100 %"):
+        supervised = few[f"supervised, {share} of the labels"]
+        tuned = few[f"fine-tuned, {share} of the labels"]
+        assert supervised.rates == (0.3, 1.0, 3.0) and tuned.rates == ()
+        assert supervised.same == tuned.same
+        assert {"color_jitter_strength", "append_views"} < {*tuned.same}
+        assert not {"train_batch_size", "train_epochs"} & {*tuned.same}
+    beside = known["color_strength"]["supervised"]
+    assert beside.rates == (0.3, 1.0, 3.0)
+    assert {"train_batch_size", "train_epochs", *tuned.same} < {*beside.same}
+
+
+def test_what_is_predicted_was_applied_in_the_pre_training(base):
+    """But for grey, which is among the colour distortions; guesses by hand."""
+    base.append_views = ["cutout"]
+    points = catalog.STUDIES["transformations"].points(base, None)
+    assert [
+        (p.evaluation["predict"], p.labels["guess"], p.flags["append_views"])
+        for p in points
+    ] == [
+        ("gray", "50 %", "cutout"),
+        ("rotation", "25 %", "cutout,rotation"),
+        ("noise", "50 %", "cutout,noise"),
+        ("sobel", "50 %", "cutout,sobel"),
+    ]

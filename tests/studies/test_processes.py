@@ -68,6 +68,19 @@ def test_a_failed_command_is_named_and_other_cells_go_on(tmp_path):
     assert not bad.runs[1].directory.exists()
 
 
+def test_after_a_failed_evaluation_the_others_run(tmp_path):
+    """They build on the pre-training alone; the first failure is named."""
+    cell = _cell(tmp_path / "a", FINISH, "sys.exit(3)", FINISH, "sys.exit(4)")
+    runs = [
+        run._replace(measure=None if number == 0 else f"measure {number}")
+        for number, run in enumerate(cell.runs)
+    ]
+    cell = cell._replace(runs=runs)
+    assert _run([cell]) == [(cell, processes.Failure(runs[1], 3, ""))]
+    ended = [(run.directory / "results.json").exists() for run in runs]
+    assert ended == [True, False, True, False]
+
+
 def test_several_run_at_a_time_with_a_gpu_each(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "visible_gpus", lambda: ["4", "7"])
     # Each waits for the other: only together do they end.

@@ -32,6 +32,7 @@ def made(tmp_path):
         {"dataset": "shapes"},
         {"linear_eval": {"dataset"}},
         {},
+        {},
     )
     for cell in found:
         for run in cell.runs:
@@ -64,7 +65,7 @@ def test_every_cell_is_a_row(made):
 
 
 def test_seeds_are_averaged(made):
-    (labels, first), (_, second) = tables.settings(made)
+    (labels, first), (_, second) = tables.settings(made, {})
     assert labels == {"t": "0.1"}
     both = [0.5, 0.75]
     mean, deviation, count = first["linear"]
@@ -91,3 +92,41 @@ def test_commands_of_a_cell(made):
     assert "--dataset=cifar0.1" in linear.arguments
     directories = {run.directory for cell in made for run in cell.runs}
     assert len(directories) == 8
+
+
+def _end(run, accuracy):
+    run.directory.mkdir(parents=True)
+    content = json.dumps({"accuracy": accuracy})
+    (run.directory / "results.json").write_text(content)
+
+
+def test_of_several_rates_the_best_counts_once_all_have_ended(tmp_path):
+    evaluation = Evaluation(
+        "supervised", "finetune", {"from_scratch": "true"}, rates=(0.5, 1, 2)
+    )
+    (cell,) = cells.make_cells(
+        tmp_path,
+        [Point({"t": "1"}, {})],
+        [evaluation],
+        [0],
+        {},
+        {"finetune": ()},
+        {},
+        {"finetune": 0.2},
+    )
+    low, middle, high = runs = cell.runs[1:]
+    rates = [run.flags["learning_rate"] for run in runs]
+    assert rates == ["0.1", "0.2", "0.4"]
+    assert len({run.directory for run in runs}) == 3
+    _end(low, 0.25)
+    _end(high, 0.5)
+    assert tables.measures(cell) == {}
+    # The middle one was tried, and cannot be had.
+    assert tables.measures(cell, failed=True) == {"supervised": 0.5}
+    states = {cell.name: tables.FAILED}
+    ((_, spreads),) = tables.settings([cell], states)
+    assert spreads["supervised"].mean == 0.5
+    assert ",failed,0.5," in tables.csv_text([cell], states, ["supervised"])
+    assert tables.settings([cell], {}) == [({"t": "1"}, {})]
+    _end(middle, 0.75)
+    assert tables.measures(cell) == {"supervised": 0.75}

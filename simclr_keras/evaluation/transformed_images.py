@@ -1,0 +1,63 @@
+"""Makes images whose labels are what was done to them, of table 3."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from simclr_keras import data
+from simclr_keras import randomness
+from simclr_keras.views import transformed
+
+# Number of the view in the seeds: training has 0 and 1, validation 2 and 3.
+_VIEW = 4
+
+
+def transformed_images(
+    source: data.Source,
+    name: str,
+    image_size: int,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    held_out: bool = False,
+) -> tf.data.Dataset:
+    """Evaluation images of a source, each transformed or not.
+
+    What is done to an image follows from the seed and its number in the data
+    set (`Source.positions`), not from its batch or from the other images.
+
+    Args:
+        source: `data.Source`; needs no labels.
+        name: "gray", "rotation", "noise" or "sobel"; see
+            `views.transformed`.
+        image_size: side of the images in pixels.
+        batch_size: images per batch.
+        seed: Python integer. Default 0.
+        held_out: whether they are the images to be evaluated on, which draw
+            other numbers: those of a training and a test set are both numbered
+            from 0. Default False.
+
+    Returns:
+        `tf.data.Dataset` of images `[B, S, S, 3]`, `float32` in [0, 1], in the
+        order of the source, and of what was done to them, `int64` `[B]`.
+
+    Raises:
+        ValueError: there is no such transformation; or see
+            `data.evaluation_images`.
+
+    References:
+        Chen et al. 2020 (arXiv 2002.05709), table 3.
+    """
+    batches = data.evaluation_images(
+        source, image_size, batch_size, labelled=False
+    )
+    numbers = tf.data.Dataset.from_tensor_slices(source.positions)
+
+    def transform(images, positions):
+        seeds = randomness.stateless_seeds(
+            seed, int(held_out), positions, _VIEW
+        )
+        return transformed.transform(images, seeds, name)
+
+    pairs = data.as_dataset(batches), numbers.batch(batch_size)
+    return tf.data.Dataset.zip(pairs).map(transform)

@@ -1,0 +1,117 @@
+"""Lists by what the pre-trainings of each study are measured.
+
+Each function takes the settings of the base and `Options`, and returns a list
+of `Evaluation`.
+"""
+
+from __future__ import annotations
+
+import types
+
+from simclr_keras.studies.options import Options
+from simclr_keras.studies.study import Evaluation
+
+# Flags of the augmentation, and of the whole training, that fine-tuned and
+# supervised networks share with the pre-training.
+_SAME_VIEWS = (
+    "crop_area_min",
+    "crop_sampler",
+    "antialias",
+    "color_jitter_strength",
+    "use_blur",
+    "append_views",
+)
+_SAME_TRAINING = (
+    "train_batch_size",
+    "train_epochs",
+    "train_steps",
+    *_SAME_VIEWS,
+)
+_LINEAR = {"protocol": "lbfgs"}
+_LINEAR_ON_H = Evaluation("linear", "linear_eval", _LINEAR)
+_Z = {"ft_proj_selector": "-1"}
+_SUPERVISED = Evaluation(
+    "supervised",
+    "finetune",
+    {"from_scratch": "true"},
+    _SAME_TRAINING,
+    rates=(0.3, 1.0, 3.0),
+)
+# Names of the measures of `predictions`.
+PREDICTIONS = ("from h", "from z")
+
+
+def linear(base: types.SimpleNamespace, options: Options) -> list[Evaluation]:
+    """A linear classifier on h, of all labels and of few."""
+    few = [f for f in options.label_fractions if f < 1]
+    return [
+        _LINEAR_ON_H,
+        *(
+            Evaluation(
+                f"linear, {100 * fraction:g} % of the labels",
+                "linear_eval",
+                {**_LINEAR, "label_fraction": str(fraction)},
+            )
+            for fraction in few
+        ),
+    ]
+
+
+def linear_and_supervised(
+    base: types.SimpleNamespace, options: Options
+) -> list[Evaluation]:
+    """The same, and a supervised network of the same training."""
+    return [*linear(base, options), _SUPERVISED]
+
+
+def h_and_z(base: types.SimpleNamespace, options: Options) -> list[Evaluation]:
+    """A linear classifier on h and one on z."""
+    return [
+        _LINEAR_ON_H,
+        Evaluation("linear on z", "linear_eval", {**_LINEAR, **_Z}),
+    ]
+
+
+def predictions(
+    base: types.SimpleNamespace, options: Options
+) -> list[Evaluation]:
+    """What was done to an image, told from h and from z by an MLP.
+
+    Each `Point` names the transformation.
+    """
+    return [
+        Evaluation(name, "linear_eval", {"protocol": "mlp", **flags})
+        for name, flags in zip(PREDICTIONS, ({}, _Z))
+    ]
+
+
+def few_labels(
+    base: types.SimpleNamespace, options: Options
+) -> list[Evaluation]:
+    """Fine-tuned, linear and supervised networks over the labels."""
+    fine_tuned = Evaluation("fine-tuned", "finetune", {}, _SAME_VIEWS)
+    supervised = _SUPERVISED._replace(same=_SAME_VIEWS)
+    evaluations = []
+    for fraction in sorted({*options.label_fractions, 1.0}):
+        for each in (fine_tuned, _LINEAR_ON_H, supervised):
+            evaluations.append(
+                each._replace(
+                    name=f"{each.name}, {100 * fraction:g} % of the labels",
+                    flags={**each.flags, "label_fraction": str(fraction)},
+                    line=each.name,
+                    x=100 * fraction,
+                )
+            )
+    return evaluations
+
+
+def transfer(base: types.SimpleNamespace, options: Options) -> list[Evaluation]:
+    """Linear and fine-tuned networks on other data sets."""
+    return [
+        Evaluation(f"{name}, {dataset}", command, {**flags, "dataset": dataset})
+        for dataset in options.datasets
+        for name, command, flags in (
+            ("linear", "linear_eval", _LINEAR),
+            ("fine-tuned", "finetune", {}),
+        )
+    ]

@@ -1,0 +1,56 @@
+"""Transforms images at random, so that what was done can be predicted."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from simclr_keras import randomness
+from simclr_keras.choices import TRANSFORMATIONS
+from simclr_keras.images import interpolation
+from simclr_keras.views import ablations
+from simclr_keras.views import appended
+from simclr_keras.views import color
+
+# Follows those of `ablations`.
+CHOICE_STREAM = 33
+
+
+def transform(
+    images: tf.Tensor, seeds: tf.Tensor, name: str
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Transforms each image or leaves it as it is, all equally likely.
+
+    Args:
+        images: square, `[B, S, S, 3]`, `uint8` in [0, 255] or float in [0, 1].
+        seeds: `uint32` `[B, 2]` of `randomness.stateless_seeds`.
+        name: "gray", "noise" or "sobel", which half of the images become; or
+            "rotation", by 0, 90, 180 or 270 degrees.
+
+    Returns:
+        Pair of the images, `float32` `[B, S, S, 3]` in [0, 1], and of what was
+        done to each, `int64` `[B]`: the quarter turns, or else 1 for a change
+        and 0 for none. Both are a pure function of images and seeds.
+
+    Raises:
+        ValueError: there is no such transformation.
+
+    References:
+        Chen et al. 2020 (arXiv 2002.05709), table 3.
+    """
+    if name not in TRANSFORMATIONS:
+        raise ValueError(
+            f"`name` must be one of {', '.join(TRANSFORMATIONS)}. Received:"
+            f" {name!r}"
+        )
+    images = tf.clip_by_value(interpolation.to_float32(images), 0.0, 1.0)
+    if name == "rotation":
+        turns = ablations.quarter_turns(seeds)
+        return ablations.rotate(images, turns), tf.cast(turns, tf.int64)
+    if name == "gray":
+        planes = color.grayscale(tf.unstack(images, axis=-1))
+        others = tf.stack(planes, axis=-1)
+    else:
+        others = appended.apply([name], images, seeds)
+    changed = randomness.uniforms(seeds, 1, CHOICE_STREAM)[:, 0] < 0.5
+    images = tf.where(changed[:, None, None, None], others, images)
+    return images, tf.cast(changed, tf.int64)
