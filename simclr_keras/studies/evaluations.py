@@ -30,12 +30,10 @@ _SAME_TRAINING = (
 _LINEAR = {"protocol": "lbfgs"}
 _LINEAR_ON_H = Evaluation("linear", "linear_eval", _LINEAR)
 _Z = {"ft_proj_selector": "-1"}
+_FROM_SCRATCH = {"from_scratch": "true"}
+_RATES = (0.3, 1.0, 3.0)
 _SUPERVISED = Evaluation(
-    "supervised",
-    "finetune",
-    {"from_scratch": "true"},
-    _SAME_TRAINING,
-    rates=(0.3, 1.0, 3.0),
+    "supervised", "finetune", _FROM_SCRATCH, _SAME_TRAINING, _RATES
 )
 # Names of the measures of `predictions`.
 PREDICTIONS = ("from h", "from z")
@@ -89,17 +87,23 @@ def few_labels(
     base: types.SimpleNamespace, options: Options
 ) -> list[Evaluation]:
     """Fine-tuned, linear and supervised networks over the labels."""
-    fine_tuned = Evaluation("fine-tuned", "finetune", {}, _SAME_VIEWS)
-    supervised = _SUPERVISED._replace(same=_SAME_VIEWS)
     evaluations = []
     for fraction in sorted({*options.label_fractions, 1.0}):
-        for each in (fine_tuned, _LINEAR_ON_H, supervised):
+        share = {"label_fraction": str(fraction)}
+        for line, command, flags, same, rates in (
+            ("fine-tuned", "finetune", {}, _SAME_VIEWS, ()),
+            ("linear", "linear_eval", _LINEAR, (), ()),
+            ("supervised", "finetune", _FROM_SCRATCH, _SAME_VIEWS, _RATES),
+        ):
             evaluations.append(
-                each._replace(
-                    name=f"{each.name}, {100 * fraction:g} % of the labels",
-                    flags={**each.flags, "label_fraction": str(fraction)},
-                    line=each.name,
-                    x=100 * fraction,
+                Evaluation(
+                    f"{line}, {100 * fraction:g} % of the labels",
+                    command,
+                    {**flags, **share},
+                    same,
+                    rates,
+                    line,
+                    100 * fraction,
                 )
             )
     return evaluations
