@@ -6,6 +6,7 @@ import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands import build
 from simclr_keras.commands import cli
+from simclr_keras.commands import image_flags
 from simclr_keras.commands import input_data
 from simclr_keras.commands import shared_flags
 from simclr_keras.commands import stages
@@ -33,9 +34,9 @@ def define_flags(values, *, epochs, rate, baseline):
         rate: default of `--learning_rate`.
         baseline: what `--from_scratch` gives, in words.
     """
-    shared_flags.define_data(values)
-    shared_flags.define_splits(values)
-    shared_flags.define_cache(values)
+    image_flags.define_data(values)
+    image_flags.define_splits(values)
+    image_flags.define_cache(values)
     Group(values, "data").float(
         "label_fraction",
         1.0,
@@ -44,7 +45,7 @@ def define_flags(values, *, epochs, rate, baseline):
         least=0.0,
         most=1.0,
     )
-    shared_flags.define_views(values, color_strength=0.0)
+    image_flags.define_views(values, color_strength=0.0)
     shared_flags.define_checkpoint(values)
     network = Group(values, "network")
     network.boolean(

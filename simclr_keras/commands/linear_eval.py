@@ -119,16 +119,7 @@ def _knn(settings, *features):
 _PROTOCOLS = {"cached": _cached, "lbfgs": _lbfgs, "mlp": _mlp, "knn": _knn}
 
 
-def main():
-    """Entry point of `simclr-linear-eval`."""
-    cli.start(
-        define_flags,
-        run,
-        __doc__,
-        first=FIRST,
-        example=EXAMPLE,
-        draws_views=True,
-    )
+main = cli.training_command(define_flags, run, __doc__, FIRST, EXAMPLE)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,7 @@ Those that several commands have; `image_flags` has those of the images.
 """
 
 from simclr_keras import choices
-from simclr_keras.commands import image_flags
 from simclr_keras.commands.flag_kinds import Group
-
-# Other names of them, by which `classify` knows them.
-define_cache = image_flags.define_cache
-define_data = image_flags.define_data
-define_splits = image_flags.define_splits
-define_views = image_flags.define_views
 
 # Name -> default of the flags that say which encoder.
 NETWORK = {

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from simclr_keras.studies.cells import Cell
 from simclr_keras.training import RunDirectory
-from simclr_keras.training.run_directory import read_json
+from simclr_keras.training.text_files import read_json
 
 KNN = "kNN"
 FAILED = "failed"
