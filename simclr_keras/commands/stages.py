@@ -204,7 +204,7 @@ def fit(
     epochs = settings.checkpoint_epochs
     if epochs:
         epochs = sk.data.data_epochs_to_fit_epochs(epochs, dataset.passes)
-    keep_run = sk.training.callbacks(
+    (keep_run,) = sk.training.callbacks(
         run,
         checkpoint_epochs=epochs,
         checkpoint_steps=settings.checkpoint_steps,
@@ -213,15 +213,15 @@ def fit(
         log_every=settings.log_every,
         profile_steps=settings.profile_steps,
         change_learning_rate=settings.change_learning_rate,
-        last_step=total,
     )
+    keep_run.last_step = total
     model.fit(
         dataset,
         epochs=math.ceil(total / dataset.steps),
         verbose=settings.verbose if devices.chief else 0,
         # The clock first, as what the others take is training time too; then
         # those that measure, whose figures the last one logs.
-        callbacks=[timer, *callbacks, *keep_run],
+        callbacks=[timer, *callbacks, keep_run],
         **(validation or {}),
     )
     return timer.figures()

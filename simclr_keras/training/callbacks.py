@@ -30,7 +30,6 @@ def callbacks(
     log_every: int = 50,
     profile_steps: tuple[int, int] | None = None,
     change_learning_rate: bool = False,
-    last_step: int | None = None,
 ) -> list[keras.callbacks.Callback]:
     """Callbacks that make `fit` keep a run directory and resume from it.
 
@@ -62,8 +61,6 @@ def callbacks(
         change_learning_rate: whether the learning rate may be another than
             that of the run in the directory, which then goes on from its
             newest intact checkpoint with this one. Defaults to False.
-        last_step: step of the run after which `fit` ends, within an epoch too.
-            Defaults to None: the last of its `epochs`.
 
     Returns:
         List of one Keras callback, for `fit(callbacks=...)`; put others that
@@ -85,10 +82,6 @@ def callbacks(
             raise ValueError(
                 f"{name} must be at least 0. Received: {name}={value}"
             )
-    if last_step is not None and last_step < 1:
-        raise ValueError(
-            f"last_step must be at least 1. Received: last_step={last_step}"
-        )
     run = directory
     if not isinstance(run, RunDirectory):
         run = RunDirectory(run)
@@ -98,7 +91,6 @@ def callbacks(
         KeepRun(
             run,
             lock,
-            last_step=last_step,
             change_learning_rate=change_learning_rate,
             profile=Profile(run.tensorboard, profile_steps),
             loss_watch=LossWatch(writer),
@@ -123,12 +115,15 @@ class KeepRun(keras.callbacks.Callback):
     Args:
         run: `RunDirectory`.
         lock: `RunLock` of it, which this callback takes and releases.
-        last_step: see `callbacks`.
         change_learning_rate: see `callbacks`.
         profile: `Profile`.
         loss_watch: `LossWatch`.
         logs: `Logs`.
         saver: `Saver`.
+
+    Attributes:
+        last_step: step of the run after which `fit` ends, within its last
+            round too, which `fit` is asked for; None: after that round.
     """
 
     def __init__(
@@ -136,7 +131,6 @@ class KeepRun(keras.callbacks.Callback):
         run: RunDirectory,
         lock: RunLock,
         *,
-        last_step: int | None,
         change_learning_rate: bool,
         profile: Profile,
         loss_watch: LossWatch,
@@ -146,7 +140,7 @@ class KeepRun(keras.callbacks.Callback):
         super().__init__()
         self._run = run
         self._lock = lock
-        self._last_step = last_step
+        self.last_step = None
         self._change_rate = change_learning_rate
         self._profile = profile
         self._loss_watch = loss_watch
@@ -182,6 +176,8 @@ class KeepRun(keras.callbacks.Callback):
         # Last: a run that is refused stays as it was, and no signal comes
         # between two of the files.
         self._run.write_change()
+        if self._is_done():  # its last round is a part, and done
+            compat.set_resume_point(model, self.params["epochs"], 0)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Restores the metrics, which Keras has just reset."""
@@ -212,7 +208,7 @@ class KeepRun(keras.callbacks.Callback):
         if self._counts:
             self._progress.position.end_step(self.model)
         # First: the last checkpoint waits for the evaluations of its round.
-        if self._last_step and self._progress.has_come_to(self._last_step):
+        if self._is_done():
             self.model.stop_training = True
         # A trace is of steps, not of what is written between them.
         self._profile.end_step(logs)
@@ -245,6 +241,9 @@ class KeepRun(keras.callbacks.Callback):
             self._saver.end()
         finally:
             self._lock.release()
+
+    def _is_done(self):
+        return self.last_step and self._progress.has_come_to(self.last_step)
 
     def release(self) -> None:
         """Called by `fit` of our models when it has ended, by an error too."""

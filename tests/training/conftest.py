@@ -48,6 +48,10 @@ class Training:
         self.begin_anew()
         options = {"log_every": 2, **options}
         callbacks = [*before, *sk.training.callbacks(directory, **options)]
+        return self.fit_with(callbacks, epochs, data)
+
+    def fit_with(self, callbacks, epochs, data=None):
+        """Trains as the model stands; returns all variables as arrays."""
         data = self.data() if data is None else data
         self.model.fit(data, epochs=epochs, callbacks=callbacks, verbose=0)
         return {k: v.copy() for k, v in state.read(self.model).items()}

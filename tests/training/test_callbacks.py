@@ -178,19 +178,25 @@ def test_a_run_ends_after_its_last_step(pretraining, tmp_path):
 
     The steps of the model before the run do not count.
     """
+
+    def fit(name, epochs):
+        (keep_run,) = sk.training.callbacks(tmp_path / name, log_every=2)
+        keep_run.last_step = 6
+        pretraining.begin_anew()
+        return pretraining.fit_with(keep_run, epochs)
+
     pretraining.fit(tmp_path / "parts", 1)
-    for _ in range(2):  # the second time there is nothing left to do
-        parts = pretraining.fit(tmp_path / "parts", 2, last_step=6)
+    for epochs in (2, 2, 3):  # after the first there is nothing left to do
+        parts = fit("parts", epochs)
         found = checkpointing.checkpoints(tmp_path / "parts/checkpoints")
         assert [path.stem for path in found] == [
             "step-00000004",
             "step-00000006",
         ]
-    _assert_same(pretraining.fit(tmp_path / "whole", 2, last_step=6), parts)
-    callbacks = sk.training.callbacks(tmp_path / "more", last_step=6)
-    pretraining.model.fit(
-        pretraining.data(), epochs=3, callbacks=callbacks, verbose=0
-    )
+    _assert_same(fit("whole", 2), parts)
+    (keep_run,) = sk.training.callbacks(tmp_path / "more")
+    keep_run.last_step = 6
+    pretraining.fit_with(keep_run, 3)
     assert int(compat.as_numpy(pretraining.model.optimizer.iterations)) == 12
 
 
@@ -200,7 +206,6 @@ def test_a_run_ends_after_its_last_step(pretraining, tmp_path):
         dict(checkpoint_epochs=-1),
         dict(keep=-1),
         dict(log_every=-1),
-        dict(last_step=0),
     ],
 )
 def test_bad_numbers_are_refused(tmp_path, options):
