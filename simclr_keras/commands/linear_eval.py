@@ -12,6 +12,8 @@ EXAMPLE = (
     " --model_dir=runs/photos_linear"
 )
 
+_LABELS = "labels"
+
 
 def define_flags(values):
     """Defines the flags of `simclr-linear-eval`."""
@@ -31,12 +33,12 @@ def define_flags(values):
     )
     training.choice(
         "predict",
-        "",
-        ["", *choices.TRANSFORMATIONS],
-        "What is told from the features instead of the labels of the data set,"
-        " which need not have any: what was done to an image, drawn by --seed,"
-        " all classes equally likely. gray: colour or grey; rotation: 0, 90,"
-        " 180 or 270 degrees; noise: original or Gaussian noise; sobel:"
+        _LABELS,
+        [_LABELS, *choices.TRANSFORMATIONS],
+        "What is told from the features. labels: those of the data set; else,"
+        " and then it need not have any, what was done to an image, drawn by"
+        " --seed, all classes equally likely. gray: colour or grey; rotation:"
+        " 0, 90, 180 or 270 degrees; noise: original or Gaussian noise; sobel:"
         " original or Sobel's edges. Not with --protocol=gradient.",
     )
     training.integer("knn_k", 200, "Neighbours that vote.", least=1)
@@ -52,13 +54,13 @@ def run(settings):
         settings,
         freeze="all",
         measure_features=_PROTOCOLS.get(settings.protocol),
-        predict=settings.predict or None,
+        predict=None if settings.predict == _LABELS else settings.predict,
     )
 
 
 def _check_prediction(settings):
     """Refuses flags that have no meaning for what was done to an image."""
-    if not settings.predict:
+    if settings.predict == _LABELS:
         return
     if settings.protocol not in _PROTOCOLS:
         raise ValueError(

@@ -226,7 +226,7 @@ def make_networks(settings, size, start):
     """
     if start is None:
         encoder = build.encoder(settings, size)
-        return encoder, _projection_head(settings, {}, encoder)
+        return encoder, _projection_head(settings, {}, encoder, size)
     from simclr_keras.models import fitting
     from simclr_keras.models import trained_model
 
@@ -235,10 +235,10 @@ def make_networks(settings, size, start):
     known = {"global_bn": getattr(encoder, "global_bn", True)}
     if isinstance(start.projection_head, sk.ProjectionHead):
         known = start.projection_head.get_config()
-    return encoder, _projection_head(settings, known, encoder)
+    return encoder, _projection_head(settings, known, encoder, size)
 
 
-def _projection_head(settings, known, encoder):
+def _projection_head(settings, known, encoder, size):
     """The head of the flags; what they leave open is as in a configuration."""
     arguments = {}
     for flag, name in _ARGUMENTS.items():
@@ -247,5 +247,9 @@ def _projection_head(settings, known, encoder):
             value = known.get(name, _PROJECTION_HEAD.get(flag))
         arguments[name] = value
     arguments["width"] = arguments["width"] or None
-    arguments["out_dim"] = arguments["out_dim"] or encoder.output_shape[-1]
+    if not arguments["out_dim"]:
+        shape = getattr(encoder, "output_shape", None)
+        if shape is None:  # of a subclass
+            shape = encoder.compute_output_shape((None, size, size, 3))
+        arguments["out_dim"] = shape[-1]
     return sk.ProjectionHead(**arguments)

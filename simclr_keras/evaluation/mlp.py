@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -63,7 +65,7 @@ def mlp_accuracy(
         ("epochs", epochs),
         ("batch_size", batch_size),
     ):
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(
                 f"{name} must be a whole number, at least 1. Received:"
                 f" {name}={value!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,9 +16,6 @@ from simclr_keras.report import plots
 from simclr_keras.report import run_files
 from simclr_keras.report import run_names
 from simclr_keras.report import templates
-
-# A column that every pre-training has, also one from Python.
-_OF_PRETRAINING = "contrastive_accuracy"
 
 
 def write(
@@ -115,7 +113,7 @@ def _shown(runs, names):
 def _charts(runs, names, folder):
     """Draws what was logged; returns what the template shows."""
     rows = [[run.rows(scope) for scope in ("epoch", "steps")] for run in runs]
-    kinds = [_kind(of_run) for of_run in rows]
+    kinds = [curves.kind_of(itertools.chain(*of_run)) for of_run in rows]
     drawn = []
     for curve in curves.CURVES:
         if not curve.is_compared:
@@ -129,13 +127,6 @@ def _charts(runs, names, folder):
         series = dict(zip(names, _of_one_scope(of_runs)))
         drawn.append(charts.write(curve.title, series, folder, wide=True))
     return list(filter(None, drawn))
-
-
-def _kind(rows):
-    """Whether a run's rows, by epochs and by steps, are of a pre-training."""
-    if any(_OF_PRETRAINING in row for each in rows for row in each):
-        return curves.PRETRAINING
-    return curves.CLASSIFIER
 
 
 def _of_one_scope(of_runs):

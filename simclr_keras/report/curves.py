@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from collections.abc import Mapping
 
 PRETRAINING, CLASSIFIER = "pre-training", "classifier"
+# A column that every pre-training has, also one from Python.
+_OF_PRETRAINING = "contrastive_accuracy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +56,18 @@ CURVES = (
 )
 
 
-def charts_of_run(is_health: bool) -> list[tuple[str, list[str]]]:
-    """Charts on the page of one pre-training.
+def kind_of(rows: Iterable[Mapping[str, str]]) -> str:
+    """Whether rows of `metrics.csv` are of a `PRETRAINING` or `CLASSIFIER`."""
+    if any(_OF_PRETRAINING in row for row in rows):
+        return PRETRAINING
+    return CLASSIFIER
+
+
+def charts_of_run(kind: str, is_health: bool) -> list[tuple[str, list[str]]]:
+    """Charts on the page of one run.
 
     Args:
+        kind: of `kind_of`.
         is_health: whether those that tell of a collapse, or the others.
 
     Returns:
@@ -63,7 +75,7 @@ def charts_of_run(is_health: bool) -> list[tuple[str, list[str]]]:
     """
     charts = {}
     for curve in CURVES:
-        if curve.of != CLASSIFIER and curve.is_health == is_health:
+        if curve.of in (None, kind) and curve.is_health == is_health:
             first = curve.beside or curve.column
             title, columns = charts.setdefault(first, (curve.title, []))
             columns.append(curve.column)

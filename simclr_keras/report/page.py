@@ -152,7 +152,8 @@ def _evaluations(runs):
 def _charts(run, folder, is_health):
     """Draws what the epochs have logged; returns what the template shows."""
     rows, drawn = run.rows("epoch"), []
-    for title, columns in curves.charts_of_run(is_health):
+    kind = curves.kind_of(rows)
+    for title, columns in curves.charts_of_run(kind, is_health):
         series = {name: run_files.points(rows, name) for name in columns}
         series = {name: points for name, points in series.items() if points}
         drawn.append(charts.write(title, series, folder))

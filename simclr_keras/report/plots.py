@@ -258,8 +258,9 @@ def render(figure: Figure, kind: str, title: str, description: str) -> bytes:
 @styled
 def _lay_out(figure):
     """Finds the layout once for all formats, which is slow."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def save(

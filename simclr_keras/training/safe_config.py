@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import pathlib
+import tempfile
 import warnings
 import zipfile
 from typing import Any
@@ -59,7 +61,7 @@ def deserialize(config: dict[str, Any], path: paths.PathLike) -> Any:
             `keras.saving.custom_object_scope`) nor a class of Keras, of its
             libraries or of this package.
     """
-    config = {k: v for k, v in config.items() if not _is_unknown(k, v, path)}
+    config = _without_unknown_losses(config, path)
     _check(config, path)
     return keras.saving.deserialize_keras_object(config)
 
@@ -74,26 +76,42 @@ def load_keras_file(path: paths.PathLike) -> keras.Model:
             "checkpoint must be a .keras file as Keras writes it, a zip archive"
             f" with config.json. Received: {str(path)!r} ({error})"
         ) from error
-    known = {k: v for k, v in config.items() if not _is_unknown(k, v, path)}
+    known = _without_unknown_losses(config, path)
     _check(known, path)
-    return keras.saving.load_model(path, compile=known == config)
+    if known == config:
+        return keras.saving.load_model(path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "model.keras")
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(file, "w") as new:
+            for member in old.infolist():
+                content = old.read(member)
+                if member.filename == "config.json":
+                    content = json.dumps(known)
+                new.writestr(member, content)
+        return keras.saving.load_model(file)
 
 
-def _is_unknown(key, config, path):
-    """Whether a part says how to compile a model, by what is not at hand."""
-    if key != "compile_config":
-        return False
-    problem = next(_problems(config), None)
+def _without_unknown_losses(config, path):
+    """Leaves out how models are compiled where it names what is not at hand.
+
+    Also of models within a model.
+    """
+    if isinstance(config, (list, tuple)):
+        return [_without_unknown_losses(part, path) for part in config]
+    if not isinstance(config, dict):
+        return config
+    problem = next(_problems(config.get("compile_config")), None)
     if problem:
         warnings.warn(
-            f"The model of {str(path)!r} is loaded without its loss and"
+            f"A model of {str(path)!r} is loaded without its loss and"
             f" optimizer, which name {problem}: it is not registered with Keras"
             " (keras.saving.register_keras_serializable,"
             " keras.saving.custom_object_scope). Features are the same; compile"
             " the model before you train it.",
             stacklevel=4,
         )
-    return problem is not None
+        config = {k: v for k, v in config.items() if k != "compile_config"}
+    return {k: _without_unknown_losses(v, path) for k, v in config.items()}
 
 
 def _check(config, path):

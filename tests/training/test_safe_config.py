@@ -203,3 +203,16 @@ def test_without_its_loss_a_model_computes_features(tmp_path, loss):
         with keras.saving.custom_object_scope({name: globals()[name]}):
             loaded = sk.load(path).model
         assert loaded.optimizer.get_config() == model.optimizer.get_config()
+
+
+def test_a_compiled_encoder_within_a_model_too(tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    encoder = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
+    encoder.compile("sgd", own_loss)
+    model = sk.SimCLR(encoder, views=sk.TwoViews(16, jit=False))
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), "uint8")
+    h = model.embed(images)
+    model.save(tmp_path / "model.keras")
+    with pytest.warns(UserWarning, match="own_loss"):
+        loaded = sk.load(tmp_path / "model.keras").model
+    np.testing.assert_array_equal(loaded.embed(images), h)
