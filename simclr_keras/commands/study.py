@@ -217,6 +217,7 @@ def _check(cells):
                 parsed = command_line.parse(define, each.arguments)
             except flags.Error as error:
                 raise ValueError(f"{cell.name}: {error}") from error
+            _check_finished(each, parsed)
             splits = parsed.dataset, parsed.train_split, parsed.eval_split
             key = (each.measure is None, parsed.image_size, *splits)
             if key not in opened:
@@ -225,6 +226,29 @@ def _check(cells):
                 count = _check_pretraining(cell, parsed, opened[key])
                 work[cell.name] = count * parsed.train_batch_size
     return work
+
+
+def _check_finished(run, parsed):
+    """Refuses a run that has ended with other flags than it has now."""
+    from simclr_keras.training import identity
+    from simclr_keras.training.text_files import read_text
+
+    directory = sk.training.RunDirectory(run.directory)
+    if not (directory.results.exists() and directory.flags.exists()):
+        return
+    ignored = [*parsed.may_change]
+    if run.measure is not None:
+        # The pre-training of the same cell, however its path is spelt.
+        ignored.append("checkpoint")
+    identity.refuse_other(
+        directory.path,
+        old_runs.flag_differences(
+            read_text(directory.flags),
+            parsed.flags_text,
+            parsed.flag_defaults,
+            ignored,
+        ),
+    )
 
 
 def _open(parsed, run, labelled):

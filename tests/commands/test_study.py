@@ -279,6 +279,85 @@ def test_a_supervised_figure_is_the_best_of_three_rates(
     assert [each.flags["learning_rate"] for each in begun] == 2 * ["0.15"]
 
 
+_PRETRAINED = "cells/pre-training=base/seed_0/pretrain"
+_TUNED = "cells/pre-training=base/seed_0/fine-tuned_50_pct_of_the_labels"
+
+
+def _left(directory, command, arguments):
+    """A run that has ended, with its flags."""
+    define = study._COMMANDS[command].define_flags
+    settings = command_line.parse(define, arguments)
+    directory.mkdir(parents=True)
+    (directory / "flags.txt").write_text(settings.flags_text)
+    (directory / "results.json").write_text('{"accuracy": 0.5}')
+    (directory / "timing.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "changed", "message"),
+    [
+        (_PRETRAINED, "pretrain", {}, None),
+        (_PRETRAINED, "pretrain", {"strategy": "single", "jit": "off"}, None),
+        (
+            _PRETRAINED,
+            "pretrain",
+            {"temperature": "0.7"},
+            "--temperature: 0.7 there, 0.1 now",
+        ),
+        (_TUNED, "finetune", {"checkpoint": "elsewhere"}, None),
+        (
+            _TUNED,
+            "finetune",
+            {"color_jitter_strength": "0.0"},
+            "--color_jitter_strength: 0.0 there, 0.5 now",
+        ),
+    ],
+)
+def test_a_run_of_other_flags_is_refused(
+    tmp_path, run, started, capsys, name, command, changed, message
+):
+    """One that has ended, before any other is begun."""
+    arguments = (
+        "--study=few_labels",
+        *SMALL,
+        "--temperature=0.1",
+        "--color_jitter_strength=0.5",
+        f"--model_dir={tmp_path / 'study'}",
+    )
+    _, _, (cell,) = study._plan(
+        command_line.parse(study.define_flags, arguments)
+    )
+    directory = tmp_path / "study" / name
+    (each,) = [each for each in cell.runs if each.directory == directory]
+    more = [f"--{flag}={text}" for flag, text in changed.items()]
+    _left(directory, command, [*each.arguments, *more])
+    if message is None:
+        run(study, *arguments, "--dry_run")
+        assert "1 cells." in capsys.readouterr().out
+        return
+    with pytest.raises(ValueError, match=message) as error:
+        run(study, *arguments)
+    assert str(directory) in str(error.value)
+    assert str(error.value).count(" there, ") == 1
+    assert not started and not (tmp_path / "study/flags.txt").exists()
+
+
+def test_a_run_of_an_earlier_release_is_taken(tmp_path, run, capsys):
+    """Its flags lack later ones, which have the value of then."""
+    arguments = ("--study=few_labels", *SMALL)
+    directory = f"--model_dir={tmp_path / 'study'}"
+    _, _, (cell,) = study._plan(
+        command_line.parse(study.define_flags, [*arguments, directory])
+    )
+    _left(cell.runs[0].directory, "pretrain", cell.runs[0].arguments)
+    path = cell.runs[0].directory / "flags.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    later = ("--folder_layout", "--split_order", "--flip")
+    path.write_text("".join(x for x in lines if not x.startswith(later)))
+    run(study, *arguments, directory, "--dry_run")
+    assert "1 cells." in capsys.readouterr().out
+
+
 def test_transformations_are_predicted_from_h_and_z(
     tmp_path, run, started, monkeypatch
 ):
