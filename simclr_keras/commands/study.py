@@ -350,7 +350,7 @@ def _ended_by_signals():
 
 
 def _run_cells(settings, cells, work, write):
-    """Runs the cells; returns name of a cell -> `Failure`.
+    """Runs the cells; returns name of a cell -> list of `Failure`.
 
     Args:
         settings: the command's.
@@ -366,11 +366,11 @@ def _run_cells(settings, cells, work, write):
         print(f"{len(cells) - len(left)} of {len(cells)} cells have ended.")
     failures, ended = {}, []
 
-    def on_end(cell, failure):
+    def on_end(cell, failed):
         ended.append(cell)
-        if failure is not None:
-            failures[cell.name] = failure
-        state = "failed, see below" if failure else "ended"
+        if failed:
+            failures[cell.name] = failed
+        state = "failed, see below" if failed else "ended"
         print(
             f"[{len(ended)} of {len(left)}] {cell.name}: {state}."
             f" {_time_left(settings, cells, work)}",
@@ -383,10 +383,11 @@ def _run_cells(settings, cells, work, write):
 
 
 def _explain(failures, count):
-    """What failed, and where to look."""
+    """Each run that failed, and where to look."""
     lines = [
-        f"{name}: code {failure.code}, {failure.message} ({failure.run.log})"
-        for name, failure in failures.items()
+        f"{name}: code {each.code}, {each.message} ({each.run.log})"
+        for name, failed in failures.items()
+        for each in failed
     ]
     return (
         f"{len(failures)} of {count} cells failed; the same command tries them"

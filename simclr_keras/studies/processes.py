@@ -55,7 +55,7 @@ def visible_gpus() -> list[str]:
 def run_cells(
     cells: Sequence[Cell],
     jobs: int,
-    on_end: Callable[[Cell, Failure | None], None],
+    on_end: Callable[[Cell, list[Failure]], None],
 ) -> None:
     """Runs the commands of every cell that have not ended before.
 
@@ -65,9 +65,9 @@ def run_cells(
     Args:
         cells: in the order in which they are begun.
         jobs: number of cells that run at a time.
-        on_end: called with each cell when it has ended, and with its first
-            `Failure` or None. After a pre-training that failed the others are
-            not run; after any other they are, as they do not build on it.
+        on_end: called with each cell when it has ended, and with a list of
+            its `Failure`. After a pre-training that failed the others are not
+            run; after any other they are, as they do not build on it.
     """
     gpus = visible_gpus() if jobs > 1 else []
     waiting, running = list(cells), {}
@@ -80,7 +80,7 @@ def run_cells(
             for slot, chain in list(running.items()):
                 if chain.advance():
                     del running[slot]
-                    on_end(chain.cell, chain.failure)
+                    on_end(chain.cell, chain.failures)
             if running:
                 time.sleep(0.1)
     finally:
@@ -95,7 +95,7 @@ class _Chain:
 
     def __init__(self, cell, gpu):
         self.cell = cell
-        self.failure = None
+        self.failures = []
         self._environment = dict(os.environ)
         if gpu is not None:
             self._environment["CUDA_VISIBLE_DEVICES"] = gpu
@@ -112,8 +112,7 @@ class _Chain:
             self._process = None
             if code:
                 message = _last_line(self._run.log)
-                failure = Failure(self._run, code, message)
-                self.failure = self.failure or failure
+                self.failures.append(Failure(self._run, code, message))
                 if self._run.measure is None:
                     return True
         while self._runs:

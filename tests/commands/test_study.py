@@ -256,8 +256,10 @@ def test_a_supervised_figure_is_the_best_of_three_rates(
         "--color_jitter_strength=0.5",
         f"--model_dir={tmp_path / 'study'}",
     )
-    with pytest.raises(RuntimeError, match="(?s)1 of 1 cells failed.*is nan"):
+    with pytest.raises(RuntimeError, match="1 of 1 cells failed") as error:
         run(study, *arguments)
+    assert str(error.value).count("the loss is nan") == 2
+    assert str(error.value).count("rate=0.15.log") == 2
     assert len(begun) == 1 + 2 * (1 + 1 + 3)
     (row,) = _rows(tmp_path / "study")
     assert row["state"] == "failed" and row["kNN"] == "0.125"

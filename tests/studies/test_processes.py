@@ -48,7 +48,7 @@ def test_commands_of_a_cell_follow_each_other(tmp_path):
         f"assert (directory.parent / 'run_0/results.json').exists();{FINISH}"
     )
     cell = _cell(tmp_path / "a", FINISH, second)
-    assert _run([cell]) == [(cell, None)]
+    assert _run([cell]) == [(cell, [])]
     assert (tmp_path / "a/run_1/results.json").exists()
 
 
@@ -56,27 +56,31 @@ def test_what_has_ended_is_not_run_again(tmp_path):
     cell = _cell(tmp_path / "a", FINISH, FINISH)
     _run([cell])
     again = _cell(tmp_path / "a", "sys.exit(1)", "sys.exit(1)")
-    assert _run([again]) == [(again, None)]
+    assert _run([again]) == [(again, [])]
 
 
 def test_a_failed_command_is_named_and_other_cells_go_on(tmp_path):
     bad = _cell(tmp_path / "a", "print('x'); print('why'); sys.exit(3)", FINISH)
     good = _cell(tmp_path / "b", FINISH)
-    (first, failure), second = _run([bad, good])
-    assert first is bad and second == (good, None)
-    assert failure == processes.Failure(bad.runs[0], 3, "why")
+    (first, failures), second = _run([bad, good])
+    assert first is bad and second == (good, [])
+    assert failures == [processes.Failure(bad.runs[0], 3, "why")]
     assert not bad.runs[1].directory.exists()
 
 
 def test_after_a_failed_evaluation_the_others_run(tmp_path):
-    """They build on the pre-training alone; the first failure is named."""
+    """They build on the pre-training alone; each failure is named."""
     cell = _cell(tmp_path / "a", FINISH, "sys.exit(3)", FINISH, "sys.exit(4)")
     runs = [
         run._replace(measure=None if number == 0 else f"measure {number}")
         for number, run in enumerate(cell.runs)
     ]
     cell = cell._replace(runs=runs)
-    assert _run([cell]) == [(cell, processes.Failure(runs[1], 3, ""))]
+    failures = [
+        processes.Failure(runs[1], 3, ""),
+        processes.Failure(runs[3], 4, ""),
+    ]
+    assert _run([cell]) == [(cell, failures)]
     ended = [(run.directory / "results.json").exists() for run in runs]
     assert ended == [True, False, True, False]
 
@@ -91,7 +95,7 @@ def test_several_run_at_a_time_with_a_gpu_each(tmp_path, monkeypatch):
         "print(os.environ['CUDA_VISIBLE_DEVICES'])\n" + FINISH
     )
     chosen = [_cell(tmp_path / name, script) for name in "ab"]
-    assert [failure for _, failure in _run(chosen, jobs=2)] == [None, None]
+    assert [failures for _, failures in _run(chosen, jobs=2)] == [[], []]
     logs = [cell.runs[0].log.read_text() for cell in chosen]
     assert logs == ["4\n", "7\n"]
 
@@ -186,5 +190,5 @@ def test_a_run_of_a_killed_study_may_end_first(tmp_path):
         [sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True
     )
     process.stdout.readline()
-    assert _run([cell]) == [(cell, None)]
+    assert _run([cell]) == [(cell, [])]
     assert process.wait(60) == 0
