@@ -121,6 +121,7 @@ class _Chain:
             elif self._is_used(self._runs[0]):
                 return False
             else:
+                self._wait_until = None  # the next run has a wait of its own
                 self._run = self._runs.pop(0)
                 self._process = _start(self._run, self._environment)
                 return False

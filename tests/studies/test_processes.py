@@ -9,6 +9,7 @@ import pytest
 
 from simclr_keras.studies import cells
 from simclr_keras.studies import processes
+from simclr_keras.training import lock
 
 pytestmark = pytest.mark.newest
 FINISH = "open(directory / 'results.json', 'w').write('{}')"
@@ -192,3 +193,25 @@ def test_a_run_of_a_killed_study_may_end_first(tmp_path):
     process.stdout.readline()
     assert _run([cell]) == [(cell, [])]
     assert process.wait(60) == 0
+
+
+def test_each_run_has_a_wait_of_its_own(tmp_path, monkeypatch):
+    """Also after one whose directory stayed in use."""
+    cell = _cell(tmp_path / "a", FINISH, FINISH)
+    for run in cell.runs:
+        run.directory.mkdir(parents=True)
+
+    def acquire(_):
+        raise ValueError("in use")
+
+    times, start = [], processes._start
+    monkeypatch.setattr(lock.RunLock, "acquire", acquire)
+    monkeypatch.setattr(processes, "_ENDING_SECONDS", 0.5)
+    monkeypatch.setattr(
+        processes,
+        "_start",
+        lambda *each: times.append(time.monotonic()) or start(*each),
+    )
+    begun = time.monotonic()
+    assert _run([cell]) == [(cell, [])]
+    assert times[0] - begun >= 0.5 and times[1] - times[0] >= 0.5
