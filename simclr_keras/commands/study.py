@@ -104,27 +104,35 @@ def run(settings):
     """Runs what is left of the study; returns the path of its page."""
     cli.require(settings, "model_dir")
     study, evaluations, cells = _plan(settings)
-    work = _check(cells)
+    work = _check(cells, _failures(settings))
     from simclr_keras.report import study_page
-    from simclr_keras.studies import tables
 
     if settings.dry_run:
-        _print_plan(settings, cells, work)
+        _print_plan(settings, cells, work, _failures(settings))
         return None
     with _claimed(settings) as (directory, _), _ended_by_signals():
+        failures = _failures(settings)
 
-        def write(failures):
-            states = dict.fromkeys(failures, tables.FAILED)
+        def write():
             return study_page.write(
-                directory.path, study, evaluations, cells, states
+                directory.path, study, evaluations, cells, failures
             )
 
-        page = write({})
-        failures = _run_cells(settings, cells, work, write)
+        page = write()
+        _run_cells(settings, cells, work, failures, write)
     print(f"\n{(directory.path / 'table.md').read_text()}\nReport: {page}")
-    if failures:
-        raise RuntimeError(_explain(failures, len(cells)))
+    failed = {cell.name: failures.of(cell) for cell in cells}
+    failed = {name: each for name, each in failed.items() if each}
+    if failed:
+        raise RuntimeError(_explain(failed, len(cells)))
     return page
+
+
+def _failures(settings):
+    """The `Failures` of the study, as they are known now."""
+    from simclr_keras.studies.failures import Failures
+
+    return Failures(pathlib.Path(settings.model_dir))
 
 
 def _plan(settings):
@@ -194,8 +202,12 @@ def _shared(values):
     return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
 
-def _check(cells):
+def _check(cells, failures):
     """Refuses a study of which a run cannot be what it is to be.
+
+    Args:
+        cells: list of `Cell`.
+        failures: `Failures` of the study.
 
     Returns:
         Dict of name of a cell -> images that its pre-training sees.
@@ -217,7 +229,8 @@ def _check(cells):
                 parsed = command_line.parse(define, each.arguments)
             except flags.Error as error:
                 raise ValueError(f"{cell.name}: {error}") from error
-            _check_finished(each, parsed)
+            if failures.settled(cell, each):
+                _check_settled(each, parsed)
             splits = parsed.dataset, parsed.train_split, parsed.eval_split
             key = (each.measure is None, parsed.image_size, *splits)
             if key not in opened:
@@ -228,13 +241,13 @@ def _check(cells):
     return work
 
 
-def _check_finished(run, parsed):
-    """Refuses a run that has ended with other flags than it has now."""
+def _check_settled(run, parsed):
+    """Refuses a run that was made with other flags than it has now."""
     from simclr_keras.training import identity
     from simclr_keras.training.text_files import read_text
 
     directory = sk.training.RunDirectory(run.directory)
-    if not (directory.results.exists() and directory.flags.exists()):
+    if not directory.flags.exists():
         return
     ignored = [*parsed.may_change]
     if run.measure is not None:
@@ -282,7 +295,7 @@ def _check_pretraining(cell, parsed, images):
     return build.total_steps(parsed, number)
 
 
-def _print_plan(settings, cells, work):
+def _print_plan(settings, cells, work, failures):
     for cell in cells:
         pretraining = cell.runs[0]
         batch = command_line.parse(
@@ -292,20 +305,21 @@ def _print_plan(settings, cells, work):
             f"{cell.name}: {work[cell.name] // batch} steps,"
             f" {len(cell.runs)} runs, {pretraining.directory.parent}"
         )
-    print(f"{len(cells)} cells. {_time_left(settings, cells, work)}")
+    print(f"{len(cells)} cells. {_time_left(settings, cells, work, failures)}")
 
 
-def _time_left(settings, cells, work):
+def _time_left(settings, cells, work, failures):
     """How long the cells take that have not ended, by the rate of the others.
 
     Args:
         settings: the command's.
         cells: list of `Cell`.
         work: name of a cell -> images that its pre-training sees.
+        failures: `Failures` of the study.
     """
     from simclr_keras.studies import tables
 
-    ended = {cell.name: tables.seconds(cell) for cell in cells}
+    ended = {cell.name: tables.seconds(cell, failures) for cell in cells}
     ended = {name: each for name, each in ended.items() if each is not None}
     if not ended:
         return "How long they take is known when the first has ended."
@@ -349,37 +363,45 @@ def _ended_by_signals():
             signal.signal(number, handler)
 
 
-def _run_cells(settings, cells, work, write):
-    """Runs the cells; returns name of a cell -> list of `Failure`.
+def _run_cells(settings, cells, work, failures, write):
+    """Runs the cells.
 
     Args:
         settings: the command's.
         cells: list of `Cell`.
         work: see `_time_left`.
-        write: writes tables and page, given what this returns.
+        failures: `Failures` of the study, which takes up others.
+        write: writes tables and page.
     """
     from simclr_keras.studies import processes
     from simclr_keras.studies import tables
 
-    left = [cell for cell in cells if tables.seconds(cell) is None]
+    left = [c for c in cells if tables.seconds(c, failures) is None]
     if len(left) < len(cells):
         print(f"{len(cells) - len(left)} of {len(cells)} cells have ended.")
-    failures, ended = {}, []
+    ended = []
 
-    def on_end(cell, failed):
+    def on_end(cell):
         ended.append(cell)
-        if failed:
-            failures[cell.name] = failed
-        state = "failed, see below" if failed else "ended"
         print(
-            f"[{len(ended)} of {len(left)}] {cell.name}: {state}."
-            f" {_time_left(settings, cells, work)}",
+            f"[{len(ended)} of {len(left)}] {cell.name}:"
+            f" {_end_of(cell, failures)}."
+            f" {_time_left(settings, cells, work, failures)}",
             flush=True,
         )
-        write(failures)
+        write()
 
-    processes.run_cells(left, settings.jobs, on_end)
-    return failures
+    processes.run_cells(left, settings.jobs, failures, on_end)
+
+
+def _end_of(cell, failures):
+    """How a cell has ended, in words."""
+    if failures.of(cell):
+        return "failed, see below"
+    passed_over = len(failures.passed_over(cell))
+    if passed_over:
+        return f"ended, learning rates that diverged: {passed_over}"
+    return "ended"
 
 
 def _explain(failures, count):

@@ -14,6 +14,7 @@ from simclr_keras.commands import command_line
 from simclr_keras.commands import study
 from simclr_keras.studies import catalog
 from simclr_keras.studies import processes
+from simclr_keras.training import finite
 
 pytestmark = pytest.mark.newest
 NAMED = [name for name in catalog.STUDIES if name != "grid"]
@@ -34,7 +35,7 @@ SMALL = (
     "--verbose=0",
 )
 # Of commands that are pretended, by their learning rate.
-ACCURACIES = {None: 0.25, "0.015": 0.75, "0.05": 0.5}
+ACCURACIES = {None: 0.25, "0.015": 0.75, "0.05": 0.5, "0.15": 0.875}
 
 
 class _Forked(forked.Process):
@@ -222,15 +223,15 @@ def test_another_study_in_the_directory_is_refused(tmp_path, run, monkeypatch):
 
 
 class _Pretended:
-    """A command that has ended; a rate of 0.15 has no results."""
+    """A command that has ended; a rate of 0.15 has a code and no results."""
 
-    def __init__(self, run):
+    def __init__(self, run, code=1):
         rate = run.flags.get("learning_rate")
-        self._code = int(rate == "0.15")
+        self._code = code if rate == "0.15" else 0
         run.log.parent.mkdir(parents=True, exist_ok=True)
-        run.log.write_text("Error: the loss is nan")
+        run.log.write_text(f"Error: the loss is nan. {finite.ADVICE}")
         if not self._code:
-            run.directory.mkdir()
+            run.directory.mkdir(exist_ok=True)
             figures = {"knn_accuracy": 0.125, "accuracy": ACCURACIES.get(rate)}
             (run.directory / "results.json").write_text(json.dumps(figures))
             (run.directory / "timing.json").write_text("{}")
@@ -239,46 +240,89 @@ class _Pretended:
         return self._code
 
 
-def test_a_supervised_figure_is_the_best_of_three_rates(
-    tmp_path, run, monkeypatch
-):
-    """Of which one diverges: the others go on, and it is tried again."""
+@pytest.fixture
+def pretended(monkeypatch):
+    """Pretends commands; the list of all that were begun."""
     begun = []
 
-    def start(each, environment):
-        begun.append(each)
-        return _Pretended(each)
+    def start(run, environment):
+        begun.append(run)
+        return _Pretended(run)
 
     monkeypatch.setattr(processes, "_start", start)
-    arguments = (
+    return begun
+
+
+def _few_labels(directory):
+    return (
         "--study=few_labels",
         *SMALL,
         "--color_jitter_strength=0.5",
-        f"--model_dir={tmp_path / 'study'}",
+        f"--model_dir={directory}",
     )
-    with pytest.raises(RuntimeError, match="1 of 1 cells failed") as error:
-        run(study, *arguments)
-    assert str(error.value).count("the loss is nan") == 2
-    assert str(error.value).count("rate=0.15.log") == 2
-    assert len(begun) == 1 + 2 * (1 + 1 + 3)
+
+
+def test_a_supervised_figure_is_the_best_of_three_rates(
+    tmp_path, run, pretended, capsys
+):
+    """Of which one diverges: it is passed over, and that is said."""
+    arguments = _few_labels(tmp_path / "study")
+    run(study, *arguments)
+    assert "learning rates that diverged: 2" in capsys.readouterr().out
+    assert len(pretended) == 1 + 2 * (1 + 1 + 3)
     (row,) = _rows(tmp_path / "study")
-    assert row["state"] == "failed" and row["kNN"] == "0.125"
+    assert row["state"] == "finished" and row["kNN"] == "0.125"
     for share in ("50 %", "100 %"):
         assert row[f"supervised, {share} of the labels"] == "0.75"
         assert row[f"fine-tuned, {share} of the labels"] == "0.25"
     table = (tmp_path / "study" / "table.md").read_text()
-    assert table.count(" 75.0 ") == 2
-    for each in begun[1:]:
+    assert table.count(" 75.0 † ") == 2
+    for each in pretended[1:]:
         if each.command == "finetune":
             assert each.flags["color_jitter_strength"] == "0.5"
             assert not {"train_batch_size", "train_steps"} & {*each.flags}
-    supervised = [each for each in begun if "from_scratch" in each.flags]
+    supervised = [each for each in pretended if "from_scratch" in each.flags]
     rates = [each.flags["learning_rate"] for each in supervised]
     assert rates == 2 * ["0.015", "0.05", "0.15"]
-    del begun[:]
-    with pytest.raises(RuntimeError, match="1 of 1 cells failed"):
+    del pretended[:]
+    run(study, *arguments)
+    assert not pretended
+    assert (tmp_path / "study" / "table.md").read_text() == table
+
+
+def test_a_killed_run_leaves_its_figure_out(tmp_path, run, monkeypatch):
+    """Until it has ended; the next start says so until it begins it again."""
+    code, begun = -9, []
+
+    def start(each, environment):
+        begun.append(each)
+        return _Pretended(each, code)
+
+    monkeypatch.setattr(processes, "_start", start)
+    arguments = _few_labels(tmp_path / "study")
+    with pytest.raises(RuntimeError, match="1 of 1 cells failed") as error:
         run(study, *arguments)
+    assert str(error.value).count("code -9") == 2
+    assert str(error.value).count("rate=0.15.log") == 2
+    (row,) = _rows(tmp_path / "study")
+    name = "supervised, 50 % of the labels"
+    assert row["state"] == "failed" and row[name] == ""
+    assert row["fine-tuned, 50 % of the labels"] == "0.25"
+
+    monkeypatch.setattr(processes, "run_cells", lambda *_: None)
+    with pytest.raises(RuntimeError, match="code -9"):
+        run(study, *arguments)
+    assert _rows(tmp_path / "study") == [row]
+    monkeypatch.undo()
+
+    monkeypatch.setattr(processes, "_start", start)
+    code = 0
+    del begun[:]
+    run(study, *arguments)
     assert [each.flags["learning_rate"] for each in begun] == 2 * ["0.15"]
+    (row,) = _rows(tmp_path / "study")
+    assert row["state"] == "finished" and row[name] == "0.875"
+    assert "†" not in (tmp_path / "study" / "table.md").read_text()
 
 
 _PRETRAINED = "cells/pre-training=base/seed_0/pretrain"

@@ -9,6 +9,9 @@ import pytest
 
 from simclr_keras.studies import cells
 from simclr_keras.studies import processes
+from simclr_keras.studies.failures import Failure
+from simclr_keras.studies.failures import Failures
+from simclr_keras.training import finite
 from simclr_keras.training import lock
 
 pytestmark = pytest.mark.newest
@@ -40,7 +43,13 @@ def _scripts_for_commands(monkeypatch):
 
 def _run(chosen, jobs=1):
     ended = []
-    processes.run_cells(chosen, jobs, lambda *each: ended.append(each))
+    failures = Failures(chosen[0].runs[0].directory.parents[1])
+    processes.run_cells(
+        chosen,
+        jobs,
+        failures,
+        lambda cell: ended.append((cell, failures.of(cell))),
+    )
     return ended
 
 
@@ -65,7 +74,7 @@ def test_a_failed_command_is_named_and_other_cells_go_on(tmp_path):
     good = _cell(tmp_path / "b", FINISH)
     (first, failures), second = _run([bad, good])
     assert first is bad and second == (good, [])
-    assert failures == [processes.Failure(bad.runs[0], 3, "why")]
+    assert failures == [Failure(bad.runs[0], 3, "why")]
     assert not bad.runs[1].directory.exists()
 
 
@@ -78,12 +87,45 @@ def test_after_a_failed_evaluation_the_others_run(tmp_path):
     ]
     cell = cell._replace(runs=runs)
     failures = [
-        processes.Failure(runs[1], 3, ""),
-        processes.Failure(runs[3], 4, ""),
+        Failure(runs[1], 3, ""),
+        Failure(runs[3], 4, ""),
     ]
     assert _run([cell]) == [(cell, failures)]
     ended = [(run.directory / "results.json").exists() for run in runs]
     assert ended == [True, False, True, False]
+
+
+def _measures(cell, names):
+    """The cell, its runs behind the first being of these measures."""
+    runs = [r._replace(measure=n) for r, n in zip(cell.runs, [None, *names])]
+    return cell._replace(runs=runs)
+
+
+def test_a_rate_that_diverged_is_not_begun_again(tmp_path):
+    """One that was killed is, whatever an earlier one had printed."""
+    ended = f"print('Error: the loss is nan. {finite.ADVICE}'); "
+    diverges, killed = f"{ended}sys.exit(1)", f"{ended}sys.exit(75)"
+    cell = _cell(tmp_path / "a", FINISH, diverges, killed, FINISH, diverges)
+    cell = _measures(cell, ["rates", "rates", "rates", "alone"])
+    ((_, failures),) = _run([cell])
+    assert [(f.run, f.code, f.diverged) for f in failures] == [
+        (cell.runs[2], 75, False),
+        (cell.runs[4], 1, True),
+    ]
+    ((_, failures),) = _run([cell])
+    logs = [r.log.read_text().splitlines() for r in cell.runs]
+    assert [len(lines) for lines in logs] == [0, 1, 2, 0, 2]
+
+
+def test_other_rates_go_before_one_that_diverged(tmp_path):
+    """In a study that was killed after it; with them it is passed over."""
+    cell = _cell(tmp_path / "a", FINISH, "sys.exit(3)", FINISH)
+    cell = _measures(cell, ["rates", "rates"])
+    failure = Failure(cell.runs[1], 1, "why", diverged=True)
+    (tmp_path / "a").mkdir()
+    Failures(tmp_path).add(failure)
+    assert _run([cell]) == [(cell, [])]
+    assert not cell.runs[1].log.exists()
 
 
 def test_several_run_at_a_time_with_a_gpu_each(tmp_path, monkeypatch):
