@@ -305,10 +305,14 @@ def _print_plan(settings, cells, work, failures):
             f"{cell.name}: {work[cell.name] // batch} steps,"
             f" {len(cell.runs)} runs, {pretraining.directory.parent}"
         )
-    print(f"{len(cells)} cells. {_time_left(settings, cells, work, failures)}")
+    failed = {cell.name for cell in cells if failures.of(cell)}
+    left = _time_left(settings, cells, work, failures, failed)
+    print(f"{len(cells)} cells. {left}")
+    if failed:
+        print(f"Not counted: {len(failed)} that failed and are tried again.")
 
 
-def _time_left(settings, cells, work, failures):
+def _time_left(settings, cells, work, failures, tried):
     """How long the cells take that have not ended, by the rate of the others.
 
     Args:
@@ -316,17 +320,22 @@ def _time_left(settings, cells, work, failures):
         cells: list of `Cell`.
         work: name of a cell -> images that its pre-training sees.
         failures: `Failures` of the study.
+        tried: names of cells that are left out if they have not ended.
     """
     from simclr_keras.studies import tables
 
-    ended = {cell.name: tables.seconds(cell, failures) for cell in cells}
-    ended = {name: each for name, each in ended.items() if each is not None}
+    ended, left = {}, 0
+    for cell in cells:
+        known = tables.seconds(cell, failures, cell.name in tried)
+        if known is not None:
+            ended[cell.name] = known
+        elif cell.name not in tried:
+            left += work[cell.name]
+    if not left:
+        return "Nothing is left to run."
     if not ended:
         return "How long they take is known when the first has ended."
     rate = sum(ended.values()) / sum(work[name] for name in ended)
-    left = sum(work[c.name] for c in cells if c.name not in ended)
-    if not left:
-        return "Nothing is left to run."
     minutes = max(1.0, rate * left / 60 / settings.jobs)
     return f"About {minutes:.0f} min are left, by the rate of those ended."
 
@@ -382,11 +391,11 @@ def _run_cells(settings, cells, work, failures, write):
     ended = []
 
     def on_end(cell):
-        ended.append(cell)
+        ended.append(cell.name)
+        time_left = _time_left(settings, cells, work, failures, ended)
         print(
             f"[{len(ended)} of {len(left)}] {cell.name}:"
-            f" {_end_of(cell, failures)}."
-            f" {_time_left(settings, cells, work, failures)}",
+            f" {_end_of(cell, failures)}. {time_left}",
             flush=True,
         )
         write()

@@ -90,15 +90,25 @@ def state(cell: Cell, failures: Failures) -> str:
     return "finished" if done else "not finished"
 
 
-def seconds(cell: Cell, failures: Failures) -> float | None:
-    """Returns what the runs of a cell took; None if not all are settled."""
+def seconds(
+    cell: Cell, failures: Failures, tried: bool = False
+) -> float | None:
+    """Returns what the runs of a cell took.
+
+    Args:
+        cell: with its runs.
+        failures: of the study.
+        tried: whether runs that have not ended are left out, where the
+            pre-training has. Defaults to False: without them it is None.
+    """
     total = 0.0
     for run in cell.runs:
         directory = RunDirectory(run.directory)
         if directory.results.exists():
             total += read_json(directory.timing).get("seconds", 0.0)
         elif not failures.settled(cell, run):
-            return None
+            if not tried or run.measure is None:
+                return None
     return total
 
 

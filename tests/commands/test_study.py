@@ -325,6 +325,49 @@ def test_a_killed_run_leaves_its_figure_out(tmp_path, run, monkeypatch):
     assert "†" not in (tmp_path / "study" / "table.md").read_text()
 
 
+def test_cells_that_failed_are_not_left_to_run(
+    tmp_path, run, monkeypatch, capsys
+):
+    """Of three the second fails at once and the third in an evaluation."""
+
+    def start(each, environment):
+        temperature = each.directory.parts[-3].partition("=")[2]
+        fails = (temperature, each.command) in (
+            ("0.2", "pretrain"),
+            ("0.3", "linear_eval"),
+        )
+        rate = {"learning_rate": "0.15"} if fails else {}
+        process = _Pretended(each._replace(flags=rate))
+        if not fails:
+            timing = each.directory / "timing.json"
+            timing.write_text('{"seconds": 600.0}')
+        return process
+
+    monkeypatch.setattr(processes, "_start", start)
+    arguments = (
+        "--study=grid",
+        "--grid=temperature=0.1,0.2,0.3",
+        *SMALL,
+        "--label_fractions=1",
+        f"--model_dir={tmp_path / 'study'}",
+    )
+    with pytest.raises(RuntimeError, match="2 of 3 cells failed"):
+        run(study, *arguments)
+    lines = [x for x in capsys.readouterr().out.splitlines() if x[:1] == "["]
+    assert [line.rpartition(". ")[0].count("failed") for line in lines] == [
+        0,
+        1,
+        1,
+    ]
+    # Each takes 20 minutes; the last one's evaluation has none.
+    assert "About 40 min are left" in lines[0]
+    assert "About 20 min are left" in lines[1]
+    assert "Nothing is left to run" in lines[2]
+    run(study, *arguments, "--dry_run")
+    out = capsys.readouterr().out
+    assert "3 cells. Nothing is left to run.\nNot counted: 2 that" in out
+
+
 _PRETRAINED = "cells/pre-training=base/seed_0/pretrain"
 _TUNED = "cells/pre-training=base/seed_0/fine-tuned_50_pct_of_the_labels"
 

@@ -95,6 +95,10 @@ def test_seeds_are_averaged(made, kept):
 def test_time_is_that_of_all_runs(made, kept):
     assert tables.seconds(made[0], kept) == 5.0
     assert tables.seconds(made[3], kept) is None
+    # Of a cell that was tried it is that of what has ended.
+    assert tables.seconds(made[3], kept, tried=True) == 2.5
+    (made[3].runs[0].directory / "results.json").unlink()
+    assert tables.seconds(made[3], kept, tried=True) is None
 
 
 def test_commands_of_a_cell(made):
