@@ -104,7 +104,7 @@ def run(settings):
     """Runs what is left of the study; returns the path of its page."""
     cli.require(settings, "model_dir")
     study, evaluations, cells = _plan(settings)
-    work = _check(cells, _failures(settings))
+    cells, work = _check(cells, _failures(settings))
     from simclr_keras.report import study_page
 
     if settings.dry_run:
@@ -210,7 +210,8 @@ def _check(cells, failures):
         failures: `Failures` of the study.
 
     Returns:
-        Dict of name of a cell -> images that its pre-training sees.
+        The cells, with what their images say, and a dict of name of a cell ->
+        images that its pre-training sees.
     """
     import tensorflow as tf
 
@@ -221,24 +222,54 @@ def _check(cells, failures):
         for cell in cells
         for run in cell.runs
     )
-    opened, work = {}, {}
+    opened, work, checked = {}, {}, []
+
+    def check(cell, each):
+        define = _COMMANDS[each.command].define_flags
+        try:
+            parsed = command_line.parse(define, each.arguments)
+        except flags.Error as error:
+            raise ValueError(f"{cell.name}: {error}") from error
+        if failures.settled(cell, each):
+            _check_settled(each, parsed)
+        splits = parsed.dataset, parsed.train_split, parsed.eval_split
+        key = (each.measure is None, parsed.image_size, *splits)
+        if key not in opened:
+            opened[key] = _open(parsed, each, labelled)
+        return parsed, opened[key]
+
     for cell in cells:
-        for each in cell.runs:
-            define = _COMMANDS[each.command].define_flags
-            try:
-                parsed = command_line.parse(define, each.arguments)
-            except flags.Error as error:
-                raise ValueError(f"{cell.name}: {error}") from error
-            if failures.settled(cell, each):
-                _check_settled(each, parsed)
-            splits = parsed.dataset, parsed.train_split, parsed.eval_split
-            key = (each.measure is None, parsed.image_size, *splits)
-            if key not in opened:
-                opened[key] = _open(parsed, each, labelled)
-            if each.measure is None:
-                count = _check_pretraining(cell, parsed, opened[key])
-                work[cell.name] = count * parsed.train_batch_size
-    return work
+        parsed, images = check(cell, cell.runs[0])
+        steps = _check_pretraining(cell, parsed, images)
+        work[cell.name] = steps * parsed.train_batch_size
+        cell = _with_its_blur(cell, parsed, images)
+        for each in cell.runs[1:]:
+            check(cell, each)
+        checked.append(cell)
+    return checked, work
+
+
+def _with_its_blur(cell, parsed, images):
+    """The cell, its networks blurring where the pre-training does unasked.
+
+    Args:
+        cell: a `Cell`.
+        parsed: settings of its pre-training.
+        images: `PretrainingImages`.
+    """
+    from simclr_keras.studies import cells
+    from simclr_keras.views import blur
+
+    shared = any("use_blur" in run.same for run in cell.runs)
+    if not shared or parsed.use_blur is not None:
+        return cell
+    size = images.size
+    if parsed.checkpoint and not parsed.image_size:
+        model = build.pretrained(parsed, images.trained)
+        trained = build.trained_size(model)
+        size = input_data.image_size(parsed, images.trained, trained)
+    blurred = blur.check_probability(None, (size, size))
+    return cells.with_blur(cell) if blurred else cell
 
 
 def _check_settled(run, parsed):

@@ -10,6 +10,7 @@ import pytest
 
 import simclr_keras as sk
 from simclr_keras import data
+from simclr_keras.commands import build
 from simclr_keras.commands import command_line
 from simclr_keras.commands import study
 from simclr_keras.studies import catalog
@@ -288,6 +289,38 @@ def test_a_supervised_figure_is_the_best_of_three_rates(
     run(study, *arguments)
     assert not pretended
     assert (tmp_path / "study" / "table.md").read_text() == table
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("few_labels", [], None),
+        ("few_labels", ["--image_size=32"], None),
+        ("few_labels", ["--image_size=33"], "true"),
+        ("few_labels", ["--image_size=33", "--nouse_blur"], "false"),
+        ("few_labels", ["--image_size=32", "--use_blur"], "true"),
+        ("few_labels", ["--checkpoint=model", "--image_size=0"], "true"),
+        ("color_strength", ["--image_size=33"], "true"),
+        (
+            "transfer",
+            ["--transfer_datasets=shapes", "--image_size=33"],
+            None,
+        ),
+    ],
+)
+def test_networks_blur_where_the_pre_training_does(
+    tmp_path, run, pretended, monkeypatch, name, arguments, expected
+):
+    """By the size of its images, where no flag says it."""
+    monkeypatch.setattr(build, "pretrained", lambda *_: None)
+    monkeypatch.setattr(build, "trained_size", lambda _: 33)
+    directory = f"--model_dir={tmp_path / 'study'}"
+    run(study, f"--study={name}", *SMALL, *arguments, directory)
+    blurs = {"finetune": set(), "linear_eval": set()}
+    for each in pretended:
+        if each.measure is not None:
+            blurs[each.command].add(each.flags.get("use_blur"))
+    assert blurs == {"finetune": {expected}, "linear_eval": {None}}
 
 
 def test_a_killed_run_leaves_its_figure_out(tmp_path, run, monkeypatch):
