@@ -104,27 +104,35 @@ def run(settings):
     """Runs what is left of the study; returns the path of its page."""
     cli.require(settings, "model_dir")
     study, evaluations, cells = _plan(settings)
-    work = _check(cells)
+    cells, work = _check(cells, _failures(settings))
     from simclr_keras.report import study_page
-    from simclr_keras.studies import tables
 
     if settings.dry_run:
-        _print_plan(settings, cells, work)
+        _print_plan(settings, cells, work, _failures(settings))
         return None
     with _claimed(settings) as (directory, _), _ended_by_signals():
+        failures = _failures(settings)
 
-        def write(failures):
-            states = dict.fromkeys(failures, tables.FAILED)
+        def write():
             return study_page.write(
-                directory.path, study, evaluations, cells, states
+                directory.path, study, evaluations, cells, failures
             )
 
-        page = write({})
-        failures = _run_cells(settings, cells, work, write)
+        page = write()
+        _run_cells(settings, cells, work, failures, write)
     print(f"\n{(directory.path / 'table.md').read_text()}\nReport: {page}")
-    if failures:
-        raise RuntimeError(_explain(failures, len(cells)))
+    failed = {cell.name: failures.of(cell) for cell in cells}
+    failed = {name: each for name, each in failed.items() if each}
+    if failed:
+        raise RuntimeError(_explain(failed, len(cells)))
     return page
+
+
+def _failures(settings):
+    """The `Failures` of the study, as they are known now."""
+    from simclr_keras.studies.failures import Failures
+
+    return Failures(pathlib.Path(settings.model_dir))
 
 
 def _plan(settings):
@@ -194,11 +202,16 @@ def _shared(values):
     return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
 
-def _check(cells):
+def _check(cells, failures):
     """Refuses a study of which a run cannot be what it is to be.
 
+    Args:
+        cells: list of `Cell`.
+        failures: `Failures` of the study.
+
     Returns:
-        Dict of name of a cell -> images that its pre-training sees.
+        The cells, with what their images say, and a dict of name of a cell ->
+        images that its pre-training sees.
     """
     import tensorflow as tf
 
@@ -209,22 +222,77 @@ def _check(cells):
         for cell in cells
         for run in cell.runs
     )
-    opened, work = {}, {}
+    opened, work, checked = {}, {}, []
+
+    def check(cell, each):
+        define = _COMMANDS[each.command].define_flags
+        try:
+            parsed = command_line.parse(define, each.arguments)
+        except flags.Error as error:
+            raise ValueError(f"{cell.name}: {error}") from error
+        if failures.settled(cell, each):
+            _check_settled(each, parsed)
+        splits = parsed.dataset, parsed.train_split, parsed.eval_split
+        key = (each.measure is None, parsed.image_size, *splits)
+        if key not in opened:
+            opened[key] = _open(parsed, each, labelled)
+        return parsed, opened[key]
+
     for cell in cells:
-        for each in cell.runs:
-            define = _COMMANDS[each.command].define_flags
-            try:
-                parsed = command_line.parse(define, each.arguments)
-            except flags.Error as error:
-                raise ValueError(f"{cell.name}: {error}") from error
-            splits = parsed.dataset, parsed.train_split, parsed.eval_split
-            key = (each.measure is None, parsed.image_size, *splits)
-            if key not in opened:
-                opened[key] = _open(parsed, each, labelled)
-            if each.measure is None:
-                count = _check_pretraining(cell, parsed, opened[key])
-                work[cell.name] = count * parsed.train_batch_size
-    return work
+        parsed, images = check(cell, cell.runs[0])
+        steps = _check_pretraining(cell, parsed, images)
+        work[cell.name] = steps * parsed.train_batch_size
+        cell = _with_its_blur(cell, parsed, images)
+        for each in cell.runs[1:]:
+            check(cell, each)
+        checked.append(cell)
+    return checked, work
+
+
+def _with_its_blur(cell, parsed, images):
+    """The cell, its networks blurring where the pre-training does unasked.
+
+    Args:
+        cell: a `Cell`.
+        parsed: settings of its pre-training.
+        images: `PretrainingImages`.
+    """
+    from simclr_keras.studies import cells
+    from simclr_keras.views import blur
+
+    shared = any("use_blur" in run.same for run in cell.runs)
+    if not shared or parsed.use_blur is not None:
+        return cell
+    size = images.size
+    if parsed.checkpoint and not parsed.image_size:
+        model = build.pretrained(parsed, images.trained)
+        trained = build.trained_size(model)
+        size = input_data.image_size(parsed, images.trained, trained)
+    blurred = blur.check_probability(None, (size, size))
+    return cells.with_blur(cell) if blurred else cell
+
+
+def _check_settled(run, parsed):
+    """Refuses a run that was made with other flags than it has now."""
+    from simclr_keras.training import identity
+    from simclr_keras.training.text_files import read_text
+
+    directory = sk.training.RunDirectory(run.directory)
+    if not directory.flags.exists():
+        return
+    ignored = [*parsed.may_change]
+    if run.measure is not None:
+        # The pre-training of the same cell, however its path is spelt.
+        ignored.append("checkpoint")
+    identity.refuse_other(
+        directory.path,
+        old_runs.flag_differences(
+            read_text(directory.flags),
+            parsed.flags_text,
+            parsed.flag_defaults,
+            ignored,
+        ),
+    )
 
 
 def _open(parsed, run, labelled):
@@ -258,7 +326,7 @@ def _check_pretraining(cell, parsed, images):
     return build.total_steps(parsed, number)
 
 
-def _print_plan(settings, cells, work):
+def _print_plan(settings, cells, work, failures):
     for cell in cells:
         pretraining = cell.runs[0]
         batch = command_line.parse(
@@ -268,27 +336,37 @@ def _print_plan(settings, cells, work):
             f"{cell.name}: {work[cell.name] // batch} steps,"
             f" {len(cell.runs)} runs, {pretraining.directory.parent}"
         )
-    print(f"{len(cells)} cells. {_time_left(settings, cells, work)}")
+    failed = {cell.name for cell in cells if failures.of(cell)}
+    left = _time_left(settings, cells, work, failures, failed)
+    print(f"{len(cells)} cells. {left}")
+    if failed:
+        print(f"Not counted: {len(failed)} that failed and are tried again.")
 
 
-def _time_left(settings, cells, work):
+def _time_left(settings, cells, work, failures, tried):
     """How long the cells take that have not ended, by the rate of the others.
 
     Args:
         settings: the command's.
         cells: list of `Cell`.
         work: name of a cell -> images that its pre-training sees.
+        failures: `Failures` of the study.
+        tried: names of cells that are left out if they have not ended.
     """
     from simclr_keras.studies import tables
 
-    ended = {cell.name: tables.seconds(cell) for cell in cells}
-    ended = {name: each for name, each in ended.items() if each is not None}
+    ended, left = {}, 0
+    for cell in cells:
+        known = tables.seconds(cell, failures, cell.name in tried)
+        if known is not None:
+            ended[cell.name] = known
+        elif cell.name not in tried:
+            left += work[cell.name]
+    if not left:
+        return "Nothing is left to run."
     if not ended:
         return "How long they take is known when the first has ended."
     rate = sum(ended.values()) / sum(work[name] for name in ended)
-    left = sum(work[c.name] for c in cells if c.name not in ended)
-    if not left:
-        return "Nothing is left to run."
     minutes = max(1.0, rate * left / 60 / settings.jobs)
     return f"About {minutes:.0f} min are left, by the rate of those ended."
 
@@ -325,44 +403,53 @@ def _ended_by_signals():
             signal.signal(number, handler)
 
 
-def _run_cells(settings, cells, work, write):
-    """Runs the cells; returns name of a cell -> `Failure`.
+def _run_cells(settings, cells, work, failures, write):
+    """Runs the cells.
 
     Args:
         settings: the command's.
         cells: list of `Cell`.
         work: see `_time_left`.
-        write: writes tables and page, given what this returns.
+        failures: `Failures` of the study, which takes up others.
+        write: writes tables and page.
     """
     from simclr_keras.studies import processes
     from simclr_keras.studies import tables
 
-    left = [cell for cell in cells if tables.seconds(cell) is None]
+    left = [c for c in cells if tables.seconds(c, failures) is None]
     if len(left) < len(cells):
         print(f"{len(cells) - len(left)} of {len(cells)} cells have ended.")
-    failures, ended = {}, []
+    ended = []
 
-    def on_end(cell, failure):
-        ended.append(cell)
-        if failure is not None:
-            failures[cell.name] = failure
-        state = "failed, see below" if failure else "ended"
+    def on_end(cell):
+        ended.append(cell.name)
+        time_left = _time_left(settings, cells, work, failures, ended)
         print(
-            f"[{len(ended)} of {len(left)}] {cell.name}: {state}."
-            f" {_time_left(settings, cells, work)}",
+            f"[{len(ended)} of {len(left)}] {cell.name}:"
+            f" {_end_of(cell, failures)}. {time_left}",
             flush=True,
         )
-        write(failures)
+        write()
 
-    processes.run_cells(left, settings.jobs, on_end)
-    return failures
+    processes.run_cells(left, settings.jobs, failures, on_end)
+
+
+def _end_of(cell, failures):
+    """How a cell has ended, in words."""
+    if failures.of(cell):
+        return "failed, see below"
+    passed_over = len(failures.passed_over(cell))
+    if passed_over:
+        return f"ended, learning rates that diverged: {passed_over}"
+    return "ended"
 
 
 def _explain(failures, count):
-    """What failed, and where to look."""
+    """Each run that failed, and where to look."""
     lines = [
-        f"{name}: code {failure.code}, {failure.message} ({failure.run.log})"
-        for name, failure in failures.items()
+        f"{name}: code {each.code}, {each.message} ({each.run.log})"
+        for name, failed in failures.items()
+        for each in failed
     ]
     return (
         f"{len(failures)} of {count} cells failed; the same command tries them"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 from simclr_keras import evaluation
@@ -13,6 +12,7 @@ from simclr_keras.report import study_plots
 from simclr_keras.report import templates
 from simclr_keras.studies import tables
 from simclr_keras.studies.cells import Cell
+from simclr_keras.studies.failures import Failures
 from simclr_keras.studies.study import Evaluation
 from simclr_keras.studies.study import Study
 
@@ -24,7 +24,7 @@ def write(
     study: Study,
     evaluations: Sequence[Evaluation],
     cells: Sequence[Cell],
-    states: Mapping[str, str],
+    failures: Failures,
 ) -> pathlib.Path:
     """Writes `table.csv`, `table.md`, `figures/` and `study.html`.
 
@@ -33,19 +33,23 @@ def write(
         study: what it asks.
         evaluations: how its pre-trainings are measured.
         cells: all of them, those without results too.
-        states: see `tables.csv_text`.
+        failures: of the study.
 
     Returns:
         Path of the page.
     """
-    settings = tables.settings(cells, states)
+    settings = tables.settings(cells, failures)
     names = [tables.KNN, *(each.name for each in evaluations)]
     training.write_whole(
-        directory / "table.csv", tables.csv_text(cells, states, names)
+        directory / "table.csv", tables.csv_text(cells, failures, names)
     )
     rows, header = _rows(settings, names)
     several = any(row[-1] > 1 for row in rows)
+    fewer = any(s.fewer for _, each in settings for s in each.values())
+    note = tables.WHY_FEWER if fewer else None
     table = evaluation.markdown_table(rows, header)
+    if note:
+        table += f"\n\n{note}"
     training.write_whole(
         directory / "table.md",
         f"{study.question} Accuracies in percent"
@@ -67,7 +71,8 @@ def write(
         rows=rows,
         several=several,
         charts=drawn,
-        failed=list(states),
+        note=note,
+        failed=[c.name for c in cells if failures.of(c)],
         runs=[(cell.name, str(cell.runs[0].directory)) for cell in cells],
     )
     training.write_whole(output, html)

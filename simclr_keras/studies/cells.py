@@ -25,12 +25,14 @@ class Run(NamedTuple):
         command: "pretrain", "linear_eval" or "finetune".
         directory: its run directory.
         flags: dict from flags to text, without `model_dir`.
+        same: see `Evaluation`.
     """
 
     measure: str | None
     command: str
     directory: pathlib.Path
     flags: Mapping[str, str]
+    same: Sequence[str] = ()
 
     @property
     def arguments(self) -> list[str]:
@@ -118,13 +120,28 @@ def _runs(folder, evaluation, flags, rates):
     """A `Run` of an evaluation, or one for each of its learning rates."""
     name, command = evaluation.name, evaluation.command
     if not evaluation.rates:
-        return [Run(name, command, folder / _slug({"": name}), flags)]
+        place = folder / _slug({"": name})
+        return [Run(name, command, place, flags, evaluation.same)]
     runs = []
     for factor in evaluation.rates:
         rate = {"learning_rate": f"{factor * rates[command]:g}"}
         place = folder / _slug({"": name, **rate})
-        runs.append(Run(name, command, place, {**flags, **rate}))
+        own = {**flags, **rate}
+        runs.append(Run(name, command, place, own, evaluation.same))
     return runs
+
+
+def with_blur(cell: Cell) -> Cell:
+    """Returns a cell whose pre-training blurs though no flag says so.
+
+    Where networks have the views of the pre-training, they are told.
+    """
+    runs = []
+    for run in cell.runs:
+        if "use_blur" in run.same:
+            run = run._replace(flags={"use_blur": "true", **run.flags})
+        runs.append(run)
+    return cell._replace(runs=runs)
 
 
 def _taken_over(flags, names, own):

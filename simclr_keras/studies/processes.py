@@ -11,29 +11,16 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from simclr_keras.studies.cells import Cell
-from simclr_keras.studies.cells import Run
+from simclr_keras.studies.failures import Failure
+from simclr_keras.studies.failures import Failures
 from simclr_keras.training import RunDirectory
+from simclr_keras.training import finite
 
 _PR_SET_PDEATHSIG = 1
 # A run whose study was killed saves a checkpoint before it ends.
 _ENDING_SECONDS = 120.0
-
-
-class Failure(NamedTuple):
-    """A command that did not end well.
-
-    Attributes:
-        run: the `Run`.
-        code: exit code; negative, the signal that ended it.
-        message: its error, else the last line that it printed.
-    """
-
-    run: Run
-    code: int
-    message: str
 
 
 def visible_gpus() -> list[str]:
@@ -55,9 +42,10 @@ def visible_gpus() -> list[str]:
 def run_cells(
     cells: Sequence[Cell],
     jobs: int,
-    on_end: Callable[[Cell, Failure | None], None],
+    failures: Failures,
+    on_end: Callable[[Cell], None],
 ) -> None:
-    """Runs the commands of every cell that have not ended before.
+    """Runs the commands of every cell that are not settled before.
 
     Where several cells run at a time and there are several GPUs, each has one.
     When this process ends, so do the commands; trainings save a checkpoint.
@@ -65,9 +53,10 @@ def run_cells(
     Args:
         cells: in the order in which they are begun.
         jobs: number of cells that run at a time.
-        on_end: called with each cell when it has ended, and with its first
-            `Failure` or None. After a pre-training that failed the others are
-            not run; after any other they are, as they do not build on it.
+        failures: takes up those of the commands. After a pre-training that
+            failed the others of its cell are not run; after any other they
+            are, as they do not build on it.
+        on_end: called with each cell when it has ended.
     """
     gpus = visible_gpus() if jobs > 1 else []
     waiting, running = list(cells), {}
@@ -76,11 +65,11 @@ def run_cells(
             for slot in range(jobs):
                 if slot not in running and waiting:
                     gpu = gpus[slot % len(gpus)] if gpus else None
-                    running[slot] = _Chain(waiting.pop(0), gpu)
+                    running[slot] = _Chain(waiting.pop(0), gpu, failures)
             for slot, chain in list(running.items()):
                 if chain.advance():
                     del running[slot]
-                    on_end(chain.cell, chain.failure)
+                    on_end(chain.cell)
             if running:
                 time.sleep(0.1)
     finally:
@@ -91,15 +80,21 @@ def run_cells(
 
 
 class _Chain:
-    """The commands of a cell, one after the other."""
+    """The commands of a cell, one after the other.
 
-    def __init__(self, cell, gpu):
+    Those that diverged before come last, when other rates may have ended.
+    """
+
+    def __init__(self, cell, gpu, failures):
         self.cell = cell
-        self.failure = None
+        self._failures = failures
         self._environment = dict(os.environ)
         if gpu is not None:
             self._environment["CUDA_VISIBLE_DEVICES"] = gpu
-        self._runs = list(cell.runs)
+        self._runs = sorted(
+            cell.runs,
+            key=lambda run: run.measure is not None and failures.diverged(run),
+        )
         self._run = self._process = None
         self._wait_until = None
 
@@ -111,18 +106,18 @@ class _Chain:
                 return False
             self._process = None
             if code:
-                message = _last_line(self._run.log)
-                failure = Failure(self._run, code, message)
-                self.failure = self.failure or failure
+                self._failures.add(_failure(self._run, code))
                 if self._run.measure is None:
                     return True
         while self._runs:
-            if RunDirectory(self._runs[0].directory).results.exists():
+            if self._failures.settled(self.cell, self._runs[0]):
                 self._runs.pop(0)
             elif self._is_used(self._runs[0]):
                 return False
             else:
+                self._wait_until = None  # the next run has a wait of its own
                 self._run = self._runs.pop(0)
+                self._failures.forget(self._run)
                 self._process = _start(self._run, self._environment)
                 return False
         return True
@@ -187,6 +182,14 @@ def _end_with_parent(libc):
     """Lets Linux send SIGTERM to this process when its parent is no more."""
     if libc is not None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _failure(run, code):
+    """The `Failure` of a command that ended with a code other than 0."""
+    message = _last_line(run.log)
+    # A process that was killed may have the error of an earlier one above.
+    diverged = code == 1 and message.endswith(finite.ADVICE)
+    return Failure(run, code, message, diverged)
 
 
 def _last_line(log):

@@ -10,11 +10,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from simclr_keras.studies.cells import Cell
+from simclr_keras.studies.failures import Failures
 from simclr_keras.training import RunDirectory
 from simclr_keras.training.text_files import read_json
 
 KNN = "kNN"
 FAILED = "failed"
+# The mark of a figure that is the best of fewer learning rates, and why.
+FEWER = "†"
+WHY_FEWER = (
+    f"{FEWER} The best of fewer learning rates, as training diverged at others."
+)
 
 
 class Spread(NamedTuple):
@@ -25,35 +31,43 @@ class Spread(NamedTuple):
         deviation: standard deviation of the seeds (divided by n - 1); None for
             one seed.
         count: number of seeds.
+        fewer: whether some of the learning rates diverged, of which it is the
+            best one's.
     """
 
     mean: float
     deviation: float | None
     count: int
+    fewer: bool = False
 
     def __str__(self) -> str:
         """In percent, with the standard deviation where there is one."""
         text = f"{100 * self.mean:.1f}"
         if self.deviation is not None:
             text += f" ± {100 * self.deviation:.1f}"
+        if self.fewer:
+            text += f" {FEWER}"
         return text
 
 
-def measures(cell: Cell, failed: bool = False) -> dict[str, float]:
+def measures(cell: Cell, failures: Failures) -> dict[str, float]:
     """Returns the figures of a cell as far as its runs have ended.
 
-    Of several runs of one measure it is the best, when all of them have ended.
+    Of several runs of one measure it is the best, when all of them have ended
+    or are passed over.
 
     Args:
         cell: with its runs.
-        failed: whether all its runs were tried, and one failed: that one has
-            no figure, and of the others of its measure the best counts.
+        failures: of the study.
 
     Returns:
         Dict of measure -> accuracy in [0, 1]; `KNN` is the pre-training's.
     """
+    passed_over = failures.passed_over(cell)
     gathered = {}
     for run in cell.runs:
+        if run in passed_over:
+            continue
         results = RunDirectory(run.directory).finished() or {}
         name, key = (
             (KNN, "knn_accuracy")
@@ -61,35 +75,51 @@ def measures(cell: Cell, failed: bool = False) -> dict[str, float]:
             else (run.measure, "accuracy")
         )
         gathered.setdefault(name, []).append(results.get(key))
-    best = {}
-    for name, figures in gathered.items():
-        ended = [float(figure) for figure in figures if figure is not None]
-        if ended and (failed or len(ended) == len(figures)):
-            best[name] = max(ended)
-    return best
+    return {
+        name: max(map(float, figures))
+        for name, figures in gathered.items()
+        if None not in figures
+    }
 
 
-def seconds(cell: Cell) -> float | None:
-    """Returns what the runs of a cell took; None if not all have ended."""
+def state(cell: Cell, failures: Failures) -> str:
+    """Returns "finished", "not finished" or `FAILED`."""
+    if failures.of(cell):
+        return FAILED
+    done = all(failures.settled(cell, run) for run in cell.runs)
+    return "finished" if done else "not finished"
+
+
+def seconds(
+    cell: Cell, failures: Failures, tried: bool = False
+) -> float | None:
+    """Returns what the runs of a cell took.
+
+    Args:
+        cell: with its runs.
+        failures: of the study.
+        tried: whether runs that have not ended are left out, where the
+            pre-training has. Defaults to False: without them it is None.
+    """
     total = 0.0
     for run in cell.runs:
         directory = RunDirectory(run.directory)
-        if not directory.results.exists():
-            return None
-        total += read_json(directory.timing).get("seconds", 0.0)
+        if directory.results.exists():
+            total += read_json(directory.timing).get("seconds", 0.0)
+        elif not failures.settled(cell, run):
+            if not tried or run.measure is None:
+                return None
     return total
 
 
 def csv_text(
-    cells: Sequence[Cell], states: Mapping[str, str], names: Sequence[str]
+    cells: Sequence[Cell], failures: Failures, names: Sequence[str]
 ) -> str:
     """Returns the table of all cells as CSV.
 
     Args:
         cells: of the study.
-        states: name of a cell -> `FAILED` where all its runs were tried and
-            one failed, or another word; of those that are left out "finished"
-            is said if all their runs have ended.
+        failures: of the study.
         names: names of the measures, in their order.
     """
     file = io.StringIO()
@@ -97,16 +127,12 @@ def csv_text(
     labels = list(dict.fromkeys(n for cell in cells for n in cell.labels))
     writer.writerow([*labels, "seed", "state", *names, "directory"])
     for cell in cells:
-        figures = measures(cell, states.get(cell.name) == FAILED)
-        done = all(
-            RunDirectory(r.directory).results.exists() for r in cell.runs
-        )
-        state = states.get(cell.name, "finished" if done else "not finished")
+        figures = measures(cell, failures)
         writer.writerow(
             [
                 *(cell.labels.get(name, "") for name in labels),
                 cell.seed,
-                state,
+                state(cell, failures),
                 *(figures.get(name, "") for name in names),
                 cell.runs[0].directory.parent,
             ]
@@ -115,27 +141,31 @@ def csv_text(
 
 
 def settings(
-    cells: Sequence[Cell], states: Mapping[str, str]
+    cells: Sequence[Cell], failures: Failures
 ) -> list[tuple[Mapping[str, str], dict[str, Spread]]]:
     """Returns the figures of each setting over its seeds.
 
     Args:
         cells: of the study.
-        states: see `csv_text`.
+        failures: of the study.
 
     Returns:
         List of `(labels, dict of measure -> Spread)`, in the order of the
         cells; of cells that have no figure yet the dict is empty.
     """
-    gathered = {}
+    gathered, fewer = {}, {}
     for cell in cells:
         key = tuple(cell.labels.items())
-        failed = states.get(cell.name) == FAILED
-        gathered.setdefault(key, []).append(measures(cell, failed))
+        gathered.setdefault(key, []).append(measures(cell, failures))
+        passed_over = {run.measure for run in failures.passed_over(cell)}
+        fewer.setdefault(key, set()).update(passed_over & {*gathered[key][-1]})
     return [
         (
             dict(key),
-            {name: _spread(of_seeds, name) for name in _names(of_seeds)},
+            {
+                name: _spread(of_seeds, name, name in fewer[key])
+                for name in _names(of_seeds)
+            },
         )
         for key, of_seeds in gathered.items()
     ]
@@ -145,11 +175,11 @@ def _names(of_seeds):
     return list(dict.fromkeys(name for each in of_seeds for name in each))
 
 
-def _spread(of_seeds, name):
+def _spread(of_seeds, name, fewer):
     values = [each[name] for each in of_seeds if name in each]
     mean = math.fsum(values) / len(values)
     deviation = None
     if len(values) > 1:
         square = math.fsum((v - mean) ** 2 for v in values)
         deviation = math.sqrt(square / (len(values) - 1))
-    return Spread(mean, deviation, len(values))
+    return Spread(mean, deviation, len(values), fewer)

@@ -11,6 +11,7 @@ from simclr_keras.report import study_page
 from simclr_keras.report import study_plots
 from simclr_keras.studies import catalog
 from simclr_keras.studies import cells
+from simclr_keras.studies import failures
 from simclr_keras.studies import tables
 from simclr_keras.studies.options import Options
 
@@ -54,10 +55,15 @@ def _cells(directory, name, seeds, until=None):
     return study, evaluations, made
 
 
+def _write(directory, study, evaluations, made):
+    kept = failures.Failures(directory)
+    return study_page.write(directory, study, evaluations, made, kept)
+
+
 @pytest.mark.parametrize("name", catalog.STUDIES)
 def test_every_study_is_drawn(tmp_path, name):
     study, evaluations, made = _cells(tmp_path, name, seeds=2)
-    page = study_page.write(tmp_path, study, evaluations, made, {})
+    page = _write(tmp_path, study, evaluations, made)
     figures = sorted(path.name for path in (tmp_path / "figures").iterdir())
     kinds = {name.rpartition(".")[2] for name in figures}
     assert kinds == {"png", "svg", "pdf"}
@@ -85,7 +91,7 @@ def test_bars_show_what_the_study_names(tmp_path, monkeypatch):
         lambda title, values: drawn.update(values) or BARS(title, values),
     )
     study, evaluations, made = _cells(tmp_path, "transformations", seeds=1)
-    study_page.write(tmp_path, study, evaluations, made, {})
+    _write(tmp_path, study, evaluations, made)
     assert list(drawn)[1] == "predicted rotation, guess 25 %"
     assert {tuple(each) for each in drawn.values()} == {("from h", "from z")}
     assert "| kNN " in (tmp_path / "table.md").read_text()
@@ -93,12 +99,29 @@ def test_bars_show_what_the_study_names(tmp_path, monkeypatch):
 
 def test_what_has_not_ended_is_left_open(tmp_path):
     study, evaluations, made = _cells(tmp_path, "loss", seeds=1, until=1)
-    states = {made[1].name: "failed"}
-    page = study_page.write(tmp_path, study, evaluations, made, states)
+    failure = failures.Failure(made[1].runs[0], 1, "why")
+    failures.Failures(tmp_path).add(failure)
+    page = _write(tmp_path, study, evaluations, made)
     rows = (tmp_path / "table.csv").read_text().splitlines()
     assert [",finished," in row for row in rows[1:4]] == [True, False, False]
     assert ",failed," in rows[2] and ",not finished," in rows[3]
     assert f"<li>{made[1].name}</li>" in page.read_text()
+
+
+def test_figures_of_fewer_rates_are_marked(tmp_path):
+    study, evaluations, made = _cells(tmp_path, "few_labels", seeds=1)
+    table = tmp_path / "table.md"
+    text = _write(tmp_path, study, evaluations, made).read_text()
+    assert "†" not in text + table.read_text()
+    last = made[0].runs[-1]
+    (last.directory / "results.json").unlink()
+    failure = failures.Failure(last, 1, "why", diverged=True)
+    failures.Failures(tmp_path).add(failure)
+    text = _write(tmp_path, study, evaluations, made).read_text()
+    for each in (text, table.read_text()):
+        assert each.count(" †") == 1
+        assert each.count("† The best of fewer learning rates") == 1
+    assert "<h2>Failed</h2>" not in text
 
 
 @pytest.mark.parametrize("name", catalog.STUDIES)
@@ -108,13 +131,13 @@ def test_a_pre_training_that_is_not_measured_yet(tmp_path, name):
     directory = made[0].runs[0].directory
     directory.mkdir(parents=True)
     (directory / "results.json").write_text('{"knn_accuracy": 0.5}')
-    study_page.write(tmp_path, study, evaluations, made, {})
+    _write(tmp_path, study, evaluations, made)
     assert "| 50.0 |" in (tmp_path / "table.md").read_text()
 
 
 def test_before_the_first_result_there_is_no_figure(tmp_path):
     study, evaluations, made = _cells(tmp_path, "loss", seeds=1, until=0)
-    study_page.write(tmp_path, study, evaluations, made, {})
+    _write(tmp_path, study, evaluations, made)
     assert not (tmp_path / "figures").exists()
 
 

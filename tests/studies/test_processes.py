@@ -9,6 +9,10 @@ import pytest
 
 from simclr_keras.studies import cells
 from simclr_keras.studies import processes
+from simclr_keras.studies.failures import Failure
+from simclr_keras.studies.failures import Failures
+from simclr_keras.training import finite
+from simclr_keras.training import lock
 
 pytestmark = pytest.mark.newest
 FINISH = "open(directory / 'results.json', 'w').write('{}')"
@@ -39,7 +43,13 @@ def _scripts_for_commands(monkeypatch):
 
 def _run(chosen, jobs=1):
     ended = []
-    processes.run_cells(chosen, jobs, lambda *each: ended.append(each))
+    failures = Failures(chosen[0].runs[0].directory.parents[1])
+    processes.run_cells(
+        chosen,
+        jobs,
+        failures,
+        lambda cell: ended.append((cell, failures.of(cell))),
+    )
     return ended
 
 
@@ -48,7 +58,7 @@ def test_commands_of_a_cell_follow_each_other(tmp_path):
         f"assert (directory.parent / 'run_0/results.json').exists();{FINISH}"
     )
     cell = _cell(tmp_path / "a", FINISH, second)
-    assert _run([cell]) == [(cell, None)]
+    assert _run([cell]) == [(cell, [])]
     assert (tmp_path / "a/run_1/results.json").exists()
 
 
@@ -56,29 +66,66 @@ def test_what_has_ended_is_not_run_again(tmp_path):
     cell = _cell(tmp_path / "a", FINISH, FINISH)
     _run([cell])
     again = _cell(tmp_path / "a", "sys.exit(1)", "sys.exit(1)")
-    assert _run([again]) == [(again, None)]
+    assert _run([again]) == [(again, [])]
 
 
 def test_a_failed_command_is_named_and_other_cells_go_on(tmp_path):
     bad = _cell(tmp_path / "a", "print('x'); print('why'); sys.exit(3)", FINISH)
     good = _cell(tmp_path / "b", FINISH)
-    (first, failure), second = _run([bad, good])
-    assert first is bad and second == (good, None)
-    assert failure == processes.Failure(bad.runs[0], 3, "why")
+    (first, failures), second = _run([bad, good])
+    assert first is bad and second == (good, [])
+    assert failures == [Failure(bad.runs[0], 3, "why")]
     assert not bad.runs[1].directory.exists()
 
 
 def test_after_a_failed_evaluation_the_others_run(tmp_path):
-    """They build on the pre-training alone; the first failure is named."""
+    """They build on the pre-training alone; each failure is named."""
     cell = _cell(tmp_path / "a", FINISH, "sys.exit(3)", FINISH, "sys.exit(4)")
     runs = [
         run._replace(measure=None if number == 0 else f"measure {number}")
         for number, run in enumerate(cell.runs)
     ]
     cell = cell._replace(runs=runs)
-    assert _run([cell]) == [(cell, processes.Failure(runs[1], 3, ""))]
+    failures = [
+        Failure(runs[1], 3, ""),
+        Failure(runs[3], 4, ""),
+    ]
+    assert _run([cell]) == [(cell, failures)]
     ended = [(run.directory / "results.json").exists() for run in runs]
     assert ended == [True, False, True, False]
+
+
+def _measures(cell, names):
+    """The cell, its runs behind the first being of these measures."""
+    runs = [r._replace(measure=n) for r, n in zip(cell.runs, [None, *names])]
+    return cell._replace(runs=runs)
+
+
+def test_a_rate_that_diverged_is_not_begun_again(tmp_path):
+    """One that was killed is, whatever an earlier one had printed."""
+    ended = f"print('Error: the loss is nan. {finite.ADVICE}'); "
+    diverges, killed = f"{ended}sys.exit(1)", f"{ended}sys.exit(75)"
+    cell = _cell(tmp_path / "a", FINISH, diverges, killed, FINISH, diverges)
+    cell = _measures(cell, ["rates", "rates", "rates", "alone"])
+    ((_, failures),) = _run([cell])
+    assert [(f.run, f.code, f.diverged) for f in failures] == [
+        (cell.runs[2], 75, False),
+        (cell.runs[4], 1, True),
+    ]
+    ((_, failures),) = _run([cell])
+    logs = [r.log.read_text().splitlines() for r in cell.runs]
+    assert [len(lines) for lines in logs] == [0, 1, 2, 0, 2]
+
+
+def test_other_rates_go_before_one_that_diverged(tmp_path):
+    """In a study that was killed after it; with them it is passed over."""
+    cell = _cell(tmp_path / "a", FINISH, "sys.exit(3)", FINISH)
+    cell = _measures(cell, ["rates", "rates"])
+    failure = Failure(cell.runs[1], 1, "why", diverged=True)
+    (tmp_path / "a").mkdir()
+    Failures(tmp_path).add(failure)
+    assert _run([cell]) == [(cell, [])]
+    assert not cell.runs[1].log.exists()
 
 
 def test_several_run_at_a_time_with_a_gpu_each(tmp_path, monkeypatch):
@@ -91,7 +138,7 @@ def test_several_run_at_a_time_with_a_gpu_each(tmp_path, monkeypatch):
         "print(os.environ['CUDA_VISIBLE_DEVICES'])\n" + FINISH
     )
     chosen = [_cell(tmp_path / name, script) for name in "ab"]
-    assert [failure for _, failure in _run(chosen, jobs=2)] == [None, None]
+    assert [failures for _, failures in _run(chosen, jobs=2)] == [[], []]
     logs = [cell.runs[0].log.read_text() for cell in chosen]
     assert logs == ["4\n", "7\n"]
 
@@ -186,5 +233,27 @@ def test_a_run_of_a_killed_study_may_end_first(tmp_path):
         [sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True
     )
     process.stdout.readline()
-    assert _run([cell]) == [(cell, None)]
+    assert _run([cell]) == [(cell, [])]
     assert process.wait(60) == 0
+
+
+def test_each_run_has_a_wait_of_its_own(tmp_path, monkeypatch):
+    """Also after one whose directory stayed in use."""
+    cell = _cell(tmp_path / "a", FINISH, FINISH)
+    for run in cell.runs:
+        run.directory.mkdir(parents=True)
+
+    def acquire(_):
+        raise ValueError("in use")
+
+    times, start = [], processes._start
+    monkeypatch.setattr(lock.RunLock, "acquire", acquire)
+    monkeypatch.setattr(processes, "_ENDING_SECONDS", 0.5)
+    monkeypatch.setattr(
+        processes,
+        "_start",
+        lambda *each: times.append(time.monotonic()) or start(*each),
+    )
+    begun = time.monotonic()
+    assert _run([cell]) == [(cell, [])]
+    assert times[0] - begun >= 0.5 and times[1] - times[0] >= 0.5

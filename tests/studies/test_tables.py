@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from simclr_keras.studies import cells
+from simclr_keras.studies import failures
 from simclr_keras.studies import tables
 from simclr_keras.studies.study import Evaluation
 from simclr_keras.studies.study import Point
@@ -50,8 +51,20 @@ def made(tmp_path):
     return found
 
 
-def test_every_cell_is_a_row(made):
-    text = tables.csv_text(made, {made[1].name: "failed"}, ["kNN", "linear"])
+@pytest.fixture
+def kept(tmp_path):
+    """The failures of the study."""
+    return failures.Failures(tmp_path)
+
+
+def _state(made, kept):
+    return tables.csv_text(made[3:], kept, []).splitlines()[1].split(",")[2]
+
+
+def test_every_cell_is_a_row(made, kept):
+    assert _state(made, kept) == "not finished"
+    kept.add(failures.Failure(made[3].runs[1], 1, "why"))
+    text = tables.csv_text(made, kept, ["kNN", "linear"])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["t"], row["seed"], row["linear"]) for row in rows] == [
         ("0.1", "0", "0.5"),
@@ -60,25 +73,32 @@ def test_every_cell_is_a_row(made):
         ("0.5", "1", ""),
     ]
     assert [row["kNN"] for row in rows] == ["0.25", "0.125", "0.375", "0.0"]
-    states = ["finished", "failed", "finished", "not finished"]
+    states = ["finished", "finished", "finished", "failed"]
     assert [row["state"] for row in rows] == states
+    # What is begun again has not failed.
+    kept.forget(made[3].runs[1])
+    assert _state(made, kept) == "not finished"
 
 
-def test_seeds_are_averaged(made):
-    (labels, first), (_, second) = tables.settings(made, {})
+def test_seeds_are_averaged(made, kept):
+    (labels, first), (_, second) = tables.settings(made, kept)
     assert labels == {"t": "0.1"}
     both = [0.5, 0.75]
-    mean, deviation, count = first["linear"]
-    assert (mean, count) == (np.mean(both), 2)
+    mean, deviation, count, fewer = first["linear"]
+    assert (mean, count, fewer) == (np.mean(both), 2, False)
     np.testing.assert_allclose(deviation, np.std(both, ddof=1))
     assert second["linear"] == tables.Spread(0.25, None, 1)
     assert str(first["linear"]) == "62.5 ± 17.7"
     assert str(second["linear"]) == "25.0"
 
 
-def test_time_is_that_of_all_runs(made):
-    assert tables.seconds(made[0]) == 5.0
-    assert tables.seconds(made[3]) is None
+def test_time_is_that_of_all_runs(made, kept):
+    assert tables.seconds(made[0], kept) == 5.0
+    assert tables.seconds(made[3], kept) is None
+    # Of a cell that was tried it is that of what has ended.
+    assert tables.seconds(made[3], kept, tried=True) == 2.5
+    (made[3].runs[0].directory / "results.json").unlink()
+    assert tables.seconds(made[3], kept, tried=True) is None
 
 
 def test_commands_of_a_cell(made):
@@ -100,7 +120,9 @@ def _end(run, accuracy):
     (run.directory / "results.json").write_text(content)
 
 
-def test_of_several_rates_the_best_counts_once_all_have_ended(tmp_path):
+@pytest.fixture
+def rates(tmp_path):
+    """A cell with a supervised network at three rates."""
     evaluation = Evaluation(
         "supervised", "finetune", {"from_scratch": "true"}, rates=(0.5, 1, 2)
     )
@@ -114,19 +136,44 @@ def test_of_several_rates_the_best_counts_once_all_have_ended(tmp_path):
         {},
         {"finetune": 0.2},
     )
-    low, middle, high = runs = cell.runs[1:]
-    rates = [run.flags["learning_rate"] for run in runs]
-    assert rates == ["0.1", "0.2", "0.4"]
+    return cell
+
+
+def test_of_several_rates_the_best_counts_once_all_have_ended(rates, kept):
+    low, middle, high = runs = rates.runs[1:]
+    assert [run.flags["learning_rate"] for run in runs] == ["0.1", "0.2", "0.4"]
     assert len({run.directory for run in runs}) == 3
     _end(low, 0.25)
     _end(high, 0.5)
-    assert tables.measures(cell) == {}
-    # The middle one was tried, and cannot be had.
-    assert tables.measures(cell, failed=True) == {"supervised": 0.5}
-    states = {cell.name: tables.FAILED}
-    ((_, spreads),) = tables.settings([cell], states)
-    assert spreads["supervised"].mean == 0.5
-    assert ",failed,0.5," in tables.csv_text([cell], states, ["supervised"])
-    assert tables.settings([cell], {}) == [({"t": "1"}, {})]
+    assert tables.measures(rates, kept) == {}
+    # One that was killed may yet be the best.
+    kept.add(failures.Failure(middle, -9, ""))
+    assert tables.measures(rates, kept) == {}
+    assert tables.settings([rates], kept) == [({"t": "1"}, {})]
+    assert kept.of(rates) == [failures.Failure(middle, -9, "")]
     _end(middle, 0.75)
-    assert tables.measures(cell) == {"supervised": 0.75}
+    assert tables.measures(rates, kept) == {"supervised": 0.75}
+    assert kept.of(rates) == []
+
+
+def test_rates_that_diverged_are_passed_over_where_another_ended(
+    tmp_path, rates, kept
+):
+    pretraining, low, middle, high = rates.runs
+    _end(pretraining, 0.0)
+    kept.add(failures.Failure(high, 1, "why", diverged=True))
+    # The others may yet end.
+    assert kept.of(rates) == [] and not kept.settled(rates, high)
+    kept.add(failures.Failure(middle, 1, "why", diverged=True))
+    kept.add(failures.Failure(low, 1, "why", diverged=True))
+    assert [each.run for each in kept.of(rates)] == [low, middle, high]
+    assert tables.state(rates, kept) == "failed"
+    kept.forget(low)
+    _end(low, 0.5)
+    again = failures.Failures(tmp_path)
+    assert again.of(rates) == [] and again.passed_over(rates) == [middle, high]
+    assert tables.state(rates, again) == "finished"
+    ((_, spreads),) = tables.settings([rates], again)
+    assert spreads["supervised"] == tables.Spread(0.5, None, 1, fewer=True)
+    assert str(spreads["supervised"]) == "50.0 †"
+    assert ",finished,0.5," in tables.csv_text([rates], again, ["supervised"])
