@@ -13,6 +13,7 @@ from simclr_keras import data
 from simclr_keras.commands import build
 from simclr_keras.commands import command_line
 from simclr_keras.commands import study
+from simclr_keras.commands import study_checks
 from simclr_keras.studies import catalog
 from simclr_keras.studies import processes
 from simclr_keras.training import finite
@@ -407,7 +408,7 @@ _TUNED = "cells/pre-training=base/seed_0/fine-tuned_50_pct_of_the_labels"
 
 def _left(directory, command, arguments):
     """A run that has ended, with its flags."""
-    define = study._COMMANDS[command].define_flags
+    define = study_checks.COMMANDS[command].define_flags
     settings = command_line.parse(define, arguments)
     directory.mkdir(parents=True)
     (directory / "flags.txt").write_text(settings.flags_text)
@@ -480,6 +481,7 @@ def test_a_run_of_an_earlier_release_is_taken(tmp_path, run, capsys):
     assert "1 cells." in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_transformations_are_predicted_from_h_and_z(
     tmp_path, run, started, monkeypatch
 ):
