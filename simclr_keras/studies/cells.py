@@ -138,10 +138,13 @@ def with_blur(cell: Cell) -> Cell:
     """
     runs = []
     for run in cell.runs:
+        flags = run.flags
         if "use_blur" in run.same:
-            run = run._replace(flags={"use_blur": "true", **run.flags})
-        runs.append(run)
-    return cell._replace(runs=runs)
+            flags = {"use_blur": "true", **flags}
+        runs.append(
+            Run(run.measure, run.command, run.directory, flags, run.same)
+        )
+    return Cell(cell.labels, cell.seed, runs)
 
 
 def _taken_over(flags, names, own):
