@@ -15,6 +15,8 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import stages
 
+pytestmark = pytest.mark.newest
+
 COLORS = {"blue": (20, 40, 220), "green": (20, 220, 40), "red": (220, 40, 20)}
 
 

@@ -33,6 +33,7 @@ def _export(*arguments):
     return export.run(command_line.parse(export.define_flags, arguments))
 
 
+@pytest.mark.newest
 def test_export_keeps_names_and_card(run, tmp_path):
     """Of the run's directory, a checkpoint in it, and of an export of it."""
     made = _export(f"--checkpoint={run.path}", "--license=MIT")

@@ -84,6 +84,7 @@ def _assert_same(network, other):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.newest
 def test_encoder_and_projection_head_are_those_of_the_checkpoint(files):
     """Their architecture too, and the size of the images."""
     folder, model = files

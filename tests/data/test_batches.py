@@ -43,6 +43,7 @@ def traced(monkeypatch):
     return crops
 
 
+@pytest.mark.newest
 def test_a_pipeline_is_traced_when_it_is_needed_and_once(folder, traced):
     whole = data.grouped(
         data.with_probe(load(folder), load(folder, labelled=True, views=1)), 2
@@ -93,6 +94,7 @@ def test_the_form_of_what_is_combined_is_known_before(folder):
         assert batches.element_spec == batches.as_dataset().element_spec
 
 
+@pytest.mark.newest
 def test_crops_and_passes_outlive_a_combination(folder):
     """In whatever order they are stated; None states nothing."""
     crops = (Crops((0.5, 1.0)), Crops((0.6, 1.0)))

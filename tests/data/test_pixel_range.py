@@ -50,6 +50,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.newest
 def test_decoding():
     encoded = _png(SCENE[0])
     assert decoding.decode(encoded).numpy().mean() < 10  # nearly black

@@ -5,6 +5,7 @@ import json
 import os
 
 import forked
+import pytest
 
 FLAGS = (
     "--encoder=tiny",
@@ -19,6 +20,7 @@ FLAGS = (
 )
 
 
+@pytest.mark.newest
 def test_two_tasks_are_one_training(tmp_path):
     """Each says so, one of them writes, and both end together."""
     directory = tmp_path / "run"

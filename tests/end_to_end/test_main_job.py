@@ -234,6 +234,7 @@ def test_embeddings_stand_in_the_order_of_their_index(
     "command, elsewhere",
     [(pretrain, RESNET), (linear_eval, NEIGHBOURS), (finetune, set())],
 )
+@pytest.mark.newest
 def test_no_flag_is_left_unread(
     pretrained, noted_run, tmp_path, command, elsewhere
 ):

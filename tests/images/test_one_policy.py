@@ -82,6 +82,7 @@ def test_every_way_to_an_embedding_agrees(size, folder, tmp_path, every_kind):
 
 
 @pytest.mark.parametrize("name", ["lossy.webp", "palette.gif", "rgb.bmp"])
+@pytest.mark.newest
 def test_neighbors_of_a_file_begin_with_itself(
     name, folder, tmp_path, every_kind, monkeypatch
 ):

@@ -239,6 +239,7 @@ def test_a_process_that_was_stopped_goes_on_with_the_same_bits(
     "number",
     [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGINT],
 )
+@pytest.mark.newest
 def test_a_second_signal_stops_at_once(start, tmp_path, number):
     """Where the step that was to be saved does not end."""
     process = start(tmp_path / "run", 11)
