@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 
 PRETRAINING, CLASSIFIER = "pre-training", "classifier"
-# A column that every pre-training has, also one from Python.
-_OF_PRETRAINING = "contrastive_accuracy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +54,18 @@ CURVES = (
 )
 
 
+# What is logged of pairs of views alone.
+_OF_PRETRAINING = {
+    curve.column
+    for curve in CURVES
+    if curve.of == PRETRAINING
+    and curve.column not in ("loss", "val_loss", "knn_accuracy")
+}
+
+
 def kind_of(rows: Iterable[Mapping[str, str]]) -> str:
     """Whether rows of `metrics.csv` are of a `PRETRAINING` or `CLASSIFIER`."""
-    if any(_OF_PRETRAINING in row for row in rows):
+    if any(_OF_PRETRAINING & row.keys() for row in rows):
         return PRETRAINING
     return CLASSIFIER
 
