@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
 
@@ -58,6 +60,16 @@ def unit_rows(features: np.ndarray) -> np.ndarray:
     features = np.asarray(features, np.float32)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.maximum(lengths, 1e-12)
+
+
+def check_counts(**counts: int) -> None:
+    """Refuses named arguments that are not whole numbers, at least 1."""
+    for name, value in counts.items():
+        if not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(
+                f"{name} must be a whole number, at least 1. Received:"
+                f" {name}={value!r}"
+            )
 
 
 def check_train_and_test(

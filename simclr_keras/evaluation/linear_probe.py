@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from simclr_keras import randomness
 from simclr_keras.evaluation.accuracy import top_k_accuracy
+from simclr_keras.evaluation.features import check_counts
 from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import standardize as standardized
 
@@ -92,12 +93,7 @@ def linear_accuracy(
     train_h, train_y, test_h, test_y = check_train_and_test(
         train_h, train_y, test_h, test_y
     )
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(
-                f"{name} must be a whole number, at least 1. Received:"
-                f" {name}={value!r}"
-            )
+    check_counts(epochs=epochs, batch_size=batch_size)
     batch_size = min(batch_size, len(train_h))
     for name, value in (
         ("learning_rate", 0.0 if learning_rate is None else learning_rate),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numbers
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras.evaluation.accuracy import top_k_accuracy
+from simclr_keras.evaluation.features import check_counts
 from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import standardize
 from simclr_keras.evaluation.linear_probe import epoch_order
@@ -60,16 +59,7 @@ def mlp_accuracy(
     train_h, train_y, test_h, test_y = check_train_and_test(
         train_h, train_y, test_h, test_y
     )
-    for name, value in (
-        ("hidden", hidden),
-        ("epochs", epochs),
-        ("batch_size", batch_size),
-    ):
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(
-                f"{name} must be a whole number, at least 1. Received:"
-                f" {name}={value!r}"
-            )
+    check_counts(hidden=hidden, epochs=epochs, batch_size=batch_size)
     if not 0 < learning_rate < np.inf:
         raise ValueError(
             "learning_rate must be a number above 0. Received: learning_rate="
