@@ -96,14 +96,15 @@ def run(settings):
     """Runs what is left of the study; returns the path of its page."""
     cli.require(settings, "model_dir")
     study, evaluations, cells = _plan(settings)
-    cells, work = study_checks.check(cells, _failures(settings))
+    failures = _failures(settings)
+    cells, work = study_checks.check(cells, failures)
     from simclr_keras.report import study_page
 
     if settings.dry_run:
-        _print_plan(settings, cells, work, _failures(settings))
+        _print_plan(settings, cells, work, failures)
         return None
     with _claimed(settings) as (directory, _), _ended_by_signals():
-        failures = _failures(settings)
+        failures = _failures(settings)  # another process may have added some
 
         def write():
             return study_page.write(
