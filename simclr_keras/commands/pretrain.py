@@ -148,7 +148,7 @@ def run(settings):
             model = _model(settings, images, views, start)
         begins_with = start and start.describe(model.projection_head)
         start = None  # copied: its weights need not stay in memory
-        knn, validation = _measures(settings, devices, images, dataset.passes)
+        knn, validation = _measures(settings, devices, images, dataset)
         figures = stages.fit(
             settings,
             devices,
@@ -227,12 +227,12 @@ def _model(settings, images, views, start):
     return model
 
 
-def _measures(settings, devices, images, passes):
+def _measures(settings, devices, images, dataset):
     """What `fit` measures: callback of kNN or None, arguments of validation."""
     every = settings.eval_every_epochs
     if not every or images.held_out is None:
         return None, {}
-    every = sk.data.data_epochs_to_fit_epochs(every, passes)
+    every = sk.data.epochs_to_fit_epochs(every, dataset.epochs_per_fit_epoch)
     knn = _knn(settings, images, every) if images.labelled else None
     return knn, input_data.validation(settings, devices, images, every)
 

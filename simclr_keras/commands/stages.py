@@ -101,8 +101,7 @@ def check_steps(settings, num_examples):
             f" steps, the run has {total}: the learning rate only rises, to"
             f" {(total - 1) / warmup:.0%} of its peak. Give a shorter warm-up."
         )
-    passes = sk.data.data_epochs_per_fit_epoch(total, steps)
-    last = total % (steps * passes)
+    last = total % (steps * sk.data.epochs_per_fit_epoch(total, steps))
     several = settings.steps_per_execution
     if last % several:
         raise ValueError(
@@ -159,10 +158,11 @@ def group_short_epochs(settings, source, dataset):
     """Groups epochs of a small data set into longer epochs of `fit`."""
     total = build.total_steps(settings, source.num_examples)
     dataset = sk.data.group_short_epochs(dataset, total)
-    if dataset.passes > 1:
+    several = dataset.epochs_per_fit_epoch
+    if several > 1:
         print(
-            f"The progress bar's epochs are rounds of {dataset.passes} epochs"
-            " of the data each."
+            f"Each epoch of the progress bar is {several} epochs of the data,"
+            " called a fit epoch where both are meant."
         )
     return dataset
 
@@ -203,7 +203,9 @@ def fit(
     timer = timing.Timing(settings.started, settings.train_batch_size)
     epochs = settings.checkpoint_epochs
     if epochs:
-        epochs = sk.data.data_epochs_to_fit_epochs(epochs, dataset.passes)
+        epochs = sk.data.epochs_to_fit_epochs(
+            epochs, dataset.epochs_per_fit_epoch
+        )
     (keep_run,) = sk.training.callbacks(
         run,
         checkpoint_epochs=epochs,

@@ -2,8 +2,8 @@
 
 from simclr_keras.data.caching import cached
 from simclr_keras.data.caching import free_memory
-from simclr_keras.data.combined import data_epochs_per_fit_epoch
-from simclr_keras.data.combined import data_epochs_to_fit_epochs
+from simclr_keras.data.combined import epochs_per_fit_epoch
+from simclr_keras.data.combined import epochs_to_fit_epochs
 from simclr_keras.data.combined import from_step
 from simclr_keras.data.combined import group_short_epochs
 from simclr_keras.data.combined import grouped
@@ -30,8 +30,8 @@ __all__ = [
     "Source",
     "as_dataset",
     "cached",
-    "data_epochs_per_fit_epoch",
-    "data_epochs_to_fit_epochs",
+    "epochs_per_fit_epoch",
+    "epochs_to_fit_epochs",
     "evaluation_images",
     "free_memory",
     "from_step",

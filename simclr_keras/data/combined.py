@@ -77,7 +77,7 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
         dataset.element_spec,
         host_crops=dataset.host_crops,
         probe_crops=dataset.probe_crops,
-        passes=dataset.passes * count,
+        epochs_per_fit_epoch=dataset.epochs_per_fit_epoch * count,
     )
     return made.changed(crops=dataset._crops)
 
@@ -92,13 +92,14 @@ def group_short_epochs(
         total_steps: steps of the whole training.
 
     Returns:
-        `Batches` whose `passes` says how many; the same where that is one.
+        `Batches` whose `epochs_per_fit_epoch` says how many; the same where
+        that is one.
     """
-    passes = data_epochs_per_fit_epoch(total_steps, dataset.steps)
-    return dataset if passes == 1 else grouped(dataset, passes)
+    count = epochs_per_fit_epoch(total_steps, dataset.steps)
+    return dataset if count == 1 else grouped(dataset, count)
 
 
-def data_epochs_per_fit_epoch(total_steps: int, steps: int) -> int:
+def epochs_per_fit_epoch(total_steps: int, steps: int) -> int:
     """Epochs of the data that `group_short_epochs` makes one of `fit`.
 
     Args:
@@ -108,14 +109,14 @@ def data_epochs_per_fit_epoch(total_steps: int, steps: int) -> int:
     return -(-min(_LEAST_STEPS, total_steps) // steps)
 
 
-def data_epochs_to_fit_epochs(epochs: int, passes: int) -> int:
-    """Converts a period in epochs of the data to one in epochs of `fit`.
+def epochs_to_fit_epochs(epochs: int, per_fit_epoch: int) -> int:
+    """Converts a period in epochs of the data to one in fit epochs.
 
     Args:
         epochs: epochs of the data, at least 1.
-        passes: epochs of the data in one of `fit`, `Batches.passes`.
+        per_fit_epoch: `Batches.epochs_per_fit_epoch`.
     """
-    return max(1, round(epochs / passes))
+    return max(1, round(epochs / per_fit_epoch))
 
 
 def with_probe(
@@ -161,7 +162,7 @@ def with_probe(
         _as_dict(dataset.element_spec, labelled_dataset.element_spec),
         host_crops=dataset.host_crops,
         probe_crops=labelled_dataset.host_crops,
-        passes=dataset.passes,
+        epochs_per_fit_epoch=dataset.epochs_per_fit_epoch,
     )
     return made.changed(crops=crops.pop() if crops else NO_CROPS_STATED)
 

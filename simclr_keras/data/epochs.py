@@ -65,14 +65,15 @@ class Batches:
         element_spec: nest of `tf.TensorSpec`, the form of a batch.
         host_crops: `HostCrops` of the images, or None. Defaults to None.
         probe_crops: likewise of a probe's images. Defaults to None.
-        passes: epochs of the data that are one iteration. Defaults to 1.
+        epochs_per_fit_epoch: epochs of the data that are one iteration, which
+            `fit` calls an epoch. Defaults to 1.
 
     Attributes:
         steps: batches of an iteration from its beginning.
         element_spec: see above.
         host_crops: see above.
         probe_crops: see above.
-        passes: see above.
+        epochs_per_fit_epoch: see above.
     """
 
     def __init__(
@@ -83,14 +84,14 @@ class Batches:
         *,
         host_crops: HostCrops | None = None,
         probe_crops: HostCrops | None = None,
-        passes: int = 1,
+        epochs_per_fit_epoch: int = 1,
     ):
         self.one_epoch = one_epoch
         self.steps = steps
         self.element_spec = element_spec
         self.host_crops = host_crops
         self.probe_crops = probe_crops
-        self.passes = passes
+        self.epochs_per_fit_epoch = epochs_per_fit_epoch
         self._crops = NO_CROPS_STATED
         self._first = 0
         self._position = Position()

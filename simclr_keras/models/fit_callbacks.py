@@ -45,13 +45,13 @@ class CheckPixels(keras.callbacks.Callback):
 class FollowFit(CheckPixels):
     """Moves the position of a `fit`; the first callback, as all others read it.
 
-    With it the order of the images is a function of the round's number, also
-    when `fit` starts at a later round or, where it is resumed, within one. Of
-    a batch with pixels out of range no callback behind it sees the figures.
+    With it the order of the images is a function of the fit epoch's number,
+    also when `fit` starts at a later one or, where it is resumed, within one.
+    Of a batch with pixels out of range no callback behind it sees the figures.
 
     Args:
         position: `FitPosition`.
-        dataset: `data.Batches` that is told where each round begins, or None.
+        dataset: `data.Batches` that is told where a fit epoch begins, or None.
         input_wait: `InputWait` that measures the `fit`, or None.
     """
 
@@ -68,17 +68,17 @@ class FollowFit(CheckPixels):
         position.followed = True
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Learns how many steps a round has; clears the record of pixels."""
+        """Learns the steps of a fit epoch; clears the record of pixels."""
         self._position.steps = self.params.get("steps")
         self.model.pixel_watch.reset()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Finds the place of the data before the first batch is drawn."""
-        self._position.begin_round(epoch)
+        self._position.begin_fit_epoch(epoch)
         if self._dataset is not None:
             self._dataset.seek(epoch, self._position.step)
         if self._wait is not None:
-            self._wait.begin_round()
+            self._wait.begin_fit_epoch()
 
     def on_train_batch_begin(
         self, batch: int, logs: dict | None = None
@@ -97,21 +97,21 @@ class FollowFit(CheckPixels):
             self.model.pixel_watch.check()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Counts the round; checks before others, which may save the model."""
-        self._position.end_round()
+        """Counts it; checks before others, which may save the model."""
+        self._position.end_fit_epoch()
         self.model.pixel_watch.check()
 
 
-class EndLateRound(keras.callbacks.Callback):
-    """Ends a round that began at a later step.
+class EndLateFitEpoch(keras.callbacks.Callback):
+    """Ends a fit epoch that began at a later step.
 
-    The last callback: those behind it miss the round's last step.
+    The last callback: those behind it miss the fit epoch's last step.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Ends it after the steps that were left."""
         position = self.model.fit_position
-        late = position.first_step > 0 and position.round_is_done
+        late = position.first_step > 0 and position.fit_epoch_is_done
         if late and not self.model.stop_training:
             compat.end_epoch()
 
@@ -140,10 +140,10 @@ def surrounded(
         model: the model that is fitted, with its `fit_position` and
             `input_wait`.
         dataset: `data.Batches` that is trained on, or None for others, which
-            begin no round late.
+            begin no fit epoch late.
     """
     first = FollowFit(model.fit_position, dataset, model.input_wait)
-    last = [] if dataset is None else [EndLateRound()]
+    last = [] if dataset is None else [EndLateFitEpoch()]
     return [first, *_as_list(callbacks), *last]
 
 

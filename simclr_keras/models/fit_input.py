@@ -48,7 +48,7 @@ def input_of(
         arguments.setdefault("steps_per_epoch", dataset.steps)
         return _own_part(dataset, model.global_batch_size, strategy, wait)
     if compat.prefetches_across_steps(model):
-        # Of a round that begins late, it asks for more than there is.
+        # Of a fit epoch that begins late, it asks for more than there is.
         return compat.with_cardinality(dataset.open_ended(), len(dataset))
     made = dataset.as_dataset()  # whose batches are made ahead
     return made if wait is None else wait.timer.watch(made)

@@ -33,7 +33,7 @@ def prepare(
     """Changes the arguments of `fit` to suit a data set and a strategy.
 
     The model notes the size of the global batch and gets the position of this
-    `fit`; a data set of ours learns where each round begins.
+    `fit`; a data set of ours learns where each fit epoch begins.
 
     Args:
         model: the model that is fitted.
@@ -118,7 +118,7 @@ def _cropped_as_stated(model, dataset, arguments):
 def _follow(model, dataset, arguments):
     """Gives a `fit` its position, its clock and our callbacks around others.
 
-    To a `CallbackList` nothing can be added: then no clock runs, no round can
+    To a `CallbackList` nothing can be added: then no clock runs, no epoch can
     begin within, the callback of a run directory moves the position, and the
     data set draws the epoch after its last one, whichever begins: a resumed
     run does not see the images that an undisturbed one would.
@@ -130,9 +130,9 @@ def _follow(model, dataset, arguments):
         starts_within=batches is not None and not fixed
     )
     if batches is not None:
-        passes = batches.passes
-        model.fit_position.epochs_per_round = passes
-        model.fit_position.steps_per_epoch = batches.steps // passes
+        grouped = batches.epochs_per_fit_epoch
+        model.fit_position.epochs_per_fit_epoch = grouped
+        model.fit_position.steps_per_epoch = batches.steps // grouped
     model.input_wait = None
     if fixed:
         return

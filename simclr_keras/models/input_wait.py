@@ -23,7 +23,7 @@ class InputWait:
 
     Attributes:
         waited: seconds waited for input.
-        seconds: seconds from the beginning of each round to its last step.
+        seconds: seconds from the beginning of each fit epoch to its last step.
         timer: `data.input_timer.InputTimer` of the pipeline.
     """
 
@@ -37,8 +37,8 @@ class InputWait:
         self.timer = input_timer.InputTimer()
         self.waited = self.seconds = 0.0
 
-    def begin_round(self) -> None:
-        """Starts the clock; what was between rounds does not count."""
+    def begin_fit_epoch(self) -> None:
+        """Starts the clock; what was between fit epochs does not count."""
         self._since = time.perf_counter()
         self._before = self.timer.waited()
 
@@ -49,7 +49,7 @@ class InputWait:
             position: `FitPosition` before the step.
         """
         self._asked = input_timer.now()
-        begun = position.step - position.first_step  # with the round
+        begun = position.step - position.first_step  # with the fit epoch
         self._number = position.done if self._endless else begun
 
     def end_step(self) -> None:

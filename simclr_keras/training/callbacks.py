@@ -123,7 +123,7 @@ class KeepRun(keras.callbacks.Callback):
 
     Attributes:
         last_step: step of the run after which `fit` ends, within its last
-            round too, which `fit` is asked for; None: after that round.
+            fit epoch too, which `fit` is asked for; None: after that fit epoch.
     """
 
     def __init__(
@@ -176,20 +176,20 @@ class KeepRun(keras.callbacks.Callback):
         # Last: a run that is refused stays as it was, and no signal comes
         # between two of the files.
         self._run.write_change()
-        if self._is_done():  # its last round is a part, and done
+        if self._is_done():  # its last fit epoch is a part, and done
             compat.set_resume_point(model, self.params["epochs"], 0)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Restores the metrics, which Keras has just reset."""
         compat.set_resume_point(self.model, None, None)  # for the next `fit`
         if self._counts:
-            self._progress.position.begin_round(epoch)
-        if self._metrics is not None and self._progress.step_in_round:
+            self._progress.position.begin_fit_epoch(epoch)
+        if self._metrics is not None and self._progress.step_in_fit_epoch:
             state.write_metrics(self.model, self._metrics)
         else:
             self._progress.log_sums = {}
         self._metrics = None
-        self._logs.begin_round()
+        self._logs.begin_fit_epoch()
 
     def on_train_batch_begin(
         self, batch: int, logs: dict | None = None
@@ -207,7 +207,7 @@ class KeepRun(keras.callbacks.Callback):
         logs = logs or {}
         if self._counts:
             self._progress.position.end_step(self.model)
-        # First: the last checkpoint waits for the evaluations of its round.
+        # First: the last checkpoint waits for the evaluations of its fit epoch.
         if self._is_done():
             self.model.stop_training = True
         # A trace is of steps, not of what is written between them.
@@ -221,18 +221,18 @@ class KeepRun(keras.callbacks.Callback):
         self._saver.end_step()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Logs the round and what others have measured at its end; saves."""
+        """Logs its figures and what others measured at its end; saves."""
         logs = logs or {}
         if self._counts:
-            self._progress.position.end_round()
+            self._progress.position.end_fit_epoch()
         self._progress.log_sums = {}  # Keras begins to sum anew
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
         # In this order as after a step.
-        self._logs.end_round(logs)
-        self._saver.end_round(epoch, logs, last)
+        self._logs.end_fit_epoch(logs)
+        self._saver.end_fit_epoch(epoch, logs, last)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Returns when all is written; also where no round was left to run."""
+        """Returns when all is written; also where no step was left to run."""
         compat.set_resume_point(self.model, None, None)
         self._profile.release()
         self._logs.end()

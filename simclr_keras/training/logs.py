@@ -22,14 +22,14 @@ from simclr_keras.training.run_directory import RunDirectory
 class Logs:
     """Writes the figures of a training; of processes, the chief does.
 
-    Every `every` steps the means over these steps, and at the end of a round
-    (an epoch of `fit`) its means with validation and other late figures, each
-    beside the epoch of the data that its last step is of. Timing goes to
-    TensorBoard only: `metrics.csv` depends on the run alone.
+    Every `every` steps the means over these steps, and at the end of a fit
+    epoch its means with validation and other late figures, each beside the
+    epoch of the data that its last step is of. Timing goes to TensorBoard only:
+    `metrics.csv` depends on the run alone.
 
     Args:
         run: `RunDirectory`.
-        every: steps between rows; 0: only rounds have one.
+        every: steps between rows; 0: only fit epochs have one.
     """
 
     def __init__(self, run: RunDirectory, every: int):
@@ -58,24 +58,24 @@ class Logs:
                     str(self._run.tensorboard)
                 )
 
-    def begin_round(self) -> None:
+    def begin_fit_epoch(self) -> None:
         """Notes where it begins, and what was waited for input before it."""
-        self._epoch = self._progress.epoch  # of a round without a step
+        self._epoch = self._progress.epoch  # of a fit epoch without a step
         self._waited_before = input_wait.so_far(self._model)
 
     def end_step(self, logs: dict[str, Any]) -> None:
         """Logs the means over the last `every` steps.
 
         Args:
-            logs: dict of the means over the round so far.
+            logs: dict of the means over the fit epoch so far.
         """
         self._epoch = self._progress.epoch
         if self._progress.passed(self._every):
             # Read on all processes: a sum over them is behind some figures.
             self._write("steps", self._interval_means(logs))
 
-    def end_round(self, logs: dict[str, Any]) -> None:
-        """Logs the round's means, validation and all that others added.
+    def end_fit_epoch(self, logs: dict[str, Any]) -> None:
+        """Logs the fit epoch's means, validation and all that others added.
 
         Args:
             logs: dict of them.

@@ -16,7 +16,7 @@ class MetricsFile:
     """Appends rows to a CSV file.
 
     A row's `scope` says what its figures are means of: `steps`, the steps
-    since the row before, or `epoch`, a round: one epoch, or several of few
+    since the row before, or `epoch`, a fit epoch: one epoch, or several of few
     images. Its `epoch` is that of the data, from 0. Empty cells: not measured
     there.
 

@@ -1,7 +1,7 @@
 """Notes where a training stands, beside the variables of its model.
 
-Two words: an epoch is one pass over the data; a round is what `fit` calls an
-epoch and its progress bar shows, which for few images is several epochs.
+An epoch is one pass over the data. A fit epoch is what `fit` calls an epoch and
+its progress bar shows; where images are few, it has several epochs of the data.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from simclr_keras.models.fit_position import FitPosition
 
-# What a checkpoint notes, in this order, under the names of the first release,
-# which called a round an epoch.
+# What a checkpoint notes, in this order, under the names of earlier releases,
+# which called a fit epoch an epoch or a round.
 _NOTES = {
     "step": "step",
-    "epoch": "round",
-    "step_in_epoch": "step_in_round",
-    "epochs_per_round": "epochs_per_round",
+    "epoch": "fit_epoch",
+    "step_in_epoch": "step_in_fit_epoch",
+    "epochs_per_round": "epochs_per_fit_epoch",
     "steps_per_epoch": "steps_per_epoch",
     "log_sums": "log_sums",
     "best": "best",
@@ -32,8 +32,8 @@ class Progress:
     Attributes:
         position: `FitPosition` of the `fit` that is running, which counts.
         steps_before: training steps done before this `fit`.
-        epochs_per_round: epochs of the data in a round. 1 for a run of an
-            earlier release, whose `metrics.csv` numbers rounds.
+        epochs_per_fit_epoch: epochs of the data in a fit epoch. 1 for a run of
+            an earlier release, whose `metrics.csv` numbers fit epochs.
         log_sums: running sums of metrics when they were logged last.
         best: `{"name", "value", "step"}` of the best checkpoint, or None.
         identity: the run's settings when it began, of `identity.of`.
@@ -41,7 +41,7 @@ class Progress:
 
     position: FitPosition
     steps_before: int = 0
-    epochs_per_round: int = 1
+    epochs_per_fit_epoch: int = 1
     log_sums: dict = dataclasses.field(default_factory=dict)
     best: dict | None = None
     identity: dict | None = None
@@ -52,13 +52,13 @@ class Progress:
         return self.steps_before + self.position.done
 
     @property
-    def round(self) -> int:
-        """Rounds done."""
-        return self.position.round
+    def fit_epoch(self) -> int:
+        """Fit epochs done."""
+        return self.position.fit_epoch
 
     @property
-    def step_in_round(self) -> int:
-        """Steps done of the round that is running."""
+    def step_in_fit_epoch(self) -> int:
+        """Steps done of the fit epoch that is running."""
         return self.position.step
 
     @property
@@ -70,10 +70,10 @@ class Progress:
     def epoch(self) -> int:
         """Number of the epoch of the last step, from 0."""
         steps = self.position.steps_per_epoch
-        if self.epochs_per_round == 1 or not steps:
-            return self.round
-        within = max(0, self.step_in_round - 1) // steps
-        return self.round * self.epochs_per_round + within
+        if self.epochs_per_fit_epoch == 1 or not steps:
+            return self.fit_epoch
+        within = max(0, self.step_in_fit_epoch - 1) // steps
+        return self.fit_epoch * self.epochs_per_fit_epoch + within
 
     def passed(self, every: int) -> bool:
         """`FitPosition.passed`, counted from the first step of the run."""
@@ -82,13 +82,13 @@ class Progress:
     def has_come_to(self, step: int) -> bool:
         """Whether a step of the run is done.
 
-        Counted by rounds where their steps are known: `step` has those of
+        Counted by fit epochs where their steps are known: `step` has those of
         another `fit` before the run, too.
         """
         here = self.position
         if here.steps is None:
             return self.step >= step
-        return here.round * here.steps + here.step >= step
+        return here.fit_epoch * here.steps + here.step >= step
 
     def begin(self, step: int) -> None:
         """Notes what is known before the first step of a new run.
@@ -97,12 +97,12 @@ class Progress:
             step: steps that the model's optimizer has done before.
         """
         self.steps_before = step
-        self.epochs_per_round = self.position.epochs_per_round
+        self.epochs_per_fit_epoch = self.position.epochs_per_fit_epoch
 
     def where(self) -> str:
-        """`"2 steps into epoch 1"`, or of which round of several epochs."""
-        kind = "epoch" if self.epochs_per_round == 1 else "round"
-        return f"{self.step_in_round} steps into {kind} {self.round}"
+        """`"2 steps into epoch 1"`, or of which fit epoch of several epochs."""
+        kind = "epoch" if self.epochs_per_fit_epoch == 1 else "fit epoch"
+        return f"{self.step_in_fit_epoch} steps into {kind} {self.fit_epoch}"
 
     def notes(self) -> dict[str, Any]:
         """Dict for a checkpoint."""
@@ -119,28 +119,28 @@ class Progress:
         )
         for name in ("epochs_per_round", "log_sums", "best", "identity"):
             if name in notes:
-                setattr(self, name, notes[name])
+                setattr(self, _NOTES[name], notes[name])
 
     def regroup(self) -> bool:
-        """Finds the place of a restored run that is longer now in its rounds.
+        """Finds the place of a restored run, longer now, in its fit epochs.
 
-        The last round of a run that had ended counts as a whole one, however
-        few steps it had; and a longer run of few images may have more epochs
-        in a round.
+        The last fit epoch of a run that had ended counts as a whole one,
+        however few steps it had; and a longer run of few images may have more
+        epochs in a fit epoch.
 
         Returns:
             Whether it is another place than was restored.
         """
-        here, steps = self.position.epochs_per_round, self.steps_per_epoch
+        here, steps = self.position.epochs_per_fit_epoch, self.steps_per_epoch
         if not self.position.starts_within or not steps:
             return False
-        there, self.epochs_per_round = self.epochs_per_round, here
-        noted = self.round, self.step_in_round
+        there, self.epochs_per_fit_epoch = self.epochs_per_fit_epoch, here
+        noted = self.fit_epoch, self.step_in_fit_epoch
         done = self.step
         # 1 is also noted by a run that an early release began, however grouped.
         if there == here or there > 1:
             # Steps of another `fit` before the run count in `step` alone.
-            done = min(done, self.round * there * steps + self.step_in_round)
+            done = min(done, noted[0] * there * steps + noted[1])
         place = divmod(done, here * steps)
         self.position.resume_at(*place)
         return place != noted

@@ -82,11 +82,11 @@ def resume(
     different = identity.differences(there, here) if there else {}
     identity.refuse_other(directory, different)
     if longer is None:
-        _check_rounds(name, notes, progress.position)
+        _check_grouping(name, notes, progress.position)
     progress.restore(notes)
     progress.identity = {**here, **there}
     moved = longer is not None and progress.regroup()
-    number, step = progress.round, progress.step_in_round
+    number, step = progress.fit_epoch, progress.step_in_fit_epoch
     if step and not progress.position.starts_within:
         raise ValueError(
             "the data set must be one of simclr_keras.data to go on within"
@@ -106,7 +106,7 @@ def resume(
             f" learning rate goes on at {now:.6g}."
         )
     print(said)
-    # Of a round that is another one now, the metrics begin anew.
+    # Of a fit epoch that is another one now, the metrics begin anew.
     return None if moved else state.metrics_alone(arrays)
 
 
@@ -114,14 +114,14 @@ def _has_same_epochs(notes, steps):
     """Whether the epochs of a checkpoint had as many steps, as far as known.
 
     Earlier releases did not note it: then the place that they noted has to be
-    that of the step. Only the last round of a `fit` may have fewer steps.
+    that of the step. Only the last fit epoch of a `fit` may have fewer steps.
     """
     known = notes.get("steps_per_epoch")
     if known is not None or steps is None:
         return known == steps
-    of_round = notes.get("epochs_per_round", 1) * steps
-    place = notes["epoch"] * of_round + notes["step_in_epoch"]
-    return place - of_round < notes["step"] <= place
+    of_fit_epoch = notes.get("epochs_per_round", 1) * steps
+    place = notes["epoch"] * of_fit_epoch + notes["step_in_epoch"]
+    return place - of_fit_epoch < notes["step"] <= place
 
 
 def _newest(directory, strategy):
@@ -135,9 +135,9 @@ def _newest(directory, strategy):
     return name, workers.broadcast(strategy, data)
 
 
-def _check_rounds(name, notes, position):
+def _check_grouping(name, notes, position):
     """Refuses batches that are grouped otherwise than in the checkpoint."""
-    here = position.epochs_per_round
+    here = position.epochs_per_fit_epoch
     there = notes.get("epochs_per_round", 1)
     # 1 is also noted by a run that an early release began, however grouped.
     if there not in (1, here) and position.starts_within:

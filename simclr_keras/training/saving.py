@@ -25,13 +25,13 @@ class Saver:
     """Writes checkpoints at their times, and at the end.
 
     A signal ends the run with a last one: after the step that is running, or,
-    where that is the last of its round, after the round's evaluations.
+    where that is the last of its fit epoch, after the fit epoch's evaluations.
 
     Args:
         directory: path object of the run's directory of checkpoints.
         lock: `RunLock` of the run's directory, held while it trains.
         writer: `checkpointing.Writer`.
-        epochs: rounds between checkpoints; 0: none but the last.
+        epochs: fit epochs between checkpoints; 0: none but the last.
         steps: steps between them; 0: none.
         minutes: minutes after the last one; 0: none.
     """
@@ -68,7 +68,7 @@ class Saver:
         self._signals.watch()
 
     def end_step(self) -> None:
-        """Saves where it is time, within a round.
+        """Saves where it is time, within a fit epoch.
 
         Raises:
             Interrupted: a signal has come.
@@ -82,23 +82,25 @@ class Saver:
         due = self._progress.passed(self._steps)
         self._pending |= bool(due or late or stop)
         position = self._progress.position
-        last = position.round_is_done or self._model.stop_training
+        last = position.fit_epoch_is_done or self._model.stop_training
         if not self._pending or last:
-            return  # the round's evaluations come first
+            return  # the fit epoch's evaluations come first
         if position.starts_within:
             self._save()
         self._end_where_asked()
 
-    def end_round(self, number: int, logs: dict[str, Any], last: bool) -> None:
-        """Saves after every so many rounds, the best one and the last.
+    def end_fit_epoch(
+        self, number: int, logs: dict[str, Any], last: bool
+    ) -> None:
+        """Saves after every so many fit epochs, the best one and the last.
 
         Args:
-            number: the round's, from 0.
+            number: the fit epoch's, from 0.
             logs: dict of its figures, those of evaluations included.
             last: whether the training ends with it.
 
         Raises:
-            Interrupted: a signal has come, and there are more rounds.
+            Interrupted: a signal has come, and there are more fit epochs.
         """
         best = self._is_best(logs)
         due = self._epochs and (number + 1) % self._epochs == 0

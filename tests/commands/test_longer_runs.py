@@ -37,8 +37,8 @@ def test_a_pre_training_that_had_ended_goes_on(run, tmp_path, capsys):
     """From step 6, two into its second epoch, to step 10.
 
     With a rate of 0 the figures of a step are those of its images alone: they
-    are the ones of a run that had 10 steps from the beginning. Its rounds are
-    of 3 epochs, those of 6 steps of 2.
+    are the ones of a run that had 10 steps from the beginning. Its fit epochs
+    are of 3 epochs, those of 6 steps of 2.
     """
 
     def steps(number, name):
@@ -56,8 +56,8 @@ def test_a_pre_training_that_had_ended_goes_on(run, tmp_path, capsys):
     capsys.readouterr()
     assert steps(10, "run") == whole
     assert (
-        "step-00000006.npz (step 6, 6 steps into round 0). The run has 10 steps"
-        " now, 6 before; its learning rate goes on at 0.\n"
+        "step-00000006.npz (step 6, 6 steps into fit epoch 0). The run has 10"
+        " steps now, 6 before; its learning rate goes on at 0.\n"
     ) in capsys.readouterr().out
     kept = (directory / "results.step-00000006.json").read_text()
     assert json.loads(kept) == first
@@ -68,7 +68,7 @@ def test_a_pre_training_that_had_ended_goes_on(run, tmp_path, capsys):
     assert at.pop(3) == ("epoch", "6")
     assert at == [(row["scope"], row["step"]) for row in expected]
     del rows[3]
-    for row, other in zip(rows[:-1], expected):  # the last: of the round
+    for row, other in zip(rows[:-1], expected):  # the last: of the fit epoch
         for name in ("epoch", "loss", "contrastive_entropy"):
             assert float(row[name]) == pytest.approx(
                 float(other[name]), rel=1e-4

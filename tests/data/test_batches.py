@@ -95,7 +95,7 @@ def test_the_form_of_what_is_combined_is_known_before(folder):
 
 
 @pytest.mark.newest
-def test_crops_and_passes_outlive_a_combination(folder):
+def test_crops_and_grouping_outlive_a_combination(folder):
     """In whatever order they are stated; None states nothing."""
     crops = (Crops((0.5, 1.0)), Crops((0.6, 1.0)))
     plain, probe = load(folder), load(folder, labelled=True, views=1)
@@ -107,7 +107,8 @@ def test_crops_and_passes_outlive_a_combination(folder):
         np.testing.assert_array_equal(a["images"], b["images"])
         np.testing.assert_array_equal(a["probe_images"], b["probe_images"])
     assert data.with_crops(before, (None, None)) is before
-    assert data.with_probe(data.grouped(plain, 2), probe).passes == 2
+    both = data.with_probe(data.grouped(plain, 2), probe)
+    assert both.epochs_per_fit_epoch == 2
     other = data.with_crops(probe, (Crops((0.7, 1.0)), None))
     with pytest.raises(ValueError, match="cropped as `dataset` is"):
         data.with_probe(data.with_crops(plain, crops), other)

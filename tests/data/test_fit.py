@@ -147,7 +147,7 @@ def test_probe_batches_of_their_own():
     unlabelled.seek(3)
     for x, expected in zip(got, unlabelled):
         np.testing.assert_array_equal(x["images"], expected)
-    # ceil(5 / 2) = 3 rounds an epoch: epoch 3 begins with round 9.
+    # ceil(5 / 2) = 3 epochs of the probe's images in one: 3 begins with 9.
     expected = drawn(labelled, [9, 10, 11])[:5]
     assert [x["probe_labels"].numpy().tolist() for x in got] == expected
 

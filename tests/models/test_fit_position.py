@@ -17,45 +17,45 @@ def _model(steps_per_execution):
 
 
 def _places(position):
-    return position.round, position.step, position.done
+    return position.fit_epoch, position.step, position.done
 
 
-def test_rounds_and_steps_are_counted():
+def test_epochs_and_steps_are_counted():
     position = FitPosition(steps=3)
-    position.begin_round(0)
+    position.begin_fit_epoch(0)
     for _ in range(3):
-        assert not position.round_is_done
+        assert not position.fit_epoch_is_done
         position.end_step(_model(1))
-    assert _places(position) == (0, 3, 3) and position.round_is_done
-    position.end_round()
+    assert _places(position) == (0, 3, 3) and position.fit_epoch_is_done
+    position.end_fit_epoch()
     assert _places(position) == (1, 0, 3)
-    position.begin_round(1)
+    position.begin_fit_epoch(1)
     position.end_step(_model(1))
     assert _places(position) == (1, 1, 4)
     assert position.first_step == 0
 
 
-def test_a_round_that_begins_late_has_fewer_steps():
+def test_an_epoch_that_begins_late_has_fewer_steps():
     position = FitPosition(steps=3)
     position.resume_at(5, 2)
-    position.begin_round(5)
+    position.begin_fit_epoch(5)
     assert (position.first_step, position.done) == (2, 0)
     position.end_step(_model(1))
-    assert _places(position) == (5, 3, 1) and position.round_is_done
-    position.end_round()
-    position.begin_round(6)
+    assert _places(position) == (5, 3, 1) and position.fit_epoch_is_done
+    position.end_fit_epoch()
+    position.begin_fit_epoch(6)
     assert (position.step, position.first_step) == (0, 0)
 
 
-def test_a_fit_that_begins_at_another_round_begins_it_at_its_first_step():
+def test_a_fit_that_begins_at_another_epoch_begins_it_at_its_first_step():
     """As with `initial_epoch`, whatever a run directory says."""
     position = FitPosition(steps=3)
     position.resume_at(0, 2)
-    position.begin_round(4)
+    position.begin_fit_epoch(4)
     assert _places(position) == (4, 0, 0)
 
 
-def test_the_last_execution_of_a_round_can_have_fewer_steps():
+def test_the_last_execution_of_an_epoch_can_have_fewer_steps():
     """Where the number of steps is unknown, nobody can say that it has."""
     for steps, done in ((5, [3, 5, 8]), (None, [3, 6, 9])):
         position, counted = FitPosition(steps=steps), []
@@ -63,7 +63,7 @@ def test_the_last_execution_of_a_round_can_have_fewer_steps():
             for _ in range(executions):
                 position.end_step(_model(3))
                 counted.append(position.done)
-            position.end_round()
+            position.end_fit_epoch()
         assert counted == done
 
 
@@ -121,7 +121,7 @@ def test_a_fit_keeps_its_position_on_the_model(model):
 
 
 def test_a_run_directory_counts_where_keras_has_made_the_list(model, tmp_path):
-    """To a `CallbackList` none of ours is added, so no round begins within."""
+    """To a `CallbackList` none of ours is added: no epoch begins within."""
 
     def fit(epochs):
         callbacks = keras.callbacks.CallbackList(

@@ -99,19 +99,19 @@ def test_more_images_are_no_longer_run_of_an_earlier_release(
         (8, 2, 0, 1, 1, (2, 0)),
         (6, 1, 2, 1, 1, (1, 2)),
         (6, 2, 0, 1, 1, (1, 2)),  # ended two steps into its last epoch
-        (6, 1, 0, 2, 3, (0, 6)),  # the same of a round of two epochs
+        (6, 1, 0, 2, 3, (0, 6)),  # the same of a fit epoch of two epochs
         (40, 5, 0, 2, 7, (1, 12)),
-        (44, 5, 4, 1, 2, (5, 4)),  # of a release that noted 1 of any rounds
+        (44, 5, 4, 1, 2, (5, 4)),  # of a release that noted 1, however grouped
         (4, 1, 0, 1, 2, (0, 4)),
         (108, 2, 0, 1, 1, (2, 0)),  # after 100 steps of another `fit`
     ],
 )
-def test_the_place_in_rounds_of_a_longer_run(
+def test_the_place_in_fit_epochs_of_a_longer_run(
     step, round_, within, there, here, place
 ):
     """By hand, with four steps in an epoch."""
     position = FitPosition(
-        starts_within=True, epochs_per_round=here, steps_per_epoch=4
+        starts_within=True, epochs_per_fit_epoch=here, steps_per_epoch=4
     )
     progress = Progress(position)
     progress.restore(
@@ -123,8 +123,8 @@ def test_the_place_in_rounds_of_a_longer_run(
         }
     )
     assert progress.regroup() == (place != (round_, within))
-    assert (progress.round, progress.step_in_round) == place
-    assert progress.epochs_per_round == here
+    assert (progress.fit_epoch, progress.step_in_fit_epoch) == place
+    assert progress.epochs_per_fit_epoch == here
 
 
 def _flags(epochs, steps=0, temperature=1):

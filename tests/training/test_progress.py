@@ -1,4 +1,4 @@
-"""Epochs are passes over the data; rounds are what `fit` counts."""
+"""Epochs are passes over the data; fit epochs are what `fit` counts."""
 
 import csv
 
@@ -19,7 +19,7 @@ def _metrics(directory):
 
 
 def test_rows_are_numbered_by_the_epochs_of_the_data(pretraining, tmp_path):
-    """Of 4 steps each, two in a round; the second half is a resumed run."""
+    """Of 4 steps each, two in a fit epoch; the second half is a resumed run."""
     grouped = data.grouped(pretraining.data(), 2)
     whole = pretraining.fit(tmp_path / "whole", 2, data=grouped)
     expected = [
@@ -69,18 +69,18 @@ def test_a_grouped_run_of_an_earlier_release_resumes_again(
     with monkeypatch.context() as release:
         release.setattr(Progress, "notes", then)
         pretraining.fit(tmp_path, 1, data=grouped)
-    for rounds in (2, 3):
-        pretraining.fit(tmp_path, rounds, data=grouped)
+    for epochs in (2, 3):
+        pretraining.fit(tmp_path, epochs, data=grouped)
         last = checkpointing.newest_intact(tmp_path / "checkpoints")
         notes = checkpointing.read(last)[1]
-        assert (notes["epoch"], notes["epochs_per_round"]) == (rounds, 1)
+        assert (notes["epoch"], notes["epochs_per_round"]) == (epochs, 1)
 
 
-def test_a_run_of_an_earlier_release_goes_on_numbering_rounds():
-    """Its checkpoints do not say how many epochs a round has."""
+def test_a_run_of_an_earlier_release_goes_on_numbering_fit_epochs():
+    """Its checkpoints do not say how many epochs a fit epoch has."""
     notes = {"step": 22, "epoch": 2, "step_in_epoch": 6, "best": None}
     progress = Progress(FitPosition(steps_per_epoch=4))
     progress.restore(notes)
-    assert (progress.round, progress.step_in_round) == (2, 6)
+    assert (progress.fit_epoch, progress.step_in_fit_epoch) == (2, 6)
     assert progress.epoch == 2
     assert notes.items() <= progress.notes().items()
