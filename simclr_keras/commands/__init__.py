@@ -11,6 +11,6 @@ A file named like a command defines its flags and lists its stages in `run`;
 - `input_data` opens the images, and `build` makes or loads what is trained.
 
 They use the package as its users do, by `import simclr_keras as sk`, whose
-rooms load TensorFlow when `run` first asks for one: help and wrong flags answer
+parts load TensorFlow when `run` first asks for one: help and wrong flags answer
 before.
 """

@@ -56,7 +56,7 @@ def parse(define, argv, positional=None):
         values[positional].parse(rest)
     elif rest:
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
-    _keep_values_of_then(values)
+    _keep_earlier_defaults(values)
     _leave_to_others(values)
     for name in values:
         _check_finite(name, values[name].value)
@@ -200,7 +200,7 @@ def _flags_of_run(path, text, values):
     return [f"--{n}={given[n]}" for n in given if n not in unknown]
 
 
-def _keep_values_of_then(values):
+def _keep_earlier_defaults(values):
     """Gives later flags, unless given, the values of the run in model_dir."""
     directory = "model_dir" in values and values["model_dir"].value
     if not directory or not old_runs.command_of(values):

@@ -90,7 +90,7 @@ def _with_its_blur(cell, parsed, images):
 
 def _check_settled(run, parsed):
     """Refuses a run that was made with other flags than it has now."""
-    from simclr_keras.training import identity
+    from simclr_keras.training import run_settings
     from simclr_keras.training.text_files import read_text
 
     directory = sk.training.RunDirectory(run.directory)
@@ -100,7 +100,7 @@ def _check_settled(run, parsed):
     if run.measure is not None:
         # The pre-training of the same cell, however its path is spelt.
         ignored.append("checkpoint")
-    identity.refuse_other(
+    run_settings.refuse_other(
         directory.path,
         old_runs.flag_differences(
             read_text(directory.flags),

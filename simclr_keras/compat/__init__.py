@@ -1,4 +1,4 @@
-"""Hides how Keras 2.15 and Keras 3 differ; no other room knows of it.
+"""Hides how Keras 2.15 and Keras 3 differ from the rest of the package.
 
 Each function is a shim with its reason. `versions` says what is installed;
 `variables`, `training` and `optimizers` are the nouns that differ.

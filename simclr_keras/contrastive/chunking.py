@@ -25,7 +25,7 @@ def tile_bytes() -> int:
     return 2**24 if strategy.only_cpus() else 2**26
 
 
-def fits(
+def fits_one_tile(
     rows: int | tf.Tensor, columns: int | tf.Tensor, dtype: tf.DType
 ) -> bool:
     """Whether a matrix `[rows, columns]` is known to fit into one tile."""
@@ -108,7 +108,7 @@ def map_rows(
         `[n, ...]`, as from `function(*rows)`.
     """
     count, dtype = shape(rows[0])[0], rows[0].dtype
-    if fits(count, columns, dtype):
+    if fits_one_tile(count, columns, dtype):
         return function(*rows)
     partition = RowPartition.of(
         count, 1 + tile_bytes() // dtype.size // columns

@@ -31,8 +31,8 @@ def candidates(z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
     if count == 1:
         return {}
     views = [similarity.as_float(z) for z in (z_a, z_b)]
-    everything = replicas.gather(tf.stack(views, axis=1))  # [R n, 2, d]
-    z_a_global, z_b_global = tf.unstack(everything, axis=1)
+    z_global = replicas.gather(tf.stack(views, axis=1))  # [R n, 2, d]
+    z_a_global, z_b_global = tf.unstack(z_global, axis=1)
     return {
         "z_a_global": z_a_global,
         "z_b_global": z_b_global,

@@ -59,7 +59,7 @@ def nt_xent(
         z_a, z_b, normalize, z_a_global, z_b_global
     )
     n, num_images = chunking.shape(a)[0], chunking.shape(a_global)[0]
-    if chunking.fits(2 * n, 2 * num_images, a.dtype):
+    if chunking.fits_one_tile(2 * n, 2 * num_images, a.dtype):
         return _dense(a, b, a_global, b_global, first_anchor, temperature)
     views_global = None if z_a_global is None else (a_global, b_global)
     return _tiled((a, b), views_global, first_anchor, temperature)

@@ -7,7 +7,7 @@ import functools
 import tensorflow as tf
 
 from simclr_keras.data import epochs
-from simclr_keras.data.host_crops import NO_CROPS_STATED
+from simclr_keras.data.host_crops import NO_CROPS
 
 # Starting an epoch of `fit` costs as much as some steps, so that a small data
 # set is gone through several times in one.
@@ -150,7 +150,7 @@ def with_probe(
             "`labelled_dataset` must yield (images, labels); make it with"
             f" labelled=True. Received: {labelled_dataset.element_spec}"
         )
-    crops = {dataset._crops, labelled_dataset._crops} - {NO_CROPS_STATED}
+    crops = {dataset._crops, labelled_dataset._crops} - {NO_CROPS}
     if len(crops) > 1:
         raise ValueError(
             "`labelled_dataset` must be cropped as `dataset` is, by with_crops"
@@ -164,7 +164,7 @@ def with_probe(
         probe_crops=labelled_dataset.host_crops,
         epochs_per_fit_epoch=dataset.epochs_per_fit_epoch,
     )
-    return made.changed(crops=crops.pop() if crops else NO_CROPS_STATED)
+    return made.changed(crops=crops.pop() if crops else NO_CROPS)
 
 
 def _as_dict(images, probe):

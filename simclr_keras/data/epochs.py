@@ -13,9 +13,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from simclr_keras.data.host_crops import NO_CROPS_STATED
+from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
-from simclr_keras.data.host_crops import StatedCrops
+from simclr_keras.data.host_crops import ViewCrops
 from simclr_keras.images import geometry
 
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
@@ -92,7 +92,7 @@ class Batches:
         self.host_crops = host_crops
         self.probe_crops = probe_crops
         self.epochs_per_fit_epoch = epochs_per_fit_epoch
-        self._crops = NO_CROPS_STATED
+        self._crops = NO_CROPS
         self._first = 0
         self._position = Position()
         self._pipelines = {}  # by crops and first step, for all copies
@@ -182,7 +182,7 @@ class Batches:
     def changed(
         self,
         *,
-        crops: StatedCrops | None = None,
+        crops: ViewCrops | None = None,
         first: int | None = None,
     ) -> Batches:
         """A copy that shares the position, with other crops or first step."""
@@ -246,7 +246,7 @@ def as_dataset(data: Any) -> Any:
     return data.as_dataset() if isinstance(data, Batches) else data
 
 
-def with_crops(dataset: Any, crops: StatedCrops) -> Any:
+def with_crops(dataset: Any, crops: ViewCrops) -> Any:
     """The same batches, with the random crops that a model's views state.
 
     `fit` does this by itself.

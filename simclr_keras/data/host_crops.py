@@ -8,8 +8,8 @@ from typing import Optional
 from simclr_keras.images import geometry
 
 # Crops of the first and of the second view; None for one that states none.
-StatedCrops = tuple[Optional[geometry.Crops], Optional[geometry.Crops]]
-NO_CROPS_STATED: StatedCrops = (None, None)
+ViewCrops = tuple[Optional[geometry.Crops], Optional[geometry.Crops]]
+NO_CROPS: ViewCrops = (None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class HostCrops:
     stated: dict
     views: int
 
-    def resolve(self, crops: StatedCrops) -> tuple[geometry.Crops, ...]:
+    def resolve(self, crops: ViewCrops) -> tuple[geometry.Crops, ...]:
         """`geometry.Crops` of each view, a tuple.
 
         Args:

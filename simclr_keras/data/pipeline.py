@@ -10,7 +10,7 @@ from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
 from simclr_keras.data import examples
 from simclr_keras.data import order
-from simclr_keras.data.host_crops import NO_CROPS_STATED
+from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.source import Source
 from simclr_keras.data.source import require_labels
@@ -112,7 +112,7 @@ def make_dataset(
         elif training:
             size = _size(source, image_size)
             host_crops = HostCrops(stated, views)
-            host_crops.resolve(NO_CROPS_STATED)  # refuses what is no crop
+            host_crops.resolve(NO_CROPS)  # refuses what is no crop
             shape = (views, *size, 3) if views > 1 else (*size, 3)
             dtype = tf.uint8
             cropping = functools.partial(_random_crops, host_crops, size, seed)

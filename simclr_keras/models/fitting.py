@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
-from simclr_keras.data.host_crops import StatedCrops
+from simclr_keras.data.host_crops import ViewCrops
 from simclr_keras.distribute import limits
 from simclr_keras.distribute import workers
 from simclr_keras.models import fit_callbacks
@@ -67,7 +67,7 @@ def prepare(
     return fit_input.input_of(model, dataset, arguments)
 
 
-def stated_crops(views: Any) -> StatedCrops:
+def stated_crops(views: Any) -> ViewCrops:
     """Crops that a model's views state: of the first, of the second.
 
     Args:

@@ -175,7 +175,7 @@ class KeepRun(keras.callbacks.Callback):
         self._saver.begin(model, self._progress)
         # Last: a run that is refused stays as it was, and no signal comes
         # between two of the files.
-        self._run.write_change()
+        self._run.write_new_flags()
         if self._is_done():  # its last fit epoch is a part, and done
             compat.set_resume_point(model, self.params["epochs"], 0)
 

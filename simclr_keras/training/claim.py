@@ -57,7 +57,9 @@ def claimed_run(
                 run.refuse_foreign_files()
                 _hold(run, held)
                 run.claim(flags, defaults, ignored, change, steps)
-                answer["results"] = None if run.is_changed else run.finished()
+                answer["results"] = (
+                    None if run.has_new_flags else run.finished()
+                )
             except (ValueError, OSError) as error:
                 # Raised by every process, or the others would wait for the
                 # chief.

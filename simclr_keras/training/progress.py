@@ -21,7 +21,7 @@ _NOTES = {
     "steps_per_epoch": "steps_per_epoch",
     "log_sums": "log_sums",
     "best": "best",
-    "identity": "identity",
+    "identity": "settings",
 }
 
 
@@ -36,7 +36,7 @@ class Progress:
             an earlier release, whose `metrics.csv` numbers fit epochs.
         log_sums: running sums of metrics when they were logged last.
         best: `{"name", "value", "step"}` of the best checkpoint, or None.
-        identity: the run's settings when it began, of `identity.of`.
+        settings: the run's settings when it began, of `run_settings.of_model`.
     """
 
     position: FitPosition
@@ -44,7 +44,7 @@ class Progress:
     epochs_per_fit_epoch: int = 1
     log_sums: dict = dataclasses.field(default_factory=dict)
     best: dict | None = None
-    identity: dict | None = None
+    settings: dict | None = None
 
     @property
     def step(self) -> int:

@@ -15,7 +15,7 @@ from simclr_keras import compat
 from simclr_keras import paths
 from simclr_keras.distribute import workers
 from simclr_keras.training import checkpointing
-from simclr_keras.training import identity
+from simclr_keras.training import run_settings
 from simclr_keras.training import state
 from simclr_keras.training.lock import RunLock
 from simclr_keras.training.progress import Progress
@@ -67,24 +67,24 @@ def resume(
             with this data set.
     """
     # Now: the optimizer's learning rate may change, as callbacks can.
-    progress.identity = identity.of(model)
+    progress.settings = run_settings.of_model(model)
     name, data = _newest(directory, model.distribute_strategy)
     if not data:
         progress.begin(int(compat.as_numpy(model.optimizer.iterations)))
         return None
     arrays, notes, _ = checkpointing.read(data)
-    here, there = progress.identity, notes.get("identity", {})
+    here, there = progress.settings, notes.get("identity", {})
     longer = None
     if _has_same_epochs(notes, progress.steps_per_epoch):
-        longer = identity.allow_longer(there, here)
+        longer = run_settings.allow_longer(there, here)
     if change_learning_rate:
-        print(identity.allow_other_rate(there, here))
-    different = identity.differences(there, here) if there else {}
-    identity.refuse_other(directory, different)
+        print(run_settings.allow_other_rate(there, here))
+    different = run_settings.differences(there, here) if there else {}
+    run_settings.refuse_other(directory, different)
     if longer is None:
         _check_grouping(name, notes, progress.position)
     progress.restore(notes)
-    progress.identity = {**here, **there}
+    progress.settings = {**here, **there}
     moved = longer is not None and progress.regroup()
     number, step = progress.fit_epoch, progress.step_in_fit_epoch
     if step and not progress.position.starts_within:

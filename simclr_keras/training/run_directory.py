@@ -13,8 +13,8 @@ from typing import Any
 from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras.training import checkpointing
-from simclr_keras.training import identity
 from simclr_keras.training import lock
+from simclr_keras.training import run_settings
 from simclr_keras.training.text_files import read_json
 from simclr_keras.training.text_files import read_text
 from simclr_keras.training.text_files import write_whole
@@ -71,8 +71,9 @@ class RunDirectory:
         A flag that only one of the two releases has makes no difference if it
         has its default, which is what the other release does.
 
-        Where flags change, `write_change` writes the new ones to `flags.txt`,
-        and what it had to `flags.before.txt` (`flags.before-2.txt` and so on).
+        Where flags change, `write_new_flags` writes the new ones to
+        `flags.txt`, and what it had to `flags.before.txt`
+        (`flags.before-2.txt` and so on).
         What a run that had ended has left is kept then, as
         `results.step-00000100.json` and the like.
 
@@ -106,7 +107,7 @@ class RunDirectory:
         elif self.results.exists():
             allowed = set()
         refused = {k: x for k, x in different.items() if k not in allowed}
-        identity.refuse_other(self.path, refused)
+        run_settings.refuse_other(self.path, refused)
         dropped = old_runs.dropped_flags(there, flags)
         if dropped:
             print(
@@ -117,11 +118,11 @@ class RunDirectory:
             self._change = there, flags
 
     @property
-    def is_changed(self) -> bool:
+    def has_new_flags(self) -> bool:
         """Whether `claim` has let flags change that are not written yet."""
         return self._change is not None
 
-    def write_change(self) -> None:
+    def write_new_flags(self) -> None:
         """Writes the flags that changed, once the training has taken them.
 
         Not before: it compares what it is with the checkpoint, and a run that

@@ -1,4 +1,4 @@
-"""Every command line in the READMEs of all rooms parses."""
+"""Every command line in the READMEs of all folders parses."""
 
 import pathlib
 import re
@@ -83,7 +83,7 @@ def _check_command(program, arguments):
 
 
 def test_documented_commands_parse():
-    """Each line of each block of shell, in the READMEs of all rooms."""
+    """Each line of each block of shell, in the READMEs of all folders."""
     seen = set()
     for readme, (program, *arguments) in _documented_commands():
         try:

@@ -24,7 +24,7 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.training import RunDirectory
-from simclr_keras.training import identity
+from simclr_keras.training import run_settings
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 OLD = FIXTURES / f"run_keras{3 if compat.KERAS_3 else 2}"
@@ -293,7 +293,7 @@ def test_only_what_both_releases_know_makes_another_model(
     monkeypatch, there, here, different
 ):
     monkeypatch.setitem(old_runs.ARGUMENTS, "View", {"moved": "old"})
-    assert sorted(identity.differences(there, here)) == different
+    assert sorted(run_settings.differences(there, here)) == different
 
 
 def test_a_configuration_gets_the_arguments_of_then(monkeypatch):

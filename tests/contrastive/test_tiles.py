@@ -260,10 +260,10 @@ def test_is_differentiated_once(tiles):
 def test_what_fits_is_computed_as_a_whole(tiles):
     """2n x 2N floats, and only where these are known."""
     tiles(4 * 100 * 200)
-    assert chunking.fits(100, 200, tf.float32)
-    assert not chunking.fits(100, 201, tf.float32)
-    assert not chunking.fits(100, 200, tf.float64)
-    assert not chunking.fits(tf.constant(100), 200, tf.float32)
+    assert chunking.fits_one_tile(100, 200, tf.float32)
+    assert not chunking.fits_one_tile(100, 201, tf.float32)
+    assert not chunking.fits_one_tile(100, 200, tf.float64)
+    assert not chunking.fits_one_tile(tf.constant(100), 200, tf.float32)
 
 
 @pytest.mark.newest

@@ -206,7 +206,7 @@ def test_other_settings_stay_refused(tmp_path):
             "--learning_rate=2\n--temperature=2\n", change=("learning_rate",)
         )
     run.claim("--learning_rate=2\n--temperature=1\n", change=("learning_rate",))
-    run.write_change()
+    run.write_new_flags()
     assert run.settings()["learning_rate"] == "2"
     run.write_results({}, {})
     with pytest.raises(ValueError, match="--learning_rate: 2 there, 3 now"):

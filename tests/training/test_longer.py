@@ -154,8 +154,8 @@ def test_what_a_run_that_had_ended_has_left_is_kept(ended):
     for longer in (_flags(2, 9), _flags(3)):
         before = ended.flags.read_text()
         ended.claim(longer, steps=_steps)
-        assert ended.is_changed and ended.flags.read_text() == before
-        ended.write_change()
+        assert ended.has_new_flags and ended.flags.read_text() == before
+        ended.write_new_flags()
         assert ended.finished() is None
         assert ended.flags.read_text() == longer
         results = {"steps": _steps(ended.settings()), "knn_accuracy": 0.6}

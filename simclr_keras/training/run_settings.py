@@ -16,7 +16,7 @@ _MICRO_BATCH = "model.micro_batch_size"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 
-def of(model: keras.Model) -> dict[str, str]:
+def of_model(model: keras.Model) -> dict[str, str]:
     """What a run must have in common with a checkpoint to go on from it.
 
     Args:
@@ -76,7 +76,7 @@ def differences(
     """Settings of two runs that differ, as far as both know them.
 
     Args:
-        there: dict of the settings of the existing run, of `of`.
+        there: dict of the settings of the existing run, of `of_model`.
         here: those of the one that is starting.
 
     Returns:
