@@ -158,7 +158,7 @@ def run_command(command, *arguments):
 
 def run_and_note(command, *arguments):
     """As `run_command`; returns the flags that nothing has read, too."""
-    from simclr_keras.commands import command_line
+    from simclr_keras.commands.common import command_line
 
     settings = vars(command_line.parse(command.define_flags, arguments))
     noting = Settings(_read=set(), **settings)

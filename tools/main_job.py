@@ -9,13 +9,13 @@ from absl import flags
 
 import simclr_keras as sk
 from simclr_keras import xla_cache
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
+from simclr_keras.commands.common import command_line
 
 RECIPES = pathlib.Path("flags/shapes")
 

@@ -4,14 +4,14 @@ import csv
 import time
 
 import simclr_keras as sk
-from simclr_keras.commands import build
-from simclr_keras.commands import cli
-from simclr_keras.commands import flag_kinds
-from simclr_keras.commands import image_flags
-from simclr_keras.commands import input_data
-from simclr_keras.commands import shared_flags
-from simclr_keras.commands import stages
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import flag_kinds
+from simclr_keras.commands.common import image_flags
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import shared_flags
+from simclr_keras.commands.common import stages
+from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
     "checkpoint",

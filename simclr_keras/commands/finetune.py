@@ -1,8 +1,8 @@
 """Fine-tunes a pretrained encoder on labelled images, few or many."""
 
-from simclr_keras.commands import classify
-from simclr_keras.commands import cli
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import classify
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (*classify.FIRST, "fine_tune_after_block")
 EXAMPLE = (

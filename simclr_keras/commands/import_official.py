@@ -1,9 +1,9 @@
 """Imports a checkpoint of the official SimCLR as a .keras file."""
 
 import simclr_keras as sk
-from simclr_keras.commands import cli
-from simclr_keras.commands import flag_kinds
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import flag_kinds
+from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = ("checkpoint", "output", "image_size", "sk_ratio")
 EXAMPLE = "simclr-import-official --checkpoint=r50_1x_sk0 --output=r50.keras"

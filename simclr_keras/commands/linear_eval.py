@@ -2,9 +2,9 @@
 
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras.commands import classify
-from simclr_keras.commands import cli
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import classify
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (*classify.FIRST, "protocol")
 EXAMPLE = (

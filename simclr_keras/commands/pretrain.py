@@ -5,14 +5,14 @@ import shlex
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras import old_runs
-from simclr_keras.commands import build
-from simclr_keras.commands import cli
-from simclr_keras.commands import image_flags
-from simclr_keras.commands import input_data
-from simclr_keras.commands import shared_flags
-from simclr_keras.commands import stages
-from simclr_keras.commands import warm_start
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import image_flags
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import shared_flags
+from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import warm_start
+from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
     "dataset",
@@ -126,7 +126,7 @@ def run(settings):
     start = warm_start.load_start(settings, devices, images.trained)
     images = warm_start.with_image_size(settings, images, start)
     dataset = input_data.pretraining_batches(settings, devices, images)
-    check_whole_images(settings, images)
+    input_data.check_whole_images(settings, images)
     views = build.two_views(settings, images.size)
     # A picture makes no run longer.
     number = None if settings.preview_views else images.trained.num_examples
@@ -138,7 +138,7 @@ def run(settings):
             return {"views": str(picture)}
         if finished is not None:
             return finished
-        epochs = build.num_data_epochs(settings, images.trained.num_examples)
+        epochs = build.num_epochs(settings, images.trained.num_examples)
         images, dataset = input_data.cached_batches(
             settings, devices, images, dataset, epochs
         )
@@ -173,26 +173,6 @@ def _check_negatives(settings):
             "--train_batch_size must be at least 2: one image alone has nothing"
             " to be told from, its loss is 0. Received: --train_batch_size="
             f"{settings.train_batch_size}"
-        )
-
-
-def check_whole_images(settings, images):
-    """Refuses views of whole images where those have another size.
-
-    Args:
-        settings: the command's.
-        images: `PretrainingImages`.
-    """
-    whole = not settings.crop or settings.augment_one
-    shape = images.trained.image_shape
-    if whole and shape != (images.size, images.size, 3):
-        received = "files, of any sizes"
-        if shape is not None:
-            received = f"images of {shape[0]} x {shape[1]}"
-        raise ValueError(
-            "--nocrop and --augment_one need images of the size of the views,"
-            f" {images.size} x {images.size} pixels: arrays, or a data set of"
-            f" one size. Received: {received}"
         )
 
 

@@ -1,8 +1,8 @@
 """Writes a web page about a run, or one that compares several."""
 
-from simclr_keras.commands import cli
-from simclr_keras.commands import command_line
-from simclr_keras.commands import flag_kinds
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import flag_kinds
 
 FIRST = ("model_dir", "output")
 EXAMPLE = (

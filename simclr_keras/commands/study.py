@@ -4,15 +4,11 @@ import contextlib
 import pathlib
 import signal
 
-from absl import flags
-
 import simclr_keras as sk
-from simclr_keras import old_runs
-from simclr_keras.commands import cli
-from simclr_keras.commands import command_line
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import study_checks
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands import study_plan
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common.flag_kinds import Group
 from simclr_keras.studies import catalog
 
 FIRST = ("study", "dataset", "model_dir", "seeds", "jobs", "dry_run", "grid")
@@ -20,20 +16,6 @@ EXAMPLE = (
     "simclr-study --study=grid --grid=temperature=0.1,0.5 --dataset=shapes"
     " --encoder=tiny --seeds=2 --model_dir=runs/temperature"
 )
-# Flags of the study itself.
-_OWN = (
-    "study",
-    "grid",
-    "seeds",
-    "jobs",
-    "dry_run",
-    "label_fractions",
-    "transfer_datasets",
-)
-# Those that every cell has another value of, or none.
-_OF_CELLS = (*_OWN, "model_dir", "seed", "preview_views")
-# Groups of flags that evaluations take over from the pre-training.
-_SHARED_GROUPS = ("data", "devices")
 
 
 def define_flags(values):
@@ -95,9 +77,9 @@ def define_flags(values):
 def run(settings):
     """Runs what is left of the study; returns the path of its page."""
     cli.require(settings, "model_dir")
-    study, evaluations, cells = _plan(settings)
+    study, evaluations, cells = study_plan.make_plan(settings)
     failures = _failures(settings)
-    cells, work = study_checks.check(cells, failures)
+    cells, work = study_plan.check(cells, failures)
     from simclr_keras.report import study_page
 
     if settings.dry_run:
@@ -128,82 +110,11 @@ def _failures(settings):
     return Failures(pathlib.Path(settings.model_dir))
 
 
-def _plan(settings):
-    """The `Study`, its evaluations and its cells."""
-    from simclr_keras.studies import cells
-    from simclr_keras.studies import options
-
-    if "://" in settings.model_dir:
-        raise ValueError(
-            "--model_dir must be a local directory, as the logs of the runs are"
-            f" written to it. Received: --model_dir={settings.model_dir}"
-        )
-    if settings.study is None:
-        raise ValueError(
-            f"--study must be one of {', '.join(catalog.STUDIES)}. Received:"
-            " nothing"
-        )
-    for name in ("preview_views", "checkpoint"):
-        if getattr(settings, name) and (
-            name == "preview_views" or settings.study == "width_and_depth"
-        ):
-            raise ValueError(
-                f"--{name} must be left out of --study={settings.study}."
-                f" Received: --{name}={getattr(settings, name)}"
-            )
-    study = catalog.STUDIES[settings.study]
-    asked = options.parse(
-        settings.study,
-        settings.grid,
-        settings.label_fractions,
-        settings.transfer_datasets,
-        [n for n in settings.flag_defaults if n not in _OF_CELLS],
-    )
-    own = old_runs.parse_flags(settings.flags_text)
-    base = {
-        name: text
-        for name, text in own.items()
-        if name not in _OF_CELLS
-        and text is not None
-        and text != settings.flag_defaults[name]
-    }
-    evaluations = study.evaluations(settings, asked)
-    known = {name: _flags_of(name) for name in ("linear_eval", "finetune")}
-    planned = cells.make_cells(
-        pathlib.Path(settings.model_dir),
-        study.points(settings, asked),
-        evaluations,
-        range(settings.seed, settings.seed + settings.seeds),
-        base,
-        {name: _shared(values) for name, values in known.items()},
-        settings.flag_defaults,
-        {n: values["learning_rate"].default for n, values in known.items()},
-    )
-    return study, evaluations, planned
-
-
-def _flags_of(command):
-    """The `FlagValues` of a command, with their defaults."""
-    values = flags.FlagValues()
-    study_checks.COMMANDS[command].define_flags(values)
-    return values
-
-
-def _shared(values):
-    """Names of flags that an evaluation takes over from the pre-training."""
-    groups = values.flags_by_module_dict()
-    return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
-
-
 def _print_plan(settings, cells, work, failures):
     for cell in cells:
-        pretraining = cell.runs[0]
-        batch = command_line.parse(
-            pretrain.define_flags, pretraining.arguments
-        ).train_batch_size
         print(
-            f"{cell.name}: {work[cell.name] // batch} steps,"
-            f" {len(cell.runs)} runs, {pretraining.directory.parent}"
+            f"{cell.name}: {work[cell.name].steps} steps,"
+            f" {len(cell.runs)} runs, {cell.runs[0].directory.parent}"
         )
     failed = {cell.name for cell in cells if failures.of(cell)}
     left = _time_left(settings, cells, work, failures, failed)
@@ -218,7 +129,7 @@ def _time_left(settings, cells, work, failures, tried):
     Args:
         settings: the command's.
         cells: list of `Cell`.
-        work: name of a cell -> images that its pre-training sees.
+        work: name of a cell -> `Work` of its pre-training.
         failures: `Failures` of the study.
         tried: names of cells that are left out if they have not ended.
     """
@@ -230,12 +141,12 @@ def _time_left(settings, cells, work, failures, tried):
         if known is not None:
             ended[cell.name] = known
         elif cell.name not in tried:
-            left += work[cell.name]
+            left += work[cell.name].images
     if not left:
         return "Nothing is left to run."
     if not ended:
         return "How long they take is known when the first has ended."
-    rate = sum(ended.values()) / sum(work[name] for name in ended)
+    rate = sum(ended.values()) / sum(work[name].images for name in ended)
     minutes = max(1.0, rate * left / 60 / settings.jobs)
     return f"About {minutes:.0f} min are left, by the rate of those ended."
 

@@ -8,7 +8,6 @@ import subprocess
 import pytest
 from absl import flags
 
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
@@ -17,6 +16,7 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
 from simclr_keras.commands import study
+from simclr_keras.commands.common import command_line
 
 pytestmark = pytest.mark.newest
 ROOT = pathlib.Path(__file__).resolve().parents[2]

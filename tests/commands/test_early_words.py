@@ -5,11 +5,11 @@ import warnings
 import pytest
 
 import simclr_keras as sk
-from simclr_keras.commands import build
-from simclr_keras.commands import command_line
 from simclr_keras.commands import finetune
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import stages
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import stages
 
 
 def _settings(command, *arguments):

@@ -11,12 +11,12 @@ from PIL import Image
 
 from simclr_keras import data
 from simclr_keras import training
-from simclr_keras.commands import cli
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import command_line
 from simclr_keras.data import corrupt
 
 TRACEBACK = "SIMCLR_KERAS_TRACEBACK"

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
-from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import input_data
 from simclr_keras.evaluation import knn
 
 

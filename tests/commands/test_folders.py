@@ -9,11 +9,11 @@ import pytest
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import stages
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import stages
 
 pytestmark = pytest.mark.newest
 

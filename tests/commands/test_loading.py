@@ -7,12 +7,12 @@ import pytest
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import build
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import command_line
 
 TINY = ("--encoder=tiny", "--width_multiplier=0.125")
 

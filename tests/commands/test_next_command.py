@@ -8,11 +8,11 @@ import pytest
 from absl import flags as absl_flags
 
 from simclr_keras import old_runs
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
-from simclr_keras.commands import image_flags
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import image_flags
 
 pytestmark = pytest.mark.newest
 

@@ -18,11 +18,11 @@ from absl import flags
 import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras import old_runs
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import command_line
 from simclr_keras.training import RunDirectory
 from simclr_keras.training import run_settings
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import evaluation
-from simclr_keras.commands import build
+from simclr_keras.commands.common import build
 from simclr_keras.models import precision
 
 IMAGES = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)

@@ -12,8 +12,8 @@ import zipfile
 import pytest
 from absl import flags
 
-from simclr_keras.commands import command_line
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import command_line
 
 pytestmark = pytest.mark.newest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -102,7 +102,7 @@ def test_recipes_travel_with_the_wheel(tmp_path):
     assert (site / "simclr_keras" / "py.typed").exists()
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "from simclr_keras.commands import command_line, pretrain\n"
+        "from simclr_keras.commands.common import command_line, pretrain\n"
         "arguments = ['--recipe=cifar10/pretrain']\n"
         "read = command_line.parse(pretrain.define_flags, arguments)\n"
         "print(read.train_epochs)\n"

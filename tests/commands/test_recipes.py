@@ -10,13 +10,13 @@ import pytest
 from absl import flags
 
 import simclr_keras
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
-from simclr_keras.commands import flag_kinds
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import flag_kinds
 
 pytestmark = pytest.mark.newest
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from simclr_keras import training
-from simclr_keras.commands import command_line
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
+from simclr_keras.commands.common import command_line
 from simclr_keras.report import plots
 
 pytestmark = pytest.mark.newest

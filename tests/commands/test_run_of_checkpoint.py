@@ -8,8 +8,8 @@ import pytest
 import simclr_keras as sk
 from simclr_keras import compat
 from simclr_keras import training
-from simclr_keras.commands import command_line
 from simclr_keras.commands import export
+from simclr_keras.commands.common import command_line
 from simclr_keras.report import page
 from simclr_keras.training import checkpointing
 

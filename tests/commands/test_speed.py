@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from simclr_keras.commands import build
-from simclr_keras.commands import command_line
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import stages
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import stages
 from simclr_keras.distribute import strategy
 from simclr_keras.training import RunDirectory
 

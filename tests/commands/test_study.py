@@ -8,8 +8,8 @@ import studied
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import command_line
 from simclr_keras.commands import study
+from simclr_keras.commands.common import command_line
 from simclr_keras.studies import catalog
 from simclr_keras.studies import processes
 

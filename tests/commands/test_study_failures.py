@@ -5,10 +5,10 @@ import json
 import pytest
 import studied
 
-from simclr_keras.commands import build
-from simclr_keras.commands import command_line
 from simclr_keras.commands import study
-from simclr_keras.commands import study_checks
+from simclr_keras.commands import study_plan
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import command_line
 from simclr_keras.studies import processes
 from simclr_keras.training import finite
 
@@ -201,7 +201,7 @@ _TUNED = "cells/pre-training=base/seed_0/fine-tuned_50_pct_of_the_labels"
 
 def _left(directory, command, arguments):
     """A run that has ended, with its flags."""
-    define = study_checks.COMMANDS[command].define_flags
+    define = study_plan.COMMANDS[command].define_flags
     settings = command_line.parse(define, arguments)
     directory.mkdir(parents=True)
     (directory / "flags.txt").write_text(settings.flags_text)

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import build
-from simclr_keras.commands import command_line
-from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import warm_start
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import warm_start
 from simclr_keras.report import page
 
 TINY = ("--encoder=tiny", "--width_multiplier=0.125")

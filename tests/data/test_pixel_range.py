@@ -13,11 +13,11 @@ import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras import images as decoding
 from simclr_keras import training
-from simclr_keras.commands import command_line
 from simclr_keras.commands import export
-from simclr_keras.commands import input_data
 from simclr_keras.commands import pretrain
-from simclr_keras.commands import stages
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import stages
 from simclr_keras.images import pixel_range
 
 RANGE = (0, 4095)

@@ -3,8 +3,8 @@
 import sys
 import time
 
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
+from simclr_keras.commands.common import command_line
 from simclr_keras.evaluation import RowsFile
 from simclr_keras.evaluation import rows_file
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
+from simclr_keras.commands.common import command_line
 
 SPLIT = "test[:300]"
 SLOWLY = pathlib.Path(__file__).with_name("slow_embedding.py")

@@ -17,12 +17,12 @@ from PIL import Image
 
 import simclr_keras as sk
 from simclr_keras import paths
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
+from simclr_keras.commands.common import command_line
 
 pytestmark = pytest.mark.newest
 SMALL = (

@@ -8,8 +8,8 @@ import tensorflow as tf
 import simclr_keras as sk
 from simclr_keras import evaluation
 from simclr_keras import images
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
+from simclr_keras.commands.common import command_line
 from simclr_keras.report import neighbor_grid
 
 SIZES = [

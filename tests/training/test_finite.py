@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import compat
-from simclr_keras.commands import command_line
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import command_line
 from simclr_keras.training import checkpointing
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from simclr_keras import compat
 from simclr_keras import training
-from simclr_keras.commands import command_line
 from simclr_keras.commands import embed
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import command_line
 from simclr_keras.training import lock
 from simclr_keras.training import lock_file
 

@@ -4,7 +4,7 @@ Those that several commands have; `image_flags` has those of the images.
 """
 
 from simclr_keras import choices
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common.flag_kinds import Group
 
 # Name -> default of the flags that say which encoder.
 NETWORK = {

@@ -12,8 +12,8 @@ from absl import flags
 
 import simclr_keras
 from simclr_keras import xla_cache
-from simclr_keras.commands import command_line
-from simclr_keras.commands import flag_kinds
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import flag_kinds
 
 # The environment variable that shows where an error comes from.
 _TRACEBACK = "SIMCLR_KERAS_TRACEBACK"

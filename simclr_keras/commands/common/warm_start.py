@@ -10,11 +10,11 @@ from typing import Any
 
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras.commands import build
-from simclr_keras.commands import flag_kinds
-from simclr_keras.commands import input_data
-from simclr_keras.commands import shared_flags
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import flag_kinds
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import shared_flags
+from simclr_keras.commands.common.flag_kinds import Group
 
 # Name -> default of the flags that say which projection head.
 _PROJECTION_HEAD = {

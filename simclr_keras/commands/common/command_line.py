@@ -10,13 +10,13 @@ import types
 from absl import flags
 
 from simclr_keras import old_runs
-from simclr_keras.commands import flag_kinds
+from simclr_keras.commands.common import flag_kinds
 
 RECIPE_HELP = (
     "--recipe=NAME reads the flags of a recipe that comes with the package,"
     " such as cifar10/pretrain; a wrong name lists them all."
 )
-_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+_PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 # A wheel holds the recipes inside the package (setup.py puts them there); a
 # clone and an editable install have them beside it.
 _FOLDERS = (_PACKAGE / "recipes", _PACKAGE.parent / "flags")

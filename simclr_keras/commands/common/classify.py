@@ -4,13 +4,13 @@ import time
 
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras.commands import build
-from simclr_keras.commands import cli
-from simclr_keras.commands import image_flags
-from simclr_keras.commands import input_data
-from simclr_keras.commands import shared_flags
-from simclr_keras.commands import stages
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import image_flags
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import shared_flags
+from simclr_keras.commands.common import stages
+from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
     "checkpoint",
@@ -226,7 +226,7 @@ def _view(settings, size, source):
 
 
 def _train(settings, devices, directory, model, source):
-    epochs = build.num_data_epochs(settings, source.num_examples)
+    epochs = build.num_epochs(settings, source.num_examples)
     source = input_data.cached(settings, source, epochs)
     dataset = sk.data.make_dataset(
         source,

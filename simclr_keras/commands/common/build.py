@@ -4,8 +4,8 @@ import types
 import warnings
 
 import simclr_keras as sk
-from simclr_keras.commands import input_data
-from simclr_keras.commands import shared_flags
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import shared_flags
 
 
 def encoder(settings, size):
@@ -89,7 +89,7 @@ def total_steps(settings, num_examples):
     )
 
 
-def num_data_epochs(settings, num_examples):
+def num_epochs(settings, num_examples):
     """Passes over the images in the whole training, perhaps a fraction."""
     steps = total_steps(settings, num_examples)
     return steps * settings.train_batch_size / num_examples

@@ -4,7 +4,7 @@ Commands take those that they need: a function defines flags that go together.
 """
 
 from simclr_keras import choices
-from simclr_keras.commands.flag_kinds import Group
+from simclr_keras.commands.common.flag_kinds import Group
 
 # Flags that say how images are read, which the next command needs, too.
 IMAGE_FLAGS = (

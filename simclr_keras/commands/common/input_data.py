@@ -135,6 +135,26 @@ def _probe_source(settings, trained):
     return source
 
 
+def check_whole_images(settings, images):
+    """Refuses views of whole images where those have another size.
+
+    Args:
+        settings: the command's.
+        images: `PretrainingImages`.
+    """
+    whole = not settings.crop or settings.augment_one
+    shape = images.trained.image_shape
+    if whole and shape != (images.size, images.size, 3):
+        received = "files, of any sizes"
+        if shape is not None:
+            received = f"images of {shape[0]} x {shape[1]}"
+        raise ValueError(
+            "--nocrop and --augment_one need images of the size of the views,"
+            f" {images.size} x {images.size} pixels: arrays, or a data set of"
+            f" one size. Received: {received}"
+        )
+
+
 def pretraining_batches(settings, devices, images):
     """Shuffled batches, with labels where a probe learns from them.
 

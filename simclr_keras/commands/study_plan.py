@@ -1,21 +1,122 @@
-"""Checks every run of a study before the first of them begins."""
+"""Plans the runs of a study, and checks all before the first begins."""
+
+import pathlib
+from typing import NamedTuple
 
 from absl import flags
 
 import simclr_keras as sk
 from simclr_keras import old_runs
-from simclr_keras.commands import build
-from simclr_keras.commands import command_line
 from simclr_keras.commands import finetune
-from simclr_keras.commands import input_data
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import input_data
+from simclr_keras.studies import catalog
 
+# Flags of the study itself.
+_OWN = (
+    "study",
+    "grid",
+    "seeds",
+    "jobs",
+    "dry_run",
+    "label_fractions",
+    "transfer_datasets",
+)
+# Those that every cell has another value of, or none.
+_OF_CELLS = (*_OWN, "model_dir", "seed", "preview_views")
+# Groups of flags that evaluations take over from the pre-training.
+_SHARED_GROUPS = ("data", "devices")
 COMMANDS = {
     "pretrain": pretrain,
     "linear_eval": linear_eval,
     "finetune": finetune,
 }
+
+
+class Work(NamedTuple):
+    """What a pre-training has to do.
+
+    Attributes:
+        steps: training steps.
+        images: images that it sees, each as often as it is drawn.
+    """
+
+    steps: int
+    images: int
+
+
+def make_plan(settings):
+    """The `Study`, its evaluations and its cells.
+
+    Raises:
+        ValueError: flags that a study does not take, or that contradict.
+    """
+    from simclr_keras.studies import cells
+    from simclr_keras.studies import options
+
+    if "://" in settings.model_dir:
+        raise ValueError(
+            "--model_dir must be a local directory, as the logs of the runs are"
+            f" written to it. Received: --model_dir={settings.model_dir}"
+        )
+    if settings.study is None:
+        raise ValueError(
+            f"--study must be one of {', '.join(catalog.STUDIES)}. Received:"
+            " nothing"
+        )
+    for name in ("preview_views", "checkpoint"):
+        if getattr(settings, name) and (
+            name == "preview_views" or settings.study == "width_and_depth"
+        ):
+            raise ValueError(
+                f"--{name} must be left out of --study={settings.study}."
+                f" Received: --{name}={getattr(settings, name)}"
+            )
+    study = catalog.STUDIES[settings.study]
+    asked = options.parse(
+        settings.study,
+        settings.grid,
+        settings.label_fractions,
+        settings.transfer_datasets,
+        [n for n in settings.flag_defaults if n not in _OF_CELLS],
+    )
+    own = old_runs.parse_flags(settings.flags_text)
+    base = {
+        name: text
+        for name, text in own.items()
+        if name not in _OF_CELLS
+        and text is not None
+        and text != settings.flag_defaults[name]
+    }
+    evaluations = study.evaluations(settings, asked)
+    known = {name: _flags_of(name) for name in ("linear_eval", "finetune")}
+    planned = cells.make_cells(
+        pathlib.Path(settings.model_dir),
+        study.points(settings, asked),
+        evaluations,
+        range(settings.seed, settings.seed + settings.seeds),
+        base,
+        {name: _shared(values) for name, values in known.items()},
+        settings.flag_defaults,
+        {n: values["learning_rate"].default for n, values in known.items()},
+    )
+    return study, evaluations, planned
+
+
+def _flags_of(command):
+    """The `FlagValues` of a command, with their defaults."""
+    values = flags.FlagValues()
+    COMMANDS[command].define_flags(values)
+    return values
+
+
+def _shared(values):
+    """Names of flags that an evaluation takes over from the pre-training."""
+    groups = values.flags_by_module_dict()
+    return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
 
 def check(cells, failures):
@@ -27,7 +128,7 @@ def check(cells, failures):
 
     Returns:
         The cells, with what their images say, and a dict of name of a cell ->
-        images that its pre-training sees.
+        `Work` of its pre-training.
     """
     import tensorflow as tf
 
@@ -57,7 +158,7 @@ def check(cells, failures):
     for cell in cells:
         parsed, images = look_at(cell, cell.runs[0])
         steps = _check_pretraining(cell, parsed, images)
-        work[cell.name] = steps * parsed.train_batch_size
+        work[cell.name] = Work(steps, steps * parsed.train_batch_size)
         cell = _with_its_blur(cell, parsed, images)
         for each in cell.runs[1:]:
             look_at(cell, each)
@@ -138,5 +239,5 @@ def _check_pretraining(cell, parsed, images):
             " images. Received: --train_batch_size="
             f"{parsed.train_batch_size}"
         )
-    pretrain.check_whole_images(parsed, images)
+    input_data.check_whole_images(parsed, images)
     return build.total_steps(parsed, number)

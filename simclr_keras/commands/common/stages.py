@@ -5,7 +5,7 @@ import math
 import time
 
 import simclr_keras as sk
-from simclr_keras.commands import build
+from simclr_keras.commands.common import build
 
 # Flags that --change_learning_rate lets differ.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
