@@ -12,6 +12,7 @@ _EXPORTS = {
     "ProjectionHead": "networks",
     "ResNet": "networks",
     "SimCLR": "models",
+    "SupervisedContrastive": "contrastive",
     "TinyResNet": "networks",
     "TwoViews": "views",
     "View": "views",

@@ -10,7 +10,9 @@ EXPORT_FORMATS = ("saved_model", "onnx", "tflite")
 EXPORT_PRECISIONS = ("float32", "as_trained")
 FOLDER_LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")
 LEARNING_RATE_SCALINGS = ("linear", "sqrt", "none")
-LOSSES = ("nt_xent", "nt_logistic", "margin_triplet")
+LOSSES = ("nt_xent", "nt_logistic", "margin_triplet", "supervised_contrastive")
+# Those that ask for the classes of the images.
+SUPERVISED_LOSSES = ("supervised_contrastive",)
 # Pillow's bound: more pixels are taken for an attack on the memory.
 MAX_PIXELS = 89_478_485
 OPTIMIZERS = ("lars", "momentum", "adam", "adamw", "lamb")

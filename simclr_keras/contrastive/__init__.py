@@ -1,6 +1,7 @@
 """Computes contrastive losses and their metrics."""
 
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
+from simclr_keras.contrastive.contrastive_loss import takes_labels
 from simclr_keras.contrastive.health import representation_health
 from simclr_keras.contrastive.losses import LOSSES
 from simclr_keras.contrastive.losses import make_loss
@@ -11,6 +12,12 @@ from simclr_keras.contrastive.nt_logistic import NTLogistic
 from simclr_keras.contrastive.nt_logistic import nt_logistic
 from simclr_keras.contrastive.nt_xent import NTXent
 from simclr_keras.contrastive.nt_xent import nt_xent
+from simclr_keras.contrastive.supervised_contrastive import (
+    SupervisedContrastive,
+)
+from simclr_keras.contrastive.supervised_contrastive import (
+    supervised_contrastive,
+)
 
 __all__ = [
     "LOSSES",
@@ -18,10 +25,13 @@ __all__ = [
     "MarginTriplet",
     "NTLogistic",
     "NTXent",
+    "SupervisedContrastive",
     "contrastive_metrics",
     "make_loss",
     "margin_triplet",
     "nt_logistic",
     "nt_xent",
     "representation_health",
+    "supervised_contrastive",
+    "takes_labels",
 ]

@@ -1,7 +1,8 @@
-"""Defines the base class of the three contrastive losses."""
+"""Defines the base class of the contrastive losses."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -40,13 +41,15 @@ class ContrastiveLoss(keras.losses.Loss):
             sample_weight: Must be None; present because Keras passes it.
             **candidates: `z_a_global`, `z_b_global` `[N, d]` and
                 `first_anchor`, where anchors are one replica's or one block's
-                part of the batch; see `nt_xent`.
+                part of the batch; see `nt_xent`. Of a loss that takes labels
+                `labels` `[n]`, too, and `labels_global` `[N]`.
 
         Returns:
             Scalar, float32 (float64 for float64 input).
 
         Raises:
-            ValueError: A weight is given, or the shapes do not fit.
+            ValueError: A weight is given, labels are missing, or the shapes do
+                not fit.
         """
         if sample_weight is not None:
             raise ValueError(
@@ -54,12 +57,22 @@ class ContrastiveLoss(keras.losses.Loss):
                 " an anchor and a candidate of all others."
                 f" Received: sample_weight={sample_weight}"
             )
+        if self.takes_labels and candidates.get("labels") is None:
+            raise ValueError(
+                f"{self.name} needs the classes of the images: labels=..., one"
+                " integer for each. Received: none"
+            )
         with tf.name_scope(self.name):
             return self.reduce(self.call(z_a, z_b, **candidates))
 
     def call(self, z_a: tf.Tensor, z_b: tf.Tensor, **candidates) -> tf.Tensor:
         """Losses of the anchors, `[2, n]`."""
         return self.anchor_losses(z_a, z_b, **self._settings(), **candidates)
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether `call` or `anchor_losses` has the argument `labels`."""
+        return _has_labels(self.call) or _has_labels(self.anchor_losses)
 
     def _settings(self):
         return {name: getattr(self, name) for name in self.arguments}
@@ -75,6 +88,25 @@ class ContrastiveLoss(keras.losses.Loss):
     def random_guess(self, num_images: int) -> float:
         """Loss of an encoder that cannot tell images apart, for the log."""
         raise NotImplementedError
+
+
+def takes_labels(loss: Any) -> bool:
+    """Whether a loss of two views asks for the classes of their images.
+
+    Args:
+        loss: `ContrastiveLoss`, or another callable, which asks by an argument
+            that is named `labels`.
+    """
+    if isinstance(loss, ContrastiveLoss):
+        return loss.takes_labels
+    return callable(loss) and _has_labels(loss)
+
+
+def _has_labels(function):
+    try:
+        return "labels" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # none, or not of Python
+        return False
 
 
 def against_other_view(

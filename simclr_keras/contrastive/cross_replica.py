@@ -38,3 +38,19 @@ def candidates(z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
         "z_b_global": z_b_global,
         "first_anchor": index * tf.shape(z_a)[0],
     }
+
+
+def labels_of_candidates(labels: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Gathers the labels of all replicas' images, for a loss that takes them.
+
+    Args:
+        labels: classes of this replica's images, integers `[n]`.
+
+    Returns:
+        Keyword arguments beside those of `candidates`: `labels` and, where
+        there are several replicas, `labels_global` `[R n]`.
+    """
+    if replicas.replica_context().count == 1:
+        return {"labels": labels}
+    labels = tf.cast(labels, tf.int32)  # which every collective can add
+    return {"labels": labels, "labels_global": replicas.gather(labels)}

@@ -8,6 +8,9 @@ from simclr_keras.choices import LOSSES
 from simclr_keras.contrastive.margin_triplet import MarginTriplet
 from simclr_keras.contrastive.nt_logistic import NTLogistic
 from simclr_keras.contrastive.nt_xent import NTXent
+from simclr_keras.contrastive.supervised_contrastive import (
+    SupervisedContrastive,
+)
 
 
 def make_loss(
@@ -22,8 +25,8 @@ def make_loss(
     """Makes a contrastive loss from those arguments that it takes.
 
     Args:
-        name: `"nt_xent"`, `"nt_logistic"` or `"margin_triplet"`.
-        temperature: tau, above 0; of NT-Xent and NT-Logistic. Default 0.1.
+        name: one of `choices.LOSSES`.
+        temperature: tau, above 0; of all but the margin triplet. Default 0.1.
         normalize: Whether rows of z are divided by their L2 norm. Default
             True.
         margin: At least 0; of the margin triplet. Default 0.8.
@@ -32,8 +35,8 @@ def make_loss(
         view_reduction: `"mean"` (default) or `"sum"`; of NT-Xent.
 
     Returns:
-        A `keras.losses.Loss`: called with `z_a`, `z_b` `[N, d]` it returns a
-        scalar.
+        A `keras.losses.Loss`: called with `z_a`, `z_b` `[N, d]`, and the last
+        with `labels` `[N]`, it returns a scalar.
 
     Raises:
         ValueError: The name is unknown or an argument out of range.
@@ -44,6 +47,8 @@ def make_loss(
         return NTLogistic(temperature, normalize, semi_hard)
     if name == "margin_triplet":
         return MarginTriplet(margin, normalize, semi_hard)
+    if name == "supervised_contrastive":
+        return SupervisedContrastive(temperature, normalize)
     raise ValueError(
         f"The name of the loss must be one of {LOSSES}. Received: {name!r}"
     )

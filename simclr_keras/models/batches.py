@@ -26,7 +26,9 @@ class Batch:
     probe_images: Any = None
 
 
-def unpack(data: Any, num_classes: int | None) -> Batch:
+def unpack(
+    data: Any, num_classes: int | None, loss_takes_labels: bool = False
+) -> Batch:
     """`Batch` of what a data set yields.
 
     Args:
@@ -34,12 +36,17 @@ def unpack(data: Any, num_classes: int | None) -> Batch:
             `probe_images` and `probe_labels`.
         num_classes: number of classes of the probe, which needs labels; None
             where there is no probe.
+        loss_takes_labels: whether the loss needs labels of the images. Defaults
+            to False.
 
     Raises:
-        ValueError: an unknown form, or labels are needed and missing.
+        ValueError: an unknown form, weights of samples, or labels are needed
+            and missing.
     """
-    if isinstance(data, (tuple, list)) and len(data) == 1:
-        data = data[0]
+    if isinstance(data, (tuple, list)):
+        _refuse_weights(data)
+        if len(data) == 1:
+            data = data[0]
     if isinstance(data, (tuple, list)) and isinstance(data[0], dict):
         data = data[0]
     if isinstance(data, dict):
@@ -57,7 +64,10 @@ def unpack(data: Any, num_classes: int | None) -> Batch:
     else:
         batch = Batch(data)
     batch = _with_rgb(batch)
-    if num_classes is None:
+    if loss_takes_labels:
+        _check_labels_for_loss(batch)
+        num_classes = num_classes or _columns(batch.labels)
+    elif num_classes is None:
         return batch
     if batch.labels is None:
         raise ValueError(
@@ -67,6 +77,31 @@ def unpack(data: Any, num_classes: int | None) -> Batch:
         )
     labels = class_indices(batch.labels, num_classes)
     return dataclasses.replace(batch, labels=labels)
+
+
+def _refuse_weights(data):
+    weights = [each for each in data[2:] if each is not None]
+    if weights:
+        raise ValueError(
+            "sample_weight must be left out of pre-training: an image is an"
+            " anchor and a candidate of all others at once. Received: batches"
+            f" of {len(data)} parts"
+        )
+
+
+def _check_labels_for_loss(batch):
+    if batch.labels is None or batch.probe_images is not None:
+        received = "images only" if batch.labels is None else "a probe's labels"
+        raise ValueError(
+            "the loss takes labels: the data set must yield (images, labels)."
+            f" Received: {received}"
+        )
+
+
+def _columns(labels):
+    """Columns of one-hot labels; 0 for numbers of classes."""
+    shape = tf.convert_to_tensor(labels).shape
+    return shape[1] if shape.rank == 2 else 0
 
 
 def class_indices(labels: tf.Tensor, num_classes: int) -> tf.Tensor:

@@ -11,6 +11,8 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras.contrastive import NTXent
+from simclr_keras.contrastive import make_loss
+from simclr_keras.contrastive import takes_labels
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
@@ -58,7 +60,7 @@ class SimCLR(trained_model.TrainedModel):
       composited onto white; floats out of range raise an error after the first
       step;
     * `(images, labels)`; the labels, integers `[B]` or `[B, 1]` or one-hot,
-      train the online probe;
+      train the online probe, and are given to a loss that takes them;
     * ready views `[B, 2, S, S, 3]`, crops made on the host, with or without
       labels: the device only flips, distorts colours and blurs;
     * dicts with `images` (any of the above), `probe_images` and
@@ -180,15 +182,17 @@ class SimCLR(trained_model.TrainedModel):
     def compile(
         self,
         optimizer: str | keras.optimizers.Optimizer = "adam",
-        loss: Callable | None = None,
+        loss: str | Callable | None = None,
         **kwargs,
     ) -> None:
         """Configures training.
 
         Args:
             optimizer: Keras optimizer or the name of one.
-            loss: callable that maps `z_a, z_b` to a scalar. Defaults to
-                `NTXent(temperature=0.1)`.
+            loss: callable that maps `z_a, z_b` to a scalar, or the name of one
+                of ours, such as `"nt_xent"`. One with an argument `labels` is
+                given the classes of the images, integers `[N]`, which the data
+                set then has to yield. Defaults to `NTXent(temperature=0.1)`.
             **kwargs: further arguments of `keras.Model.compile`. XLA is off
                 unless `jit_compile=True` is given (Keras 3's "auto" turns it
                 on, which slows convolutions on CPU).
@@ -199,6 +203,8 @@ class SimCLR(trained_model.TrainedModel):
                 " itself, and a probe's with num_classes."
             )
         kwargs.setdefault("jit_compile", False)
+        if isinstance(loss, str):
+            loss = make_loss(loss)
         super().compile(optimizer=optimizer, loss=loss or NTXent(), **kwargs)
 
     @property
@@ -254,7 +260,7 @@ class SimCLR(trained_model.TrainedModel):
 
     def _unpack(self, data):
         """`Batch` of an element of the data set; records its pixels' range."""
-        batch = batches.unpack(data, self.num_classes)
+        batch = batches.unpack(data, self.num_classes, takes_labels(self.loss))
         self.pixel_watch.note(batch.images, batch.probe_images)
         return batch
 

@@ -14,6 +14,7 @@ from simclr_keras.contrastive import contrastive_metrics
 from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import gradient_cache
 from simclr_keras.contrastive import representation_health
+from simclr_keras.contrastive import takes_labels
 from simclr_keras.distribute import replicas
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
@@ -48,7 +49,7 @@ def train(
         return _train_by_micro_batches(model, batch, encode, count)
     with tf.GradientTape() as tape:
         z, logs = encode(0)
-        loss, views = _contrastive_loss(model, z)
+        loss, views = _contrastive_loss(model, z, batch.labels)
         logs.update(_separate_probe_metrics(model, batch), loss=loss)
         for term in _auxiliary_losses(model, logs):
             loss += tf.cast(term, loss.dtype)
@@ -67,7 +68,7 @@ def _train_by_micro_batches(model, batch, encode, count):
         )
 
     def contrast(z):
-        loss, views = _contrastive_loss(model, z)
+        loss, views = _contrastive_loss(model, z, batch.labels)
         return scaled(loss), (loss, views)
 
     def probe_loss(scalars):
@@ -118,7 +119,7 @@ def validate(
         names = _names_of_logs(model, batch)
         cache = _cache(model.z_spec, batch.images.shape[0], 2)
         z, logs = gradient_cache.collect(encode, cache, count, names)
-    loss, views = _contrastive_loss(model, z)
+    loss, views = _contrastive_loss(model, z, batch.labels)
     logs.update(_separate_probe_metrics(model, batch), loss=loss)
     return logs, views
 
@@ -190,16 +191,23 @@ def _cache(spec, *shape):
     return tf.zeros([*shape, *spec.shape], spec.dtype)
 
 
-def _contrastive_loss(model, z):
+def _contrastive_loss(model, z, labels):
     """Contrastive loss of this replica's anchors, or of the global batch."""
     z_a, z_b = tf.unstack(z, axis=1)
     candidates = cross_replica.candidates(z_a, z_b)
+    classes = {}
+    if takes_labels(model.loss):
+        classes = cross_replica.labels_of_candidates(labels)
     if candidates and not isinstance(model.loss, ContrastiveLoss):
-        # A custom loss takes two views only. Every replica computes it on the
-        # global batch, so the mean over replicas is the loss.
-        loss = model.loss(candidates["z_a_global"], candidates["z_b_global"])
+        # A custom loss takes two views only, and perhaps labels. Every replica
+        # computes it on the global batch: the mean over replicas is the loss.
+        if classes:
+            classes = {"labels": classes["labels_global"]}
+        loss = model.loss(
+            candidates["z_a_global"], candidates["z_b_global"], **classes
+        )
     else:
-        loss = model.loss(z_a, z_b, **candidates)
+        loss = model.loss(z_a, z_b, **candidates, **classes)
     # Sums over negatives can lose a NaN in z: restore it.
     finite = tf.math.is_finite(candidates.get("z_a_global", z_a))
     finite &= tf.math.is_finite(candidates.get("z_b_global", z_b))

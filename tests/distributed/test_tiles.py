@@ -1,4 +1,4 @@
-"""NT-Xent in tiles on several replicas against one whole matrix on one."""
+"""Losses in tiles on several replicas against one whole matrix on one."""
 
 import pathlib
 
@@ -11,9 +11,10 @@ SCRIPT = pathlib.Path(__file__).with_name("tiles.py")
 
 @pytest.mark.parametrize("count", [2])
 def test_tiles_on_replicas(tmp_path, count):
-    """Loss, gradient through the gather and metrics, in float64.
+    """Losses, gradients through the gather and metrics, in float64.
 
-    Of 21 images a replica, so that no tile of 16 views is filled.
+    NT-Xent and the supervised loss. Of 21 images a replica, so that no tile of
+    16 views is filled.
     """
     output = tmp_path / "out.npz"
     process = forked.Process(SCRIPT, [count, output], tmp_path / "log")

@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.newest
@@ -48,6 +49,12 @@ def test_python_of_the_readmes_runs(tmp_path, monkeypatch, compiled_views):
     assert names["outputs"]["embedding"].shape == (1, 16)
     assert names["outputs"]["probabilities"].shape == (1, 10)
     assert names["answers"]["class_names"].shape == (1, 10)
+    # Means of 0, deviations of 1 and no correlations: nothing is left to gain.
+    z = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], "float32")
+    for loss in ("vicreg", "barlow_twins"):
+        assert float(names[loss](z, z)) == pytest.approx(0.0, abs=1e-5)
+        assert float(names[loss](z, z[::-1])) > 1.0
+        assert float(names[loss](z[:, [0, 1, 1]], z[:, [0, 1, 1]])) > 0.005
 
 
 def test_the_rest_compiles():

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import simclr_keras as sk
+from simclr_keras import choices
 
 
 def open_source(settings, split, dataset=None):
@@ -104,12 +105,25 @@ class PretrainingImages:
 
 def open_for_pretraining(settings):
     """The `PretrainingImages` of the flags; says what is in two of them."""
+    if _is_supervised(settings) and settings.probe_dataset is not None:
+        raise ValueError(
+            "--probe_dataset must be left out of a loss that takes the labels"
+            f" of the images. Received: --loss={settings.loss}"
+            f" --probe_dataset={settings.probe_dataset}"
+        )
     trained = open_source(settings, settings.train_split)
+    if _is_supervised(settings):
+        sk.data.require_labels(trained)
     probe = _probe_source(settings, trained)
     held_out = _evaluation_source(settings)
     sk.data.warn_of_overlap(trained, held_out)
     size = image_size(settings, trained)
     return PretrainingImages(trained, probe, held_out, size)
+
+
+def _is_supervised(settings):
+    """Whether the loss takes the labels of the images."""
+    return settings.loss in choices.SUPERVISED_LOSSES
 
 
 def _evaluation_source(settings):
@@ -172,7 +186,7 @@ def pretraining_batches(settings, devices, images):
         batch_size=settings.train_batch_size,
         image_size=images.size,
         training=True,
-        labelled=probe is images.trained,
+        labelled=probe is images.trained or _is_supervised(settings),
         views=2,
         seed=settings.seed,
     )
@@ -221,7 +235,9 @@ def validation(settings, devices, images, every):
         Dict; empty where the step wants labels that these images lack.
     """
     probe = images.probe
-    if probe is not None and not (probe is images.trained and images.labelled):
+    labelled = probe is not None or _is_supervised(settings)
+    same = probe is None or probe is images.trained
+    if labelled and not (same and images.labelled):
         return {}
     batch = _part_of_batch(
         settings, devices, images.held_out, "the validation batch"
@@ -230,7 +246,7 @@ def validation(settings, devices, images, every):
         images.held_out,
         images.size,
         batch,
-        labelled=probe is not None,
+        labelled=labelled,
         drop_remainder=True,
     )
     return {"validation_data": batches, "validation_freq": every}
