@@ -5,6 +5,7 @@ loaded.
 """
 
 CACHES = ("auto", "none", "memory", "disk")
+CLASS_WEIGHTS = ("none", "balanced")
 CROP_SAMPLERS = ("official", "torchvision")
 EXPORT_FORMATS = ("saved_model", "onnx", "tflite")
 EXPORT_PRECISIONS = ("float32", "as_trained")

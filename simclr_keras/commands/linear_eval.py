@@ -50,6 +50,13 @@ def define_flags(values):
 def run(settings):
     """Evaluates as the settings say; returns the results that it wrote."""
     _check_prediction(settings)
+    if settings.class_weight != "none" and settings.protocol in _PROTOCOLS:
+        raise ValueError(
+            "--class_weight must be none for a protocol on features that are"
+            " computed once; --protocol=gradient takes it. Received:"
+            f" --class_weight={settings.class_weight},"
+            f" --protocol={settings.protocol}"
+        )
     return classify.run(
         settings,
         freeze="all",
@@ -78,43 +85,47 @@ def _check_prediction(settings):
 
 
 def _cached(settings, *features):
-    """Results of gradient descent on features and labels of both sets."""
+    """Results and predictions of gradient descent on features."""
     best = sk.evaluation.linear_accuracy(
         *features,
         epochs=settings.train_epochs,
         batch_size=settings.train_batch_size,
         seed=settings.seed,
     )
-    return {
+    results = {
         "accuracy": round(best.accuracy, 6),
         "top5": round(best.top5_accuracy, 6),
     }
+    return results, best.predictions
 
 
 def _lbfgs(settings, *features):
-    """Results of logistic regression."""
+    """Results and predictions of logistic regression."""
     best = sk.evaluation.logistic_regression(*features, seed=settings.seed)
-    return {"accuracy": round(float(best.accuracy), 6), "l2": best.l2}
+    results = {"accuracy": round(float(best.accuracy), 6), "l2": best.l2}
+    return results, best.predictions
 
 
 def _mlp(settings, *features):
-    """Results of a classifier with a hidden layer."""
-    accuracy = sk.evaluation.mlp_accuracy(
+    """Results and predictions of a classifier with a hidden layer."""
+    best = sk.evaluation.mlp_accuracy(
         *features,
         epochs=settings.train_epochs,
         batch_size=settings.train_batch_size,
         seed=settings.seed,
     )
-    return {"accuracy": round(accuracy, 6)}
+    return {"accuracy": round(best.accuracy, 6)}, best.predictions
 
 
 def _knn(settings, *features):
-    """Results of a vote of neighbours."""
-    k = min(settings.knn_k, len(features[0]))
-    accuracy = sk.evaluation.knn_accuracy(
-        *features, k=k, temperature=settings.knn_temperature
+    """Results and predictions of a vote of neighbours."""
+    *known, labels = features
+    k = min(settings.knn_k, len(known[0]))
+    predictions = sk.evaluation.knn_predict(
+        *known, k=k, temperature=settings.knn_temperature
     )
-    return {"accuracy": round(float(accuracy), 6), "k": k}
+    accuracy = float((predictions == labels).mean())
+    return {"accuracy": round(accuracy, 6), "k": k}, predictions
 
 
 # What `--protocol` measures features by; "gradient" trains on the images.

@@ -1,5 +1,7 @@
 from simclr_keras.evaluation.accuracy import mean_per_class_accuracy
 from simclr_keras.evaluation.accuracy import top_k_accuracy
+from simclr_keras.evaluation.confusion import class_figures
+from simclr_keras.evaluation.confusion import confusion_matrix
 from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.embeddings import extract
 from simclr_keras.evaluation.embeddings import extract_both
@@ -37,6 +39,8 @@ __all__ = [
     "RowsFile",
     "extract",
     "extract_both",
+    "class_figures",
+    "confusion_matrix",
     "knn_accuracy",
     "knn_predict",
     "layer_features",

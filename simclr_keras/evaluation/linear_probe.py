@@ -28,12 +28,14 @@ class LinearAccuracy:
         top5_accuracy: top-5 test accuracy, in [0, 1].
         train_accuracy: top-1 accuracy on the training rows, in [0, 1].
         learning_rate: peak that was used.
+        predictions: integers `[m]`, classes of the test rows.
     """
 
     accuracy: float
     top5_accuracy: float
     train_accuracy: float
     learning_rate: float
+    predictions: np.ndarray = dataclasses.field(compare=False, repr=False)
 
 
 def linear_accuracy(
@@ -130,6 +132,7 @@ def linear_accuracy(
         top5_accuracy=top_k_accuracy(scores[1], test_y, 5),
         train_accuracy=top_k_accuracy(scores[0], train_y, 1),
         learning_rate=float(learning_rate),
+        predictions=scores[1].argmax(axis=1),
     )
 
 

@@ -49,6 +49,7 @@ class LogisticRegressionResult:
         converged: whether the final fit reached its tolerance.
         table: tuple of an `L2Score` per value, the largest first; empty if
             `l2` was given.
+        predictions: integers `[m]`, classes of the test rows.
     """
 
     accuracy: float
@@ -57,6 +58,7 @@ class LogisticRegressionResult:
     l2: float
     converged: bool
     table: tuple
+    predictions: np.ndarray = dataclasses.field(compare=False, repr=False)
 
 
 def logistic_regression(
@@ -164,6 +166,7 @@ def logistic_regression(
         l2=float(l2),
         converged=converged,
         table=table,
+        predictions=predictions,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,19 @@ from simclr_keras.evaluation.linear_probe import epoch_order
 _ROWS = 4096
 
 
+@dataclasses.dataclass(frozen=True)
+class MLPAccuracy:
+    """Result of `mlp_accuracy`.
+
+    Attributes:
+        accuracy: top-1 test accuracy, in [0, 1].
+        predictions: integers `[m]`, classes of the test rows.
+    """
+
+    accuracy: float
+    predictions: np.ndarray = dataclasses.field(compare=False, repr=False)
+
+
 def mlp_accuracy(
     train_h: np.ndarray,
     train_y: np.ndarray,
@@ -27,8 +42,8 @@ def mlp_accuracy(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
-) -> float:
-    """Accuracy of a nonlinear classifier on features that were computed once.
+) -> MLPAccuracy:
+    """Evaluates features that were computed once, by a nonlinear classifier.
 
     One hidden layer with a ReLU, on standardised features, trained by Adam
     with a cosine decay to zero and no weight decay. Rows are shuffled in every
@@ -48,7 +63,7 @@ def mlp_accuracy(
         seed: of the weights and of the order of the rows. Default 0.
 
     Returns:
-        Top-1 accuracy on the test rows, in [0, 1].
+        `MLPAccuracy`.
 
     Raises:
         ValueError: an argument is out of its range, or shapes do not fit.
@@ -78,7 +93,8 @@ def mlp_accuracy(
         _logits(layers, test_h[first : first + _ROWS]).numpy()
         for first in range(0, len(test_h), _ROWS)
     ]
-    return top_k_accuracy(np.concatenate(scores), test_y, 1)
+    scores = np.concatenate(scores)
+    return MLPAccuracy(top_k_accuracy(scores, test_y, 1), scores.argmax(axis=1))
 
 
 def _layers(widths, seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -67,9 +68,12 @@ class Classifier(trained_model.TrainedModel):
         activation: `"softmax"` for one class of K, `"sigmoid"` for several
             labels at once, `"linear"` or None for numbers. Defaults to
             `"softmax"`.
+        class_weights: K factors above 0 of the classes in the training loss,
+            for `"softmax"`. Defaults to None: all are 1.
 
     Raises:
-        ValueError: `freeze` or `projection_layer` do not fit the encoder.
+        ValueError: `freeze` or `projection_layer` do not fit the encoder, or
+            an argument is out of its range.
 
     Reference:
         Chen et al. (2020), arXiv 2002.05709, appendix B.5 and B.6; fine-tuning
@@ -85,6 +89,7 @@ class Classifier(trained_model.TrainedModel):
         "l2",
         "l2_scope",
         "activation",
+        "class_weights",
     )
 
     def __init__(
@@ -101,10 +106,14 @@ class Classifier(trained_model.TrainedModel):
         l2: float = 0.0,
         l2_scope: str = "all",
         activation: str | None = "softmax",
+        class_weights: Sequence[float] | None = None,
         **kwargs,
     ):
         super().__init__(**{"name": "classifier", **kwargs})
         self.activation = outputs.check_activation(activation, num_classes)
+        self.class_weights = outputs.check_class_weights(
+            class_weights, num_classes, self.activation
+        )
         if not 0 <= l2 < float("inf"):
             raise ValueError(
                 f"l2 must be a number of at least 0. Received: l2={l2!r}"
@@ -254,8 +263,12 @@ class Classifier(trained_model.TrainedModel):
         return self._images(x), y, sample_weight
 
     def _augment(self, data):
-        """`_unpack`, with augmented images."""
+        """`_unpack`, with augmented images and weighted classes."""
         x, y, sample_weight = self._unpack(data)
+        if self.class_weights is not None:
+            sample_weight = outputs.weights_of(
+                y, self.class_weights, sample_weight
+            )
         if self.views is not None:
             x = self._draw_views(x)
         return x, y, sample_weight

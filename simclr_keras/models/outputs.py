@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from simclr_keras.models import batches
@@ -67,6 +69,74 @@ def check_activation(activation: str | None, num_classes: int) -> str:
             f" num_classes={num_classes!r}, activation={activation!r}"
         )
     return activation
+
+
+def check_class_weights(
+    weights: Sequence[float] | None, num_classes: int, activation: str
+) -> list[float] | None:
+    """Checks the weights of classes; returns them as a list of floats.
+
+    Args:
+        weights: K numbers, or None.
+        num_classes: K.
+        activation: name of the activation.
+
+    Raises:
+        ValueError: a weight is not above 0, their number is not that of the
+            classes, or images have no single class.
+    """
+    if weights is None:
+        return None
+    weights = [float(weight) for weight in weights]
+    wrong = not all(0 < weight < float("inf") for weight in weights)
+    if wrong or len(weights) != num_classes or activation != "softmax":
+        raise ValueError(
+            f"class_weights must be {num_classes} numbers above 0, one for each"
+            " class, and activation must be 'softmax'. Received:"
+            f" class_weights={weights}, activation={activation!r}"
+        )
+    return weights
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> list[float]:
+    """Weights by which every class counts as much as any other.
+
+    Of class k with n_k of n images, `n / (K n_k)` for the K classes that occur,
+    so that the mean weight of the images is 1; 1 for a class without images.
+
+    Args:
+        labels: integers `[n]`, 0 to num_classes - 1.
+        num_classes: number of classes.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    present = np.count_nonzero(counts)
+    return [
+        len(labels) / (present * count) if count else 1.0
+        for count in counts.tolist()
+    ]
+
+
+def weights_of(
+    targets: tf.Tensor,
+    class_weights: list[float],
+    sample_weight: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Weight of each image of a batch by its class, float32 `[B]`.
+
+    Args:
+        targets: numbers of classes `[B]` or `[B, 1]`, or one-hot `[B, K]`.
+        class_weights: K numbers.
+        sample_weight: weights of the images besides, `[B]`, or None.
+    """
+    weights = tf.constant(class_weights, tf.float32)
+    if targets.shape.rank == 2 and targets.shape[1] == len(class_weights):
+        weights = tf.linalg.matvec(tf.cast(targets, tf.float32), weights)
+    else:
+        numbers = tf.reshape(tf.cast(targets, tf.int32), [-1])
+        weights = tf.gather(weights, numbers)
+    if sample_weight is None:
+        return weights
+    return weights * tf.cast(sample_weight, weights.dtype)
 
 
 def check_loss(loss: Any, activation: str) -> None:

@@ -19,6 +19,7 @@ _PICTURES = (
     ("views.png", "Images and the two views of each that were contrasted"),
     ("neighbors.png", "Queries and the images most similar to them"),
     ("map.png", "Images in a plane by their embeddings"),
+    ("confusion.png", "Classes in rows, what they were taken for in columns"),
 )
 # A linear classifier on raw pixels, which the quick start leaves there.
 _PIXELS = "raw_pixels.json"

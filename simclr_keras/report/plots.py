@@ -204,7 +204,7 @@ def plane(
             Line2D([], [], color=colors[y], marker="o", linestyle="none")
             for y in classes
         ]
-        texts = [_shorten(names[y]) for y in classes]
+        texts = [shorten(names[y]) for y in classes]
         figure.legend(marks, texts, loc="outside right upper")
     return figure
 
@@ -228,7 +228,8 @@ def palette(count: int) -> list[str]:
     return [matplotlib.colors.to_hex(color) for color in colors]
 
 
-def _shorten(name):
+def shorten(name: str) -> str:
+    """A name in one line, cut to 28 characters."""
     name = " ".join(str(name).split())
     return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
 

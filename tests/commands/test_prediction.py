@@ -64,6 +64,13 @@ def test_grey_is_told_from_features(checkpoint, run, tmp_path, protocol):
     assert results["labelled_images"] == 200
     names = (tmp_path / "run" / "class_names.txt").read_text()
     assert names == "colour\ngrey\n"
+    rows = (tmp_path / "run" / "confusion.csv").read_text().splitlines()
+    assert rows[0] == "class,colour,grey"
+    (a, b), (c, d) = (map(int, row.split(",")[1:]) for row in rows[1:])
+    assert a + b + c + d == 100
+    assert (a + d) / 100 == results["accuracy"]
+    mean = (a / (a + b) + d / (c + d)) / 2
+    assert results["mean_per_class_accuracy"] == pytest.approx(mean, abs=1e-6)
 
 
 @pytest.mark.newest
@@ -94,6 +101,10 @@ def test_labels_are_not_needed_and_z_may_have_forgotten(
         (
             ["--predict=noise", "--protocol=knn", "--label_fraction=0.5"],
             "--label_fraction=0.5",
+        ),
+        (
+            ["--class_weight=balanced", "--protocol=knn"],
+            "--class_weight=balanced, --protocol=knn",
         ),
     ],
 )

@@ -45,6 +45,13 @@ def define_flags(values, *, epochs, rate, baseline):
         least=0.0,
         most=1.0,
     )
+    Group(values, "training").choice(
+        "class_weight",
+        "none",
+        choices.CLASS_WEIGHTS,
+        "Weights of the classes in the loss. balanced: in inverse proportion to"
+        " their images, so that every class counts as much.",
+    )
     image_flags.define_views(values, color_strength=0.0)
     shared_flags.define_checkpoint(values)
     network = Group(values, "network")
@@ -83,13 +90,16 @@ def run(settings, freeze, measure_features=None, predict=None):
         freeze: of `Classifier`.
         measure_features: instead of a training, function of the settings and
             of features and labels, `(train_h, train_y, test_h, test_y)`, that
-            returns a dict of results. Defaults to None.
+            returns a dict of results and the predictions `[m]`. Defaults to
+            None.
         predict: with that, one of `choices.TRANSFORMATIONS`: labels are what
             was done to an image. Defaults to None: those of the data set.
 
     Returns:
         The dict written to `results.json`.
     """
+    from simclr_keras.report import classes
+
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
     source, held_out = _open(settings, labelled=not predict)
@@ -105,8 +115,8 @@ def run(settings, freeze, measure_features=None, predict=None):
         directory, finished = taken
         if finished is not None:
             return finished
+        names = choices.TRANSFORMATIONS.get(predict, source.class_names)
         if devices.chief:
-            names = choices.TRANSFORMATIONS.get(predict, source.class_names)
             directory.write_class_names(names)
         started = time.perf_counter()
         if measure_features is not None:
@@ -114,12 +124,13 @@ def run(settings, freeze, measure_features=None, predict=None):
             features = _features(
                 settings, pretrained, source, held_out, size, predict
             )
-            measured = measure_features(settings, *features)
+            measured, predictions = measure_features(settings, *features)
+            labels = features[-1]
         else:
             with devices.strategy.scope():
                 model = _model(settings, pretrained, source, size, freeze)
             figures = _train(settings, devices, directory, model, source)
-            measured = _evaluate(settings, model, held_out)
+            measured, predictions, labels = _evaluate(settings, model, held_out)
         results = {
             "dataset": source.name,
             "labelled_images": source.num_examples,
@@ -128,6 +139,9 @@ def run(settings, freeze, measure_features=None, predict=None):
             **({"predicted": predict} if predict else {}),
             **measured,
         }
+        if devices.chief:
+            mean = classes.write(directory, names, labels, predictions)
+            results["mean_per_class_accuracy"] = round(mean, 6)
         figures["seconds"] = round(time.perf_counter() - started, 1)
         results = stages.finish(devices, directory, results, figures)
         stages.announce(devices, f"\nRun directory: {directory.path}")
@@ -198,6 +212,7 @@ def _model(settings, pretrained, source, size, freeze):
         views=_view(settings, size, source),
         seed=settings.seed,
         image_size=size,
+        class_weights=_class_weights(settings, source),
         **decay_in_loss,
     )
     metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
@@ -212,6 +227,14 @@ def _model(settings, pretrained, source, size, freeze):
         **build.compile_arguments(settings),
     )
     return model
+
+
+def _class_weights(settings, source):
+    """Weights of the classes in the loss, or None for equal ones."""
+    if settings.class_weight == "none":
+        return None
+    labels = sk.data.read_labels(source)
+    return sk.models.balanced_class_weights(labels, source.num_classes)
 
 
 def _view(settings, size, source):
@@ -242,7 +265,7 @@ def _train(settings, devices, directory, model, source):
 
 
 def _evaluate(settings, model, held_out):
-    """Accuracy and loss on the held-out images."""
+    """Results on the held-out images, their predictions and labels."""
     import numpy as np
 
     # Not `evaluate`: its last batch need not divide by the replicas.
@@ -261,4 +284,5 @@ def _evaluate(settings, model, held_out):
     if model.num_classes > 5:
         top5 = sk.evaluation.top_k_accuracy(probabilities, labels, 5)
         results["top5"] = top5
-    return {name: round(value, 6) for name, value in results.items()}
+    rounded = {name: round(value, 6) for name, value in results.items()}
+    return rounded, probabilities.argmax(axis=1), labels

@@ -1,0 +1,77 @@
+"""Counts which classes are taken for which, and how well each is told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class ClassFigures(NamedTuple):
+    """How well each of K classes is told; each an array `[K]`.
+
+    Attributes:
+        images: int64, images of the class.
+        accuracy: share of them that were taken for it (its recall), in [0, 1];
+            NaN where there are none.
+        precision: share of the images taken for the class that are of it; NaN
+            where there are none.
+        f1: harmonic mean of the two, `2 right / (images + taken)`; NaN where
+            the class neither occurs nor is predicted.
+    """
+
+    images: np.ndarray
+    accuracy: np.ndarray
+    precision: np.ndarray
+    f1: np.ndarray
+
+
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """Counts the images of each class by the class they were taken for.
+
+    Args:
+        labels: integers `[n]`, 0 to K - 1.
+        predictions: integers `[n]`, 0 to K - 1.
+        num_classes: K.
+
+    Returns:
+        int64 array `[K, K]`: rows are labels, columns predictions.
+
+    Raises:
+        ValueError: shapes do not fit, or a number is out of range.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape:
+        raise ValueError(
+            "labels and predictions must both be [n]. Received: shapes"
+            f" {labels.shape} and {predictions.shape}"
+        )
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        if len(values) and not 0 <= values.min() <= values.max() < num_classes:
+            raise ValueError(
+                f"{name} must lie between 0 and {num_classes - 1}. Received:"
+                f" {values.min()} to {values.max()}"
+            )
+    cells = labels.astype(np.int64) * num_classes + predictions
+    counts = np.bincount(cells, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def class_figures(matrix: np.ndarray) -> ClassFigures:
+    """`ClassFigures` of a `confusion_matrix` `[K, K]`."""
+    right, images = np.diagonal(matrix), matrix.sum(axis=1)
+    taken = matrix.sum(axis=0)
+
+    def share(part, whole):
+        return np.divide(
+            part, whole, np.full(len(part), np.nan), where=whole > 0
+        )
+
+    return ClassFigures(
+        images,
+        share(right, images),
+        share(right, taken),
+        share(2.0 * right, images + taken),
+    )

@@ -1,0 +1,133 @@
+"""Writes how well a classifier tells each class, and what it takes for what."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from simclr_keras import disk
+from simclr_keras import training
+from simclr_keras.evaluation import confusion
+from simclr_keras.report import plots
+
+_MAX_NUMBERS = 20  # classes up to which cells have their numbers
+_MAX_NAMES = 60  # and rows and columns their names
+_TITLE = "Classes and what they were taken for"
+
+
+def write(
+    directory: training.RunDirectory,
+    names: Sequence[str],
+    labels: np.ndarray,
+    predictions: np.ndarray,
+) -> float:
+    """Writes `classes.csv`, `confusion.csv` and the picture of the second.
+
+    The picture goes to TensorBoard, too.
+
+    Args:
+        directory: `RunDirectory` of the evaluation.
+        names: of the K classes.
+        labels: integers `[n]`, 0 to K - 1.
+        predictions: integers `[n]`, 0 to K - 1.
+
+    Returns:
+        Mean accuracy of the classes that occur, in [0, 1].
+    """
+    names = [str(name) for name in names]
+    counts = confusion.confusion_matrix(labels, predictions, len(names))
+    figures = confusion.class_figures(counts)
+    _write_csv(
+        directory.path / "classes.csv",
+        ["class", *figures._fields],
+        zip(names, *([_cell(x) for x in each] for each in figures)),
+    )
+    _write_csv(
+        directory.path / "confusion.csv",
+        ["class", *names],
+        ([name, *row] for name, row in zip(names, counts.tolist())),
+    )
+    path = plots.save(
+        confusion_figure(counts, names),
+        directory.path / "confusion",
+        _TITLE,
+        _describe(counts, names),
+    )
+    with disk.naming(directory.tensorboard):
+        writer = tf.summary.create_file_writer(str(directory.tensorboard))
+        with writer.as_default(step=0):
+            picture = tf.io.decode_png(path.read_bytes(), channels=3)
+            tf.summary.image("confusion", picture[None])
+        writer.close()
+    return float(np.nanmean(figures.accuracy))
+
+
+def _cell(value):
+    """An integer as it is, a share with four digits, nothing for NaN."""
+    if isinstance(value, np.integer):
+        return int(value)
+    return "" if np.isnan(value) else f"{value:.4f}"
+
+
+def _write_csv(path, header, rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    training.write_whole(path, text.getvalue())
+
+
+def _describe(counts, names):
+    """What the picture shows, for those who do not see it."""
+    off = counts - np.diag(np.diagonal(counts))
+    text = f"{_TITLE}: {len(names)} classes, {counts.sum()} images."
+    if off.any():
+        i, j = np.unravel_index(off.argmax(), off.shape)
+        text += (
+            f" Most often wrong: {names[i]} taken for {names[j]}, {off[i, j]}"
+            f" of {counts[i].sum()}."
+        )
+    return text
+
+
+@plots.styled
+def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draws each class's row as shares, in per cent.
+
+    Args:
+        counts: integers `[K, K]`, of `confusion.confusion_matrix`.
+        names: of the K classes.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = 100.0 * counts / np.maximum(totals, 1)
+    size = min(2.2 + 0.45 * len(names), 12.0)
+    figure = Figure(figsize=(size + 1.0, size), dpi=160, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    if len(names) <= _MAX_NUMBERS:
+        for i, j in np.argwhere(counts):
+            axes.text(
+                j,
+                i,
+                f"{shares[i, j]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if shares[i, j] > 55 else "black",
+            )
+    if len(names) <= _MAX_NAMES:
+        shown = [plots.shorten(name) for name in names]
+        axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(names)), shown, fontsize=8)
+    axes.set(xlabel="taken for", ylabel="class")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_title(_TITLE, fontsize=11)
+    figure.colorbar(image, ax=axes, label="% of the class", shrink=0.8)
+    return figure
