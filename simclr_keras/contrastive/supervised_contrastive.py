@@ -98,7 +98,7 @@ def _class_sums(views, labels, labels_global):
 
     # Without a matrix [n, N] of classes: each is known by its first image.
     local, everywhere = (
-        chunking.map_rows(first_of_class, [tf.cast(each, tf.int64)], count)
+        chunking.map_rows(first_of_class, [each], count)
         for each in (labels, labels_global)
     )
     sums = tf.math.unsorted_segment_sum(views, everywhere, count)  # [N, d]
@@ -124,7 +124,7 @@ def _check_labels(name, labels, z):
             f" {z.shape[:1]}. Received: shape {labels.shape}, dtype"
             f" {labels.dtype.name}"
         )
-    return labels
+    return tf.cast(labels, tf.int64)
 
 
 @compat.register
