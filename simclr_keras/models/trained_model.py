@@ -34,6 +34,17 @@ class TrainedModel(compat.BuildsItself):
     global_batch_size = None
     crops_are_ready = False
 
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of a batch of images, `(None, H, W, 3)`.
+
+        Height and width are those of training, which loggers show and which
+        `predict` does not insist on; None where no training has set them.
+        """
+        size = getattr(self.views, "size", None)
+        side = getattr(self, "image_size", None)
+        return (None, *(size or (side, side)), 3)
+
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: the model is built when it is made."""
         self.built = True
