@@ -14,6 +14,7 @@ from simclr_keras.contrastive import contrastive_metrics
 from simclr_keras.contrastive import cross_replica
 from simclr_keras.contrastive import gradient_cache
 from simclr_keras.contrastive import representation_health
+from simclr_keras.contrastive import similarity
 from simclr_keras.contrastive import takes_labels
 from simclr_keras.distribute import replicas
 from simclr_keras.models import micro_batches
@@ -193,7 +194,8 @@ def _cache(spec, *shape):
 
 def _contrastive_loss(model, z, labels):
     """Contrastive loss of this replica's anchors, or of the global batch."""
-    z_a, z_b = tf.unstack(z, axis=1)
+    # As between replicas and micro-batches: a loss sees float32 at least.
+    z_a, z_b = tf.unstack(similarity.as_float(z), axis=1)
     candidates = cross_replica.candidates(z_a, z_b)
     classes = {}
     if takes_labels(model.loss):

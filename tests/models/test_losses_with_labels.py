@@ -90,6 +90,22 @@ def test_weights_of_samples_are_refused():
         model.fit(_images(), LABELS, sample_weight=np.ones(8), verbose=0)
 
 
+@pytest.mark.parametrize("micro_batch_size", [None, 4])
+def test_a_loss_of_two_views_computes_in_float32(micro_batch_size):
+    """Whatever the policy of the networks is."""
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    seen = []
+
+    def own(z_a, z_b):
+        seen.extend([z_a.dtype, z_b.dtype])
+        return tf.reduce_mean(tf.square(z_a - z_b))
+
+    model = _model(own, micro_batch_size=micro_batch_size)
+    assert model.z_spec.dtype == tf.float32
+    assert np.isfinite(_losses(model, tf.constant(_images())))
+    assert set(seen) == {tf.float32}
+
+
 def test_losses_by_name():
     model = _model("nt_xent")
     assert isinstance(model.loss, sk.NTXent) and model.loss.temperature == 0.1
