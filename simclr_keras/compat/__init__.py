@@ -1,7 +1,7 @@
-"""Hides how Keras 2.15 and Keras 3 differ from the rest of the package.
+"""Hides the differences between Keras 2.15 and Keras 3 from the package.
 
-Each function is a shim with its reason. `versions` says what is installed;
-`variables`, `training` and `optimizers` are the nouns that differ.
+Each function bridges one difference and gives the reason. `versions` says what
+is installed; `variables`, `training` and `optimizers` group the functions.
 """
 
 import keras

@@ -1,7 +1,8 @@
 """Gives the optimizers of both stacks the interface of Keras 3.
 
-What is private below is of Keras 2.15 and tensorflow-addons 0.23, whose last
-releases these are; with Keras 3 all is public but `_get_variable_index`.
+The private attributes below belong to Keras 2.15 and tensorflow-addons 0.23,
+the last releases of Keras 2 and of tensorflow-addons. On Keras 3 only
+`_get_variable_index` is private.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ else:
 
 
 class DecayMatricesOnly:
-    """Mixin before the class of a Keras optimizer.
+    """Mixin that restricts the weight decay of a Keras optimizer to matrices.
 
-    Weight decay then leaves out biases and the scales and offsets of
-    normalisation (vectors and scalars), without a list of variables.
+    It comes before the optimizer's class. Weight decay then leaves out biases
+    and the scales and offsets of normalisation (vectors and scalars), without a
+    list of variables.
     """
 
     def build(self, variables: list[keras.Variable | tf.Variable]) -> None:
@@ -68,9 +70,10 @@ class DecayMatricesOnly:
 
 
 class _DecayMatricesOnlyOfAddons:
-    """The same before an optimizer of tensorflow-addons.
+    """`DecayMatricesOnly` for an optimizer of tensorflow-addons.
 
-    That knows exclusions by name only, and names differ between encoders.
+    Such an optimizer excludes variables by name only, and names differ between
+    encoders.
     """
 
     def _do_use_weight_decay(self, variable):
@@ -131,7 +134,7 @@ def optimizer_variables(
 def learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
     """The learning rate of the next step, as a float."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    # `learning_rate` of Keras 2.15 is the last step's.
+    # In Keras 2.15, `learning_rate` is that of the last step.
     rate = None if KERAS_3 else getattr(optimizer, "_learning_rate", None)
     if rate is None:  # Keras 3, or of tensorflow-addons
         rate = optimizer.learning_rate
@@ -169,7 +172,7 @@ def minimize(
 def scale_loss(
     optimizer: keras.optimizers.Optimizer, loss: tf.Tensor
 ) -> tf.Tensor:
-    """The loss as `apply_scaled` wants it differentiated: for float16."""
+    """Scales a loss for float16; `apply_scaled` takes its gradients."""
     if KERAS_3:
         return optimizer.scale_loss(loss)
     scale = getattr(optimizer, "get_scaled_loss", None)

@@ -1,4 +1,4 @@
-"""Lets `fit` of both stacks start anywhere, be counted and be built early."""
+"""Makes `fit` of both stacks resume anywhere, and builds models before it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SILENCE = contextlib.ExitStack()
 
 
 class BuildsItself(keras.Model):
-    """Base of a model that `build_state` builds, where Keras 3 would guess.
+    """Base of a model that builds itself by `build_state`.
 
-    Keras 3 builds a model under a distribution strategy from its first batch,
-    of which it takes the mean over the replicas; integers, such as images and
-    labels, have no collective for that.
+    Under a distribution strategy, Keras 3 would build it from the mean of its
+    first batch over the replicas, which no collective computes for integers,
+    such as images and labels.
     """
 
     def build_state(self, labels: tf.TensorSpec | None = None) -> None:
         """Creates what training needs, under the model's strategy."""
         raise NotImplementedError
 
-    # Private: no argument or public method leaves out that mean.
+    # Private: no argument or public method avoids that mean.
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         if self.optimizer is not None:
             self.build_state()
@@ -44,8 +44,8 @@ def build_metrics(
         if not model.compiled_metrics.built:
             model.compiled_metrics.build(y_pred, y_true)
         return
-    # Private: `compute_metrics` is public, but updates what it builds, which
-    # outside of the replicas their variables do not allow.
+    # Private: the public `compute_metrics` also updates the metrics that it
+    # builds, which their variables do not allow outside of the replicas.
     compiled = model._compile_metrics
     if compiled is not None and not compiled.built:
         compiled.build(y_true, y_pred)
@@ -54,11 +54,11 @@ def build_metrics(
 def set_resume_point(
     model: keras.Model, epoch: int | None, step: int | None
 ) -> None:
-    """Makes a `fit` that is starting (in `on_train_begin`) start there.
+    """Makes a `fit` begin at a step of an epoch; called in `on_train_begin`.
 
-    On Keras 3 the first epoch has to be ended by `end_epoch` after the steps
-    that are left of it. None for both undoes it, for the next `fit`; it is to
-    be called when an epoch begins and when the training ends, by an error too.
+    On Keras 3, `end_epoch` must end the first epoch after its remaining steps.
+    None for both undoes this for the next `fit`: call it so when an epoch
+    begins, and when training ends, even by an error.
     """
     if epoch is None:
         _SILENCE.close()
@@ -77,12 +77,12 @@ def set_resume_point(
 def end_epoch() -> None:
     """Ends, in `on_train_batch_end`, an epoch that began at a later step.
 
-    Callbacks behind the one that calls this miss the batch. Keras 2.15 counts
-    the steps from where the epoch began, and needs no telling.
+    Callbacks after the one that calls this miss the batch. Keras 2.15 counts
+    the steps from where the epoch began, so this does nothing there.
     """
     if KERAS_3:
-        # Keras takes it for the end of the data, and warns of that, which
-        # nobody needs to see until `set_resume_point` is called again.
+        # Keras takes this for the end of the data and warns. The warning is
+        # hidden until `set_resume_point` is called again.
         _SILENCE.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", "Your input ran out of data")
         raise StopIteration
@@ -93,27 +93,27 @@ def distributed(
     dataset_of: Callable[[tf.distribute.InputContext], tf.data.Dataset],
     steps: int,
 ) -> tf.distribute.DistributedDataset:
-    """Input of this process for `fit`, endless, in epochs of some steps.
+    """Endless input of this process for `fit`, in epochs of `steps` batches.
 
     Args:
         strategy: strategy of several processes.
         dataset_of: function of `tf.distribute.InputContext` that returns an
             endless `tf.data.Dataset` of batches for one replica.
-        steps: batches that are an epoch.
+        steps: number of batches in an epoch.
     """
     dataset = strategy.distribute_datasets_from_function(dataset_of)
     # Private: `cardinality` of such a data set can only be read. Keras 3 reads
-    # it, and where it is unknown takes the steps of the first epoch for it,
-    # which are too few when that epoch was resumed in its middle.
+    # it. If it is unknown, Keras uses the steps of the first epoch instead,
+    # which are too few if that epoch was resumed in its middle.
     dataset._cardinality = steps
     return dataset
 
 
 def with_cardinality(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:
-    """A copy of the data set whose number of batches Keras 3 reads as `steps`.
+    """Copies a data set, with `steps` as the cardinality that Keras 3 reads.
 
-    Keras 3 asks the data set for it and ends an epoch by it; TensorFlow's own
-    way to say it refuses an epoch that begins in its middle.
+    Keras 3 ends an epoch after so many batches. TensorFlow's
+    `assert_cardinality` would refuse an epoch that begins in its middle.
     """
     dataset = dataset.with_options(tf.data.Options())  # a copy
     dataset.cardinality = steps
@@ -130,8 +130,8 @@ def steps_per_execution(model: keras.Model) -> int:
 
 
 def prefetches_across_steps(model: keras.Model) -> bool:
-    """Whether batches are asked for while the step before is running.
+    """Whether a batch is requested while the step before is running.
 
-    Then the time that a batch takes is not what a step waits for it.
+    If so, the time that a batch takes is not the time that a step waits for it.
     """
     return KERAS_3 and steps_per_execution(model) > 1

@@ -39,7 +39,7 @@ def as_numpy(
 def dtype_policy_name(
     dtype: str | keras.mixed_precision.Policy | None = None,
 ) -> str:
-    """Name of a dtype policy, as `mixed_bfloat16`; of None: the global one."""
+    """Name of a dtype policy, such as `mixed_bfloat16`; None: the global."""
     if dtype is None:
         dtype = keras.mixed_precision.global_policy()
     return dtype if isinstance(dtype, str) else dtype.name
@@ -54,8 +54,8 @@ def flatten_layers(
         *layers: layers or models.
         include_self: whether they are part of the list themselves.
     """
-    # Private: `Model.layers` ends at layers that hold layers, as blocks do,
-    # and Keras 3 has no public list of those.
+    # Private: `Model.layers` does not list layers inside of other layers, such
+    # as blocks, and Keras 3 has no public list of them.
     return [
         inner
         for layer in layers
@@ -67,7 +67,7 @@ def mutable_state(*layers) -> list[tf.Variable]:
     """Variables that a call of layers in training mode may change.
 
     Args:
-        *layers: layers or models, whose inner layers count.
+        *layers: layers or models; their inner layers are included.
 
     Returns:
         List of TensorFlow variables, each once: moving statistics and, on
@@ -80,11 +80,11 @@ def mutable_state(*layers) -> list[tf.Variable]:
 def unrepeatable_layers(*layers) -> list[keras.layers.Layer]:
     """Layers that draw random numbers which cannot be drawn again.
 
-    On Keras 3 none: what its layers draw is a function of their seed
-    generator's state, which can be set back.
+    Keras 3 has none: what its layers draw is a function of their seed
+    generator's state, which can be restored.
 
     Args:
-        *layers: layers or models, whose inner layers count.
+        *layers: layers or models; their inner layers are included.
 
     Returns:
         List of layers.
@@ -120,7 +120,7 @@ def add_uncast_weight(
     initializer: str | keras.initializers.Initializer,
     kind: str,
 ) -> keras.Variable | tf.Variable:
-    """Adds a weight that mixed precision leaves as it is when it is read.
+    """Adds a weight that mixed precision does not cast when it is read.
 
     Assign the result to an attribute of `layer`.
 
@@ -129,10 +129,10 @@ def add_uncast_weight(
         name: name of the weight.
         shape: its shape.
         initializer: its initialiser.
-        kind: `"trained"`; or a statistic, of which every replica keeps a copy
-            of its own: `"copied"`, where all replicas assign the same values,
-            so that any copy is the value; `"averaged"`, where reading it from
-            outside the replicas, as saving does, gives their mean.
+        kind: `"trained"`; or a statistic of which every replica keeps a copy:
+            `"copied"`, if all replicas assign the same values, so that any copy
+            can be read; `"averaged"`, if reading it outside of the replicas, as
+            saving does, must return the mean of the copies.
     """
     if kind == "trained":
         cast = "autocast" if KERAS_3 else "experimental_autocast"

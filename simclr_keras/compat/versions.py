@@ -4,17 +4,17 @@ import keras
 import tensorflow as tf
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
-# Written into checkpoints: those of the other stack are not resumed from.
+# Written into checkpoints: a run does not resume from those of the other stack.
 STACK = "3" if KERAS_3 else "2"
 # Keras 2.15 marks the steps in a profile by itself.
 MARKS_PROFILED_STEPS = not KERAS_3
 # Keras 3 loads a saved optimizer of ours only if its class is known already;
 # Keras 2.15 imports the module by the name in the file.
 IMPORTS_SAVED_CLASSES = not KERAS_3
-# Keras 3 averages what the steps of several processes log over its first axis,
-# which scalars do not have ("Invalid reduction dimension 0").
+# With several processes, Keras 3 averages the logs of a step over their first
+# axis, which scalars do not have ("Invalid reduction dimension 0").
 REDUCES_LOGS_OVER_AN_AXIS = KERAS_3
-# Among several processes, Keras 2.15 has one iteration over the data for all
+# With several processes, Keras 2.15 uses one iterator over the data for all
 # epochs of a `fit`.
 ONE_ITERATION_FOR_ALL_EPOCHS = not KERAS_3
 # Whether `tf.io.decode_image` knows WebP; older TensorFlow refuses it.

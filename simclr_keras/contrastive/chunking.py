@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from simclr_keras.distribute import strategy
 
-# Multiples of it suit the vector units of matrix products.
+# Parts have a multiple of this many rows, which suits the vector units of
+# matrix products.
 _STEP = 16
 
 
@@ -20,7 +21,7 @@ def tile_bytes() -> int:
 
     About three tiles exist at once. On a CPU they should stay in its last-level
     cache (and malloc takes blocks above 32 MiB anew from the system, which
-    clears them each time); an accelerator wants fewer and larger steps.
+    clears them each time); an accelerator is faster with fewer, larger steps.
     """
     return 2**24 if strategy.only_cpus() else 2**26
 
@@ -117,6 +118,6 @@ def map_rows(
         lambda parts: function(*parts),
         [partition.parts(tensor) for tensor in rows],
         fn_output_signature=dtype,
-        parallel_iterations=1,  # each would have its own part in memory
+        parallel_iterations=1,  # parallel ones would each store a part
     )
     return partition.join(values)

@@ -40,9 +40,9 @@ class ContrastiveLoss(keras.losses.Loss):
                 `z_a`.
             sample_weight: Must be None; present because Keras passes it.
             **candidates: `z_a_global`, `z_b_global` `[N, d]` and
-                `first_anchor`, where anchors are one replica's or one block's
-                part of the batch; see `nt_xent`. Of a loss that takes labels
-                `labels` `[n]`, too, and `labels_global` `[N]`.
+                `first_anchor`, if the anchors are one replica's or one block's
+                part of the batch; see `nt_xent`. For a loss that takes labels
+                also `labels` `[n]` and `labels_global` `[N]`.
 
         Returns:
             Scalar, float32 (float64 for float64 input).
@@ -82,7 +82,7 @@ class ContrastiveLoss(keras.losses.Loss):
         return {**self._settings(), "name": self.name}
 
     def reduce(self, anchor_losses: tf.Tensor) -> tf.Tensor:
-        """The scalar made of the `[2, n]` values of the anchors."""
+        """Reduces the `[2, n]` values of the anchors to a scalar."""
         return tf.reduce_mean(anchor_losses)
 
     def random_guess(self, num_images: int) -> float:
@@ -91,11 +91,11 @@ class ContrastiveLoss(keras.losses.Loss):
 
 
 def takes_labels(loss: Any) -> bool:
-    """Whether a loss of two views asks for the classes of their images.
+    """Whether a loss of two views takes the classes of their images.
 
     Args:
-        loss: `ContrastiveLoss`, or another callable, which asks by an argument
-            that is named `labels`.
+        loss: `ContrastiveLoss`, or another callable, which takes them if it has
+            an argument named `labels`.
     """
     if isinstance(loss, ContrastiveLoss):
         return loss.takes_labels
@@ -105,7 +105,7 @@ def takes_labels(loss: Any) -> bool:
 def _has_labels(function):
     try:
         return "labels" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # none, or not of Python
+    except (TypeError, ValueError):  # no function, or not a Python one
         return False
 
 
@@ -119,7 +119,7 @@ def against_other_view(
     first_anchor: int | tf.Tensor = 0,
     **settings,
 ) -> tf.Tensor:
-    """Losses of anchors whose candidates are those of the other view.
+    """Losses of anchors whose candidates are the rows of the other view.
 
     Args:
         anchor_losses: function of the anchors of one view `[n, d]`, their

@@ -11,9 +11,9 @@ from simclr_keras.distribute import replicas
 def candidates(z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
     """Gathers all replicas' views, so that they are negatives for this one.
 
-    To be called inside the replicas' step; one collective. Gradients flow back
-    through the gather, so that the mean over the replicas of their losses has
-    the gradient of the loss over the global batch.
+    Call this inside the replicas' step; it needs one collective. Gradients flow
+    back through the gather, so the mean of the replicas' losses has the
+    gradient of the loss over the global batch.
 
     Args:
         z_a: first view of this replica's images, `[n, d]`, any float type.
@@ -22,7 +22,7 @@ def candidates(z_a: tf.Tensor, z_b: tf.Tensor) -> dict[str, tf.Tensor]:
     Returns:
         Keyword arguments of a loss, such as `NTXent`, and of
         `contrastive_metrics`: `z_a_global`, `z_b_global` `[R n, d]` for R
-        replicas, and `first_anchor`. Empty where there is one replica.
+        replicas, and `first_anchor`. Empty if there is one replica.
 
     Reference:
         Chen et al. 2020 (arXiv 2002.05709), section 2.2.
@@ -47,8 +47,8 @@ def labels_of_candidates(labels: tf.Tensor) -> dict[str, tf.Tensor]:
         labels: classes of this replica's images, integers `[n]`.
 
     Returns:
-        Keyword arguments beside those of `candidates`: `labels` and, where
-        there are several replicas, `labels_global` `[R n]`.
+        Keyword arguments in addition to those of `candidates`: `labels` and,
+        with several replicas, `labels_global` `[R n]`.
     """
     if replicas.replica_context().count == 1:
         return {"labels": labels}

@@ -92,8 +92,8 @@ def gradients(
 ) -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor], Any]:
     """Gradient of a loss over the whole batch, computed by micro-batches.
 
-    `forward` runs twice for each micro-batch and must do the same both times.
-    This function therefore manages the variables that it changes. Floating
+    `forward` runs twice for each micro-batch and must do the same both times,
+    so this function manages the variables that `forward` changes. Floating
     state, such as the moving statistics of batch norm, is reset before each
     micro-batch to its value before the step, and becomes the mean of the
     micro-batches' results after it. Other state, such as the seeds of dropout,
@@ -163,11 +163,11 @@ def _backpropagate(forward, dz, variables, count, extra_loss, averager):
 
 
 class StateAverager:
-    """Sets floating state to the mean of what the micro-batches change it to.
+    """Sets floating state to the mean of its values after each micro-batch.
 
     Args:
-        state: variables; those that are not floating are ignored. Their values
-            at this moment are those before the step.
+        state: variables; those that are not floating are ignored. Their current
+            values are taken for those before the step.
     """
 
     def __init__(self, state: Sequence[tf.Variable]):
@@ -210,7 +210,8 @@ def _sequential_loop(body, carry, count):
             parallel_iterations=1,
         )[1]
     for index in range(count):
-        # Everything in the body depends on its number, so it waits for this.
+        # Everything in the body depends on `number`, so the body waits for the
+        # carry of the iteration before.
         with tf.control_dependencies(tf.nest.flatten(carry)):
             number = tf.identity(index)
         carry = body(number, carry)

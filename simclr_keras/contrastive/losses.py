@@ -22,21 +22,21 @@ def make_loss(
     semi_hard: bool = True,
     view_reduction: str = "mean",
 ) -> keras.losses.Loss:
-    """Makes a contrastive loss from those arguments that it takes.
+    """Makes a contrastive loss; it ignores arguments of other losses.
 
     Args:
         name: one of `choices.LOSSES`.
-        temperature: tau, above 0; of all but the margin triplet. Default 0.1.
+        temperature: tau, above 0; for all but the margin triplet. Default 0.1.
         normalize: Whether rows of z are divided by their L2 norm. Default
             True.
-        margin: At least 0; of the margin triplet. Default 0.8.
-        semi_hard: Whether to mine semi-hard negatives; of NT-Logistic and the
+        margin: At least 0; for the margin triplet. Default 0.8.
+        semi_hard: Whether to mine semi-hard negatives; for NT-Logistic and the
             margin triplet. Default True.
-        view_reduction: `"mean"` (default) or `"sum"`; of NT-Xent.
+        view_reduction: `"mean"` (default) or `"sum"`; for NT-Xent.
 
     Returns:
-        A `keras.losses.Loss`: called with `z_a`, `z_b` `[N, d]`, and the last
-        with `labels` `[N]`, it returns a scalar.
+        A `keras.losses.Loss`: called with `z_a`, `z_b` `[N, d]` (and with
+        `labels` `[N]` if it is the supervised one), it returns a scalar.
 
     Raises:
         ValueError: The name is unknown or an argument out of range.

@@ -1,4 +1,4 @@
-"""Computes NT-Logistic, a loss of each pair on its own."""
+"""Computes NT-Logistic, a logistic loss of each single pair."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ SQUARED_NORM_FLOOR = 1e-12
 
 
 def as_float(tensor: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """Casts to float32, the least precision of losses; float64 stays."""
+    """Casts to float32, the lowest precision of losses; keeps float64."""
     tensor = tf.convert_to_tensor(tensor)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 

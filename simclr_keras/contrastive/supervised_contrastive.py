@@ -38,7 +38,7 @@ def supervised_contrastive(
         z_a_global: Candidates of view a, `[N, d]`; default: `z_a`.
         z_b_global: Candidates of view b, `[N, d]`; default: `z_b`.
         labels_global: Classes of the candidates' images, integers `[N]`;
-            default: `labels`. Given where `z_a_global` is.
+            default: `labels`. Must be given if, and only if, `z_a_global` is.
         first_anchor: Row of the candidates that equals the first anchor.
 
     Returns:
@@ -70,7 +70,8 @@ def supervised_contrastive(
         z_b_global=b_global if given else None,
         first_anchor=first_anchor,
     )
-    # NT-Xent takes the partner for the one positive; here all of a class are.
+    # NT-Xent's only positive is the partner. Its logit is replaced by the mean
+    # logit of all positives.
     partner = similarity.paired_similarities(a / temperature, b)  # [n]
     sums, counts = _class_sums(a_global + b_global, labels, labels_global)
     positives = tf.stack(
@@ -96,7 +97,8 @@ def _class_sums(views, labels, labels_global):
         same = rows[:, tf.newaxis] == labels_global[tf.newaxis, :]  # [m, N]
         return tf.argmax(tf.cast(same, tf.int8), axis=1)
 
-    # Without a matrix [n, N] of classes: each is known by its first image.
+    # Identifies each class by its first image, so that no matrix [n, N] of
+    # classes is stored.
     local, everywhere = (
         chunking.map_rows(first_of_class, [each], count)
         for each in (labels, labels_global)
@@ -108,7 +110,7 @@ def _class_sums(views, labels, labels_global):
 
 
 def _mean_of_positives(scaled, anchors, sums, counts):
-    """Mean logit of the views of its class but the anchor itself, `[n]`."""
+    """Mean logit of the views of its class except the anchor itself, `[n]`."""
     others = similarity.paired_similarities(scaled, sums - anchors)
     return others / (counts - 1)
 
@@ -131,15 +133,15 @@ def _check_labels(name, labels, z):
 class SupervisedContrastive(ContrastiveLoss):
     """Supervised contrastive loss: the views of one class are positives.
 
-    With P(i) the views of the class of anchor i but itself, and all 2N - 1
-    views but itself as candidates:
+    Let P(i) be the views of the class of anchor i except i itself. The
+    candidates are all 2N - 1 views except i:
 
         l(i) = -1 / |P(i)| sum_{p in P(i)} log(
             exp(s_ip / tau) / sum_{k != i} exp(s_ik / tau))
 
-    Where each image is a class of its own it is `NTXent`. Computed in float32
-    at least, under every dtype policy; on replicas the positives are those of
-    the global batch.
+    If every image has a class of its own, the loss equals `NTXent`. It is
+    computed in float32 at least, under every dtype policy. With several
+    replicas, the positives are those of the global batch.
 
     Args:
         temperature: tau, above 0. Default 0.1, the paper's choice.
@@ -159,7 +161,7 @@ class SupervisedContrastive(ContrastiveLoss):
 
     Reference:
         Khosla et al., Supervised Contrastive Learning, 2020 (arXiv
-        2004.11362), equation 2. Its implementation multiplies by tau over 0.07.
+        2004.11362), equation 2. Its implementation multiplies by tau / 0.07.
     """
 
     anchor_losses = staticmethod(supervised_contrastive)

@@ -51,8 +51,8 @@ def log_sum_negatives(
         value = grid.rows.join(maxima + tf.math.log(sums))
 
         def gradient(upstream):
-            # From maximum and sum, not from the log of the sum, which would
-            # lose precision of the softmax if products are large.
+            # Uses the maximum and the sum, not the log of the sum, from which
+            # the softmax would lose precision if products are large.
             weights = grid.rows.parts(upstream) / sums
             return [
                 tf.raw_ops.PreventGradient(
@@ -113,7 +113,7 @@ class _Grid:
         return i, j
 
     def products(self, i, j, rows, columns):
-        """One tile of products; the lowest float for pairs to leave out."""
+        """One tile of products, with the lowest float for pairs left out."""
         # [size, d] x [d, size]
         products = similarity.similarities(rows[i], columns[j])
         first_row = self.first_anchor + i * (self.rows.size // 2)
@@ -180,7 +180,7 @@ def _forward(grid, rows, columns):
 
 
 def _backward(grid, rows, columns, maxima, weights):
-    """Gradients by the anchors, and by the candidates if these differ."""
+    """Gradients of the anchors, and of the candidates if these differ."""
 
     def add(gradient, i, addend):
         return gradient.write(i, gradient.read(i) + addend)
@@ -226,7 +226,7 @@ def _backward(grid, rows, columns, maxima, weights):
 
 
 def _stored(tiles):
-    """A TensorArray, of which a loop changes one row without a copy of all."""
+    """Makes a TensorArray: a loop can change a row without copying the rest."""
     array = tf.TensorArray(
         tiles.dtype,
         size=chunking.shape(tiles)[0],

@@ -1,4 +1,4 @@
-"""Data sets and the input pipeline."""
+"""Opens data sets, and makes their batches."""
 
 from simclr_keras.data.caching import cached
 from simclr_keras.data.caching import free_memory

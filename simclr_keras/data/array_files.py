@@ -16,8 +16,8 @@ from simclr_keras.data import slices
 from simclr_keras.data.labels import number_labels
 from simclr_keras.data.source import Source
 
-# Names of the images of a split, and of its labels: as Keras and others have
-# them, and without a split's name.
+# Names of a split's images and labels: those that Keras and others use, and
+# those without the name of a split.
 _IMAGES = re.compile(r"x_(\w+)|(\w+)_images|images")
 _LABELS = ("y_{}", "{}_labels")
 
@@ -28,21 +28,21 @@ def open_array_file(
     split_order: str = "shuffled",
     pixel_range: tuple[float, float] | None = None,
 ) -> Source:
-    """Opens images that lie in a file as an array, with or without labels.
+    """Opens a file that contains an array of images, with or without labels.
 
     Args:
         path: a `.npy` file of images, see `arrays.from_arrays`, which are the
-            split `"train"`; or an `.npz` file of `images` and perhaps `labels`,
-            which are that, too, or of such arrays for each split: of the
-            split `train`, say, `x_train` and `y_train`, or `train_images` and
-            `train_labels`.
+            split `"train"`; or an `.npz` file with `images` and perhaps
+            `labels` of that split; or one with arrays for each split, such as
+            `x_train` and `y_train`, or `train_images` and `train_labels`, for
+            the split `train`.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
-        split_order: what a slice is a part of, see `slices.open_slice`.
+        split_order: order from which slices are cut, see `slices.open_slice`.
         pixel_range: see `arrays.from_arrays`.
 
     Raises:
-        ValueError: there is no such file or split, it is damaged, or what is
-            in it are no images.
+        ValueError: there is no such file or split, the file is damaged, or its
+            arrays are not images.
     """
     path = paths.as_path(path, "`arrays:`").expanduser()
     name, _, _ = slices.parse_split(split)
@@ -60,7 +60,7 @@ def open_array_file(
         others = tuple((f"array {x}", 1) for x in file if x not in used)
         class_names = None
         if labels:
-            # The classes of all splits together.
+            # Numbers the classes of all splits together.
             numbered, class_names = number_labels(list(labels.values()))
             labels = dict(zip(labels, numbered))
     slices.check_split(source_name, name, splits)
@@ -79,7 +79,7 @@ def open_array_file(
 
 @contextlib.contextmanager
 def _arrays_of(path):
-    """Name -> array of a file; what is wrong with it is said with its path."""
+    """Opens a file as a dict of arrays; its errors name the path."""
     if path.suffix not in (".npy", ".npz") or not path.is_file():
         raise ValueError(
             "`arrays:` must be followed by an existing .npy or .npz file."
@@ -87,7 +87,7 @@ def _arrays_of(path):
         )
     try:
         with path.open("rb") as own:
-            # Without what is pickled, which could be any program.
+            # Refuses pickled objects, which could run any program.
             file = np.load(own, allow_pickle=False)
             yield {"images": file} if isinstance(file, np.ndarray) else file
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
@@ -98,7 +98,7 @@ def _arrays_of(path):
 
 
 def _splits(file):
-    """Split name -> names of its images and of its labels or None."""
+    """Dict from splits to the names of their images and labels (or None)."""
     found = {}
     for name in file:
         match = _IMAGES.fullmatch(name)
@@ -119,7 +119,7 @@ def _splits(file):
 
 
 def _single(names, split, what):
-    """The only one of the names, or None where there is none."""
+    """Returns the only name, or None without names; refuses several."""
     if len(names) > 1:
         raise ValueError(
             f"it must hold the {what} of {split} under one name, and has"

@@ -34,11 +34,11 @@ def from_arrays(
         class_names: optional names of the classes; default: the distinct
             labels.
         name: name of the source in messages.
-        pixel_range: pair (low, high), the values that become 0 and 255, with
-            numbers of any type. Default None: those of the type.
+        pixel_range: pair (low, high), the values that become 0 and 255, for
+            arrays of any type. Default None: the range of the type.
 
     Raises:
-        ValueError: shape, type or range is not allowed; labels are no classes.
+        ValueError: shape, type or range is not allowed; labels are not classes.
     """
     images = np.asarray(images)
     if images.ndim == 3:
@@ -135,7 +135,8 @@ def open_shapes(
     name, rows = slices.rows_of(split, "shapes", sizes)
     images, labels = _drawn_shapes(
         len(rows),
-        # No picture of the training split comes back in the test split.
+        # Each split has its own seed, so that none of the training pictures
+        # is in the test split.
         (seed, list(shapes.SPLITS).index(name)),
         image_size or shapes.DEFAULT_SIZE,
         int(rows[0]),
@@ -148,7 +149,7 @@ def open_shapes(
 
 @functools.lru_cache(maxsize=2)
 def _drawn_shapes(count, seed, size, first):
-    """Pictures and classes, kept for the next stage of one process."""
+    """Pictures and classes, cached for later stages of the same process."""
     images, labels = shapes.draw_shapes(count, seed, size, first)
     for array in (images, labels):
         array.flags.writeable = False

@@ -1,8 +1,9 @@
-"""Decoded images on the disk: written aside, renamed when they are whole.
+"""Keeps decoded images in a cache on the disk.
 
-A cache is a directory with `pixels`, the bytes of all images, and
-`index.npz`, where they lie and what they were decoded from. One that a killed
-process left half made has another name and is removed by the next one.
+A cache is a directory with `pixels`, the bytes of all images, and `index.npz`,
+with their sizes and a fingerprint of the encoded images. It is written under a
+temporary name, and renamed when it is complete. The next process that makes the
+cache removes directories that killed processes left incomplete.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ _PIXELS, _INDEX = "pixels", "index.npz"
 
 
 def local_directory(directory: paths.PathLike | None) -> pathlib.Path:
-    """Path of the directory that was asked for, or of the default one.
+    """Path of the given cache directory, or of the default one.
 
     Raises:
-        ValueError: it is not on this machine.
+        ValueError: the directory is not on this machine.
     """
     if directory is None:
         return disk.cache_directory()
@@ -66,11 +67,11 @@ def _is_relative(path):
 
 
 def fingerprint(source: Source) -> str:
-    """What tells the encoded images from others: changes when they do.
+    """Computes a digest that changes when the encoded images change.
 
     Args:
-        source: `Source` with `files`, of which names, sizes and times of the
-            last change are taken, or `encoded` images.
+        source: `Source` with `files`, whose names, sizes and modification times
+            are used, or with `encoded` images.
     """
     if source.files is None:
         return _digest(source.encoded)
@@ -95,7 +96,7 @@ def _digest(parts):
 
 
 def read(path: pathlib.Path, mark: str) -> tuple[np.ndarray, np.ndarray] | str:
-    """An existing cache.
+    """Maps an existing cache into memory.
 
     Args:
         path: its directory.
@@ -103,7 +104,7 @@ def read(path: pathlib.Path, mark: str) -> tuple[np.ndarray, np.ndarray] | str:
 
     Returns:
         `(pixels, sizes)`: `uint8` array mapped from the file, and `int32`
-        `[n, 2]`; or a text that says why there is none.
+        `[n, 2]`; or the reason why there is no valid cache, a string.
     """
     if not path.exists():
         return "is not made yet"
@@ -114,7 +115,7 @@ def read(path: pathlib.Path, mark: str) -> tuple[np.ndarray, np.ndarray] | str:
             sizes, length = index["sizes"], int(index["bytes"])
         if (path / _PIXELS).stat().st_size != length:
             return "is damaged"
-        # Private to this process: the file stays as it is.
+        # Copy-on-write, so that the file stays as it is.
         pixels = np.memmap(path / _PIXELS, np.uint8, "c")
     except Exception as error:  # a damaged file can raise anything
         return f"is damaged ({error})"
@@ -127,12 +128,12 @@ def write(
     length: int,
     fill: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    """Makes a cache; what was there is replaced.
+    """Writes a cache, and replaces an existing one.
 
     Args:
         path: its directory.
         mark: `fingerprint` of the source.
-        length: bytes of the pixels.
+        length: size of the pixels in bytes.
         fill: function of the `uint8` array `[length]` that writes the pixels
             and returns their sizes, `int32` `[n, 2]`.
     """
@@ -163,9 +164,9 @@ def _suffix(process):
 
 @contextlib.contextmanager
 def alone(path: pathlib.Path) -> Iterator[None]:
-    """While one process makes a cache, others of this machine wait for it.
+    """Context in which only one process of this machine makes a cache.
 
-    Removes what killed processes have left.
+    Other processes wait for it. Removes what killed processes have left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(f"{path.name}.lock"), "w") as lock:
@@ -174,7 +175,7 @@ def alone(path: pathlib.Path) -> Iterator[None]:
 
             fcntl.flock(lock, fcntl.LOCK_EX)
         except (ImportError, OSError):
-            pass  # some file systems cannot: both make it, the last one stays
+            pass  # file system without locks: each makes it, the last stays
         else:
             for left in path.parent.glob(f"{path.name}{_suffix('*')}"):
                 shutil.rmtree(left, ignore_errors=True)

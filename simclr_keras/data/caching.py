@@ -1,8 +1,8 @@
 """Decodes a source once and keeps the pixels, in memory or on the disk.
 
-Every epoch's batches are those of the source itself, bit for bit. Each of
-several processes caches the whole source, since every epoch is reshuffled and
-so each process reads every image in time. On a disk they share one file.
+Batches are the same, bit for bit, as without a cache. Each of several processes
+caches the whole source, because every epoch is reshuffled, so that in time each
+process reads every image. On a disk they share one file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from simclr_keras.data import examples
 from simclr_keras.data.source import Source
 from simclr_keras.distribute.strategy import workers_here
 
-# Images from whose headers the size of all is estimated; its safety factor.
+# Number of images whose headers give an estimate of the size of all, and the
+# estimate's safety factor.
 _SAMPLE, _SAFETY = 512, 1.5
 _GIB = 2**30
 
@@ -39,26 +40,26 @@ def cached(
     """Decodes the images of a source once, for all epochs.
 
     Args:
-        source: `Source`. Of images that are in memory already, or that are
-            streamed from record files, it is returned as it is.
-        cache: `"memory"`; `"disk"`, a file that later runs find again;
-            `"none"`; or `"auto"` (default), which is memory. Where the images
-            do not fit, they are left encoded, and a line says so.
+        source: `Source`. It is returned unchanged if its images are in memory
+            already, or are streamed from record files.
+        cache: `"memory"`; `"disk"`, a file that later runs use again;
+            `"none"`; or `"auto"` (default), which is memory. Images that do not
+            fit are left encoded, and a printed line says so.
         directory: where files are kept. Default: `simclr_keras` in
             `XDG_CACHE_HOME`, else in `~/.cache`.
-        limit: bytes that the images may take. Default: half of the memory,
-            shared by the processes of a training on this machine, or of the
-            room on the disk, that is free.
-        epochs: passes over the images in the whole training, perhaps a
-            fraction; `"auto"` does not decode ahead for one or less. Default:
-            None, many.
+        limit: bytes that the images may take. Default: half of the free memory,
+            divided by the number of processes of a training on this machine; on
+            the disk, half of the free space.
+        epochs: number of passes over the images in the whole training, perhaps
+            a fraction; `"auto"` does not cache for one pass or less. Default
+            None: many passes.
 
     Returns:
-        `Source` whose `decoded` holds the pixels, or the one given.
+        `Source` whose `decoded` holds the pixels, or `source` itself.
 
     Raises:
-        ValueError: another `cache`, a directory that is not local, or an image
-            that cannot be decoded, by its name.
+        ValueError: `cache` is not allowed, `directory` is not local, or an
+            image cannot be decoded; the message names it.
     """
     if cache not in CACHES:
         raise ValueError(
@@ -91,7 +92,7 @@ def cached(
 
 
 def _in_memory(source, directory, limit):
-    # Each process keeps its own, at the same time.
+    # Each process on this machine keeps a copy.
     allowed = free_memory() // 2 // workers_here() if limit is None else limit
     sizes = _sizes_that_fit(source, allowed, "memory", directory)
     if sizes is None:
@@ -153,7 +154,7 @@ def _with_pixels(source, array, sizes):
 
 
 def _sizes_that_fit(source, allowed, kind, directory):
-    """Sizes of all images, or None where they need too much; says so."""
+    """Sizes of all images; None, after a message, if they need too much."""
     count = source.num_examples
     fetch = _fetch(source)
     if count > 4 * _SAMPLE:
@@ -211,7 +212,7 @@ def _mib(count):
 
 
 def free_memory() -> int:
-    """Bytes of memory that are free, also by the limit of a container."""
+    """Free memory in bytes, within the limit of a container if it has one."""
     free = []
     try:
         lines = pathlib.Path("/proc/meminfo").read_text().splitlines()

@@ -9,26 +9,26 @@ import tensorflow as tf
 from simclr_keras.data import epochs
 from simclr_keras.data.host_crops import NO_CROPS
 
-# Starting an epoch of `fit` costs as much as some steps, so that a small data
-# set is gone through several times in one.
+# Fewest steps in an epoch of `fit`. Starting one costs as much as some steps,
+# so one epoch of `fit` makes several passes over a small data set.
 _LEAST_STEPS = 25
 
 
 def from_step(dataset: epochs.Batches, step: int) -> epochs.Batches:
-    """Returns the rest of an epoch.
+    """Returns the rest of an epoch, from a step on.
 
-    What lies before is skipped without decoding an image.
+    The steps before are skipped without decoding an image.
 
     Args:
         dataset: `Batches`.
         step: the step to begin with, from 0.
 
     Returns:
-        `Batches` from `step` on of whatever epoch is the next; they share the
-        position.
+        `Batches` that begin every epoch at `step`; they share the position of
+        `dataset`.
 
     Raises:
-        ValueError: these are no `Batches`, or have no such step.
+        ValueError: `dataset` is not `Batches`, or has no such step.
     """
     _require_batches("dataset", dataset)
     if not 0 <= step < dataset.steps:
@@ -40,20 +40,21 @@ def from_step(dataset: epochs.Batches, step: int) -> epochs.Batches:
 
 
 def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
-    """Makes every iteration `count` epochs in a row.
+    """Makes every iteration run through `count` epochs.
 
-    For few images: starting an epoch of `fit` costs more than its steps then.
+    This helps with few images, where starting an epoch of `fit` costs more than
+    its steps.
 
     Args:
         dataset: `Batches`.
-        count: epochs of the data that become one of `fit`, at least 1.
+        count: number of epochs that become one epoch of `fit`, at least 1.
 
     Returns:
         `Batches` of the epochs `count * n` to `count * n + count - 1` in
         iteration n.
 
     Raises:
-        ValueError: these are no `Batches`, or those of `from_step`; or
+        ValueError: `dataset` is not `Batches`, or comes from `from_step`; or
             `count` is below 1.
     """
     _require_whole("dataset", dataset)
@@ -85,22 +86,22 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
 def group_short_epochs(
     dataset: epochs.Batches, total_steps: int
 ) -> epochs.Batches:
-    """`grouped`, with as many epochs in one as a small data set needs.
+    """Groups the epochs of a small data set, see `grouped`.
 
     Args:
         dataset: `Batches`.
         total_steps: steps of the whole training.
 
     Returns:
-        `Batches` whose `epochs_per_fit_epoch` says how many; the same where
-        that is one.
+        `Batches` whose `epochs_per_fit_epoch` is the number of epochs in a
+        group; `dataset` itself if that is one.
     """
     count = epochs_per_fit_epoch(total_steps, dataset.steps)
     return dataset if count == 1 else grouped(dataset, count)
 
 
 def epochs_per_fit_epoch(total_steps: int, steps: int) -> int:
-    """Epochs of the data that `group_short_epochs` makes one of `fit`.
+    """Number of epochs that `group_short_epochs` makes one epoch of `fit`.
 
     Args:
         total_steps: steps of the whole training.
@@ -122,21 +123,21 @@ def epochs_to_fit_epochs(epochs: int, per_fit_epoch: int) -> int:
 def with_probe(
     dataset: epochs.Batches, labelled_dataset: epochs.Batches
 ) -> epochs.Batches:
-    """Adds labelled batches for an online probe to unlabelled dataset.
+    """Adds labelled batches for an online probe to an unlabelled data set.
 
     Args:
-        dataset: unlabelled `Batches`; they set the epochs.
-        labelled_dataset: labelled `Batches`; they start anew, in a new order,
-            as often as an epoch needs it.
+        dataset: unlabelled `Batches`, which determine the epochs.
+        labelled_dataset: labelled `Batches`, which are repeated, in a new order
+            each time, as often as an epoch needs it.
 
     Returns:
         `Batches` of dictionaries `"images"`, `"probe_images"`,
         `"probe_labels"`.
 
     Raises:
-        ValueError: something else is given, or batches of `from_step`, or
-            with labels where there must be none, or without where there must
-            be some.
+        ValueError: an argument is not `Batches` or comes from `from_step`;
+            `dataset` has labels or `labelled_dataset` has none; or both have
+            different crops.
     """
     _require_whole("dataset", dataset)
     _require_whole("labelled_dataset", labelled_dataset)

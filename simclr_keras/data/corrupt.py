@@ -1,7 +1,7 @@
 """Finds the images of a source that cannot be decoded, before training.
 
-Found at the opening, not on the way: what an epoch consists of stays a pure
-function of (seed, epoch, step).
+They are found when a data set is opened, not during training, so that the
+batches of an epoch stay a pure function of (seed, epoch, step).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _NAMED = 10
 
 
 def leave_out_corrupt(source: Source) -> Source:
-    """Decodes every image once, and leaves out those where that fails.
+    """Decodes every image once, and leaves out those that cannot be decoded.
 
     Args:
-        source: `Source`; one of images in memory is returned as it is.
+        source: `Source`; it is returned unchanged if its images are in memory.
 
     Returns:
-        `Source` without them, whose `skipped` names them; a warning counts
-        them.
+        `Source` without these images. Its `skipped` names them; a warning
+        counts them and names the first ones.
 
     Raises:
         ValueError: no image can be decoded.
@@ -72,13 +72,13 @@ def names_of(source: Source, bad: np.ndarray) -> tuple[str, ...]:
 
 
 def check_names(files: Sequence[str]) -> None:
-    """Refuses files whose names TensorFlow cannot be given.
+    """Refuses files whose names cannot be passed to TensorFlow.
 
     Args:
         files: paths, strings as Python reads them from the disk.
 
     Raises:
-        ValueError: a name is not UTF-8; it says which.
+        ValueError: a name is not UTF-8; the message shows it.
     """
     for path in files:
         try:
@@ -91,13 +91,14 @@ def check_names(files: Sequence[str]) -> None:
 
 
 def explain(message: str) -> str:
-    """What to tell of an image that stopped a run, its name first.
+    """Explains to the user which image stopped a run.
 
     Args:
-        message: what TensorFlow said, with the text that the pipeline gave it.
+        message: TensorFlow's message, which contains that of the pipeline.
 
     Returns:
-        Text that begins with the name, and says why, as far as that shows.
+        Text that begins with the name of the image and, if known, the reason;
+        `message` itself if it is not about an image.
     """
     marker = re.escape(CORRUPT)
     found = re.search(rf"\[{marker}\] \[(.*?)\](?:\s|$)", message, re.S)

@@ -1,4 +1,4 @@
-"""Keeps decoded photographs of any size one behind the other in a buffer."""
+"""Keeps decoded photographs of any size one after the other in a buffer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIGNMENT = 64
 
 
 class Buffer:
-    """Bytes that TensorFlow reads where they lie, without a copy.
+    """Bytes that TensorFlow reads in place, without a copy.
 
     Args:
         array: `uint8` `[bytes]`, in memory or mapped from a file.
@@ -40,7 +40,7 @@ class Decoded:
     Attributes:
         sizes: `int32` `[n, 2]`, height and width of each image in pixels; 0
             where it cannot be decoded.
-        starts: `int64` `[n]`, where its pixels begin.
+        starts: `int64` `[n]`, offset of each image's pixels in the buffer.
 
     Args:
         buffer: `Buffer`.
@@ -61,7 +61,7 @@ class Decoded:
     ) -> tuple[
         Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]
     ]:
-        """Functions for `tf.data`, of an image's row: its size, its pixels."""
+        """Functions for `tf.data` that map a row to its size and its pixels."""
         with tf.device("CPU:0"):
             starts = tf.constant(self.starts, tf.int64)
             sizes = tf.constant(self.sizes, tf.int32)
@@ -80,8 +80,9 @@ class Decoded:
 
 
 def in_memory(count: int) -> np.ndarray:
-    """`uint8` array of so many bytes, zeros, that TensorFlow can share."""
-    # Whole pages: what NumPy allocates need not begin where tensors must.
+    """`uint8` array of `count` zeros, whose memory TensorFlow can share."""
+    # Allocates whole pages, because arrays that NumPy allocates may not have
+    # the alignment that tensors need.
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     return np.frombuffer(mmap.mmap(-1, max(count, 1), flags=flags), np.uint8)
 
@@ -94,10 +95,10 @@ def read_sizes(
     """Sizes of encoded images, from their headers.
 
     Args:
-        fetch: function of a row number, a tensor, that gives the encoded
-            image and its label.
+        fetch: function that maps a row number, a tensor, to the encoded image
+            and its label.
         max_pixels: as for `images.decode`.
-        rows: `int64` `[n]`, which images.
+        rows: `int64` `[n]`, row numbers of the images.
 
     Returns:
         `int32` `[n, 2]`: height and width in pixels; 0 where the header cannot
@@ -114,7 +115,7 @@ def read_sizes(
 
 
 def layout(sizes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Where images of these sizes begin, and the bytes of all together."""
+    """Offsets of images of these sizes in a buffer, and its size in bytes."""
     counts = 3 * np.prod(sizes, axis=1, dtype=np.int64)
     counts = -(-counts // _ALIGNMENT) * _ALIGNMENT
     stops = np.cumsum(counts)
@@ -132,7 +133,7 @@ def fill(
     """Decodes all images into a buffer.
 
     Args:
-        array: `uint8` array of the bytes that `layout` tells.
+        array: `uint8` array of the size that `layout` returns.
         fetch: as for `read_sizes`.
         sizes: `int32` `[n, 2]` of `read_sizes`.
         max_pixels: as for `images.decode`.
@@ -154,7 +155,7 @@ def fill(
     progress = keras.utils.Progbar(count, unit_name="image")
     for number, image in _decoded(pixels, np.arange(count)):
         if image.shape[:2] != tuple(sizes[number]):
-            continue  # as if it could not be decoded: its header lies
+            continue  # counts as corrupt, as its header gives another size
         start = starts[number]
         array[start : start + image.size] = image.reshape(-1)
         filled[number] = sizes[number]
@@ -165,7 +166,7 @@ def fill(
 
 
 def _decoded(function, rows):
-    """(number, array) of those images of which `function` does not fail."""
+    """Iterates over (number, array) of the images that `function` can read."""
     found = tf.data.Dataset.from_tensor_slices(rows.astype(np.int64))
     found = found.enumerate().map(function, tf.data.AUTOTUNE)
     return found.ignore_errors().as_numpy_iterator()

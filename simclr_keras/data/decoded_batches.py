@@ -20,7 +20,7 @@ from simclr_keras.images import cropping
 from simclr_keras.images import geometry
 from simclr_keras.images import pixel_range
 
-# Photographs whose crops are drawn together.
+# Number of photographs whose crops are drawn together.
 _AT_ONCE = 64
 
 
@@ -28,9 +28,10 @@ _AT_ONCE = 64
 def random_boxes(
     size: tuple[int, int], seed: int, crops: tuple[geometry.Crops, ...]
 ) -> Callable[..., tf.Tensor]:
-    """Returns the function that draws the crops of several photographs.
+    """Returns a function that draws the crop boxes of several photographs.
 
-    It is traced once in a process: tracing its loops takes a second.
+    The function is traced once per process, because tracing its loops takes a
+    second.
 
     Args:
         size: (height, width) of the crops after their resize, in pixels.
@@ -39,8 +40,8 @@ def random_boxes(
 
     Returns:
         Function of steps `[K]`, positions in the global batch `[K]`, heights
-        and widths `[K]`, that gives boxes `[K, views, 4]`, the same that the
-        views on the device would draw.
+        and widths `[K]`, that returns boxes `[K, views, 4]`, the same that the
+        views would draw on the device.
     """
     height, width = size
     long, short = (tf.TensorSpec([None], x) for x in (tf.int64, tf.int32))
@@ -68,10 +69,10 @@ def random_boxes(
 def cut_crops(
     size: tuple[int, int], crops: tuple[geometry.Crops, ...]
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Returns (image, boxes `[views, 4]`) -> `uint8` crops, resized.
+    """Returns a function from an image and its boxes to its resized crops.
 
-    The crops are `[views, h, w, 3]`, or `[h, w, 3]` if there is one view.
-    Args are those of `random_boxes`.
+    The boxes are `[views, 4]`; the crops are `uint8` `[views, h, w, 3]`, or
+    `[h, w, 3]` if there is one view. Arguments are those of `random_boxes`.
     """
 
     def cut(image, boxes):
@@ -89,14 +90,14 @@ def cut_crops(
 
 @dataclasses.dataclass(frozen=True)
 class DecodedBatches:
-    """Called, it gives the batches of an epoch, as `epochs.Batches` asks.
+    """Makes the batches of an epoch: the `one_epoch` of `epochs.Batches`.
 
     Attributes:
         examples: `Examples`.
-        cropping: function of the crops that views state, which gives two
-            more. The first maps steps, positions, heights and widths to
-            boxes; or is None: nothing is drawn. The second maps an image, and
-            its boxes if they are drawn, to the pixels.
+        cropping: function of the crops that views state, which returns two
+            functions. The first maps steps, positions, heights and widths to
+            boxes, or is None if no boxes are drawn. The second maps an image,
+            and its boxes if they are drawn, to the pixels.
         shape: shape of these pixels.
         dtype: their type.
         batch_size: images in a batch.
@@ -122,7 +123,7 @@ class DecodedBatches:
         index, parts = part
         size = self.batch_size // parts
         if parts > 1:
-            # Before anything is read or decoded.
+            # Filters before anything is read or decoded.
             found = found.filter(
                 lambda number, _: number % self.batch_size // size == index
             )
@@ -136,7 +137,7 @@ class DecodedBatches:
 
         found = found.map(make, tf.data.AUTOTUNE)
         found = found.ignore_errors(log_warning=True)
-        # One more, so that the gap shows if the very last is missing.
+        # Adds one example, so that a missing last example leaves a gap too.
         end = tf.constant(-1, tf.int64)
         end = (end, end, tf.zeros(self.shape, self.dtype))
         end = tf.data.Dataset.from_tensors(end)
@@ -167,7 +168,7 @@ class DecodedBatches:
         return found.map(add).unbatch()
 
     def _check(self, epoch, index, rows, step, batch):
-        """Stops at a gap in the numbers; cuts off what is one too many."""
+        """Stops at a gap in the numbers; cuts off the added example."""
         numbers, labels, pixels = batch
         first = step * self.batch_size + index * rows
         stop = tf.minimum(first + rows, self.total)

@@ -1,8 +1,8 @@
 """Gives `fit` the batches of a data set, epoch after epoch.
 
 An epoch is one pass over the images. Its batches are a pure function of its
-number; what is drawn next is all that `Batches` keeps, so a training can go on
-anywhere.
+number. The only state of `Batches` is the position of the next batch, so
+training can resume anywhere.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ WHOLE = (0, 1)
 
 
 class Position:
-    """The epoch and the step in it that are drawn next.
+    """The next epoch to draw, and the step in it.
 
-    Variables, as the pipeline reads and advances them while it runs.
+    They are variables, because the pipeline reads and advances them while it
+    runs.
     """
 
     def __init__(self):
@@ -34,7 +35,7 @@ class Position:
             self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
 
     def take(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """`(epoch, step)`; the next iteration has the epoch after it."""
+        """Returns `(epoch, step)`, and advances to the next epoch."""
         step = tf.identity(self.step)
         with tf.control_dependencies([step]):
             reset = self.step.assign(0, read_value=False)
@@ -47,13 +48,13 @@ class Batches:
 
     Made by `load` and `make_dataset`. Every model of `simclr_keras` takes it
     in `fit` (also as `validation_data`), `evaluate` and `predict`, and so does
-    all of `simclr_keras.evaluation`. `fit` sees to it that photographs are
-    cropped as the views of the model state, that each epoch has the order of
-    its number, and that a training can go on in the middle of one.
+    all of `simclr_keras.evaluation`. `fit` crops photographs as the views of
+    the model state, gives each epoch the order of its number, and can resume in
+    the middle of an epoch.
 
-    It is no `tf.data.Dataset`; `as_dataset()` is one, for models of others and
-    for `take`, `map` and the like. What is made of that has lost the above:
-    see there.
+    It is not a `tf.data.Dataset`. `as_dataset()` returns one, for other models
+    and for `take`, `map` and the like. With a data set made from that, `fit`
+    cannot do the above, see there.
 
     Args:
         one_epoch: function of (epoch, first step, part, crops) that returns
@@ -65,8 +66,8 @@ class Batches:
         element_spec: nest of `tf.TensorSpec`, the form of a batch.
         host_crops: `HostCrops` of the images, or None. Defaults to None.
         probe_crops: likewise of a probe's images. Defaults to None.
-        epochs_per_fit_epoch: epochs of the data that are one iteration, which
-            `fit` calls an epoch. Defaults to 1.
+        epochs_per_fit_epoch: number of epochs in an iteration, which `fit`
+            calls an epoch. Defaults to 1.
 
     Attributes:
         steps: batches of an iteration from its beginning.
@@ -99,7 +100,7 @@ class Batches:
 
     @property
     def first_step(self) -> int:
-        """Step at which every iteration begins; 0 but after `from_step`."""
+        """Step at which every iteration begins; 0 except after `from_step`."""
         return self._first
 
     @property
@@ -108,10 +109,10 @@ class Batches:
         return int(self._position.epoch.numpy())
 
     def seek(self, epoch: int, step: int = 0) -> None:
-        """Lets the next iteration begin at a step of an epoch.
+        """Makes the next iteration begin at a step of an epoch.
 
-        It ends with that epoch; the iteration after it begins the next one.
-        An iterator that exists already, but has drawn nothing, follows too.
+        That iteration ends with the epoch; the one after it begins the next
+        epoch. An existing iterator that has drawn nothing yet obeys too.
         """
         self._position.epoch.assign(epoch)
         self._position.step.assign(step)
@@ -119,19 +120,19 @@ class Batches:
     def as_dataset(self) -> tf.data.Dataset:
         """The same batches as a `tf.data.Dataset`, which shares the position.
 
-        The pipeline is built when it is first asked for, and once. Its
-        photographs are cropped as `with_crops` has said, or else as the data
-        set was told to, or by default: `fit` cannot change that any more.
+        The pipeline is built once, at the first call. Its photographs have the
+        crops of `with_crops`, else those stated for the data set, else the
+        default; `fit` can no longer change them.
         """
         return self.open_ended().apply(
             tf.data.experimental.assert_cardinality(len(self))
         )
 
     def open_ended(self) -> tf.data.Dataset:
-        """`as_dataset` that does not say its length.
+        """`as_dataset` of unknown length.
 
-        TensorFlow refuses an iteration that begins in the middle of an epoch
-        where the length is said.
+        If a length is stated, TensorFlow refuses an iteration that begins in
+        the middle of an epoch.
         """
         key = (self._crops, self._first)
         if key not in self._pipelines:
@@ -145,7 +146,7 @@ class Batches:
     def endless(self, part: tuple[int, int]) -> tf.data.Dataset:
         """One process's part of all batches, epoch after epoch.
 
-        Nothing else is read or decoded.
+        The process reads and decodes no other images.
 
         Args:
             part: pair of integers (i, n): rows `i b / n` to `(i + 1) b / n` of
@@ -172,7 +173,8 @@ class Batches:
             last = tf.constant(2**62, tf.int64)
             return tf.data.Dataset.range(first, last).flat_map(one_epoch)
 
-        # Said, or each step would ask all processes whether there is another.
+        # If this were not stated, each step would ask all processes whether
+        # there is another batch.
         return _iterations(self._position, batches).apply(
             tf.data.experimental.assert_cardinality(
                 tf.data.experimental.INFINITE_CARDINALITY
@@ -192,7 +194,7 @@ class Batches:
         return made
 
     def crops(self) -> tuple[geometry.Crops, ...]:
-        """`geometry.Crops` that are cut on the host, one tuple for all."""
+        """All `geometry.Crops` that are cut on the host, the probe's last."""
         cut = [each for each in (self.host_crops, self.probe_crops) if each]
         return sum((each.resolve(self._crops) for each in cut), ())
 
@@ -222,12 +224,12 @@ class Batches:
 
 
 def _iterations(position, batches):
-    """Dataset of `batches(epoch, step)`, of the position at each iteration."""
+    """Dataset that iterates over `batches(epoch, step)` from the position."""
     # There is no Python control flow over tensors in the pipeline, and
     # AutoGraph's search for it would take most of the tracing time.
     batches = tf.autograph.experimental.do_not_convert(batches)
-    # Nothing runs before the first batch is asked for: Keras 2 makes the
-    # iterator before, Keras 3 after the callbacks' on_epoch_begin.
+    # Nothing runs before the first batch is requested, because Keras 2 makes
+    # the iterator before the callbacks' on_epoch_begin, Keras 3 after it.
     options = tf.data.Options()
     options.experimental_warm_start = False
     options.deterministic = True
@@ -255,15 +257,15 @@ def with_crops(dataset: Any, crops: ViewCrops) -> Any:
         dataset: `Batches`. Only photographs that are cropped at random on the
             host are changed; anything but `Batches` is returned as it is.
         crops: pair of `geometry.Crops`, of the first and the second view;
-            None for a view that does not state its crops, which then are
-            those that an earlier `with_crops`, or the data set, has stated.
+            None for a view that does not state its crops; those of an earlier
+            `with_crops`, or of the data set, then stay.
 
     Returns:
-        The batches themselves where the crops are those already; else others
-        that share their position.
+        `dataset` itself if it has these crops already; else `Batches` that
+        share its position.
 
     Raises:
-        ValueError: the maker of the data set has stated others.
+        ValueError: other crops were stated for the data set.
     """
     if not isinstance(dataset, Batches):
         return dataset

@@ -1,4 +1,4 @@
-"""Makes the images of a source as evaluation sees them: their centres."""
+"""Makes batches of centre-cropped images, for evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def evaluation_images(
 ) -> Batches | tf.data.Dataset:
     """Batches of images in source order, each as `images.CenterCrop` makes it.
 
-    Images that it would not change stay `uint8`, a quarter of the bytes.
+    Images that the crop would not change stay `uint8`, which takes a quarter of
+    the bytes.
 
     Args:
         source: `Source`.
@@ -61,12 +62,11 @@ def evaluation_images(
 def read_images(
     source: Source, rows: np.ndarray, image_size: int, batch_size: int = 256
 ) -> np.ndarray:
-    """Images of some rows of a source, to be looked at.
+    """Reads the images of some rows of a source, for display.
 
     Args:
         source: `Source`.
-        rows: integer array of any shape; a row may stand there several times,
-            and is read once.
+        rows: integer array of any shape; repeated rows are read once.
         image_size: side of the images in pixels.
         batch_size: images that are read at a time. Default 256.
 

@@ -59,7 +59,7 @@ class Examples:
         first: int | tf.Tensor,
         stop: int | tf.Tensor,
     ) -> tf.data.Dataset:
-        """Dataset of (number in the epoch, what `fetch` needs)."""
+        """Dataset of (number in the epoch, key for `fetch`)."""
         source = self.source
         if source.records is None:
             rows = self._order(epoch)[first:stop]
@@ -74,7 +74,7 @@ class Examples:
         return records.map(lambda number, found: (number, found[1]))
 
     def fetch(self, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """`(image for size and decode, label or -1)` of what `epoch` yields."""
+        """Maps a key to `(what size and decode take, label or -1)`."""
         source = self.source
         if source.records is not None:
             return source.records.parse(key)
@@ -88,7 +88,7 @@ class Examples:
         return encoded, label
 
     def size(self, fetched: tf.Tensor) -> tf.Tensor:
-        """Height and width `[2]` in pixels of what `decode` makes."""
+        """Height and width `[2]` in pixels of the image that `decode` makes."""
         if self.source.decoded is not None:
             return self._size_of(fetched)
         return images.image_size(fetched, self.source.max_pixels)
@@ -103,7 +103,7 @@ class Examples:
         )
 
     def name(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        """What to call an example in a message, a string tensor."""
+        """Name of an example for messages, a string tensor."""
         if self.source.records is not None:
             place = tf.strings.as_string(number)
             return tf.strings.join([self.source.origin, " (", place, " read)"])
@@ -121,7 +121,7 @@ class Examples:
         return tf.strings.join([name, ": ", reason])
 
     def _reason(self, stored):
-        """Why an image cannot be decoded: a path, or its content."""
+        """Says why an image, given by path or content, cannot be decoded."""
         if self.source.files is not None:
             try:
                 stored = paths.as_path(os.fsdecode(stored)).read_bytes()

@@ -29,19 +29,19 @@ def open_folder(
     split_order: str = "shuffled",
     skip_corrupt: bool = False,
 ) -> Source:
-    """Opens a folder that is searched for images at every depth.
+    """Opens a folder, and searches it for images at every depth.
 
-    What its sub-folders mean, splits or classes, `layout.find` decides; the
-    classes are numbered in alphabetical order over all splits together.
-    Hidden files and folders are left out, and so is what has no image's
-    extension: `Source.left_out` counts them. Of what a person would call an
-    image, a warning says so too.
+    `layout.find` decides whether sub-folders are splits or classes. The classes
+    are numbered in alphabetical order over all splits together. Hidden files
+    and folders, and files without the extension of an image, are left out;
+    `Source.left_out` counts them. A warning reports those that a user may miss,
+    such as `.tiff` files, broken links and images outside of the splits.
 
     Args:
         path: the folder.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
         folder_layout: what the sub-folders mean, see `layout.find`.
-        split_order: what a slice is a part of, see `slices.open_slice`.
+        split_order: order from which slices are cut, see `slices.open_slice`.
         skip_corrupt: leave out sub-folders that cannot be read. Default
             False: such a folder is an error.
 
@@ -121,7 +121,7 @@ def _describe(source_name, split, root, layout, found):
 
 
 def _left_out(split, layout, found):
-    """Pairs (kind, number): in the folder of the split, or in none's."""
+    """Pairs (kind, number) of what lies in the split's folder or in none's."""
 
     def mine(parts):
         other = layout.depth and len(parts) > 1 and parts[0] in layout.splits

@@ -7,7 +7,7 @@ from typing import Optional
 
 from simclr_keras.images import geometry
 
-# Crops of the first and of the second view; None for one that states none.
+# Crops of the first and of the second view; None for a view that states none.
 ViewCrops = tuple[Optional[geometry.Crops], Optional[geometry.Crops]]
 NO_CROPS: ViewCrops = (None, None)
 
@@ -17,9 +17,8 @@ class HostCrops:
     """Random crops that a data set cuts on the host.
 
     Attributes:
-        stated: dict of what the maker of the data set has stated of them, by
-            the names of `make_dataset`: `crop_area`, `crop_aspect`,
-            `crop_sampler`, `antialias`.
+        stated: dict of the crop arguments that `make_dataset` was called with:
+            `crop_area`, `crop_aspect`, `crop_sampler`, `antialias`.
         views: crops of each image: 1, or 2 for ready views `[B, 2, h, w, 3]`.
     """
 

@@ -6,17 +6,17 @@ import time
 
 import tensorflow as tf
 
-# Of so many of the newest batches it is kept when they were there: more than a
+# Number of the newest batches whose arrival times are kept: more than a
 # strategy has on their way to its devices.
 _ON_THE_WAY = 64
 
 
 class InputTimer:
-    """Measures at the end of a pipeline, in TensorFlow, without Python.
+    """Times batches at the end of a pipeline, in TensorFlow, without Python.
 
-    It adds up the time from the request for a batch until the batch is there.
-    Under a distribution strategy a thread requests batches ahead; when each
-    was there is kept for `waited_since`.
+    It adds up the time from the request for a batch until its arrival. Under a
+    distribution strategy a thread requests batches ahead; for `waited_since`,
+    the arrival times are kept too.
     """
 
     def __init__(self):
@@ -30,8 +30,8 @@ class InputTimer:
         """Returns the same batches, timed.
 
         Args:
-            dataset: `tf.data.Dataset` that makes its batches ahead: one with
-                `prefetch` at its end.
+            dataset: `tf.data.Dataset` that ends with `prefetch`, so that it
+                makes its batches ahead.
         """
         asked = tf.data.Dataset.range(2**62).map(
             lambda number: (number, tf.timestamp())
@@ -47,7 +47,7 @@ class InputTimer:
 
         note = tf.autograph.experimental.do_not_convert(note)
         options = tf.data.Options()
-        # What TensorFlow would put behind the end would ask ahead.
+        # A prefetch that TensorFlow appended would request batches ahead.
         options.experimental_optimization.inject_prefetch = False
         timed = tf.data.Dataset.zip((asked, dataset)).map(note)
         return timed.with_options(options)
@@ -57,17 +57,17 @@ class InputTimer:
         return float(self._waited.numpy())
 
     def waited_since(self, number: int, moment: float) -> float:
-        """Seconds from a moment until a batch of an iteration was there.
+        """Seconds from a moment until a batch of an iteration had arrived.
 
         Args:
             number: the batch's number in its iteration, from 0; one of the
                 newest.
-            moment: `now()` of when it was needed.
+            moment: `now()` at the time when the batch was needed.
         """
         there = float(self._there[number % _ON_THE_WAY].numpy())
         return max(0.0, there - moment)
 
 
 def now() -> float:
-    """Seconds of the clock that the pipeline reads."""
+    """Time in seconds, of the clock that the pipeline reads."""
     return time.time()

@@ -1,4 +1,4 @@
-"""Numbers the classes of labels of any kind, as people have them in arrays."""
+"""Numbers the classes of labels of any kind: numbers, strings or one-hot."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# So many numbers below the largest may lack an image and still count as
-# classes: a part of a data set need not have them all.
+# Integers are class numbers if fewer than this many below the largest have no
+# image: a part of a data set need not have all classes.
 _MISSING = 1_000
 
 
@@ -16,8 +16,8 @@ def number_labels(
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Numbers the classes of one or several splits together.
 
-    Integers from 0 stay as they are; so do one-hot rows, of which the column
-    is the number. All other labels (strings, negative numbers, fractions, and
+    Integers from 0 stay as they are; the number of a one-hot row is that of its
+    column. All other labels (strings, negative numbers, fractions, and
     identifiers such as 20,000,000, where a thousand or more numbers below the
     largest are not used) are numbered in the order of their distinct values,
     which become the names.
@@ -32,7 +32,7 @@ def number_labels(
         List of `int64` arrays `[n]`, and the tuple of the names.
 
     Raises:
-        ValueError: labels that are no classes, or not those of `class_names`.
+        ValueError: labels are not classes, or not those of `class_names`.
     """
     values, least = zip(*map(_values, parts))
     if len({each.dtype.kind == "U" for each in values}) > 1:
@@ -55,7 +55,7 @@ def number_labels(
 
 
 def _named(values, distinct, names):
-    """As `number_labels`, of labels that are positions in `names` or names."""
+    """`number_labels` of labels that are names, or positions in `names`."""
     integers = distinct.dtype.kind in "iu"
     if integers and distinct[0] >= 0 and distinct[-1] < len(names):
         return [each.astype(np.int64) for each in values], names
@@ -93,7 +93,7 @@ def _shortened(names):
 
 
 def _values(labels):
-    """Labels `[n]`, integers, floats or strings, and the least number of K."""
+    """Labels `[n]` as integers, floats or strings, and a lower bound of K."""
     labels = np.asarray(labels)
     if labels.dtype.kind == "O":
         labels = np.asarray(labels.tolist())
@@ -125,7 +125,7 @@ def _is_one_hot(labels):
 
 
 def _whole(labels):
-    """Floats as integers where all are whole numbers."""
+    """Converts floats to integers if all of them are whole numbers."""
     bad = np.flatnonzero(~np.isfinite(labels))
     if len(bad):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the sub-folders of a folder of images mean: splits, classes, nothing."""
+"""Decides if sub-folders of images are splits, classes or neither."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Layout:
         depth: number of parts of a path that name the split, 0 or 1.
         class_names: names of the classes of all splits together, or None.
         labelled: names of the splits whose images have a class.
-        outside: images that no split has.
+        outside: images that belong to no split.
         reason: why there are no classes where one might expect them, or "".
     """
 
@@ -69,17 +69,19 @@ def _in_order_of_use(split):
 def find(images: Sequence, name: str, layout: str = "auto") -> Layout:
     """Decides what the sub-folders mean.
 
-    `"auto"`: sub-folders that are all named as splits (`train`, `val`, `test`
-    and the like), with no image beside them, are the splits; of two or more
-    sub-folders none of which is named so, with no image beside them, each is a
-    class; images beside sub-folders, or one sub-folder alone, have no classes.
-    A split's sub-folders are classes if it has two or more, or if another
-    split has them too. Whatever mixes the two, such as `train` beside `cats`,
-    is refused, and so are `training_set` and `test_set`. `"splits"`: those
-    named as splits, else like splits, whatever lies beside them.
-    `"classes"`: each sub-folder is a class. `"flat"`: one split of all images,
-    without classes. `"legacy"`: as runs before this choice existed, where any
-    other folder beside `train` made it a class.
+    `"auto"`: sub-folders are splits if all of them have names of splits
+    (`train`, `val`, `test` and the like) and no image lies beside them. Two or
+    more sub-folders are classes if none has such a name and no image lies
+    beside them. If images lie beside sub-folders, or there is only one
+    sub-folder, there are no classes. A split's sub-folders are classes if it
+    has two or more, or if another split has them too. Mixtures of splits and
+    classes, such as `train` beside `cats`, are refused, and so are names such
+    as `training_set` and `test_set`. `"splits"`: sub-folders with names of
+    splits, or else with names that contain one, are splits; what lies beside
+    them is left out. `"classes"`: each sub-folder is a class. `"flat"`: one
+    split of all images, without classes. `"legacy"`: the rule of runs from
+    before this argument existed, where any other folder beside `train` made
+    `train` a class.
 
     Args:
         images: paths of the images below the folder, tuples of parts, sorted.
@@ -123,7 +125,7 @@ def find(images: Sequence, name: str, layout: str = "auto") -> Layout:
 
 
 def _like_split(name):
-    """Whether a folder's name has that of a split in it: `train_images`."""
+    """Whether a folder's name contains one of a split, as `train_images`."""
     return not SPLIT_NAMES.isdisjoint(re.split("[^a-z]+", name.lower()))
 
 
@@ -205,8 +207,8 @@ def _splits(images, name, named):
         for split, paths in splits.items()
         if split.lower() not in _UNLABELLED
     }
-    # A lone folder, as in test/images/1.jpg, is a class only if elsewhere
-    # there is a class of that name.
+    # A lone folder, as in test/images/1.jpg, is a class only if another split
+    # has a folder of that name.
     labelled = {}
     for split, names in folders.items():
         elsewhere = [folders[other] for other in folders if other != split]

@@ -89,7 +89,7 @@ def _kind(entry, above):
     if entry.name.startswith("."):
         return HIDDEN
     if entry.is_dir():
-        # Followed, such a link would never end.
+        # Following such a link would never end.
         circle = entry.is_symlink() and _real(entry.path) in above
         return LOOP if circle else "folder"
     if not entry.is_file():
@@ -101,7 +101,7 @@ def _kind(entry, above):
 
 
 def _real(path):
-    """Where links of a local path lead; a path with a scheme has none."""
+    """Resolves the links of a local path; a path with a scheme has none."""
     path = str(path)
     return path if "://" in path else os.path.realpath(path)
 

@@ -55,25 +55,27 @@ def open_source(
         data_dir: folder of TFDS's data sets. Default: TFDS's own.
         seed: which pictures `"shapes"` draws; no other data set depends on
             it. Default 0.
-        skip_corrupt: decode every image once now and leave out those where
-            it fails. Default False: such an image stops the run, by name.
-        download: let TFDS download and prepare what is not there. Default
-            False.
+        skip_corrupt: decode every image once when the data set is opened, and
+            leave out those that cannot be decoded. Default False: such an image
+            stops the run, and the message names it.
+        download: let TFDS download and prepare a data set that is not there.
+            Default False.
         image_size: height and width of the pictures of `"shapes"` in pixels.
             Default 32.
         num_examples: number of pictures of `"shapes"`. Default 10,000 for
             training, 2,000 for testing.
         memory_limit: bytes that a TFDS data set may take in memory; a larger
             one is streamed from its files. Default 4 GiB.
-        split_order: what slices of a folder or of arrays are parts of:
+        split_order: order from which slices of a folder or of arrays are cut:
             `"shuffled"`, one fixed order in which classes alternate, or
-            `"position"`, the order in which they lie there. Slices of TFDS
-            data sets and of `"shapes"` are by position, as TFDS means them.
-            Default `"shuffled"`.
+            `"position"`, the order of the files or rows. Slices of TFDS data
+            sets and of `"shapes"` are always by position, as in TFDS. Default
+            `"shuffled"`.
         folder_layout: what sub-folders mean, see `layout.find`. Default
             `"auto"`.
         pixel_range: pair (low, high), the values of 16-bit images, or of
-            arrays of any type, that become 0 and 255: (0, 4095) for 12 bits.
+            arrays of any type, that become 0 and 255; such as (0, 4095) for 12
+            bits.
             Default None: the range of the type, of which 16-bit images must
             use more than half.
         max_pixels: height times width of the largest image that is decoded;
@@ -83,8 +85,8 @@ def open_source(
         `Source`.
 
     Raises:
-        ValueError: there is no such data set, split or slice, or nothing in
-            it; the message says what there is.
+        ValueError: there is no such data set, split or slice, or it is empty;
+            the message says what there is.
     """
     pixel_range = ranges.check(pixel_range)
     if not isinstance(spec, str):

@@ -17,7 +17,7 @@ def warn_of_overlap(source: Source, held_out: Source | None) -> None:
 
     Args:
         source: `Source` that is trained on.
-        held_out: what is evaluated on, or None.
+        held_out: `Source` that is evaluated on, or None.
     """
     number = 0 if held_out is None else num_shared(source, held_out)
     if number:
@@ -32,7 +32,7 @@ def warn_of_overlap(source: Source, held_out: Source | None) -> None:
 def num_shared(source: Source, held_out: Source) -> int:
     """Number of images of `held_out` that are in `source`, too.
 
-    Of files, also through links from one folder to another.
+    Files are compared by path, after links between folders are resolved.
     """
     if source.origin == held_out.origin:
         _, ours, theirs = np.intersect1d(
@@ -40,7 +40,7 @@ def num_shared(source: Source, held_out: Source) -> int:
         )
         if source.images is None or held_out.images is None:
             return len(ours)
-        # All arrays that are given in Python have one origin.
+        # All arrays that are given in Python have the same origin.
         if source.image_shape != held_out.image_shape:
             return 0
         same = source.images[ours] == held_out.images[theirs]

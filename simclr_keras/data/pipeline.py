@@ -37,19 +37,19 @@ def make_dataset(
 ) -> epochs.Batches:
     """Makes the batches of a source.
 
-    Images that all have one shape are handed through as they are, for the
-    model to crop on the device. Photographs of any size are decoded once on
-    the host; in training, random crops are cut and resized there and the
-    model adds colour and blur; in evaluation, the centre is cut and resized.
+    Images that all have one shape are passed on unchanged, and the model crops
+    them on the device. Photographs of any size are decoded once on the host. In
+    training, random crops are cut and resized there, and the model adds colour
+    and blur; in evaluation, the centre is cut and resized.
 
-    How random crops are drawn is stated by the views of the model, and `fit`
-    cuts them so. What is stated here must be the same; it is for models of
-    others, which state nothing.
+    The views of the model state how random crops are drawn, and `fit` cuts them
+    accordingly. Crop arguments given here must agree; they are for other
+    models, whose views state nothing.
 
-    In training the order is a new permutation in every epoch and incomplete
-    batches are dropped; order and crops are a pure function of (seed, epoch,
-    step), and crops of the place in the batch and the view too. In evaluation
-    the order is the source's and nothing is dropped.
+    In training the order is a new permutation in every epoch, and incomplete
+    batches are dropped. The order is a pure function of (seed, epoch, step);
+    crops also depend on the position in the batch and on the view. In
+    evaluation the order is the source's and nothing is dropped.
 
     Args:
         source: `Source`.
@@ -81,8 +81,7 @@ def make_dataset(
         `Batches`. Images are `uint8`, `[B, H, W, 3]` of one shape; in
         training on photographs `[B, 2, h, w, 3]`, or `[B, h, w, 3]` if
         `views` is 1; in evaluation of photographs `float32` `[B, h, w, 3]` in
-        [0, 1], what `images.CenterCrop` makes of them. Labels are `int64`
-        `[B]`.
+        [0, 1], cropped by `images.CenterCrop`. Labels are `int64` `[B]`.
 
     Raises:
         ValueError: an argument is not allowed, labels are missing, or the
@@ -112,7 +111,7 @@ def make_dataset(
         elif training:
             size = _size(source, image_size)
             host_crops = HostCrops(stated, views)
-            host_crops.resolve(NO_CROPS)  # refuses what is no crop
+            host_crops.resolve(NO_CROPS)  # refuses invalid crops
             shape = (views, *size, 3) if views > 1 else (*size, 3)
             dtype = tf.uint8
             cropping = functools.partial(_random_crops, host_crops, size, seed)
@@ -141,7 +140,7 @@ def make_dataset(
 
 
 def _check_used(stated, crop_proportion, source, training):
-    """Refuses what is stated of crops that are not made here."""
+    """Refuses arguments for crops that are not made here."""
     if crop_proportion != "auto":
         stated = {**stated, "crop_proportion": crop_proportion}
     used = ()

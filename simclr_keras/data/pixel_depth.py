@@ -1,4 +1,4 @@
-"""Tells whether the files of a source have 16 bits, and in which range."""
+"""Finds out whether images of a source have 16 bits; checks their range."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from simclr_keras import paths
 from simclr_keras.data.source import Source
 from simclr_keras.images import pixel_range as ranges
 
-# Images that are looked at: evenly spread over a source, of a stream the first.
+# Number of images that are examined: spread evenly over a source, or the first
+# ones of a stream.
 _SAMPLE = 64
 
 
 def with_pixel_range(
     source: Source, pixel_range: tuple[float, float] | None
 ) -> Source:
-    """The same source, whose 16-bit images are scaled by a range.
+    """Returns the source with the range by which to scale its 16-bit images.
 
-    Some of its images are looked at: where no range is stated, those of 16
-    bits must use the whole of theirs.
+    Some of its images are examined. If no range is given, those of 16 bits must
+    use more than half of the full range.
 
     Args:
         source: `Source` of encoded images.
@@ -54,8 +55,9 @@ def with_pixel_range(
 def _highest(encoded, max_pixels):
     """Largest value of a PNG of 16 bits.
 
-    Of one that cannot be decoded, or has too many pixels, the largest that
-    there is: it is no proof of darkness, and named where it is decoded.
+    For one that cannot be decoded, or has too many pixels, this is the largest
+    possible value: it does not show that images are dark, and an error will
+    name it when it is decoded.
     """
     try:
         images.image_size(tf.constant(encoded), max_pixels)
@@ -66,7 +68,7 @@ def _highest(encoded, max_pixels):
 
 
 def _encoded(source):
-    """Contents of some images; of those that cannot be read nothing."""
+    """Yields the contents of some images, except those that cannot be read."""
     count = source.num_examples
     some = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int))
     if source.records is not None:
@@ -84,5 +86,5 @@ def _encoded(source):
                 if ranges.is_deep_png(encoded):
                     encoded += file.read()
             yield encoded
-        except OSError:  # said where it is decoded
+        except OSError:  # reported when it is decoded
             continue

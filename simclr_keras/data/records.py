@@ -1,4 +1,4 @@
-"""Record files that TFDS prepared, read in order or shuffled, never whole."""
+"""Streams record files that TFDS prepared, in order or shuffled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from simclr_keras.data import order
 
-# Record files that are read side by side, each a few records at a time.
+# Number of record files that are read side by side, and of consecutive records
+# from each.
 _FILES_AT_ONCE = 16
 _RECORDS_IN_A_ROW = 4
 
@@ -44,7 +45,7 @@ class Records:
             )
 
     def parse(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Serialised record -> (encoded image, `int64` label or -1)."""
+        """Parses a record to (encoded image, `int64` label or -1)."""
         import tensorflow_datasets as tfds
 
         example = self.features.deserialize_example(
@@ -91,7 +92,7 @@ class Records:
         records pass through a shuffle buffer.
 
         Args:
-            positions: sorted `int64` array, the records wanted.
+            positions: sorted `int64` array, positions of the records to read.
             seed: Python integer.
             epoch: `int64` scalar tensor.
             buffer_size: records in the shuffle buffer.
@@ -107,8 +108,8 @@ class Records:
             deterministic=True,
         )
         records = self._chosen(records, positions)
-        # `shuffle` mixes its seed with that of the graph; the user's
-        # tf.random.set_seed must not reach in here.
+        # `shuffle` mixes its seed with that of the graph, which the user's
+        # tf.random.set_seed must not change here.
         tf.compat.v1.get_default_graph().seed = 1
         buffer_seed = order.permutation(2**16, seed, epoch, order.BUFFER)[0]
         return records.shuffle(

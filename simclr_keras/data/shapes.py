@@ -1,11 +1,12 @@
-"""The embedded data set: ten motifs scattered over coloured grounds.
+"""Draws the embedded data set: ten motifs scattered over coloured grounds.
 
 Nothing is shipped or fetched; the pictures are drawn with NumPy. The class is
-the shape of the motif. Size, turn, place, number and colour of the copies and
-the two colours of the ground are random and the same for every class, so
-colour says nothing about the class, but two crops of one picture share their
-colours: a network that may compare colours learns nothing else. That is what
-colour distortion prevents. A diagnostic, not a benchmark.
+the shape of the motif. The size, rotation, place, number and colour of its
+copies, and the two colours of the ground, are drawn from the same distribution
+for every class. So colour says nothing about the class, but two crops of one
+picture share their colours: a network that can compare colours learns nothing
+else. Colour distortion prevents that. The data set is a diagnostic, not a
+benchmark.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from simclr_keras.images.pixel_range import unit_to_uint8
 SPLITS = {"train": 10_000, "test": 2_000}
 DEFAULT_SIZE = 32
 
-# Pictures drawn at once; part of what a seed means, as each chunk has its own.
+# Number of pictures drawn at once. Each chunk has its own random generator, so
+# another number would change the pictures of a seed.
 _CHUNK = 100
 _COPIES = 4
 
@@ -122,10 +124,10 @@ def _ground(rng, x, y, light):
 
 
 def _coverage(rng, x, y, labels):
-    """How much of each pixel each copy covers: `[copies, n, size, size]`.
+    """Fraction of each pixel that each copy covers: `[copies, n, size, size]`.
 
-    The copies stand in the four quarters of the picture, shaken, in random
-    order; two to four of them are there.
+    The copies lie in the four quarters of the picture, randomly displaced, in
+    random order. A picture has two to four of them.
     """
     n = len(labels)
 
@@ -180,11 +182,12 @@ def draw_shapes(
     """Draws pictures and their classes.
 
     Args:
-        count: number of pictures. Every ten in a row are of ten classes, in
-            random order, and a smaller count gives the first of a larger one.
-        seed: integer, or sequence of integers; which pictures.
+        count: number of pictures. Every ten in a row show the ten classes in
+            random order. A smaller count gives the first pictures of a larger
+            one.
+        seed: seed of the pictures, an integer or a sequence of integers.
         size: height and width in pixels. Default 32.
-        first: number of the first one, counted from 0. Default 0.
+        first: number of the first picture, counted from 0. Default 0.
 
     Returns:
         images: `uint8` `[count, size, size, 3]`.
@@ -198,7 +201,7 @@ def draw_shapes(
         rng = np.random.default_rng([*seed, chunk])
         rows = np.tile(np.arange(classes), (_CHUNK // classes, 1))
         drawn = rng.permuted(rows, axis=1).ravel()
-        # Rows of this chunk that are wanted, and where they go.
+        # Rows of this chunk that are returned, and their place in the result.
         low = max(first - chunk * _CHUNK, 0)
         high = min(first + count - chunk * _CHUNK, _CHUNK)
         at = chunk * _CHUNK + low - first

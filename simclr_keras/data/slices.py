@@ -1,4 +1,4 @@
-"""Finds the rows of a split that a slice such as `train[:90%]` means."""
+"""Finds the rows of a split that a slice such as `train[:90%]` selects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from simclr_keras.choices import SPLIT_ORDERS as ORDERS
 from simclr_keras.data import order
 from simclr_keras.data.source import Source
 
-# Of no run's --seed: the slices of two runs have to be complements, too.
+# A constant, not the --seed of a run, so that slices of two runs can be
+# complements.
 _SEED = 0
 
 _SPLIT = re.compile(
@@ -80,7 +81,7 @@ def check_split(
 def rows_of(
     split: str, source_name: str, sizes: Mapping[str, int]
 ) -> tuple[str, np.ndarray]:
-    """Rows of a split that a slice of it means.
+    """Finds the rows of a split that a slice of it selects.
 
     Args:
         split: its name or a slice of it.
@@ -110,17 +111,17 @@ def open_slice(
     existing: Collection[str],
     split_order: str = "shuffled",
 ) -> Source:
-    """Reduces a whole split to what `split` asks for, and names it so.
+    """Reduces a whole split to the slice `split`, which becomes its name.
 
     Args:
         source: `Source` of the whole split.
         split: its name or a slice of it.
-        existing: names of the splits that there are.
+        existing: names of the existing splits.
         split_order: `"shuffled"`: a slice is a range of `shuffled_rows`, so
-            that each has its share of every class and slices that do not
-            overlap have no image in common. `"position"`: a range of the
-            split as it lies there, in a folder often whole classes. Default
-            `"shuffled"`.
+            that each slice has its share of every class, and slices that do not
+            overlap have no image in common. `"position"`: a slice is a range of
+            the split in the order of its files or rows, in a folder often whole
+            classes. Default `"shuffled"`.
 
     Returns:
         `Source`, in the order of `source`.
@@ -145,10 +146,10 @@ def open_slice(
 def shuffled_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
     """Shuffles the rows of a split so that each range of them is balanced.
 
-    Where there are labels, the rows of a class lie at equal distances: of a
-    class with a share p of the split, m rows in a row hold p m, to within
-    about one. It is one permutation for a count and labels, whatever the seed
-    of a run, so that slices of different runs are complements, too.
+    With labels, the rows of a class are equally spaced: if a class has a share
+    p of the split, any m successive rows contain p m of it, to within about
+    one. The permutation depends only on count and labels, not on the seed of a
+    run, so that slices of different runs can be complements.
 
     Args:
         count: number of rows.
@@ -165,7 +166,7 @@ def shuffled_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
     )
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     within = np.arange(count) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    # The classes begin at different places, or all small ones would lie
+    # The classes begin at different places: otherwise all small ones would lie
     # together.
     starts = order.shuffled(len(sizes), _SEED, 1, order.SPLIT)
     starts = (starts + 0.5) / len(sizes)

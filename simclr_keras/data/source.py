@@ -20,14 +20,15 @@ class Source:
     """One split of a data set, or a part of it.
 
     Exactly one of `images`, `files`, `encoded` and `records` holds the
-    pictures, or `decoded`; which one is the pipeline's business.
+    pictures, or `decoded` does; only the pipeline needs to know which.
 
     Attributes:
         name: the data set, such as `"cifar10"`.
         split: the part of it that was opened, such as `"train[:90%]"`.
-        origin: what `positions` count in, such as `"shapes:train"`.
-        positions: `int64` `[num_examples]`, the number of each example
-            there, whatever subsets were taken since.
+        origin: the whole split in which `positions` count, such as
+            `"shapes:train"`.
+        positions: `int64` `[num_examples]`, the number of each example in the
+            whole split; a subset keeps the numbers.
         labels: `int64` `[num_examples]`, or None if the source has none or
             streams them (then `has_labels` is true).
         class_names: names of the classes in order of their labels, or None.
@@ -37,11 +38,11 @@ class Source:
         files: array of paths of image files.
         encoded: array of encoded images (bytes) in memory.
         records: record files to stream from (`records.Records`).
-        decoded: pixels of `files` or of what was `encoded`, beside them
+        decoded: pixels of `files`, or of images that were in `encoded` before
             (`decoded.Decoded`).
         max_pixels: largest image that is decoded, height times width.
         pixel_range: (low, high), the values of 16-bit images that become 0 and
-            255, where it was stated; else None.
+            255, if it was given; else None.
         skipped: `ids` of corrupt images that were left out.
         layout: how a folder was read, such as `"splits train, test; classes
             a, b"`; else empty.
@@ -86,7 +87,8 @@ class Source:
     def default_size(self) -> int:
         """Side in pixels of a network's input for these images.
 
-        Their own where all are equal squares of at most 64 pixels, else 224.
+        Their own side if all are squares of one size, of at most 64 pixels;
+        else 224.
         """
         shape = self.image_shape
         if shape is not None and shape[0] == shape[1] <= 64:
@@ -119,15 +121,15 @@ class Source:
     def take(self, indices: np.ndarray) -> Source:
         """Returns the source of some of the examples.
 
-        What is taken from a stream is read into memory if it is small enough.
+        Examples of a stream are read into memory if they are small enough.
 
         Args:
-            indices: integers in [0, num_examples), in the order wanted;
+            indices: integers in [0, num_examples), in the order of the result;
                 increasing if the source streams.
 
         Raises:
-            ValueError: an index is out of range, there is none, or the
-                order is one that a stream cannot have.
+            ValueError: an index is out of range, there is none, or those of a
+                stream do not increase.
         """
         indices = np.asarray(indices, np.int64).reshape(-1)
         n = self.num_examples

@@ -23,7 +23,7 @@ def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
     Args:
         source: `Source` with labels.
         fraction: part of the examples, in (0, 1]; 1 is the whole source.
-        seed: which examples. Default 0.
+        seed: seed of the random choice. Default 0.
 
     Returns:
         `Source`, in the order of `source`.
@@ -56,16 +56,16 @@ def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
 def hold_out(
     source: Source, size: int | float, seed: int = 0
 ) -> tuple[Source, Source]:
-    """Divides a source at random, whatever the labels.
+    """Divides a source at random, regardless of the labels.
 
     Args:
         source: `Source`.
-        size: what to hold out: a number of examples (integer), or a part of
-            all (float in (0, 1), rounded).
-        seed: which examples. Default 0.
+        size: how many examples to hold out: their number (integer), or their
+            fraction (float in (0, 1), rounded).
+        seed: seed of the random choice. Default 0.
 
     Returns:
-        Two sources, in the order of `source`: the rest, what is held out.
+        Two sources, in the order of `source`: the rest, and the held-out part.
 
     Raises:
         ValueError: one of the two would be empty.
@@ -85,14 +85,14 @@ def hold_out(
 
 
 def keep_some(source: Source, most: int, seed: int = 0) -> Source:
-    """A source, or a random part of one that has more examples than `most`.
+    """Returns a source, or a random part of `most` examples if it has more.
 
-    The part is the rest of `hold_out`, which is not read for it.
+    The part is the rest that `hold_out` returns, but nothing else is read.
 
     Args:
         source: `Source`.
         most: number of examples, at least 1.
-        seed: which examples. Default 0.
+        seed: seed of the random choice. Default 0.
     """
     count = source.num_examples
     if count <= most:

@@ -38,8 +38,8 @@ def open_tfds(
         `Source` with `encoded` or `records`.
 
     Raises:
-        ValueError: unknown name or split, data that is not prepared, or
-            features that are no images.
+        ValueError: the name or split is unknown, the data is not prepared, or
+            its features are not images.
     """
     builder = _prepared_builder(name, data_dir, download)
     features = _features(builder, name)
@@ -58,7 +58,10 @@ def open_tfds(
 
 
 def _without_void_labels(source):
-    """TFDS labels what has none, such as stl10's `unlabelled`, with -1."""
+    """Drops all labels if some are -1.
+
+    TFDS gives this label to images without one, such as stl10's `unlabelled`.
+    """
     if source.labels is None or source.labels.min() >= 0:
         return source
     void = int((source.labels < 0).sum())
@@ -102,7 +105,7 @@ def _prepared_builder(name, data_dir, download):
 
 
 class _EtilsPath(paths.RemotePath):
-    """What `etils.epath`, by which TFDS reads its folders, wants besides."""
+    """`RemotePath` with the methods that `etils.epath`, used by TFDS, needs."""
 
     def __init__(self, *parts):
         super().__init__("/".join(map(os.fspath, parts)))
@@ -112,7 +115,7 @@ class _EtilsPath(paths.RemotePath):
 
 
 def _register_scheme(scheme):
-    """Lets `etils.epath` read what TensorFlow reads and it does not know."""
+    """Lets `etils.epath` read a scheme that only TensorFlow knows."""
     from etils import epath  # slow to import
 
     try:

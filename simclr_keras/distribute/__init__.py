@@ -1,7 +1,7 @@
-"""Trains on several devices and machines: everything of `tf.distribute`.
+"""Trains on several devices and machines with `tf.distribute`.
 
-`strategy` chooses what to train on, `slurm` reads for it which tasks a job
-step has, and `limits` refuses what replicas cannot run; `replicas` is called
-inside the replicas' step, `workers` between steps, by processes that tell each
-other something.
+`strategy` chooses the devices, `slurm` tells it the tasks of a SLURM job step,
+and `limits` refuses batches and steps that replicas cannot run. `replicas`
+communicates between replicas within a step, `workers` between processes
+outside of a step.
 """

@@ -9,12 +9,13 @@ def check_batch(
     """Refuses a batch that the replicas cannot share evenly.
 
     Args:
-        batch: images in the global batch, or None where that is unknown.
+        batch: images in the global batch, or None if that is unknown.
         replicas: number of replicas.
         name: what the batch is called in the message.
 
     Raises:
-        ValueError: it does not divide, or is unknown while there are several.
+        ValueError: there are several replicas, and the batch does not divide
+            by their number or is of unknown size.
     """
     if replicas == 1 or (batch and batch % replicas == 0):
         return
@@ -33,7 +34,7 @@ def check_batch(
 
 
 def check_step(replicas: int, **arguments) -> None:
-    """Refuses what several replicas cannot do.
+    """Refuses settings of a training step that several replicas cannot run.
 
     Args:
         replicas: number of replicas.
@@ -41,7 +42,8 @@ def check_step(replicas: int, **arguments) -> None:
             that the user knows.
 
     Raises:
-        ValueError: more than one step at a time, or XLA, over replicas.
+        ValueError: there are several replicas, and more than one step at a
+            time or XLA is asked for.
     """
     if replicas == 1:
         return
@@ -56,14 +58,14 @@ def check_step(replicas: int, **arguments) -> None:
 
 
 def part_of_batch(batch: int, count: int, replicas: int, name: str) -> int:
-    """The largest batch that divides the global one and finds enough images.
+    """Largest divisor of the global batch that is at most `count` images.
 
     It divides the global batch, not that of a replica, so that it is the same
     on any number of replicas.
 
     Args:
         batch: images in the global batch.
-        count: images that there are, at least 1.
+        count: number of available images, at least 1.
         replicas: number of replicas.
         name: what the part is called in the message.
 

@@ -1,7 +1,7 @@
-"""Joins and averages what replicas compute, with gradients through it.
+"""Gathers and averages tensors over replicas; gradients flow through.
 
-To be called inside the replicas' step. Outside of one, and with one replica,
-every function returns what it is given.
+Call the functions inside the replicas' step. Outside of one, and with one
+replica, the collectives return their argument.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 class ReplicaContext(NamedTuple):
-    """Which replica runs.
+    """Identifies the replica that runs.
 
     Attributes:
         count: number of replicas, a Python integer.
@@ -37,8 +37,8 @@ def replica_context() -> ReplicaContext:
 def collectives_allowed_in_loop() -> bool:
     """Whether collectives are allowed inside `tf.while_loop`.
 
-    They are not where replicas are Python threads that wait for each other
-    while the step is traced.
+    The mirrored strategies do not allow them: their replicas are Python threads
+    that wait for each other while the step is traced.
     """
     threaded = (
         tf.distribute.MirroredStrategy,
@@ -51,7 +51,7 @@ def positions(count: int | tf.Tensor) -> tf.Tensor:
     """Positions of this replica's rows in the global batch.
 
     Args:
-        count: integer scalar n, rows of this replica; the same on all.
+        count: integer scalar n, rows of this replica; the same on all replicas.
 
     Returns:
         int64 tensor `[n]`.
@@ -72,11 +72,11 @@ def all_reduce(tensor: tf.Tensor) -> tf.Tensor:
 def gather(part: tf.Tensor) -> tf.Tensor:
     """Concatenates the parts of all replicas, in the order of the replicas.
 
-    Gradients flow back: the gradient of a part is the sum of those that all
-    replicas' losses have by their copies of it.
+    Gradients flow back: the gradient of a part is the sum, over all replicas,
+    of the gradient of the replica's loss by its copy of the part.
 
     Args:
-        part: float tensor `[n, ...]`, of one shape on all replicas.
+        part: float tensor `[n, ...]`, of the same shape on all replicas.
 
     Returns:
         Tensor `[R n, ...]` for R replicas.
@@ -87,8 +87,9 @@ def gather(part: tf.Tensor) -> tf.Tensor:
     count, index = replica_context()
     if count == 1:
         return part
-    # Each replica's part among zeros, summed: static shapes, and the one
-    # collective that every kind of device has. Adding zeros is exact.
+    # Sums tensors in which each replica has its part, and zeros elsewhere. This
+    # keeps shapes static, and needs only the collective that every kind of
+    # device has. Adding zeros is exact.
     shape = tf.shape(part)
     padded = tf.scatter_nd(
         [[index]], part[tf.newaxis], tf.concat([[count], shape], axis=0)
@@ -100,7 +101,7 @@ def gather(part: tf.Tensor) -> tf.Tensor:
 
 
 def mean(scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Averages scalars over all replicas, by one collective.
+    """Averages scalars over all replicas, with one collective.
 
     Args:
         scalars: dict of float scalars.

@@ -1,9 +1,9 @@
-"""Reads from SLURM's variables which tasks a job step has, and where.
+"""Reads the tasks of a job step and their nodes from SLURM's variables.
 
-TensorFlow's `SlurmClusterResolver` says the same in simple cases. It is not
+TensorFlow's `SlurmClusterResolver` gives the same in simple cases. It is not
 used, because it needs a GPU for each task (`range() arg 3 must not be zero` on
-CPUs, and where SLURM has bound one GPU to each of several tasks), and sorts
-host names as text, so that in n[9-10] the tasks have each other's addresses.
+CPUs, and where SLURM has bound one GPU to each of several tasks), and because
+it sorts host names as text, which swaps the addresses of the tasks on n[9-10].
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 import re
 from collections.abc import Mapping
 
-# Ports from the first on, in ranges of 64: a step of a job has one range, with
-# a number for each of its tasks on a node. Services and outgoing connections
-# seldom use these.
+# First port, number of ranges, ports in a range. A job step uses one range, and
+# each of its tasks on a node one port of it. Services and outgoing connections
+# seldom use these ports.
 _FIRST_PORT, _RANGES, _PORTS_OF_STEP = 12_000, 312, 64
 
 
@@ -25,8 +25,8 @@ class Tasks:
 
     Attributes:
         addresses: `host:port` of each task, in the order of their ranks.
-        rank: number of this task.
-        local: numbers of the tasks on this node.
+        rank: rank of this task.
+        local: ranks of the tasks on this node.
     """
 
     addresses: list
@@ -35,17 +35,17 @@ class Tasks:
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Tasks | None:
-    """The tasks of the job step that this process is one of.
+    """Reads the tasks of the job step to which this process belongs.
 
     Args:
-        environment: dict of the variables.
+        environment: dict of environment variables.
 
     Returns:
         `Tasks`; None where no SLURM step has started this process, or it is
         the only task.
 
     Raises:
-        ValueError: the variables do not say which task runs where.
+        ValueError: the variables do not tell on which node each task runs.
     """
     count = _number(environment, "SLURM_STEP_NUM_TASKS")
     if count is None or count < 2:
@@ -78,16 +78,16 @@ def read(environment: Mapping[str, str] = os.environ) -> Tasks | None:
 def own_gpus(
     count: int, tasks: Tasks, environment: Mapping[str, str] = os.environ
 ) -> slice:
-    """Which of the GPUs that this process sees are its own.
+    """Selects the GPUs that this task may use of those that it sees.
 
     Args:
-        count: how many it sees.
+        count: number of GPUs that the process sees.
         tasks: `Tasks`.
-        environment: dict of the variables.
+        environment: dict of environment variables.
 
     Returns:
-        `slice`: all where SLURM has bound them to tasks, or there are no other
-        tasks on the node; else this task's share.
+        `slice`: all GPUs if SLURM has bound them to tasks, if there is at most
+        one, or if the node has no other task; else this task's share.
 
     Raises:
         ValueError: the tasks of the node cannot share them evenly.
@@ -110,10 +110,10 @@ def own_gpus(
 
 
 def alone_in_job(environment: Mapping[str, str] = os.environ) -> int:
-    """Tasks of a job that no step has started; 0 where there is no such job.
+    """Number of a job's tasks if this process is none of them; else 0.
 
-    In the script of `sbatch`, or in a shell of `salloc`, a process is not one
-    of the job's tasks: `srun` starts those.
+    A process in the script of `sbatch`, or in a shell of `salloc`, is not one
+    of the job's tasks: `srun` starts those. A job of one task counts as 0.
     """
     if "SLURM_STEP_NUM_TASKS" in environment:
         return 0
@@ -122,10 +122,10 @@ def alone_in_job(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def expand_hosts(text: str) -> list[str]:
-    """Host names of a list such as `n[1-2,7],m5`, in its order.
+    """Expands a list of hosts such as `n[1-2,7],m5`, in its order.
 
     Raises:
-        ValueError: it is no such list.
+        ValueError: it is not such a list.
     """
     if not re.fullmatch(r"([^][,\s]|\[[-\d,]+\]|,(?!,|$))+", text):
         raise ValueError(f"{text!r} is no list of hosts")
@@ -151,7 +151,7 @@ def _expand(name):
 
 
 def _expand_counts(text):
-    """Tasks of each node, of a text such as `3(x2),1`."""
+    """Number of tasks on each node, from a text such as `3(x2),1`."""
     counts = []
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
@@ -162,7 +162,7 @@ def _expand_counts(text):
 
 
 def _places(counts, distribution):
-    """(node, number on that node) of each rank; None for other orders."""
+    """(node, index on the node) of each rank; None for other distributions."""
     slots = [(node, n) for node, c in enumerate(counts) for n in range(c)]
     first = distribution.partition(":")[0].partition(",")[0] or "block"
     if first == "cyclic":
@@ -171,7 +171,10 @@ def _places(counts, distribution):
 
 
 def _first_port(environment):
-    """The same in all tasks of a step; neighbours of up to 7 steps differ."""
+    """First port of a step, the same in all of its tasks.
+
+    Jobs with consecutive numbers get different ports in their first 7 steps.
+    """
     job = _number(environment, "SLURM_JOB_ID") or 0
     step = _number(environment, "SLURM_STEP_ID") or 0
     return _FIRST_PORT + (7 * job + step) % _RANGES * _PORTS_OF_STEP

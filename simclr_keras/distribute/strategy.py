@@ -19,8 +19,8 @@ class Choice:
     Attributes:
         strategy: `tf.distribute.Strategy`; build and compile models in its
             `scope()`.
-        name: one of `STRATEGIES` but `"auto"`.
-        why: what decided, in words.
+        name: one of `STRATEGIES`, not `"auto"`.
+        why: the reason for the choice, in words.
     """
 
     strategy: tf.distribute.Strategy
@@ -34,7 +34,7 @@ class Choice:
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes what the run leaves."""
+        """Whether this process writes the files of the run."""
         return workers.is_chief(self.strategy)
 
     def __str__(self):
@@ -58,21 +58,22 @@ def choose(
     gcp_project: str | None = None,
     logical_cpus: int = 0,
 ) -> Choice:
-    """Makes a strategy; to be called before anything else uses TensorFlow.
+    """Makes a strategy; call this before anything else uses TensorFlow.
 
     Args:
         name: `"single"`: one device; `"mirrored"`: all GPUs of this machine,
             or its logical CPUs; `"multi_worker"`: the processes of
             `TF_CONFIG`, else the tasks of a SLURM job step; `"tpu"`. `"auto"`
-            (default): a TPU where one is configured, by `tpu_name` or the
-            environment's `TPU_NAME`; else these processes or tasks, where they
-            are several; else several GPUs; else one device.
+            (default) takes the first of these that there is: several logical
+            CPUs; a TPU, configured by `tpu_name` or the environment's
+            `TPU_NAME`; several of these processes or tasks; several GPUs; one
+            device.
         tpu_name: name or address of the TPU; `"local"` on a TPU VM. Default:
             `TPU_NAME`.
-        tpu_zone: its Google Cloud zone. Default: where this machine is.
-        gcp_project: its Google Cloud project. Default: this machine's.
-        logical_cpus: split the CPU into so many devices, to try replicas
-            without GPUs. Default 0: do not.
+        tpu_zone: the TPU's Google Cloud zone. Default: that of this machine.
+        gcp_project: the TPU's Google Cloud project. Default: this machine's.
+        logical_cpus: number of devices to split the CPU into, to try replicas
+            without GPUs. Default 0: the CPU is not split.
 
     Returns:
         `Choice`.
@@ -180,7 +181,11 @@ def _tpu(name, zone, project):
 
 
 def only_cpus() -> bool:
-    """Whether TensorFlow sees no accelerator, which wants few, large steps."""
+    """Whether TensorFlow sees no accelerator.
+
+    Accelerators are fastest with few, large operations, CPUs with operations
+    whose tensors stay in the cache.
+    """
     kinds = {device.device_type for device in tf.config.list_logical_devices()}
     return kinds == {"CPU"}
 
@@ -200,21 +205,21 @@ def addresses() -> dict[str, str]:
     """Addresses of the processes that train together.
 
     Returns:
-        Dict such as `{"worker 0": "host:port", ...}`; empty where neither
-        `TF_CONFIG` nor a SLURM step says that there are several.
+        Dict such as `{"worker 0": "host:port", ...}`; empty without `TF_CONFIG`
+        and without a SLURM step of several tasks.
 
     Raises:
-        ValueError: `TF_CONFIG` or SLURM's variables do not say it.
+        ValueError: `TF_CONFIG` or SLURM's variables are not valid.
     """
     resolver = _cluster_resolver()
     return {} if resolver is None else workers.addresses_of(resolver)
 
 
 def workers_here() -> int:
-    """Number of these processes on this machine; 1 where there is one."""
+    """Number of processes on this machine that train together, at least 1."""
     try:
         resolver = _cluster_resolver()
-    except ValueError:  # of a cluster that is not asked for
+    except ValueError:  # bad settings of a cluster that the run does not use
         return 1
     if resolver is None:
         return 1
@@ -255,7 +260,7 @@ def _cluster_resolver():
 
 
 def _checked_cluster():
-    """`ClusterResolver` whose cluster has this process; hides others' GPUs."""
+    """`ClusterResolver` of this process's cluster; hides other tasks' GPUs."""
     resolver = _cluster_resolver()
     if resolver is None or (
         workers.name_of(resolver) not in workers.addresses_of(resolver)

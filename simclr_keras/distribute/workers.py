@@ -1,6 +1,6 @@
 """Exchanges data between the processes of one training.
 
-With one process every function returns what it is given.
+With one process, the functions that exchange data return their argument.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# int32 words of a message that one collective carries.
+# Largest message of one collective, in int32 words.
 _CHUNK = 2**24
-# Most steps between two votes, and seconds aimed at.
+# Largest number of steps between two votes, and the seconds aimed at.
 _MOST_STEPS, _VOTE_SECONDS = 100, 1.0
 _CONNECT_SECONDS = 5.0
 
@@ -34,7 +34,7 @@ def worker_sum(
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
-        values: numeric array, of one shape and dtype everywhere.
+        values: numeric array, of the same shape and dtype in all processes.
 
     Returns:
         NumPy array.
@@ -56,7 +56,7 @@ def worker_sum(
 def addresses_of(
     resolver: tf.distribute.cluster_resolver.ClusterResolver,
 ) -> dict[str, str]:
-    """Addresses of the processes that train together, as their replicas are.
+    """Addresses of the processes that train together, in replica order.
 
     Args:
         resolver: `ClusterResolver` of the training.
@@ -79,7 +79,7 @@ def name_of(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes files: one process of every strategy does."""
+    """Whether this process writes files; exactly one of a strategy does."""
     return strategy.extended.should_checkpoint
 
 
@@ -120,11 +120,11 @@ def broadcast(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
 
 
 def value_of_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
-    """The chief's value in every process; all must call this together.
+    """Sends the chief's value to every process; all must call this together.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
-        value: what JSON can hold; only that of the chief is read.
+        value: value that JSON can hold; only that of the chief is read.
     """
     return json.loads(broadcast(strategy, json.dumps(value).encode()))
 
@@ -151,7 +151,7 @@ def gather_rows(
 
 
 def own_replicas(strategy: tf.distribute.Strategy) -> slice:
-    """Slice of this process's replicas among all."""
+    """Slice that selects this process's replicas from all replicas."""
     if not spans_processes(strategy):
         return slice(None)
     local = strategy.num_replicas_in_sync // _worker_count(strategy)
@@ -160,10 +160,11 @@ def own_replicas(strategy: tf.distribute.Strategy) -> slice:
 
 
 class Votes:
-    """Agrees between processes on the step at which all of them act.
+    """Lets processes agree on a step at which all of them act.
 
-    With one process, any vote passes at once. Several vote about once a
-    second, since a collective at every step would slow short steps down.
+    With one process, any vote passes at once. Several processes vote about
+    once a second, because a collective at every step would slow down short
+    steps.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -173,7 +174,7 @@ class Votes:
         self._clock = time.perf_counter()
 
     def any_worker(self, *votes) -> tuple[bool, ...]:
-        """Whether any process votes yes; to be called at every step by all.
+        """Whether any process votes yes; all must call this at every step.
 
         Args:
             *votes: booleans of this process, one for each question.
@@ -200,14 +201,14 @@ class Votes:
 def explain_loss(
     strategy: tf.distribute.Strategy, error: Exception
 ) -> str | None:
-    """Names the worker that a training has lost, if that is why it failed.
+    """Names the lost worker if a training failed because it lost one.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
         error: the exception that TensorFlow raised.
 
     Returns:
-        Text for the user; None where it failed for another reason.
+        Text for the user; None if the training failed for another reason.
     """
     if not spans_processes(strategy):
         return None
@@ -218,7 +219,8 @@ def explain_loss(
         if not _answers(address)
     ]
     if not lost:
-        # It may hang, or be about to end: TensorFlow's message names it first.
+        # The worker may hang, or be about to end. It is then the first one that
+        # TensorFlow's message names.
         named = re.search(r"/job:(\w+)/replica:\d+/task:(\d+)", str(error))
         if named is None:
             return None

@@ -1,4 +1,4 @@
-"""Works on those images of a batch for which an operation was drawn."""
+"""Applies a random operation only to the images that it was drawn for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import tensorflow as tf
 
 from simclr_keras.distribute import strategy
 
-# On CPUs. Where half of the images are chosen, nine of sixteen parts are worked
-# on at most, and a part stays in a processor's cache from one operation to the
-# next: cropping 128 images of 256 px to 224 took 0.24 s of processor time in
-# parts, 0.72 s at once (AVX2). An accelerator gets the whole batch.
+# Parts of a batch on CPUs; an accelerator gets the whole batch. A part stays in
+# the processor's cache from one operation to the next: cropping 128 images of
+# 256 px to 224 took 0.24 s of processor time in parts, 0.72 s at once (AVX2).
+# If half of the images are chosen, at most eight of the sixteen parts are run.
 _PARTS = 16
-# Images in a part, at least: the mean of an image alone is a sum over all of a
-# tensor, which TensorFlow may divide among threads, and so round otherwise.
+# Fewest images in a part. The mean of a single image would be a sum over the
+# whole tensor, which TensorFlow may split among threads and so round
+# differently.
 _LEAST = 2
 
 
@@ -29,12 +30,12 @@ def apply_to_chosen(
 
     Shapes stay static, as XLA needs them: the chosen images are sorted to the
     front, and a loop works on a part of the batch at a time until none is
-    left. The function must treat each image alone; so what becomes of an image
-    does not depend on the others.
+    left. The function must treat images independently, so the result of an
+    image does not depend on the others.
 
     Args:
-        function: of the inputs of `b` images, by name; returns as many tensors
-            `[b, ...]` as `before` has.
+        function: takes the inputs of `b` images as keyword arguments; returns
+            as many tensors `[b, ...]` as `before` has.
         before: list of tensors `[B, ...]`: the results of images that are not
             chosen.
         chosen: bool `[B]`; None for all images.
@@ -51,8 +52,8 @@ def apply_to_chosen(
     else:
         order = tf.argsort(tf.cast(~chosen, tf.int32), stable=True)
         count = tf.reduce_sum(tf.cast(chosen, tf.int32))
-    # The last part can reach beyond the end: image 0 stands in there. Its
-    # inputs are the same as in its own part, and so is what becomes of it.
+    # The last part can reach beyond the end, and is filled up with image 0. Its
+    # inputs are the same as in its own part, and so are its results.
     order = tf.pad(order, [[0, size]])
 
     def work(start, *results):

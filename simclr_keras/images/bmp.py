@@ -18,7 +18,8 @@ _CORE, _INFO = 12, 40
 _HEADERS = (_CORE, _INFO, 52, 56, 108, 124)
 _PLAIN, _MASKS = 0, 3
 _DEPTHS = (1, 4, 8, 16, 24, 32)
-# No picture has a longer side, and its size in bytes would overflow 64 bits.
+# No picture has a longer side, and the size in bytes of one with longer sides
+# can overflow 64 bits.
 _LARGEST_SIDE = 2**24
 # Masks of red, green, blue and alpha in 16 bits if the file states none.
 _DEFAULT_MASKS = (0x7C00, 0x03E0, 0x001F, 0)
@@ -64,7 +65,7 @@ def _read(encoded):
     file_masks = [number(54), number(58), number(62), number(66)]
     file_masks[3] = contents.select(header >= 56, file_masks[3], 0)
     masks = contents.select(has_masks, tf.stack(file_masks), _DEFAULT_MASKS)
-    # The masks follow the shortest header, and are part of longer ones.
+    # Masks follow a header of 40 bytes, and are part of longer headers.
     mask_bytes = contents.select(has_masks & (header == _INFO), 12, 0)
     colors = contents.select(
         core | (number(46) == 0), 2 ** tf.minimum(depth, 8), 0

@@ -81,7 +81,7 @@ def view_shape(name: str, images: tf.Tensor, size: tuple[int, int]) -> None:
 
 
 def rgb(images: tf.Tensor) -> None:
-    """Raises a ValueError if the static shape has not three channels."""
+    """Raises a ValueError if the static shape does not have three channels."""
     if images.shape[-1] not in (3, None):
         raise ValueError(
             "`images` of a view must have three channels, RGB; repeat grey ones"

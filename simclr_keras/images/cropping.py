@@ -1,4 +1,4 @@
-"""Crops, resizes and flips a batch, along one axis after the other.
+"""Crops, resizes and flips a batch, first along rows, then along columns.
 
 Every image of a batch has its own crop box, yet the indices and weights of its
 interpolation have static shapes, so XLA compiles everything for CPU, GPU and
@@ -44,7 +44,7 @@ def _by_taps(images, boxes, flip, size):
         boxes[:, 1], boxes[:, 3], size[1], shape[2], flip
     )
     images = interpolation.resize_rows(images, *rows)
-    # Else XLA computes the rows again for each tap of the columns.
+    # Without it, XLA computes the rows again for each tap of the columns.
     images = xla.fusion_barrier(images)
     images = tf.transpose(images, [0, 2, 1, 3])  # [B, W, h, 3]
     images = interpolation.resize_rows(images, *columns)
@@ -52,7 +52,10 @@ def _by_taps(images, boxes, flip, size):
 
 
 def _by_matrices(images, boxes, flip, size):
-    """Resizes with two matrix products: an antialiased pixel has many taps."""
+    """Resizes with matrix products, because antialiased pixels have many taps.
+
+    One product is along the rows, one along the columns.
+    """
     images = interpolation.to_float32(images)
     shape = tf.shape(images)
     rows = interpolation.matrices(boxes[:, 0], boxes[:, 2], size[0], shape[1])
@@ -106,8 +109,8 @@ def crop_and_resize_one(
 ) -> tf.Tensor:
     """`crop_and_resize` of one image of any size, for the input pipeline.
 
-    It gives the same numbers at any size of the photograph, which XLA would
-    have to know.
+    The result is the same, but this does not use XLA, which would have to know
+    the size of every photograph.
 
     Args:
         image: `[H, W, 3]`, `uint8` or float.

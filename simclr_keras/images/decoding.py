@@ -103,7 +103,7 @@ def _trace_once(function, *arguments):
 
 @functools.cache
 def _exportable(pixel_range):
-    """`_decode` without Pillow, to become a part of exported graphs."""
+    """`_decode` without Pillow, as a function that exported graphs call."""
     return tf.function(
         lambda encoded, limit: _decode(
             encoded, limit, pixel_range, pillow=False
@@ -207,7 +207,10 @@ def _problem(header, max_pixels, pillow):
 
 
 def _check_header(encoded, max_pixels, pillow):
-    """The header and the content, both dependent on a check of the header."""
+    """Returns the header and the content, which fail if the header is bad.
+
+    Both depend on the check, so that no decoder runs before it.
+    """
     header = headers.read(encoded)
     text = _problem(header, max_pixels, pillow)
     message = tf.strings.join([_RULE, text])
@@ -229,7 +232,7 @@ def _jpeg(encoded):
 
 
 def _png(encoded, pixel_range):
-    # Not channels=4, with which TensorFlow invents alpha values for palettes.
+    # Without channels=4, because TensorFlow then invents alpha for palettes.
     if pixel_range is None:
         return _to_rgb(tf.io.decode_png(encoded))
     # Byte 24 of the header is the number of bits per sample.

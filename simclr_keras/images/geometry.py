@@ -12,8 +12,8 @@ from simclr_keras.choices import CROP_SAMPLERS as SAMPLERS
 from simclr_keras.images import checks
 
 CROP_STREAM, FLIP_STREAM = 0, 1
-# A crop of the official sampler must cover this part of the image, whatever
-# `area` says (its `min_object_covered`, with the whole image as the object).
+# The official sampler's crops must cover this fraction of the image, whatever
+# `area` is: `min_object_covered`, with the whole image as the object.
 MIN_COVERED = 0.1
 
 _TRIES_PER_ROUND = 10
@@ -66,7 +66,10 @@ class Crops:
 
 
 def _official_tries(u, heights, widths, area, aspect):
-    """Boxes of TensorFlow's distorted bounding box sampler; which are valid."""
+    """Draws boxes as `tf.image.sample_distorted_bounding_box` does.
+
+    Returns the boxes, and which of them are valid.
+    """
     low, high = area[0] * heights * widths, area[1] * heights * widths
     ratio = aspect[0] + (aspect[1] - aspect[0]) * u[0]
     smallest = tf.round(tf.sqrt(low / ratio))
@@ -95,7 +98,10 @@ def _official_tries(u, heights, widths, area, aspect):
 
 
 def _torchvision_tries(u, heights, widths, area, aspect):
-    """Boxes of torchvision's RandomResizedCrop; which are valid."""
+    """Draws boxes as torchvision's RandomResizedCrop does.
+
+    Returns the boxes; all count as valid if they lie inside the image.
+    """
     pixels = heights * widths * (area[0] + (area[1] - area[0]) * u[0])
     low, high = math.log(aspect[0]), math.log(aspect[1])
     ratio = tf.exp(low + (high - low) * u[1])

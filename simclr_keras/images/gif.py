@@ -18,8 +18,9 @@ from simclr_keras.images import contents
 _BLOCK, _FRAME, _BAD = range(3)
 _SEPARATOR, _INTRODUCER, _CONTROL = 0x2C, 0x21, 0xF9
 _HAS_TABLE, _INTERLACED = 0x80, 0x40
-# A file may have this many blocks, plus one per so many bytes. Blocks hold up
-# to 255 bytes; the limit stops files made of very many shorter ones.
+# A chain may have _LEAST_BLOCKS blocks, plus one per _BYTES_PER_BLOCK bytes of
+# the file. Blocks hold up to 255 bytes; the limit stops files made of very many
+# shorter ones.
 _LEAST_BLOCKS, _BYTES_PER_BLOCK = 1000, 128
 # Header with a table of 256 greys; frame of one pixel with the end of the file.
 _HEAD, _GREYS = b"\xf7\0\0", bytes(i for i in range(256) for _ in range(3))
@@ -46,10 +47,10 @@ def _table_bytes(flags):
 
 
 def _find_frame(encoded):
-    """Finds the first frame; the canvas is enlarged to contain it."""
+    """Finds the first frame, and enlarges the canvas to contain it."""
     size = contents.length(encoded)
     head = contents.bytes_at(encoded, 6, 5)
-    # A zero beyond the end of the file, which ends every chain of blocks.
+    # The zero appended to the file ends every chain of blocks.
     raw = tf.concat(
         [tf.io.decode_raw(encoded, tf.uint8), tf.zeros(1, tf.uint8)], 0
     )

@@ -1,7 +1,7 @@
 """Reads size, orientation and format of an image file from its header.
 
-Uses TensorFlow operations alone, as the exported graph reads headers too, and
-runs before any decoder sees the bytes.
+It runs before any decoder sees the bytes, and uses TensorFlow operations alone,
+because the exported graph reads headers too.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Header = collections.namedtuple(
     "Header", "format height width orientation fault special"
 )
 
-# Chunks of a WebP in which EXIF is searched.
+# Number of chunks of a WebP that are searched for EXIF.
 _MAX_CHUNKS = 1000
-# Bytes of a JPEG in which EXIF is searched: it is the first or second segment.
+# Bytes of a JPEG that are searched for EXIF, its first or second segment.
 _EXIF_WITHIN = 2**16
 _WEBP_ANIMATED, _WEBP_EXIF = 0x02, 0x08
 
@@ -69,7 +69,7 @@ def _jpeg(encoded):
     height, width = tf.unstack(tf.io.extract_jpeg_shape(encoded)[:2])
     beginning = tf.strings.substr(encoded, 0, _EXIF_WITHIN)
     offset = _find(beginning, b"Exif\0\0")
-    # Before it stand the two bytes of the segment's marker and its length.
+    # The segment's marker and length, of two bytes each, precede the text.
     marker = contents.bytes_at(encoded, tf.maximum(offset - 4, 0), 2)
     has_exif = contents.equals(marker, b"\xff\xe1")
     exif = contents.select(has_exif, offset + 6, 0)
@@ -87,8 +87,8 @@ def _png(encoded):
     fault = tf.where(
         contents.equals(part[4:8], b"IHDR"), "", "its first chunk is not IHDR"
     )
-    # Together with the first bytes of EXIF, as pixel data may contain the
-    # chunk's name alone.
+    # Searches for the chunk's name with the first bytes of EXIF, because pixel
+    # data may contain the name alone.
     exif = contents.length(encoded)
     for start in (b"II*\0", b"MM\0*"):
         exif = tf.minimum(exif, 4 + _find(encoded, b"eXIf" + start))
@@ -145,6 +145,6 @@ def _webp_exif(encoded):
     zero = tf.constant(0, tf.int64)
     start = zero + 12, zero, 0
     exif = tf.while_loop(unfinished, next_chunk, start)[1]
-    # Some writers keep the name with which the block begins in JPEG.
+    # Some writers keep the prefix that the block has in a JPEG.
     named = contents.equals(contents.bytes_at(encoded, exif, 6), b"Exif\0\0")
     return contents.select((exif > 0) & named, exif + 6, exif)

@@ -1,4 +1,4 @@
-"""Resizes bicubically, by four taps a pixel or, antialiased, by matrices."""
+"""Resizes bicubically: with four taps a pixel, or antialiased by matrices."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def _keys_cubic(x):
 
 
 def _sample_positions(lengths, size, flip):
-    """Positions of output pixels in the box, `[B, size]`; pixels per pixel."""
+    """Positions `[B, size]` of output pixels in the box, and the scale.
+
+    The scale `[B, 1]` is the number of input pixels per output pixel.
+    """
     scale = tf.cast(lengths, tf.float32)[:, None] / size
     positions = (tf.range(size, dtype=tf.float32) + 0.5) * scale - 0.5
     if flip is not None:
@@ -63,8 +66,9 @@ def matrices(
 
     Returns:
         `float32` tensor `[B, size, extent]`. Pixel centres lie at half
-        integers, and where it shrinks the kernel is as much wider; taps
-        outside of the interval are dropped and the rest renormalised.
+        integers. Where an interval shrinks, the kernel is widened by the same
+        factor. Taps outside of the interval are dropped and the rest
+        renormalised.
     """
     positions, scale = _sample_positions(lengths, size, flip)
     kernel_width = tf.maximum(scale, 1.0)
@@ -83,13 +87,13 @@ def taps(
     extent: int | tf.Tensor,
     flip: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The four taps of each pixel of intervals that are not antialiased.
+    """The four taps of each output pixel, for resizing without antialiasing.
 
     Args: those of `matrices`.
 
     Returns:
         `int32` tensor `[B, size, 4]`, indices of pixels of the image along
-        this axis; and `float32` tensor `[B, size, 4]`.
+        this axis; and `float32` tensor `[B, size, 4]`, their weights.
     """
     positions, _ = _sample_positions(lengths, size, flip)
     whole = tf.floor(positions)
@@ -109,7 +113,7 @@ def taps(
 def resize_rows(
     images: tf.Tensor, pixels: tf.Tensor, weights: tf.Tensor
 ) -> tf.Tensor:
-    """Interpolates the rows of images between four rows each.
+    """Computes each output row as a weighted sum of four rows of the image.
 
     Args:
         images: `[B, H, ...]`, `uint8` or float.

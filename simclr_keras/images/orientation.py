@@ -21,8 +21,8 @@ def read(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
             without EXIF.
 
     Returns:
-        `int32` scalar from 1 to 8. A missing or damaged orientation is 1: that
-        is no reason to refuse the picture.
+        `int32` scalar from 1 to 8. It is 1 if the orientation is missing or
+        damaged, which is no reason to refuse the picture.
     """
     return tf.cond(
         start > 0, lambda: _read_block(encoded, start), lambda: tf.constant(1)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 _FULL_RANGE = (0, 65535)
-# Largest values of a camera's 10, 12 or 14 bits.
+# Largest pixel values of cameras with 10, 12 or 14 bits.
 _TOPS = (1023, 4095, 16383)
 _HOW_TO_SET = (
     "Command line: --pixel_range={0},{1}; Python: pixel_range=({0}, {1})"

@@ -1,4 +1,4 @@
-"""Compiles functions with XLA, and keeps it from computing values again."""
+"""Compiles functions with XLA, and keeps XLA from recomputing values."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def compile_with_xla(
 def fusion_barrier(x: tf.Tensor) -> tf.Tensor:
     """Returns `x` `[B, K, ...]` unchanged, and makes XLA store it in memory.
 
-    XLA would fuse what made `x` (the random generator, one pass of a blur or a
-    resize) into the work that follows, and compute it again for every pixel or
-    tap. A loop ends a fusion; this one reverses axis 1 twice.
+    XLA would fuse the operations that compute `x` (the random generator, one
+    pass of a blur or a resize) into those that follow, and recompute `x` for
+    every pixel or tap. XLA does not fuse across a loop; this loop reverses
+    axis 1 twice.
     """
     return tf.while_loop(
         lambda _: True,

@@ -13,8 +13,8 @@ from simclr_keras.networks.layers import precise_mean
 
 TOKENS = ("first", "mean")
 # An encoder whose first layers shrink [0, 1] to a smaller range than this
-# expects [0, 255]: a factor of 1 / 255 does so, division by the standard
-# deviation of pixels does not.
+# expects [0, 255]. Rescaling by 1 / 255 shrinks so much; division by the
+# standard deviation of pixels does not.
 _LEAST_GAIN = 0.1
 
 

@@ -1,4 +1,4 @@
-"""Defines the base of our encoders: numbered stages, outputs, freezing."""
+"""Defines the base class of our encoders: stages, inner outputs, freezing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class StagedEncoder(keras.Model):
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None
     ) -> tf.Tensor:
-        """Computes features; refuses integer images, as not in [0, 1]."""
+        """Computes features; refuses integer images, which exceed [0, 1]."""
         dtype = getattr(inputs, "dtype", None)
         dtype = None if dtype is None else tf.as_dtype(dtype)
         if dtype is not None and not dtype.is_floating:
@@ -138,8 +138,8 @@ class StagedEncoder(keras.Model):
                 return (0, 0, False)
             return (int(match[1]), int(match[2] or 0), match[3] is None)
 
-        # The sort is stable, and within a path Keras's order is that of
-        # application.
+        # The sort is stable, and Keras orders the layers within a path as they
+        # are applied.
         return sorted(self.layers, key=key)
 
     def variables_in_forward_order(self) -> list[keras.Variable | tf.Variable]:

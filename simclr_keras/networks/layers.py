@@ -137,8 +137,8 @@ def _padded_convolution(x, kernel, strides, padding):
     @tf.custom_gradient
     def convolve(x, kernel):
         def gradients(dy):
-            # Depending on `dy` keeps the optimiser from merging this with the
-            # padding of the forward pass.
+            # The dependency on `dy` keeps TensorFlow's graph optimiser from
+            # merging this with the padding of the forward pass.
             with tf.control_dependencies([dy]):
                 padded = tf.pad(x, padding)
             of_kernel = tf.raw_ops.Conv2DBackpropFilter(

@@ -19,13 +19,13 @@ class BatchNormalization(keras.layers.Layer):
     mode mean and variance are those of the batch, the variance biased (divided
     by n), and the moving statistics follow them:
     `moving = momentum * moving + (1 - momentum) * batch`, with the same biased
-    variance. In inference mode, and whenever `trainable` is False, the moving
-    statistics normalise and stay as they are.
+    variance. In inference mode, and whenever `trainable` is False, the layer
+    normalises with the moving statistics and does not update them.
 
     Under mixed precision weights, statistics and sums are float32, inputs and
-    outputs have the compute dtype. In float64 it consists of single operations,
-    because no fused kernel supports it. A batch without rows does not change
-    the moving statistics.
+    outputs have the compute dtype. In float64 the layer uses several
+    operations, because no fused kernel supports that dtype. A batch without
+    rows does not change the moving statistics.
 
     Under a distribution strategy the moments are those of the global batch,
     and gradients flow through them to every replica's rows; all replicas must
@@ -169,9 +169,9 @@ def _moments(x):
 
 
 def _normalize(x, gamma, beta, epsilon, moments=None):
-    """Normalises `x`; also returns mean and variance.
+    """Normalises `x`; also returns the mean and variance that it used.
 
-    These are `moments`; if that is None, those of the batch.
+    These are `moments`, or if that is None, the moments of the batch.
     """
     mean, variance = _moments(x) if moments is None else moments
     # The mean is subtracted first, to avoid cancellation if it is large.

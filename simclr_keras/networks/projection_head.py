@@ -16,8 +16,9 @@ from simclr_keras.networks.normalization import BatchNormalization
 class ProjectionHead(keras.layers.Layer):
     """Projection head, which maps h to z.
 
-    A layer is a dense layer without bias and batch normalisation. All layers
-    except the last end with a ReLU; the last normalisation has no offset.
+    Each layer of the head is a dense layer without bias, followed by batch
+    normalisation. All layers except the last end with a ReLU; the last
+    normalisation has no offset.
     Fine-tuning can start from any entry of the list
     `hs = [h, output of layer 0, ..., z]`.
 

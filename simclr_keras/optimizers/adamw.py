@@ -1,4 +1,4 @@
-"""AdamW whose decay leaves biases and normalisation alone."""
+"""Defines AdamW without weight decay of biases and normalisation."""
 
 import keras
 
@@ -7,11 +7,11 @@ from simclr_keras import compat
 
 @compat.register
 class AdamW(compat.DecayMatricesOnly, keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW`, with decay of kernels only.
+    """`keras.optimizers.AdamW`, with weight decay of kernels only.
 
-    Decay is decoupled (p <- p - lr weight_decay p) and reaches variables of
-    two or more dimensions: not biases, not the scales and offsets of
-    normalisation. Arguments are those of the Keras class.
+    Decay is decoupled (p <- p - lr weight_decay p). It applies to variables of
+    two or more dimensions, so not to biases or to the scales and offsets of
+    normalisation. The arguments are those of the Keras class.
 
     Reference: Loshchilov & Hutter 2017 (arXiv 1711.05101), algorithm 2.
     """

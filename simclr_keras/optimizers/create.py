@@ -1,4 +1,4 @@
-"""The optimizers by name, for commands."""
+"""Creates optimizers by name, for the commands."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from simclr_keras import compat
 from simclr_keras.optimizers.adamw import AdamW
 from simclr_keras.optimizers.lars import LARS
 
-# Where each optimizer's weight decay belongs: the argument `which` of
-# `l2_penalty`. LARS decays in its update all but the supervised head, whose
-# kernel the official code decays through the loss.
+# Which weights each optimizer decays through the loss: the argument `which` of
+# `l2_penalty`. LARS decays kernels in its update, except that of the supervised
+# head, which the official code decays through the loss.
 DECAY_IN_LOSS = {
     "lars": "heads",
     "momentum": "all",
@@ -37,22 +37,22 @@ def create_optimizer(
     beta_2: float = 0.999,
     epsilon: float | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Makes an optimizer; each takes of the arguments what it knows.
+    """Makes an optimizer, which ignores the arguments of other optimizers.
 
     Args:
         name: `"lars"`, `"momentum"`, `"adam"`, `"adamw"` or `"lamb"`.
         learning_rate: Rate or `keras` schedule of rates.
-        weight_decay: Of lars, adamw and lamb, at least 0. Default 0. For
+        weight_decay: For lars, adamw and lamb, at least 0. Default 0. For
             momentum and adam it must be 0: their decay is a term of the loss,
             `l2_penalty`.
-        momentum: Of lars and momentum, in [0, 1]. Default 0.9.
-        nesterov: Whether lars and momentum look one step ahead. Default
+        momentum: For lars and momentum, in [0, 1]. Default 0.9.
+        nesterov: Whether lars and momentum use Nesterov momentum. Default
             False.
         beta_1: Decay of the first moment of adam, adamw and lamb, in [0, 1).
             Default 0.9.
         beta_2: Decay of the second moment, in [0, 1). Default 0.999.
-        epsilon: Guard of the division of adam and adamw (default 1e-7) and
-            lamb (default 1e-6).
+        epsilon: Added to the denominator of adam and adamw (default 1e-7) and
+            of lamb (default 1e-6).
 
     Returns:
         A Keras optimizer.
@@ -95,7 +95,7 @@ def create_optimizer(
 
 
 def decay_in_loss(name: str) -> str:
-    """Which weight decay of an optimizer is a term of the loss.
+    """Says which weights the loss decays when this optimizer is used.
 
     Args:
         name: Name of the optimizer, as in `create_optimizer`.
@@ -119,8 +119,9 @@ def split_weight_decay(
 ) -> tuple[float, float, str]:
     """Divides a weight decay between the optimizer's update and the loss.
 
-    As in the official code: LARS decays by itself and the supervised head is
-    penalised in the loss; momentum and adam have the penalty in the loss.
+    As in the official code, LARS decays in its update except for the supervised
+    head, which the loss penalises. With momentum and adam the loss penalises
+    all weights except those of batch norm.
 
     Args:
         name: Name of the optimizer, as in `create_optimizer`.

@@ -1,6 +1,7 @@
-"""LAMB whose decay leaves biases and normalisation alone.
+"""Defines LAMB without weight decay of biases and normalisation.
 
-Imported when it is asked for only: on Keras 2.15 it needs tensorflow-addons.
+On Keras 2.15 it needs tensorflow-addons, and is imported only when used. On
+Keras 3 it is always imported, so that Keras finds the class in saved models.
 """
 
 from simclr_keras import compat
@@ -10,15 +11,15 @@ from simclr_keras import compat
 class Lamb(*compat.lamb_bases()):
     """LAMB of Keras 3 or of tensorflow-addons, with decay of kernels only.
 
-    Decay reaches variables of two or more dimensions. The two versions differ
-    in where it acts: that of tensorflow-addons adds it to the update before
-    the trust ratio, as in the paper; that of Keras 3 decays p by lr
-    weight_decay p apart from the update. Arguments are those of the class
-    beneath.
+    Decay applies to variables of two or more dimensions. The two versions
+    apply it at different places: tensorflow-addons adds it to the update
+    before the trust ratio, as in the paper; Keras 3 decays p by lr
+    weight_decay p separately from the update. The arguments are those of the
+    base class.
 
-    The moments are in every `tf.train.Checkpoint`; in a `.keras` file they are
-    on Keras 3 only, since Keras 2.15 leaves out optimizers of the kind that
-    tensorflow-addons has.
+    A `tf.train.Checkpoint` always contains the moments. A `.keras` file
+    contains them only on Keras 3, because Keras 2.15 does not save legacy
+    optimizers, such as those of tensorflow-addons.
 
     Reference: You et al. 2019 (arXiv 1904.00962), algorithm 2.
     """

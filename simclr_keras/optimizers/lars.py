@@ -24,22 +24,22 @@ class LARS(compat.Optimizer):
         m <- momentum m + s g
         p <- p - m                  (Nesterov: p <- p - (momentum m + s g))
 
-    So much for `classic_momentum`, where the rate is part of the momentum, as
-    in SimCLR. Otherwise the update u is built first (m <- momentum m + g, u =
-    m or, with Nesterov, momentum m + g) and applied with the ratio of its own
-    norm: p <- p - lr eeta |p| / |u| u.
+    This is `classic_momentum`, where the rate is part of the momentum, as in
+    SimCLR. Without it, the update u is computed first (m <- momentum m + g, u =
+    m or, with Nesterov, momentum m + g), and its own norm gives the trust
+    ratio: p <- p - lr eeta |p| / |u| u.
 
-    Variables are left out by what they are, not by their names, which differ
-    between Keras versions.
+    Biases and batch norm are recognised by the rank of their variables, because
+    names differ between Keras versions.
 
     Args:
         learning_rate: Rate or schedule of rates over steps; step 0 is the
             first update.
         momentum: Decay of the momentum per step, in [0, 1]. Default 0.9.
         weight_decay: Factor of p added to the gradient, at least 0. Default
-            0; the paper takes 1e-6 to pretrain.
+            0; the paper uses 1e-6 to pretrain.
         eeta: Trust coefficient, above 0. Default 0.001.
-        nesterov: Whether to look one step ahead. Default False.
+        nesterov: Whether to use Nesterov momentum. Default False.
         classic_momentum: See above. Default True.
         exclude_vectors: Whether scalars and vectors (biases, scales and
             offsets of batch norm) get neither decay nor layer adaptation.
@@ -112,14 +112,14 @@ class LARS(compat.Optimizer):
         )
 
     def build(self, variables: list[keras.Variable | tf.Variable]) -> None:
-        """Creates the momenta and decides what each variable gets, once.
+        """Creates the momenta, and decides which variables to decay and adapt.
 
-        Decided here, because at the update Keras 3 hands over variables that
-        no longer know their path.
+        This is not left to the update, because Keras 3 then passes variables
+        that no longer know their path.
         """
         if self.built:
             return
-        # Decay is part of the update; Keras would add its own to it.
+        # The update includes the decay; Keras would decay a second time.
         self.exclude_from_weight_decay(var_list=variables)
         super().build(variables)
         self._momenta = [
@@ -154,8 +154,8 @@ class LARS(compat.Optimizer):
         variable: keras.Variable | tf.Variable,
         learning_rate: tf.Tensor,
     ) -> None:
-        """One step of one variable."""
-        # Private, and how the example in Keras's own base class does it.
+        """Updates one variable."""
+        # A private method, which the example in Keras's base class uses too.
         index = self._get_variable_index(variable)
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
         learning_rate = tf.cast(learning_rate, variable.dtype)
@@ -208,7 +208,7 @@ class LARS(compat.Optimizer):
 
 
 def _patterns(name, patterns):
-    """The regular expressions as a tuple, each of them valid."""
+    """Checks regular expressions, and returns them as a tuple."""
     patterns = () if patterns is None else patterns
     if isinstance(patterns, str):
         raise ValueError(

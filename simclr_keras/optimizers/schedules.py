@@ -1,4 +1,4 @@
-"""The learning rate over a run: scaled with the batch, warm-up, cosine."""
+"""Computes the learning rate: scaling with the batch, warm-up and cosine."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         Returns:
             float32 of the shape of `step`.
         """
-        # Not by Keras's CosineDecay: it gives the same bits after the warm-up,
-        # but rounds about a third of the warm-up's steps otherwise, so that a
-        # run begun with this formula would not resume exactly.
+        # Keras's CosineDecay gives the same bits after the warm-up, but rounds
+        # about a third of the warm-up's steps differently. With it, a run begun
+        # with this formula would not resume exactly.
         step = tf.cast(step, tf.float32)
         descent = max(self.total_steps - self.warmup_steps, 1)
         progress = (step - self.warmup_steps) / descent
@@ -115,7 +115,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 def scale_learning_rate(
     learning_rate: float, batch_size: int, scaling: str = "linear"
 ) -> float:
-    """Learning rate of a global batch.
+    """Scales a learning rate to the size of the global batch.
 
     Args:
         learning_rate: Base rate.
@@ -169,19 +169,19 @@ def warmup_steps(
 def total_steps(
     train_epochs: int, num_examples: int, batch_size: int, train_steps: int = 0
 ) -> int:
-    """Steps of a run: full batches only, as the data sets here give them.
+    """Steps of a run whose epochs have full batches only, as those of `data`.
 
-    The official code goes over the images without a break between epochs and
-    adds one step: `num_examples * train_epochs // batch_size + 1`.
+    The official code lets batches span two epochs and adds one step:
+    `num_examples * train_epochs // batch_size + 1`.
 
     Args:
         train_epochs: Epochs, at least 1.
         num_examples: Images in the training set.
         batch_size: Images in the global batch.
-        train_steps: If above 0, this is the answer. Default 0.
+        train_steps: If above 0, returned in place of the product. Default 0.
 
     Returns:
-        Python int; 0 where the batch is larger than the training set.
+        Python int; 0 if the batch is larger than the training set.
     """
     _check_count("batch_size", batch_size, 1)
     return int(train_steps or num_examples // batch_size * train_epochs)

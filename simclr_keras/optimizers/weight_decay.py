@@ -1,4 +1,4 @@
-"""Weight decay as a term of the loss, where the optimizer does not decay."""
+"""Computes weight decay in the loss, for weights no optimizer decays."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def l2_penalty(
 ) -> tf.Tensor:
     """Half the sum of squares of trainable weights, times the rate.
 
-    As the official code adds it to the loss: with momentum and Adam for all
-    weights, biases included, but those of batch norm; with LARS, which decays
-    the rest itself, for the supervised head alone. What is frozen is left
-    out.
+    The official code adds it to the loss. With momentum and Adam it covers all
+    weights, biases included, except those of batch norm. With LARS, which
+    decays the other kernels itself, it covers only the supervised head. Frozen
+    weights are left out.
 
     Args:
         model: Layer or model, or a list of them.
         rate: Weight decay, at least 0.
         which: `"all"` (default), `"heads"`: the kernels of layers named
-            `supervised_head`, or `"none"`. `decay_in_loss` says what fits an
-            optimizer.
+            `supervised_head`, or `"none"`. `decay_in_loss` returns the value
+            for an optimizer.
 
     Returns:
         float32 scalar.
@@ -89,7 +89,7 @@ def penalised_variables(
 
 
 def _unique(variables, without):
-    """Each variable once (layers can be shared), by identity."""
+    """Drops repeated variables, which shared layers have, by identity."""
     seen = {id(v) for v in without}
     kept = []
     for variable in variables:

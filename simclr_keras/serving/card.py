@@ -46,8 +46,8 @@ def make(
         signatures: dict from names to concrete functions.
         how: dict with `format`; `precision`, the dtype of computations;
             `trained_in`, their dtype in training; `extra_operations`, which a
-            runtime needs beside its own; `pixel_range` and `max_pixels` of
-            `export`.
+            runtime needs besides its built-in ones; `pixel_range` and
+            `max_pixels` of `export`.
         about: dict with some of `SECTIONS`.
     """
     import simclr_keras

@@ -46,22 +46,23 @@ def export(
       size;
     * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG, PNG, GIF, BMP
       and WebP files of any sizes, decoded as in training;
-    * `classify`, of a classifier: `encoded` as above.
+    * `classify`, for a classifier: `encoded` as above.
 
-    The first two return float32 tensors: `embedding` `[B, C]`, which is h, and
-    of a classifier `logits` and `probabilities` `[B, K]`. `classify` returns
-    `class_names` and `probabilities` `[B, K]`, the most probable first.
+    The first two return float32 tensors: `embedding` `[B, C]`, which is h; for
+    a classifier also `logits` and `probabilities` `[B, K]`, or `predictions` if
+    its activation is "linear". `classify` returns `class_names` and
+    `probabilities` `[B, K]`, the most probable first.
     The graph includes evaluation's preprocessing (division by 255, central
     crop, bicubic resize) and no augmentation. An image that cannot be decoded
     makes only its own request fail.
 
-    The export computes in float32, whatever precision the model was trained
-    in: most runtimes have no other convolutions, and some read bfloat16 without
-    an error and return wrong numbers.
+    By default the export computes in float32, whatever precision the model was
+    trained in: most runtimes have no other convolutions, and some read bfloat16
+    without an error and return wrong numbers.
 
     The folder also holds `model_card.json` and `README.md`, which describe the
-    signatures and contain `about`; requests with which TensorFlow Serving warms
-    up; and the configuration from which `load` rebuilds the Keras model.
+    signatures and contain `about`; warm-up requests for TensorFlow Serving; and
+    the configuration from which `load` rebuilds the Keras model.
 
     Args:
         model: `Classifier`, `SimCLR`, or any `keras.Model` that maps float
@@ -101,12 +102,12 @@ def export(
 
     Raises:
         ImportError: tf2onnx is needed and not installed.
-        ValueError: the version exists already, or is no positive integer; the
-            directory is a file; the image size is unknown or does not fit;
+        ValueError: the version exists already, or is not a positive integer;
+            the directory is a file; the image size is unknown or does not fit;
             class names do not fit the model; `about` has other entries; the
-            model is too large for one file, cannot be had in float32, or has
-            operations that the format does not know.
-        OSError: the version could not be written. Nothing is left of it.
+            model is too large for one file, cannot compute in float32, or has
+            operations that the format does not support.
+        OSError: the version could not be written, and its files are removed.
 
     Example:
 
@@ -140,7 +141,8 @@ def export(
         "trained_in": trained_in,
         "extra_operations": [],
         "pixel_range": pixel_range,
-        # Of the signatures of encoded images, which one file does not have.
+        # A limit of the signatures for encoded images, which a single file does
+        # not have.
         "max_pixels": None if format in single_file.FILES else max_pixels,
     }
     with new_version(directory, version) as (target, final):
@@ -176,7 +178,7 @@ def _check_choices(format, precision):
 
 
 def _in_precision(model, precision, format):
-    """The model; if needed, one with the same weights that is float32."""
+    """Returns the model, or a float32 model with the same weights."""
     dtypes = precisions.compute_dtypes(model)
     if dtypes == ["float32"]:
         return model

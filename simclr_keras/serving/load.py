@@ -44,19 +44,19 @@ def load(path: str | os.PathLike, encoder: keras.Model | None = None) -> Loaded:
     Call it in the scope of a strategy to create the variables there.
 
     Args:
-        path: local, or such as `gs://bucket/run`: a run directory, of which
-            the newest intact checkpoint is loaded; a checkpoint in it; a
-            `.keras` file; an export: the folder of a version, or the directory
-            of the versions, of which the highest is loaded; or a weights file,
+        path: local, or such as `gs://bucket/run`: a run directory (its newest
+            intact checkpoint is loaded); a checkpoint in it; a `.keras` file;
+            an export, given by the folder of a version or by the directory of
+            all versions (the highest is loaded); or a weights file,
             `.weights.h5`, of an encoder or of a model that contains one.
         encoder: `keras.Model` of the architecture of a weights file, which
             does not describe its model. Its weights are replaced. Defaults to
             None, for all other files.
 
     Returns:
-        `Loaded`. A model is compiled as it was saved; not compiled is an
-        export, and a model whose loss or optimizer is not registered with
-        Keras, of which a warning tells.
+        `Loaded`. A model is compiled as it was saved. The model of an export is
+        not compiled. Nor is one whose loss or optimizer is not registered with
+        Keras; a warning says so.
 
     Raises:
         ValueError: there is nothing of this kind at `path`; the export has no
@@ -115,7 +115,10 @@ def read_card(path: str | os.PathLike) -> tuple | None:
 
 
 def _export(path):
-    """Folder of a version of an export; the highest one, or None."""
+    """Folder of an export's version: the path itself or its highest version.
+
+    None if the path is not an export.
+    """
     if (path / "saved_model.pb").is_file():
         return path
     # Versions in other formats, which cannot be loaded, may lie beside them.

@@ -81,10 +81,11 @@ def save(
     model: keras.Model,
     functions: Mapping[str, Callable],
 ) -> dict[str, Callable]:
-    """Writes the SavedModel; returns its signatures, concrete functions.
+    """Writes the SavedModel, and returns its signatures as concrete functions.
 
-    It contains no Keras objects: saving them would trace every layer, and
-    loading would need their classes. Their configuration is a separate file.
+    The SavedModel contains no Keras objects: saving them would trace every
+    layer, and loading would need their classes. The Keras model's configuration
+    is in a separate file.
     """
     signatures = {k: f.get_concrete_function() for k, f in functions.items()}
     module = tf.Module(name="simclr_keras_export")

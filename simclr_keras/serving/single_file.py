@@ -75,7 +75,7 @@ def write(
         model: `keras.Model` whose variables `function` reads.
 
     Returns:
-        Sorted names of the TensorFlow operations that a runtime needs beside
+        Sorted names of the TensorFlow operations that a runtime needs besides
         its built-in ones.
 
     Raises:

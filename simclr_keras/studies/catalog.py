@@ -1,4 +1,4 @@
-"""Lists the studies of the SimCLR paper, and the grid of a user's own.
+"""Lists the studies of the SimCLR paper, and the study `grid` of any flags.
 
 Numbers of tables and figures are those of Chen et al. 2020 (arXiv 2002.05709).
 """
@@ -14,7 +14,7 @@ from simclr_keras.studies.study import Study
 
 
 def _product(axes):
-    """Points of every combination of values, flag -> list of texts."""
+    """Points of all combinations of values; `axes` maps flags to values."""
     points = []
     for values in itertools.product(*axes.values()):
         flags = dict(zip(axes, map(str, values)))
@@ -22,7 +22,7 @@ def _product(axes):
     return points
 
 
-# No transformation at all.
+# Flags without any transformation. Those that a point adds change one view.
 _PLAIN = {
     "crop": "false",
     "flip": "false",
@@ -34,7 +34,7 @@ _PLAIN = {
 
 
 def _transformations(base):
-    """Name of a transformation -> flags that switch it on."""
+    """Maps names of transformations to flags that switch them on."""
     strength = base.color_jitter_strength or 1.0
     return {
         "crop": {"crop": "true", "flip": "true"},
@@ -75,7 +75,10 @@ def _projection_head(base, options):
 
 
 def _batch_and_epochs(base, options):
-    """Batches above the base's go through the networks in its parts."""
+    """Splits batches larger than the base's into micro-batches.
+
+    Their size is the base's micro-batch size, or else its batch size.
+    """
     if base.train_steps:
         raise ValueError(
             "--train_epochs must say how long the study batch_and_epochs"
@@ -140,7 +143,7 @@ def _only_base(base, options):
 
 
 def _predicted(base, options):
-    """Heads as wide as h, so that z may keep what h has."""
+    """Makes heads as wide as h, so that z can keep all information in h."""
     points = []
     for label, name, added in (
         ("colour or grey", "gray", ()),

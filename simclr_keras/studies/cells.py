@@ -1,4 +1,4 @@
-"""Writes a study out as cells, each a chain of commands with directories."""
+"""Expands a study into cells: chains of commands with run directories."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Run(NamedTuple):
 
     @property
     def arguments(self) -> list[str]:
-        """The command line behind the name of the command."""
+        """Command-line arguments, without the name of the command."""
         flags = {**self.flags, "model_dir": str(self.directory)}
         return [f"--{name}={text}" for name, text in flags.items()]
 
     @property
     def log(self) -> pathlib.Path:
-        """File of what the command prints, beside its directory."""
+        """File for the command's output, beside its run directory."""
         return self.directory.with_name(f"{self.directory.name}.log")
 
 
@@ -83,11 +83,11 @@ def make_cells(
         points: of `Study.points`.
         evaluations: of `Study.evaluations`.
         seeds: integers.
-        base: dict from flags of `simclr-pretrain` to text, of every cell.
+        base: dict from flags of `simclr-pretrain` to text, for all cells.
         shared: command -> names of the flags that its evaluations take over
             from the pre-training.
         defaults: dict from flags of `simclr-pretrain` to text or None, for
-            flags that neither the base nor a point says.
+            flags that neither the base nor a point sets.
         rates: command -> default of its `--learning_rate`.
 
     Raises:
@@ -132,9 +132,9 @@ def _runs(folder, evaluation, flags, rates):
 
 
 def with_blur(cell: Cell) -> Cell:
-    """Returns a cell whose pre-training blurs though no flag says so.
+    """Sets `use_blur` for a cell whose pre-training blurs by default.
 
-    Where networks have the views of the pre-training, they are told.
+    Only the evaluations that share the pre-training's views get the flag.
     """
     runs = []
     for run in cell.runs:
@@ -148,9 +148,9 @@ def with_blur(cell: Cell) -> Cell:
 
 
 def _taken_over(flags, names, own):
-    """Flags of the pre-training that an evaluation with flags of its own has.
+    """Flags that an evaluation takes over from the pre-training.
 
-    Parts of a data set, and the values of its pixels, are not those of another.
+    An evaluation on another data set does not take over splits and pixel range.
     """
     if "dataset" in own:
         names = {*names} - {"train_split", "eval_split", "pixel_range"}
@@ -170,7 +170,7 @@ def _check_different(directories):
 
 
 def _slug(labels: Mapping[str, Any]) -> str:
-    """Name of a directory."""
+    """Makes the name of a directory from labels."""
     parts = [f"{n}={t}" if n else str(t) for n, t in labels.items()]
     text = ",".join(parts).replace("%", "pct").replace(", ", "_")
     return re.sub(r"[^\w.=,-]+", "_", text)

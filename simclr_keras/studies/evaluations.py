@@ -1,4 +1,4 @@
-"""Lists by what the pre-trainings of each study are measured.
+"""Lists the evaluations of the pre-trainings in each study.
 
 Each function takes the settings of the base and `Options`, and returns a list
 of `Evaluation`.
@@ -40,7 +40,7 @@ PREDICTIONS = ("from h", "from z")
 
 
 def linear(base: types.SimpleNamespace, options: Options) -> list[Evaluation]:
-    """A linear classifier on h, of all labels and of few."""
+    """A linear classifier on h, trained on all labels and on few."""
     few = [f for f in options.label_fractions if f < 1]
     return [
         _LINEAR_ON_H,
@@ -58,7 +58,7 @@ def linear(base: types.SimpleNamespace, options: Options) -> list[Evaluation]:
 def linear_and_supervised(
     base: types.SimpleNamespace, options: Options
 ) -> list[Evaluation]:
-    """The same, and a supervised network of the same training."""
+    """Those of `linear`, and a supervised network trained alike."""
     return [*linear(base, options), _SUPERVISED]
 
 
@@ -73,7 +73,7 @@ def h_and_z(base: types.SimpleNamespace, options: Options) -> list[Evaluation]:
 def predictions(
     base: types.SimpleNamespace, options: Options
 ) -> list[Evaluation]:
-    """What was done to an image, told from h and from z by an MLP.
+    """An MLP that predicts the transformation of an image from h or from z.
 
     Each `Point` names the transformation.
     """
@@ -86,7 +86,7 @@ def predictions(
 def few_labels(
     base: types.SimpleNamespace, options: Options
 ) -> list[Evaluation]:
-    """Fine-tuned, linear and supervised networks over the labels."""
+    """Fine-tuned, linear and supervised networks, by fraction of the labels."""
     evaluations = []
     for fraction in sorted({*options.label_fractions, 1.0}):
         share = {"label_fraction": str(fraction)}

@@ -1,4 +1,4 @@
-"""Keeps what failed in a study until it is begun again."""
+"""Records which runs of a study failed, until they are started again."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NAME = "failures.json"
 
 
 class Failure(NamedTuple):
-    """A command that did not end well.
+    """A command that failed.
 
     Attributes:
         run: the `Run`.
-        code: exit code; negative, the signal that ended it.
+        code: exit code; if negative, minus the signal that ended it.
         message: its error, else the last line that it printed.
-        diverged: whether it ended because its loss was no number any more.
+        diverged: whether it ended because its loss was no longer finite.
     """
 
     run: Run
@@ -32,13 +32,14 @@ class Failure(NamedTuple):
 
 
 class Failures:
-    """The failures of a study's runs, in a file of its directory.
+    """The failures of a study's runs, stored in a file.
 
-    A learning rate that diverged is passed over once another rate of its
-    measure has ended.
+    A run whose learning rate diverged is passed over once a run of the same
+    measure with another rate has finished.
 
     Args:
-        directory: of the study; need not exist before the first failure.
+        directory: the study's directory, which holds the file; it need not
+            exist before the first failure.
     """
 
     def __init__(self, directory: pathlib.Path):
@@ -47,7 +48,7 @@ class Failures:
         self._known = read_json(self._path) if self._path.exists() else {}
 
     def add(self, failure: Failure) -> None:
-        """Notes the failure of a run."""
+        """Records the failure of a run."""
         self._known[self._key(failure.run)] = {
             "code": failure.code,
             "message": failure.message,
@@ -56,7 +57,7 @@ class Failures:
         self._write()
 
     def forget(self, run: Run) -> None:
-        """Forgets that of a run that is begun again."""
+        """Removes the failure of a run that is started again."""
         if self._known.pop(self._key(run), None) is not None:
             self._write()
 
@@ -66,17 +67,18 @@ class Failures:
         return found is not None and found.diverged
 
     def settled(self, cell: Cell, run: Run) -> bool:
-        """Whether a run of the cell has ended or is passed over."""
+        """Whether a run of the cell has finished or is passed over."""
         return _has_ended(run) or self._is_passed_over(cell, run)
 
     def passed_over(self, cell: Cell) -> list[Run]:
-        """The runs of a cell that diverged where another rate has ended."""
+        """The runs that diverged while another rate of theirs has finished."""
         return [run for run in cell.runs if self._is_passed_over(cell, run)]
 
     def of(self, cell: Cell) -> list[Failure]:
-        """The failures of a cell that leave it without a figure.
+        """The failures because of which a cell lacks a result.
 
-        One that diverged is none while other rates of its measure may end.
+        A run that diverged counts only if all other learning rates of its
+        measure failed too.
         """
         found = []
         for run in cell.runs:

@@ -1,4 +1,4 @@
-"""Reads what a user says of a study beside the flags of its pre-trainings."""
+"""Parses the options of a study that are not flags of its pre-trainings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 
 class Options(NamedTuple):
-    """What a user may say of a study.
+    """Options of a study.
 
     Attributes:
-        grid: dict from flags to lists of texts, of the study `grid`.
-        label_fractions: shares of the labels, floats in (0, 1].
-        datasets: names of data sets, of the study `transfer`.
+        grid: dict from flags to lists of values, as text, for the study `grid`.
+        label_fractions: fractions of the labels, floats in (0, 1].
+        datasets: names of data sets, for the study `transfer`.
     """
 
     grid: Mapping[str, Sequence[str]]
@@ -39,7 +39,7 @@ def parse(
         names: names of the flags that a grid may vary.
 
     Raises:
-        ValueError: one of them is wrong, or does not go with the study.
+        ValueError: an argument is not valid, or does not apply to the study.
     """
     if bool(grid) != (study == "grid"):
         raise ValueError(
@@ -60,7 +60,7 @@ def parse(
 
 
 def _parse_grid(words, names):
-    """Flag -> list of texts."""
+    """Parses words to a dict from flags to lists of values, as text."""
     grid = {}
     for word in words:
         name, equals, texts = word.partition("=")

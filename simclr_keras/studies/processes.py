@@ -19,7 +19,7 @@ from simclr_keras.training import RunDirectory
 from simclr_keras.training import finite
 
 _PR_SET_PDEATHSIG = 1
-# A run whose study was killed saves a checkpoint before it ends.
+# Time for a run to save a checkpoint and end, after its study was stopped.
 _ENDING_SECONDS = 120.0
 
 
@@ -45,17 +45,17 @@ def run_cells(
     failures: Failures,
     on_end: Callable[[Cell], None],
 ) -> None:
-    """Runs the commands of every cell that are not settled before.
+    """Runs the commands of all cells, except those that are settled already.
 
-    Where several cells run at a time and there are several GPUs, each has one.
-    When this process ends, so do the commands; trainings save a checkpoint.
+    If several cells run at a time, each gets one of the GPUs. When this process
+    ends, the commands end too; trainings save a checkpoint first.
 
     Args:
-        cells: in the order in which they are begun.
+        cells: in the order in which they are started.
         jobs: number of cells that run at a time.
-        failures: takes up those of the commands. After a pre-training that
-            failed the others of its cell are not run; after any other they
-            are, as they do not build on it.
+        failures: records the commands that fail. If a pre-training fails, the
+            other commands of its cell are not run. If another command fails,
+            they are run, because they do not depend on it.
         on_end: called with each cell when it has ended.
     """
     gpus = visible_gpus() if jobs > 1 else []
@@ -80,9 +80,10 @@ def run_cells(
 
 
 class _Chain:
-    """The commands of a cell, one after the other.
+    """Runs the commands of a cell one after the other.
 
-    Those that diverged before come last, when other rates may have ended.
+    Those that diverged in an earlier try come last: another learning rate may
+    have finished by then, and they are passed over.
     """
 
     def __init__(self, cell, gpu, failures):
@@ -99,7 +100,7 @@ class _Chain:
         self._wait_until = None
 
     def advance(self):
-        """Begins the next command when one has ended; whether all have."""
+        """Starts the next command if none runs; returns whether all ended."""
         if self._process is not None:
             code = self._process.poll()
             if code is None:
@@ -115,7 +116,7 @@ class _Chain:
             elif self._is_used(self._runs[0]):
                 return False
             else:
-                self._wait_until = None  # the next run has a wait of its own
+                self._wait_until = None  # each run has its own time limit
                 self._run = self._runs.pop(0)
                 self._failures.forget(self._run)
                 self._process = _start(self._run, self._environment)
@@ -123,7 +124,7 @@ class _Chain:
         return True
 
     def _is_used(self, run):
-        """Whether a command of a study that was killed is ending there."""
+        """Whether a command of a killed study still uses the directory."""
         directory = RunDirectory(run.directory)
         if not directory.path.exists():
             return False
@@ -137,12 +138,12 @@ class _Chain:
             return now < self._wait_until
 
     def terminate(self):
-        """Ends the command, which has time to save a checkpoint."""
+        """Asks the command to end, which lets it save a checkpoint."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
     def wait(self):
-        """Returns when the command has ended; kills one that does not."""
+        """Waits for the command to end; kills it after a time limit."""
         if self._process is None:
             return
         try:
@@ -158,7 +159,7 @@ def _command_line(run):
 
 
 def _start(run, environment):
-    """Starts a command; what it prints is added to its log."""
+    """Starts a command, and appends its output to its log."""
     run.log.parent.mkdir(parents=True, exist_ok=True)
     with run.log.open("ab") as log:
         return subprocess.Popen(
@@ -167,7 +168,7 @@ def _start(run, environment):
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C is for this process, which ends the command.
+            # Ctrl-C then reaches this process only, which ends the command.
             start_new_session=True,
             preexec_fn=functools.partial(_end_with_parent, _libc()),
         )
@@ -179,7 +180,7 @@ def _libc():
 
 
 def _end_with_parent(libc):
-    """Lets Linux send SIGTERM to this process when its parent is no more."""
+    """Lets Linux send SIGTERM to this process when its parent dies."""
     if libc is not None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -187,7 +188,8 @@ def _end_with_parent(libc):
 def _failure(run, code):
     """The `Failure` of a command that ended with a code other than 0."""
     message = _last_line(run.log)
-    # A process that was killed may have the error of an earlier one above.
+    # The exit code counts too: the log of a process that was killed may end
+    # with the error of an earlier process.
     diverged = code == 1 and message.endswith(finite.ADVICE)
     return Failure(run, code, message, diverged)
 
@@ -195,6 +197,6 @@ def _failure(run, code):
 def _last_line(log):
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     lines = [line.strip() for line in lines if line.strip()]
-    # An error of others has a line about tracebacks behind it.
+    # A line about tracebacks follows an error that this package did not raise.
     errors = [line for line in lines[-3:] if line.startswith("Error: ")]
     return [*lines[-1:], *errors][-1] if lines else ""

@@ -1,4 +1,4 @@
-"""Defines what a study consists of."""
+"""Defines a study by its settings, evaluations and figure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Point(NamedTuple):
     """One setting of a study.
 
     Attributes:
-        labels: dict of what tables and figures call the setting by, name of a
-            column -> text.
+        labels: dict from columns of tables and figures to text; it names the
+            setting there.
         flags: dict from flags of `simclr-pretrain` to text.
-        evaluation: dict from flags of the evaluations to text, where they have
-            others than those of other settings.
+        evaluation: dict from flags to text: flags of the evaluations that
+            apply to this setting only.
     """
 
     labels: Mapping[str, str]
@@ -26,17 +26,18 @@ class Point(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """How a pre-trained encoder is measured; the figure is its accuracy.
+    """How a pre-trained encoder is evaluated; the result is its accuracy.
 
     Attributes:
         name: of the measure, such as "linear, 10 % of the labels".
         command: "linear_eval" or "finetune".
         flags: dict from flags of the command to text.
         same: names of flags that have the values of the pre-training.
-        rates: learning rates of which the figure is the best one's, as factors
-            of the default of the command; (): the default alone.
-        line: what joins measures in a figure, where `x` is not None.
-        x: position of the measure in that figure.
+        rates: learning rates to try, as factors of the command's default; the
+            best accuracy is the result. (): the default alone.
+        line: name of the line on which a figure draws the measure, if `x` is
+            not None.
+        x: position of the measure on the x axis of that figure.
     """
 
     name: str
@@ -58,7 +59,8 @@ class Study(NamedTuple):
             returns a list of `Point`.
         evaluations: function of the same that returns a list of `Evaluation`.
         figure: "lines", "bars" or "matrix".
-        x: label along the figure, or two for a matrix; None: the first two.
+        x: label on the x axis, or the two labels of a matrix; None: the first
+            label.
         drawn: names of the measures that bars show; (): all.
     """
 

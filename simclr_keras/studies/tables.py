@@ -1,4 +1,4 @@
-"""Gathers the results of a study's runs: a row a cell, a line a setting."""
+"""Gathers the results of a study's runs, for each cell and each setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simclr_keras.training.text_files import read_json
 
 KNN = "kNN"
 FAILED = "failed"
-# The mark of a figure that is the best of fewer learning rates, and why.
+# Mark of a result that is the best of fewer learning rates, and its footnote.
 FEWER = "†"
 WHY_FEWER = (
     f"{FEWER} The best of fewer learning rates, as training diverged at others."
@@ -24,15 +24,15 @@ WHY_FEWER = (
 
 
 class Spread(NamedTuple):
-    """A figure over seeds.
+    """A result over several seeds.
 
     Attributes:
         mean: of the seeds.
         deviation: standard deviation of the seeds (divided by n - 1); None for
             one seed.
         count: number of seeds.
-        fewer: whether some of the learning rates diverged, of which it is the
-            best one's.
+        fewer: whether it is the best of fewer learning rates, because training
+            diverged at others.
     """
 
     mean: float
@@ -41,7 +41,7 @@ class Spread(NamedTuple):
     fewer: bool = False
 
     def __str__(self) -> str:
-        """In percent, with the standard deviation where there is one."""
+        """Mean in percent, and the standard deviation if there is one."""
         text = f"{100 * self.mean:.1f}"
         if self.deviation is not None:
             text += f" ± {100 * self.deviation:.1f}"
@@ -51,10 +51,10 @@ class Spread(NamedTuple):
 
 
 def measures(cell: Cell, failures: Failures) -> dict[str, float]:
-    """Returns the figures of a cell as far as its runs have ended.
+    """Returns the results of a cell, as far as its runs have finished.
 
-    Of several runs of one measure it is the best, when all of them have ended
-    or are passed over.
+    If a measure has several runs, its result is the best of them, once all of
+    them have finished or are passed over.
 
     Args:
         cell: with its runs.
@@ -93,13 +93,15 @@ def state(cell: Cell, failures: Failures) -> str:
 def seconds(
     cell: Cell, failures: Failures, tried: bool = False
 ) -> float | None:
-    """Returns what the runs of a cell took.
+    """Returns the seconds that all runs of a cell took together.
 
     Args:
         cell: with its runs.
         failures: of the study.
-        tried: whether runs that have not ended are left out, where the
-            pre-training has. Defaults to False: without them it is None.
+        tried: whether to leave out evaluations that have not finished; the
+            result is then None only if the pre-training has not. Defaults to
+            False: the result is None if any run has not finished. Runs that are
+            passed over are always left out.
     """
     total = 0.0
     for run in cell.runs:
@@ -143,7 +145,7 @@ def csv_text(
 def settings(
     cells: Sequence[Cell], failures: Failures
 ) -> list[tuple[Mapping[str, str], dict[str, Spread]]]:
-    """Returns the figures of each setting over its seeds.
+    """Returns the results of each setting over its seeds.
 
     Args:
         cells: of the study.
@@ -151,7 +153,7 @@ def settings(
 
     Returns:
         List of `(labels, dict of measure -> Spread)`, in the order of the
-        cells; of cells that have no figure yet the dict is empty.
+        cells; the dict is empty if a setting has no result yet.
     """
     gathered, fewer = {}, {}
     for cell in cells:

@@ -1,4 +1,4 @@
-"""What surrounds `fit`: run directories, locks, checkpoints, logs."""
+"""Manages what surrounds `fit`: run directories, locks, checkpoints, logs."""
 
 from simclr_keras.distribute.strategy import choose as choose_strategy
 from simclr_keras.training.callbacks import callbacks

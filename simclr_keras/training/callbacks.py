@@ -31,45 +31,46 @@ def callbacks(
     profile_steps: tuple[int, int] | None = None,
     change_learning_rate: bool = False,
 ) -> list[keras.callbacks.Callback]:
-    """Callbacks that make `fit` keep a run directory and resume from it.
+    """Makes callbacks with which `fit` keeps a run directory and resumes.
 
-    The same `fit` in the same directory goes on after the last checkpoint,
-    within an epoch where the data set is one of `simclr_keras.data`, and on a
-    CPU ends with the same weights, metrics and files, bit for bit. Checkpoints
-    are written in the background; `best.npz` is that with the best accuracy on
-    images that are not trained on (kNN or validation), where one is measured.
-    SIGTERM and SIGINT save and end the process with code 75. While it trains,
-    no other process can use the directory.
+    The same `fit` in the same directory resumes after the last checkpoint, in
+    the middle of an epoch if the data set is one of `simclr_keras.data`. On a
+    CPU it ends with the same weights, metrics and files, bit for bit.
+    Checkpoints are written in the background. `best.npz` is the checkpoint with
+    the best accuracy on images that are not trained on (kNN or validation), if
+    one is measured. After SIGTERM or SIGINT the run is saved, and the process
+    ends with code 75. During training, no other process can use the directory.
 
-    Under a strategy of several processes each of them passes the callbacks;
-    the first one writes, and its disk is the only one that matters.
+    Under a strategy of several processes, each of them passes the callbacks;
+    only the first one reads and writes the directory, so only its disk matters.
 
     Args:
-        directory: run directory, local or such as `gs://bucket/run`; made
-            where it is missing. Of a `RunDirectory` whose `claim` has let flags
-            change, they are written once the checkpoint has taken them.
+        directory: run directory, local or such as `gs://bucket/run`; created if
+            it is missing. If it is a `RunDirectory` whose `claim` let flags
+            change, they are written once the run has resumed with them.
         checkpoint_epochs: epochs between checkpoints; 0: only the last.
             Defaults to 1.
-        checkpoint_steps: besides, steps between them; 0: none. Defaults to 0.
-        checkpoint_minutes: besides, minutes after the last one; 0: none.
+        checkpoint_steps: steps between additional checkpoints; 0: none.
             Defaults to 0.
+        checkpoint_minutes: minutes from a checkpoint to an additional one; 0:
+            none. Defaults to 0.
         keep: how many checkpoints are kept; 0 keeps all. Defaults to 5.
         log_every: steps between rows of `metrics.csv` and TensorBoard points;
             0 logs at the end of an epoch only. Defaults to 50.
-        profile_steps: pair of the first and the last step, from 1, of which a
-            TensorBoard profile is written. Defaults to None.
-        change_learning_rate: whether the learning rate may be another than
-            that of the run in the directory, which then goes on from its
-            newest intact checkpoint with this one. Defaults to False.
+        profile_steps: pair of the first and the last step of a TensorBoard
+            profile, counted from 1. Defaults to None.
+        change_learning_rate: whether the learning rate may differ from that of
+            the run in the directory. The run then resumes from its newest
+            intact checkpoint with the new rate. Defaults to False.
 
     Returns:
         List of one Keras callback, for `fit(callbacks=...)`; put others that
         add to the logs (such as a kNN evaluation) before it.
 
     Raises:
-        ValueError: a number that is negative, or steps that are none; or, when
-            training begins, the directory holds a run of other settings, or is
-            in use by another process.
+        ValueError: a number is negative, or `profile_steps` is not such a pair;
+            or, when training begins, the directory holds a run of other
+            settings, or is in use by another process.
     """
     for name, value in (
         ("checkpoint_epochs", checkpoint_epochs),
@@ -110,7 +111,7 @@ def callbacks(
 class KeepRun(keras.callbacks.Callback):
     """Keeps a run directory while `fit` trains.
 
-    The only place that says in which order its parts act, and why.
+    The order in which its parts act matters; comments here say why.
 
     Args:
         run: `RunDirectory`.
@@ -122,8 +123,8 @@ class KeepRun(keras.callbacks.Callback):
         saver: `Saver`.
 
     Attributes:
-        last_step: step of the run after which `fit` ends, within its last
-            fit epoch too, which `fit` is asked for; None: after that fit epoch.
+        last_step: step of the run after which `fit` ends, perhaps in the middle
+            of the last fit epoch; None: at the end of that fit epoch.
     """
 
     def __init__(
@@ -154,29 +155,29 @@ class KeepRun(keras.callbacks.Callback):
             ValueError: the directory is in use, or of another run.
         """
         model = self.model
-        # Nothing of the directory is read before it is ours.
+        # First, so that nothing is read before the directory is locked.
         resuming.take_directory(self._lock, model.distribute_strategy)
         position = getattr(model, "fit_position", None)
-        # Nobody counts in the `fit` of a model that is not ours, nor with a
-        # `CallbackList`: then this callback does.
+        # `fit` of other models does not count steps, nor does that of ours with
+        # a `CallbackList`: then this callback counts.
         self._counts = position is None or not position.followed
         if self._counts:
             position = position or FitPosition()
             position.steps = self.params.get("steps")
         self._progress = Progress(position)
-        # The others begin at the step that it finds.
+        # Before the other parts, which begin at the step that it restores.
         self._metrics = resuming.resume(
             model, self._progress, self._run.checkpoints, self._change_rate
         )
         self._profile.begin(model, self._progress)
         self._loss_watch.begin(model, self._progress)
         self._logs.begin(model, self._progress)
-        # From here on a signal waits for a step, which saves.
+        # From here on, a signal takes effect after a step, which is saved.
         self._saver.begin(model, self._progress)
-        # Last: a run that is refused stays as it was, and no signal comes
-        # between two of the files.
+        # Last, so that a refused run keeps its files, and no signal interrupts
+        # between two of them.
         self._run.write_new_flags()
-        if self._is_done():  # its last fit epoch is a part, and done
+        if self._is_done():  # the last fit epoch is partial, and done
             compat.set_resume_point(model, self.params["epochs"], 0)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -207,36 +208,37 @@ class KeepRun(keras.callbacks.Callback):
         logs = logs or {}
         if self._counts:
             self._progress.position.end_step(self.model)
-        # First: the last checkpoint waits for the evaluations of its fit epoch.
+        # First: the saver then knows that the fit epoch ends here, and saves
+        # after its evaluations.
         if self._is_done():
             self.model.stop_training = True
-        # A trace is of steps, not of what is written between them.
+        # Before logs and checkpoints are written, which a trace must not show.
         self._profile.end_step(logs)
         # A loss that is not finite is neither logged nor saved.
         self._loss_watch.end_step(logs)
-        # A checkpoint holds the sums that were logged last: a run that goes
-        # on from it logs the same rows.
+        # Before saving: a checkpoint contains the sums at the last log, so that
+        # a run that resumes from it logs the same rows.
         self._logs.end_step(logs)
         # Last, as a signal ends the run here.
         self._saver.end_step()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Logs its figures and what others measured at its end; saves."""
+        """Logs the fit epoch's metrics and those of other callbacks; saves."""
         logs = logs or {}
         if self._counts:
             self._progress.position.end_fit_epoch()
-        self._progress.log_sums = {}  # Keras begins to sum anew
+        self._progress.log_sums = {}  # Keras resets its sums
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        # In this order as after a step.
+        # The same order as after a step.
         self._logs.end_fit_epoch(logs)
         self._saver.end_fit_epoch(epoch, logs, last)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Returns when all is written; also where no step was left to run."""
+        """Waits until all is written; also called if no step was left."""
         compat.set_resume_point(self.model, None, None)
         self._profile.release()
         self._logs.end()
-        # Last: the directory is ours while anything is written.
+        # The lock last: it is held while anything is written.
         try:
             self._saver.end()
         finally:
@@ -246,7 +248,7 @@ class KeepRun(keras.callbacks.Callback):
         return self.last_step and self._progress.has_come_to(self.last_step)
 
     def release(self) -> None:
-        """Called by `fit` of our models when it has ended, by an error too."""
+        """Called by `fit` of our models when it has ended, even by an error."""
         if self.model is not None:  # else `fit` was refused before it began
             compat.set_resume_point(self.model, None, None)
         try:

@@ -1,10 +1,11 @@
-"""Checkpoints of a run: one file each, written aside and renamed.
+"""Writes and reads the checkpoints of a run, one file each.
 
 A checkpoint `step-XXXXXXXX.npz` is a zip archive, as `numpy.savez` writes it,
 with all variables of model, optimizer and metrics; `model.json`, the model's
-Keras configuration; and `notes.json`, where the run stood. The archive's
-checksums tell an intact one from a damaged one; one whose weights are not
-finite, as earlier releases wrote them, is not intact either.
+Keras configuration; and `notes.json`, the progress of the run. It is written
+under a temporary name, then renamed. The archive's checksums show whether it is
+intact. A checkpoint whose weights are not finite, which earlier releases could
+write, does not count as intact either.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ _CHUNK = 2**20
 
 
 def pack(model: keras.Model, notes: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint holds, read off the model now.
+    """Reads the content of a checkpoint from the model.
 
     All processes of a training must call this together.
 
     Args:
         model: compiled `keras.Model`.
-        notes: dict for JSON, among it `step`, the training steps done.
+        notes: dict for JSON; its `step` is the number of training steps done.
 
     Returns:
         Dict of arrays and texts, for `Writer`.
@@ -65,22 +66,23 @@ class Writer:
         self._thread = self._error = None
 
     def submit(self, packed: dict[str, Any], best: bool = False) -> None:
-        """Begins to write what `pack` gave; waits for the one before.
+        """Starts to write a checkpoint, once the one before is written.
 
         Args:
             packed: dict of `pack`.
-            best: whether it takes the place of `best.npz` too.
+            best: whether it replaces `best.npz` too.
 
         Raises:
-            RuntimeError: the one before could not be written.
+            RuntimeError: the checkpoint before could not be written.
         """
         self.wait()
-        # Not a daemon: the process ends when the file is whole.
+        # Not a daemon, so that the process does not end before the file is
+        # complete.
         self._thread = threading.Thread(target=self._run, args=(packed, best))
         self._thread.start()
 
     def join(self) -> None:
-        """Returns when nothing is being written any more."""
+        """Waits until nothing is being written."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -91,7 +93,7 @@ class Writer:
         return newest_intact(self._directory)
 
     def wait(self) -> None:
-        """As `join`, and says whether all went well.
+        """Waits as `join` does, and raises the error of a failed write.
 
         Raises:
             RuntimeError: a checkpoint could not be written.
@@ -111,7 +113,7 @@ class Writer:
     def _run(self, packed, best):
         try:
             write(self._directory, packed, self._keep, best)
-        except Exception as error:  # `wait` raises it where it is seen
+        except Exception as error:  # `wait` raises it in the main thread
             self._error = error
 
 
@@ -121,13 +123,13 @@ def write(
     keep: int = 0,
     best: bool = False,
 ) -> paths.AnyPath:
-    """Writes a checkpoint; a crash on the way leaves the others as they were.
+    """Writes a checkpoint; a crash while writing leaves the others unchanged.
 
     Args:
         directory: the run's directory of checkpoints.
         packed: dict of `pack`.
         keep: how many of the newest stay; 0 keeps all.
-        best: whether it takes the place of `best.npz` too.
+        best: whether it replaces `best.npz` too.
 
     Returns:
         Path object of the checkpoint.
@@ -145,14 +147,14 @@ def write(
             file.flush()
             os.fsync(file.fileno())
         if best:
-            # Before the checkpoint: its notes say that it is the best one.
+            # Before the checkpoint, whose notes say that it is the best one.
             paths.link_or_copy(aside, best_aside)
             best_aside.replace(directory / BEST)
         aside.replace(path)
     finally:
         for left in (aside, best_aside):
             left.unlink(missing_ok=True)
-    # Later ones are damaged, or the run would have gone on from them.
+    # Later ones are damaged: otherwise the run would have resumed from them.
     older = [other for other in checkpoints(directory) if other <= path]
     for old in older[:-keep] if keep else ():
         old.unlink()
@@ -160,7 +162,7 @@ def write(
 
 
 def _comment(count):
-    """Of an archive: its list of members has no checksum of its own."""
+    """Comment of an archive, whose list of members has no checksum."""
     return f"{count} members".encode()
 
 
@@ -204,11 +206,11 @@ def problem_of(path: paths.AnyPath) -> str | None:
 
 
 def _problem(file):
-    """What is wrong with a checkpoint, a file to read, or None."""
+    """What is wrong with a checkpoint, a file open for reading, or None."""
     try:
         with zipfile.ZipFile(file) as archive:
-            # Not `testzip`, which asks for members by their names: a damaged
-            # name can be another's.
+            # `testzip` would find members by name, and a damaged name can be
+            # that of another member.
             for member in archive.infolist():
                 with archive.open(member) as content:
                     good = _is_finite(member.filename, content)

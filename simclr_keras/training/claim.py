@@ -1,4 +1,4 @@
-"""Takes a run directory for a run of one process, or of several together."""
+"""Claims a run directory for a run of one process, or of several together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def claimed_run(
 ) -> Iterator[tuple[RunDirectory, dict[str, Any] | None]]:
     """Takes a run directory; no other run can use it until the context ends.
 
-    Of several processes the chief alone looks at it.
+    If there are several processes, only the chief reads the directory.
 
     Args:
         path: the directory; see `RunDirectory`.
@@ -42,7 +42,7 @@ def claimed_run(
         steps: see `RunDirectory.claim`.
 
     Yields:
-        `RunDirectory`, and the dict of the run's results where it has ended,
+        `RunDirectory`, and the dict of the run's results if it has finished,
         else None.
 
     Raises:
@@ -53,7 +53,7 @@ def claimed_run(
         answer = {}
         if workers.is_chief(strategy):
             try:
-                # Before the lock, which would be a file of ours in it.
+                # Before the lock, which creates a file in the directory.
                 run.refuse_foreign_files()
                 _hold(run, held)
                 run.claim(flags, defaults, ignored, change, steps)

@@ -20,7 +20,7 @@ ADVICE = (
 
 
 def is_finite(name: str, array: np.ndarray) -> bool:
-    """Whether an array of a checkpoint is one that training can go on with.
+    """Whether training can go on with an array of a checkpoint.
 
     Args:
         name: its name, as `training.state` gives it.
@@ -44,8 +44,8 @@ def stop(what: str, newest: paths.AnyPath | str | None) -> NoReturn:
 
     Args:
         what: what is not finite, and at which step.
-        newest: path of the newest checkpoint that is, or None where there is
-            none; or "" where this process cannot know.
+        newest: path of the newest checkpoint that is finite; None if there is
+            none; "" if this process cannot know.
     """
     if newest is None:
         where = (

@@ -1,4 +1,4 @@
-"""Notes SIGTERM and SIGINT, so that a run can save before it stops."""
+"""Catches SIGTERM and SIGINT, so that a run can save before it stops."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(SystemExit):
-    """Ends the process with code 75 after a signal, its run saved."""
+    """Ends the process with code 75 after a signal, once the run is saved."""
 
     def __init__(self):
         super().__init__(EXIT_CODE)
 
 
 class Signals:
-    """Notes the first SIGTERM or SIGINT; the second one acts as usual.
+    """Catches the first SIGTERM or SIGINT; the second one acts as usual.
 
     Attributes:
         received: name of the signal that came, or None.
@@ -29,7 +29,10 @@ class Signals:
         self._before = {}
 
     def watch(self) -> None:
-        """Begins; does nothing outside the main thread, which gets signals."""
+        """Starts to catch signals.
+
+        Does nothing outside the main thread, as only that one gets signals.
+        """
         self.received = None
         if threading.current_thread() is not threading.main_thread():
             return
@@ -37,14 +40,14 @@ class Signals:
             self._before[number] = signal.signal(number, self._note)
 
     def release(self) -> None:
-        """Ends it: signals act as before."""
+        """Restores the handlers from before `watch`."""
         while self._before:
             signal.signal(*self._before.popitem())
 
     def _note(self, number, frame):
         self.release()
         self.received = signal.Signals(number).name
-        # Not `print`: the signal may have come in the middle of another one.
+        # Not `print`: the signal may have come in the middle of a `print`.
         text = (
             f"\n{self.received}: saving after this step; a second one stops.\n"
         )

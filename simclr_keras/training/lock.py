@@ -129,7 +129,10 @@ class RunLock:
             raise
 
     def _is_used(self, file, text):
-        """Whether the process that wrote the text runs, if no lock tells."""
+        """Whether the process that wrote the text still runs.
+
+        Needed where the kernel's lock does not tell.
+        """
         notes = _parse(text)
         same_machine = notes.get("machine") == _machine()
         if not text or (file.locked and same_machine):

@@ -20,12 +20,13 @@ from simclr_keras.training.run_directory import RunDirectory
 
 
 class Logs:
-    """Writes the figures of a training; of processes, the chief does.
+    """Writes the metrics of a training, in the chief's process.
 
-    Every `every` steps the means over these steps, and at the end of a fit
-    epoch its means with validation and other late figures, each beside the
-    epoch of the data that its last step is of. Timing goes to TensorBoard only:
-    `metrics.csv` depends on the run alone.
+    Every `every` steps it writes the means over these steps; at the end of a
+    fit epoch, its means with validation and other metrics that are added late.
+    Each row has the epoch of its last step, counted in passes over the data.
+    Timing goes to TensorBoard only, so that `metrics.csv` depends on nothing
+    but the run.
 
     Args:
         run: `RunDirectory`.
@@ -59,8 +60,8 @@ class Logs:
                 )
 
     def begin_fit_epoch(self) -> None:
-        """Notes where it begins, and what was waited for input before it."""
-        self._epoch = self._progress.epoch  # of a fit epoch without a step
+        """Records the epoch and the input wait at the start of a fit epoch."""
+        self._epoch = self._progress.epoch  # for a fit epoch without steps
         self._waited_before = input_wait.so_far(self._model)
 
     def end_step(self, logs: dict[str, Any]) -> None:
@@ -71,14 +72,14 @@ class Logs:
         """
         self._epoch = self._progress.epoch
         if self._progress.passed(self._every):
-            # Read on all processes: a sum over them is behind some figures.
+            # All processes read the means: some need a sum over processes.
             self._write("steps", self._interval_means(logs))
 
     def end_fit_epoch(self, logs: dict[str, Any]) -> None:
-        """Logs the fit epoch's means, validation and all that others added.
+        """Logs the fit epoch's means, validation and added metrics.
 
         Args:
-            logs: dict of them.
+            logs: dict of these metrics.
         """
         self._write("epoch", {k: float(v) for k, v in logs.items()})
 
@@ -102,7 +103,7 @@ class Logs:
         return {**means, **rest}
 
     def _write(self, scope, values):
-        # What was not measured in the interval stays out.
+        # Leaves out metrics that were not measured in the interval.
         values = {k: v for k, v in values.items() if not np.isnan(v)}
         values["learning_rate"] = compat.learning_rate(self._model.optimizer)
         if self._file is None:

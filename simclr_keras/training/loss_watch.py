@@ -1,4 +1,4 @@
-"""Watches the loss: the first one beside random guessing, then for NaN."""
+"""Compares the first loss with random guessing; stops when it is not finite."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from simclr_keras.training.progress import Progress
 
 
 class LossWatch:
-    """Stops the run where the loss is not finite; prints the first loss.
+    """Stops the run when the loss is not finite; prints the first loss.
 
-    Steps that float16's loss scaling skips have a finite loss and stop
-    nothing. Weights that are not finite, which the loss shows a step late, are
-    found by `saving.Saver` before it writes.
+    Steps that float16's loss scaling skips have a finite loss and do not stop
+    it. The loss shows weights that are not finite only a step later;
+    `saving.Saver` finds them before it writes.
 
     Args:
         writer: `checkpointing.Writer`, which knows the newest checkpoint.
@@ -29,7 +29,7 @@ class LossWatch:
         self._first = True
 
     def begin(self, model: keras.Model, progress: Progress) -> None:
-        """Prints no first loss where the run is resumed.
+        """Begins; a resumed run prints no first loss.
 
         Args:
             model: the model that is fitted.
@@ -39,14 +39,14 @@ class LossWatch:
         self._first &= not progress.step
 
     def end_step(self, logs: dict[str, Any]) -> None:
-        """Looks at the loss among the figures of a step.
+        """Checks the loss among the metrics of a step.
 
         Args:
-            logs: dict of the figures.
+            logs: dict of the metrics.
 
         Raises:
-            RuntimeError: it is not finite.
-            ValueError: pixels out of range explain it.
+            RuntimeError: the loss is not finite.
+            ValueError: the loss is not finite because pixels are out of range.
         """
         loss = logs.get("loss")
         if loss is not None and not np.isfinite(loss).all():
@@ -67,7 +67,7 @@ class LossWatch:
         finite.stop(what, self._writer.newest() if chief else "")
 
     def _say(self, loss):
-        """Prints the loss of the first step, or of the first few in one."""
+        """Prints the loss of the first step, or of the first execution."""
         images = getattr(self._model, "global_batch_size", None)
         guess = getattr(self._model.loss, "random_guess", lambda images: None)
         if images is None or guess(images) is None:

@@ -1,4 +1,4 @@
-"""Writes and reads `metrics.csv`: rows of figures, columns as they turn up."""
+"""Writes and reads `metrics.csv`; new metrics add columns to it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _FIRST = ("scope", "epoch", "step")
 class MetricsFile:
     """Appends rows to a CSV file.
 
-    A row's `scope` says what its figures are means of: `steps`, the steps
-    since the row before, or `epoch`, a fit epoch: one epoch, or several of few
-    images. Its `epoch` is that of the data, from 0. Empty cells: not measured
-    there.
+    A row's `scope` says over what its values are averaged: `steps`, the steps
+    since the row before, or `epoch`, a fit epoch, which is one epoch or, with
+    few images, several. Its `epoch` counts passes over the data from 0. An
+    empty cell was not measured.
 
     A damaged file is kept under another name, `metrics.csv.damaged-1` and so
-    on; the rows in it that are whole are taken over.
+    on; its intact rows are copied.
 
     Args:
         path: the file; rows of an earlier part of the run are kept.
-        keep_until: rows of later steps are dropped: they were written after
-            the checkpoint from which the run goes on.
-        rows_until: up to which step there should be rows, or None where the
-            run has just begun; a warning says which are lost.
+        keep_until: last step whose rows are kept. Later rows were written after
+            the checkpoint from which the run resumes.
+        rows_until: last step that should have rows, or None for a new run; a
+            warning says which rows are lost.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class MetricsFile:
     def write(
         self, scope: str, epoch: int, step: int, values: Mapping[str, float]
     ) -> None:
-        """Appends a row of figures (dict of floats)."""
+        """Appends a row of values (dict of floats)."""
         row = {"scope": scope, "epoch": epoch, "step": step}
         row.update({name: f"{value:.9g}" for name, value in values.items()})
         self._rows.append(row)
@@ -91,11 +91,11 @@ def read_rows(
         data: the file's content, perhaps empty.
 
     Returns:
-        List of the columns; rows that are whole, dicts from columns to texts;
-        and what is wrong with the others, or None.
+        List of the columns; the intact rows, dicts from columns to texts; and
+        what is wrong with the other rows, or None.
     """
     text = data.decode("utf-8", "replace")
-    # A full disk can have cut the last line, its step too.
+    # A full disk may have cut the last line, even in its step.
     lines = [x for x in text.splitlines(keepends=True) if x[-1] == "\n"]
     if not lines:
         return list(_FIRST), [], None  # cut off in its first line, or emptied
@@ -111,7 +111,7 @@ def read_rows(
 
 
 def _cells(line):
-    """The cells of a line of CSV; none of one that is damaged."""
+    """The cells of a line of CSV; an empty list if it is damaged."""
     try:
         return next(csv.reader([line], strict=True))
     except csv.Error:
@@ -131,7 +131,7 @@ def _is_row(cells):
 
 
 def _set_aside(path):
-    """Renames a file to a name that is free, and returns it."""
+    """Renames a file to an unused name, and returns that."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1

@@ -17,7 +17,7 @@ _SUBPACKAGES = ("contrastive", "models", "networks", "optimizers", "views")
 
 
 def register_classes() -> None:
-    """Makes all classes of ours known to Keras, which can then load them."""
+    """Registers all classes of this package with Keras, which can load them."""
     for name in _SUBPACKAGES:
         importlib.import_module(f"simclr_keras.{name}")
 
@@ -30,9 +30,9 @@ def load_model(path: paths.PathLike) -> keras.Model:
             or a `.keras` file.
 
     Returns:
-        The `keras.Model`, compiled as it was where its loss and optimizer are
-        at hand, else not compiled; of a run directory, that of the newest
-        intact checkpoint.
+        The `keras.Model`, compiled as it was if its loss and optimizer are
+        registered with Keras, else not compiled. For a run directory it is the
+        model of the newest intact checkpoint.
 
     Raises:
         ValueError: there is no model at `path`.
@@ -66,8 +66,9 @@ def untrained_model(
     """Makes the model of a checkpoint, with new weights.
 
     Args:
-        config: its configuration, of `checkpointing.read`; of any release.
-        path: where it is from, for error messages.
+        config: the model's configuration, from `checkpointing.read`, written by
+            any release.
+        path: path of the checkpoint, for error messages.
     """
     register_classes()
     return safe_config.deserialize(old_runs.complete(config), path)

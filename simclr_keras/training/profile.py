@@ -13,15 +13,15 @@ from simclr_keras import paths
 from simclr_keras.distribute import workers
 from simclr_keras.training.progress import Progress
 
-# What shows profiles in TensorBoard, under its older and its newer name.
+# Plug-in that shows profiles in TensorBoard, by its older and its newer name.
 _PLUGINS = ("tensorboard_plugin_profile", "xprof")
 
 
 class Profile:
-    """Traces steps into the run's TensorBoard directory; the chief alone.
+    """Writes a trace of steps to the run's TensorBoard directory, on the chief.
 
-    Executions of several steps are traced whole. The trace is written whether
-    or not the plug-in that shows it is installed here.
+    An execution of several steps is traced as a whole. The trace is written
+    whether or not the plug-in that shows it is installed here.
 
     Args:
         directory: the run's TensorBoard directory.
@@ -29,7 +29,7 @@ class Profile:
             nothing is traced.
 
     Raises:
-        ValueError: these are no such steps.
+        ValueError: `steps` is not such a pair.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Profile:
         self._mark = None
 
     def begin(self, model: keras.Model, progress: Progress) -> None:
-        """Says so where the steps lie behind.
+        """Prints a message if the first of the steps is done already.
 
         Args:
             model: the model that is fitted.
@@ -59,24 +59,24 @@ class Profile:
             )
 
     def begin_step(self) -> None:
-        """Starts before the first of the steps."""
+        """Starts the trace before the first of the steps."""
         if self._done and not self._running:
             return
         ahead = compat.steps_per_execution(self._model)
         if not self._done and self._progress.step + ahead >= self._steps[0]:
             self._start()
         if self._running and not compat.MARKS_PROFILED_STEPS:
-            # So that the profile knows steps.
+            # Marks the step in the profile.
             self._mark = tf.profiler.experimental.Trace(
                 "train", step_num=self._progress.step + 1, _r=1
             )
             self._mark.__enter__()
 
     def end_step(self, logs: dict[str, Any]) -> None:
-        """Stops after the last one.
+        """Stops the trace after the last of the steps.
 
         Args:
-            logs: dict of the step's figures.
+            logs: dict of the step's metrics.
         """
         if not self._running:
             return
@@ -87,13 +87,13 @@ class Profile:
             self._stop()
 
     def release(self) -> None:
-        """Ends it where the training ends before, by an error too."""
+        """Ends the trace if training ends before it does, even by an error."""
         if self._running:
             self._end_mark()
             self._stop()
 
     def _start(self):
-        self._done = True  # or tried
+        self._done = True  # even if it fails: there is one attempt
         try:
             tf.profiler.experimental.start(str(self._directory))
         except tf.errors.OpError as error:

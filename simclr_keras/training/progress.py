@@ -1,7 +1,7 @@
-"""Notes where a training stands, beside the variables of its model.
+"""Keeps the progress of a training that its model's variables do not tell.
 
 An epoch is one pass over the data. A fit epoch is what `fit` calls an epoch and
-its progress bar shows; where images are few, it has several epochs of the data.
+its progress bar shows; with few images, it has several epochs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from simclr_keras.models.fit_position import FitPosition
 
-# What a checkpoint notes, in this order, under the names of earlier releases,
-# which called a fit epoch an epoch or a round.
+# Names in a checkpoint's notes, in this order, and the attributes of `Progress`
+# that they store. The names are those of earlier releases, which called a fit
+# epoch an epoch or a round.
 _NOTES = {
     "step": "step",
     "epoch": "fit_epoch",
@@ -27,10 +28,10 @@ _NOTES = {
 
 @dataclasses.dataclass
 class Progress:
-    """Where a training stands, of which this `fit` runs what is left.
+    """Progress of a training, of which this `fit` runs the rest.
 
     Attributes:
-        position: `FitPosition` of the `fit` that is running, which counts.
+        position: `FitPosition` of this `fit`, which counts its steps.
         steps_before: training steps done before this `fit`.
         epochs_per_fit_epoch: epochs of the data in a fit epoch. 1 for a run of
             an earlier release, whose `metrics.csv` numbers fit epochs.
@@ -82,8 +83,8 @@ class Progress:
     def has_come_to(self, step: int) -> bool:
         """Whether a step of the run is done.
 
-        Counted by fit epochs where their steps are known: `step` has those of
-        another `fit` before the run, too.
+        It counts by fit epochs if their length is known, because `self.step`
+        includes the steps of another `fit` before the run.
         """
         here = self.position
         if here.steps is None:
@@ -91,7 +92,7 @@ class Progress:
         return here.fit_epoch * here.steps + here.step >= step
 
     def begin(self, step: int) -> None:
-        """Notes what is known before the first step of a new run.
+        """Sets the counts before the first step of a new run.
 
         Args:
             step: steps that the model's optimizer has done before.
@@ -100,7 +101,7 @@ class Progress:
         self.epochs_per_fit_epoch = self.position.epochs_per_fit_epoch
 
     def where(self) -> str:
-        """`"2 steps into epoch 1"`, or of which fit epoch of several epochs."""
+        """Text such as `"2 steps into epoch 1"`, or `"... fit epoch 1"`."""
         kind = "epoch" if self.epochs_per_fit_epoch == 1 else "fit epoch"
         return f"{self.step_in_fit_epoch} steps into {kind} {self.fit_epoch}"
 
@@ -109,9 +110,9 @@ class Progress:
         return {name: getattr(self, own) for name, own in _NOTES.items()}
 
     def restore(self, notes: dict[str, Any]) -> None:
-        """Takes over the notes of a checkpoint, of any release.
+        """Restores the notes of a checkpoint, of any release.
 
-        What another release does not note has its value of the beginning.
+        Attributes that the notes lack keep their initial values.
         """
         self.steps_before = notes.get("step", 0)
         self.position.resume_at(
@@ -122,14 +123,14 @@ class Progress:
                 setattr(self, _NOTES[name], notes[name])
 
     def regroup(self) -> bool:
-        """Finds the place of a restored run, longer now, in its fit epochs.
+        """Finds the position of a restored run that has become longer.
 
-        The last fit epoch of a run that had ended counts as a whole one,
-        however few steps it had; and a longer run of few images may have more
-        epochs in a fit epoch.
+        It may change: the last fit epoch of a finished run counted as a whole
+        one, however few steps it had, and with few images a longer run may have
+        more epochs in a fit epoch.
 
         Returns:
-            Whether it is another place than was restored.
+            Whether the position is another one than was restored.
         """
         here, steps = self.position.epochs_per_fit_epoch, self.steps_per_epoch
         if not self.position.starts_within or not steps:
@@ -137,9 +138,9 @@ class Progress:
         there, self.epochs_per_fit_epoch = self.epochs_per_fit_epoch, here
         noted = self.fit_epoch, self.step_in_fit_epoch
         done = self.step
-        # 1 is also noted by a run that an early release began, however grouped.
+        # Runs that an early release began also note 1, however grouped.
         if there == here or there > 1:
-            # Steps of another `fit` before the run count in `step` alone.
+            # Only `self.step` counts the steps of another `fit` before the run.
             done = min(done, noted[0] * there * steps + noted[1])
         place = divmod(done, here * steps)
         self.position.resume_at(*place)

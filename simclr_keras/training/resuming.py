@@ -1,7 +1,7 @@
 """Resumes a training from the newest intact checkpoint of its directory.
 
-Of several processes the chief reads the file and sends it to the others, which
-need not see its disk.
+With several processes, the chief reads the file and sends it to the others,
+which need not see its disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from simclr_keras.training.progress import Progress
 
 
 def take_directory(lock: RunLock, strategy: tf.distribute.Strategy) -> None:
-    """Locks the directory, on the chief; no process goes on without.
+    """Locks the directory on the chief; all processes stop if that fails.
 
     Args:
         lock: `RunLock` of the run's directory.
@@ -48,25 +48,26 @@ def resume(
     directory: paths.AnyPath,
     change_learning_rate: bool = False,
 ) -> dict[str, Any] | None:
-    """Loads weights and optimizer, and lets `fit` begin at the right place.
+    """Loads weights and optimizer, and makes `fit` begin at the right step.
 
-    To be called when a `fit` is starting, in `on_train_begin`.
+    Call this in `on_train_begin`.
 
     Args:
         model: the model that is fitted.
-        progress: new `Progress`, which takes over what was noted.
+        progress: new `Progress`, which is restored from the checkpoint.
         directory: the run's directory of checkpoints, empty for a new run.
-        change_learning_rate: whether the learning rate may be another one.
+        change_learning_rate: whether the learning rate may differ.
 
     Returns:
-        Dict of the arrays of the metrics, which Keras is about to reset: for
-        `state.write_metrics`, once it has. None where they begin anew.
+        Dict of the metrics' arrays. Keras is about to reset the metrics; after
+        that, pass the dict to `state.write_metrics`. None if the metrics start
+        from zero.
 
     Raises:
-        ValueError: the directory holds another run, or one that cannot go on
+        ValueError: the directory holds another run, or one that cannot resume
             with this data set.
     """
-    # Now: the optimizer's learning rate may change, as callbacks can.
+    # Read now, because callbacks may change the optimizer's learning rate.
     progress.settings = run_settings.of_model(model)
     name, data = _newest(directory, model.distribute_strategy)
     if not data:
@@ -106,15 +107,16 @@ def resume(
             f" learning rate goes on at {now:.6g}."
         )
     print(said)
-    # Of a fit epoch that is another one now, the metrics begin anew.
+    # If the position is another one now, the metrics start from zero.
     return None if moved else state.metrics_alone(arrays)
 
 
 def _has_same_epochs(notes, steps):
-    """Whether the epochs of a checkpoint had as many steps, as far as known.
+    """Whether the epochs of a checkpoint had `steps` steps, as far as known.
 
-    Earlier releases did not note it: then the place that they noted has to be
-    that of the step. Only the last fit epoch of a `fit` may have fewer steps.
+    Earlier releases did not note this. Then the noted position must agree with
+    the noted training step. Only the last fit epoch of a `fit` may have fewer
+    steps.
     """
     known = notes.get("steps_per_epoch")
     if known is not None or steps is None:
@@ -125,7 +127,7 @@ def _has_same_epochs(notes, steps):
 
 
 def _newest(directory, strategy):
-    """Path and bytes of the newest intact checkpoint, of the chief's."""
+    """Path and bytes of the newest intact checkpoint on the chief's disk."""
     name, data = "", b""
     if workers.is_chief(strategy):
         newest = checkpointing.newest_intact(directory)
@@ -136,10 +138,10 @@ def _newest(directory, strategy):
 
 
 def _check_grouping(name, notes, position):
-    """Refuses batches that are grouped otherwise than in the checkpoint."""
+    """Refuses batches that are grouped differently from the checkpoint."""
     here = position.epochs_per_fit_epoch
     there = notes.get("epochs_per_round", 1)
-    # 1 is also noted by a run that an early release began, however grouped.
+    # Runs that an early release began also note 1, however grouped.
     if there not in (1, here) and position.starts_within:
         raise ValueError(
             f"the data set must be grouped as before, {there} epochs of"

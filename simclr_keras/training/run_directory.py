@@ -1,4 +1,4 @@
-"""Names the files of a run directory, and checks that it is this run's."""
+"""Names the files of a run directory, and checks which run it belongs to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simclr_keras.training.text_files import read_json
 from simclr_keras.training.text_files import read_text
 from simclr_keras.training.text_files import write_whole
 
-# Flags that say how long is trained.
+# Flags that set the length of training.
 _LENGTH = {"--train_epochs", "--train_steps"}
 
 
@@ -32,7 +32,7 @@ class RunDirectory:
         checkpoints: directory of checkpoints.
         tensorboard: directory of event files.
         metrics: `metrics.csv`, one row per logged interval and epoch.
-        results: `results.json`, the final figures.
+        results: `results.json`, the final results.
         timing: `timing.json`, seconds and images per second.
         class_names: `class_names.txt` of a classifier, one name a line, which
             its export takes over.
@@ -66,27 +66,25 @@ class RunDirectory:
         change: Collection[str] = (),
         steps: Callable[[Mapping[str, str | None]], int] | None = None,
     ) -> None:
-        """Takes the directory for a run, or finds that it is this run's.
+        """Claims the directory for a run, or checks that it holds this run.
 
-        A flag that only one of the two releases has makes no difference if it
-        has its default, which is what the other release does.
+        If the run began under another release and only one of the two has a
+        flag, its default makes no difference: the other release acts so.
 
-        Where flags change, `write_new_flags` writes the new ones to
-        `flags.txt`, and what it had to `flags.before.txt`
-        (`flags.before-2.txt` and so on).
-        What a run that had ended has left is kept then, as
+        If flags change, `write_new_flags` writes the new ones to `flags.txt`,
+        and the old ones to `flags.before.txt` (`flags.before-2.txt` and so on).
+        The results of a finished run are then kept as
         `results.step-00000100.json` and the like.
 
         Args:
             flags: the run's settings, text of `old_runs.flags_text`.
             defaults: dict of flag -> its default, a text or None.
             ignored: names of flags that make no difference.
-            change: names of flags that may be others than those of a run that
-                has not ended.
+            change: names of flags that may differ from those of an unfinished
+                run.
             steps: function from a run's flags, a dict of `old_runs`, to its
-                training steps. Where it is given, the run may become longer,
-                by `--train_epochs` and `--train_steps`, one that has ended
-                too.
+                training steps. If given, the run, even a finished one, may
+                become longer by `--train_epochs` and `--train_steps`.
 
         Raises:
             ValueError: the directory holds another run, or other files.
@@ -119,19 +117,19 @@ class RunDirectory:
 
     @property
     def has_new_flags(self) -> bool:
-        """Whether `claim` has let flags change that are not written yet."""
+        """Whether `claim` let flags change that are not written yet."""
         return self._change is not None
 
     def write_new_flags(self) -> None:
-        """Writes the flags that changed, once the training has taken them.
+        """Writes the changed flags, once training has resumed with them.
 
-        Not before: it compares what it is with the checkpoint, and a run that
-        is refused then has to stay as it was.
+        Not before: resuming compares the settings with the checkpoint, and a
+        run that is refused then must stay as it was.
         """
         if self._change is None:
             return
         there, flags = self._change
-        # First: with the new flags beside them, results would be theirs.
+        # First: beside the new flags, the results would seem to be theirs.
         self._keep_results()
         write_whole(_unused(self.path / "flags.before.txt"), there)
         write_whole(self.flags, flags)
@@ -163,7 +161,7 @@ class RunDirectory:
         return now > before
 
     def _keep_results(self):
-        """Renames what says that the run has ended, after its steps."""
+        """Adds the number of steps to the names of a finished run's results."""
         results = self.finished()
         if results is None:
             return
@@ -176,7 +174,8 @@ class RunDirectory:
         """Raises a ValueError if the directory holds files but no run."""
         if self.flags.exists() or not self.path.exists():
             return
-        # The lock, or a temporary file of it that a killed process left.
+        # Allows the lock, and a temporary file of it that a killed process
+        # left.
         if any(lock.NAME not in path.name for path in self.path.iterdir()):
             raise ValueError(
                 "model_dir must be new, empty, or the directory of the same"
@@ -213,7 +212,7 @@ class RunDirectory:
         write_whole(self.class_names, "".join(f"{name}\n" for name in names))
 
     def read_class_names(self) -> list[str] | None:
-        """The names that the training left there, or None."""
+        """The class names that training wrote, or None."""
         if not self.class_names.exists():
             return None
         return self.class_names.read_text(encoding="utf-8").splitlines()
@@ -227,7 +226,7 @@ class RunDirectory:
 
 
 def _differences(there, flags, defaults, ignored):
-    """Flags that differ between two texts, and the command if that does."""
+    """Flags that differ between two texts; if commands differ, only these."""
     commands = tuple(
         old_runs.command_of(old_runs.parse_flags(text))
         for text in (there, flags)
@@ -243,7 +242,7 @@ def _text_of_length(flags):
 
 
 def _unused(path):
-    """The path, or one with a number where there is such a file."""
+    """The path, or one with a number if there is such a file."""
     number, found = 1, path
     while found.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Whose run a checkpoint is: its settings, and how two of them differ."""
+"""Compares the settings of a run with those noted in its checkpoints."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from simclr_keras import compat
 from simclr_keras import old_runs
 from simclr_keras import paths
 
-# Names of layers and the like count up within a process.
+# Not compared: names of layers and the like count up within a process.
 _IGNORED = ("name", "registered_name", "module", "build_config", "trainable")
 _MICRO_BATCH = "model.micro_batch_size"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 
 def of_model(model: keras.Model) -> dict[str, str]:
-    """What a run must have in common with a checkpoint to go on from it.
+    """Settings that must equal those of a checkpoint to resume from it.
 
     Args:
         model: compiled `keras.Model` that is being fitted.
@@ -31,7 +31,8 @@ def of_model(model: keras.Model) -> dict[str, str]:
     }
     if _is_ours(model):
         config = model.get_config()
-        # Other encoders' configurations may hold numbers of layers.
+        # Without parts, added below if they are ours: configurations of other
+        # encoders may contain layer names that count up.
         settings["model"] = {k: config[k] for k in config if k not in _PARTS}
         batch = settings["global_batch_size"]
         if not _is_cut(batch, config.get("micro_batch_size")):
@@ -47,7 +48,7 @@ def of_model(model: keras.Model) -> dict[str, str]:
 
 
 def _is_cut(batch, micro_batch):
-    """Whether micro-batches make it another training."""
+    """Whether batches are split into micro-batches, which changes training."""
     return micro_batch is not None and (batch is None or micro_batch < batch)
 
 
@@ -57,7 +58,7 @@ def _is_ours(value):
 
 def _flatten(prefix, value, flat):
     if isinstance(value, dict) and prefix.endswith("dtype"):
-        # Of a policy the name is all that there is.
+        # A dtype policy is defined by its name alone.
         value = value.get("config", {}).get("name", value)
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -82,7 +83,7 @@ def differences(
     Returns:
         Dict of name -> pair of texts, there and now; None: not set.
     """
-    # Noted only where micro-batches make it another training.
+    # Noted only if micro-batches change the training.
     there, here = ({_MICRO_BATCH: "None", **each} for each in (there, here))
     return old_runs.config_differences(there, here, ("model", *_PARTS))
 
@@ -93,9 +94,9 @@ def refuse_other(
     """Raises a ValueError that shows how the settings of two runs differ.
 
     Args:
-        path: what holds the existing run.
+        path: directory that holds the existing run.
         different: dict of setting -> pair of texts, there and now; None: not
-            set. Nothing happens where it is empty.
+            set. Nothing happens if it is empty.
     """
     if not different:
         return
@@ -121,7 +122,7 @@ def _lines(different):
 def allow_longer(
     there: dict[str, str], here: Mapping[str, str]
 ) -> tuple[int, int] | None:
-    """Takes the length of the run that is starting for that of both.
+    """Accepts a longer run: replaces the length in `there` by that in `here`.
 
     Args:
         there: dict of the settings of the existing run, changed in place.
@@ -129,7 +130,7 @@ def allow_longer(
 
     Returns:
         Pair of the steps of the existing run's schedule of learning rates and
-        of the new one's; None, and no change, where it is not longer.
+        of the new one's; None, and no change, if the new one is not longer.
     """
     for name in here:
         schedule, _, argument = name.rpartition(".config.")
@@ -143,14 +144,14 @@ def allow_longer(
 
 
 def allow_other_rate(there: dict[str, str], here: Mapping[str, str]) -> str:
-    """Takes the learning rate of the run that is starting for that of both.
+    """Accepts another learning rate: replaces that in `there` by `here`'s.
 
     Args:
         there: dict of the settings of the existing run, changed in place.
         here: those of the one that is starting.
 
     Returns:
-        What changes, a text.
+        Text that lists the changes.
     """
     names = [n for n in {*there, *here} if "learning_rate" in n.split(".")]
     pairs = {name: (there.get(name), here.get(name)) for name in names}

@@ -48,8 +48,8 @@ _REFUSED = ("ClassMethod", "TensorFlowOpLayer", "TFSMLayer")
 def deserialize(config: dict[str, Any], path: paths.PathLike) -> Any:
     """`keras.saving.deserialize_keras_object` of a configuration in a file.
 
-    A model whose loss or optimizer is not at hand is not compiled, and a
-    warning says so.
+    A model whose loss or optimizer is not registered with Keras is not
+    compiled, and a warning says so.
 
     Args:
         config: dict from the file.
@@ -92,9 +92,9 @@ def load_keras_file(path: paths.PathLike) -> keras.Model:
 
 
 def _without_unknown_losses(config, path):
-    """Leaves out how models are compiled where it names what is not at hand.
+    """Drops compile configurations that name something not registered.
 
-    Also of models within a model.
+    It does so for models within a model, too.
     """
     if isinstance(config, (list, tuple)):
         return [_without_unknown_losses(part, path) for part in config]
@@ -115,7 +115,7 @@ def _without_unknown_losses(config, path):
 
 
 def _check(config, path):
-    """Refuses a configuration that names what is not at hand."""
+    """Refuses a configuration with a forbidden name."""
     for problem in _problems(config):
         raise ValueError(
             "a model's file may name classes of Keras and simclr_keras, and"

@@ -1,4 +1,4 @@
-"""Writes checkpoints when they are due, and ends a run that a signal stops."""
+"""Writes checkpoints when they are due, and ends a run after a signal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from simclr_keras.training import interruption
 from simclr_keras.training.lock import RunLock
 from simclr_keras.training.progress import Progress
 
-# What the best checkpoint is chosen by: the first of these that a run logs. All
-# are of images that are not trained on: without any, no checkpoint is the best.
+# Metrics by which the best checkpoint is chosen: the first of these that a run
+# logs. All are measured on images that are not trained on; without any of them
+# there is no best checkpoint.
 BEST_BY = ("knn_accuracy", "val_probe_accuracy", "val_accuracy")
 
 
 class Saver:
-    """Writes checkpoints at their times, and at the end.
+    """Writes checkpoints when they are due, and at the end of training.
 
-    A signal ends the run with a last one: after the step that is running, or,
-    where that is the last of its fit epoch, after the fit epoch's evaluations.
+    After a signal it writes a last one and ends the run: after the current
+    step, or, if that is the last of its fit epoch, after the fit epoch's
+    evaluations.
 
     Args:
         directory: path object of the run's directory of checkpoints.
@@ -64,11 +66,11 @@ class Saver:
         self._votes = workers.Votes(strategy)
         self._clock = time.monotonic()
         self._stop = self._pending = False
-        self._saved = progress.step or None  # what it was resumed from
+        self._saved = progress.step or None  # the step it was resumed from
         self._signals.watch()
 
     def end_step(self) -> None:
-        """Saves where it is time, within a fit epoch.
+        """Saves if a checkpoint is due in the middle of a fit epoch.
 
         Raises:
             Interrupted: a signal has come.
@@ -92,11 +94,11 @@ class Saver:
     def end_fit_epoch(
         self, number: int, logs: dict[str, Any], last: bool
     ) -> None:
-        """Saves after every so many fit epochs, the best one and the last.
+        """Saves if a checkpoint is due, or is the best or the last one.
 
         Args:
-            number: the fit epoch's, from 0.
-            logs: dict of its figures, those of evaluations included.
+            number: number of the fit epoch, from 0.
+            logs: dict of its metrics, including those of evaluations.
             last: whether the training ends with it.
 
         Raises:
@@ -110,14 +112,14 @@ class Saver:
             self._end_where_asked()
 
     def end(self) -> None:
-        """Returns when the last checkpoint is on the disk."""
+        """Waits until the last checkpoint is on the disk."""
         self._signals.release()
         self._writer.wait()
 
     def release(self) -> None:
-        """Called when `fit` has ended, by an error too."""
+        """Called when `fit` has ended, even by an error."""
         self._signals.release()
-        self._writer.join()  # or it would write on beside the next `fit`
+        self._writer.join()  # so that it does not write during the next `fit`
 
     def _save(self, best=False):
         self._pending = False
@@ -134,13 +136,14 @@ class Saver:
             self._writer.submit(packed, best)
 
     def _is_best(self, logs):
-        """Whether this is the best epoch so far, by the chief's figures."""
+        """Whether this is the best epoch so far, by the chief's metrics."""
         name = next((name for name in BEST_BY if name in logs), None)
         best = False
         if name is not None and self._chief:
             value, known = float(logs[name]), self._progress.best
             rank = len(BEST_BY)
-            # Early checkpoints can have noted the probe's training accuracy.
+            # Checkpoints of early releases may note the probe's training
+            # accuracy.
             if known is not None and known["name"] in BEST_BY:
                 rank = BEST_BY.index(known["name"])
             better = known is None or value > known["value"]

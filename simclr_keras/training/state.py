@@ -24,8 +24,8 @@ _OPTIMIZER = "optimizer/"
 def read(model: keras.Model) -> dict[str, np.ndarray]:
     """Arrays of a model, its optimizer and its metrics, as they are now.
 
-    All processes of a training must call this together. Of variables that
-    replicas keep apart, such as sums of metrics, all values are read.
+    All processes of a training must call this together. If each replica keeps
+    its own value of a variable, such as a metric's sum, all values are read.
 
     Returns:
         Dict of NumPy arrays, copies of the variables.
@@ -40,9 +40,9 @@ def read(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def write_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives a model and its optimizer the values of `read`.
+    """Assigns the arrays of `read` to a model and its optimizer.
 
-    A model that is not compiled has no optimizer, whose values are left out.
+    If the model is not compiled, the optimizer's arrays are ignored.
 
     Raises:
         ValueError: an array is missing, left over or of another shape.
@@ -55,7 +55,8 @@ def write_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
         names = {name for name in names if not name.startswith(_OPTIMIZER)}
     else:
         with model.distribute_strategy.scope():
-            # A model that is not ours may be about to create it, with zeros.
+            # Otherwise a model that is not ours would create the state later,
+            # with zeros.
             compat.build_optimizer(model.optimizer, model.trainable_variables)
         variables.update(_optimizer(model))
     left = names - set(variables)
@@ -68,7 +69,7 @@ def write_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def write_metrics(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives a model's metrics theirs; other arrays are not needed."""
+    """Assigns their arrays to a model's metrics; needs no other arrays."""
     _write_all(model, arrays, _metrics(model))
 
 
@@ -82,7 +83,7 @@ def _is_metric(name):
 
 
 def metrics_of(model: keras.Model) -> Iterator[keras.metrics.Metric]:
-    """The metrics themselves, out of the containers of Keras 3."""
+    """Yields a model's metrics, unpacked from the containers of Keras 3."""
     for metric in model.metrics:
         inner = getattr(metric, "metrics", None)
         yield from inner if inner else [metric]
@@ -105,7 +106,7 @@ def _weights(model):
     for number, variable in enumerate(weights):
         yield f"weights/{number:04d}", variable
     known = {id(v) for v in (*weights, *(v for _, v in _metrics(model)))}
-    # What random layers, such as dropout, draw from next, where it is known.
+    # States of random layers, such as dropout, where variables hold them.
     states = [v for v in model.variables if id(v) not in known]
     for number, variable in enumerate(states):
         yield f"states/{number:04d}", variable
@@ -153,7 +154,7 @@ def _write(strategy, variable, array, rows):
 
 
 def _joined(variable, rows):
-    """One value of those of all replicas."""
+    """Combines the values of all replicas to one."""
     total = rows.sum(axis=0, dtype=rows.dtype)
     if variable.aggregation == tf.VariableAggregation.MEAN:
         return (total / len(rows)).astype(rows.dtype)
@@ -161,6 +162,6 @@ def _joined(variable, rows):
 
 
 def _kept_apart(strategy, variable):
-    """Whether each replica has a value of its own."""
+    """Whether each replica has its own value of a variable."""
     several = strategy.num_replicas_in_sync > 1
     return several and variable.synchronization == _ON_READ

@@ -11,7 +11,7 @@ from simclr_keras.models import input_wait
 
 
 class Timing(keras.callbacks.Callback):
-    """Where the time of a training goes; says when its first step is done.
+    """Measures the time of a training, and prints that of its first step.
 
     Args:
         started: `time.monotonic()` when the command began.
@@ -41,7 +41,7 @@ class Timing(keras.callbacks.Callback):
         )
 
     def figures(self) -> dict[str, float]:
-        """Dict for `timing.json`, after the training."""
+        """Returns the dict for `timing.json`, after training."""
         seconds = time.monotonic() - self._begin
         images = self.model.fit_position.done * self._batch
         figures = {

@@ -1,7 +1,7 @@
 """Implements augmentations for ablations that SimCLR's recipe does not use.
 
-They are those of the paper's figure 5 beside crop, colour and blur. Each is a
-pure function of images `[B, h, w, 3]` in [0, 1] and of seeds.
+The paper's figure 5 compares them with crop, colour and blur. Each is a pure
+function of images `[B, h, w, 3]` in [0, 1] and of seeds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def cutout(
 
     Returns:
         Images. The square's centre is uniform over the image, so the square
-        may reach over the border (DeVries and Taylor 2017, arXiv 1708.04552).
+        may cross the border (DeVries and Taylor 2017, arXiv 1708.04552).
     """
     height, width = images.shape[1:3]
     side = round(size * min(height, width))

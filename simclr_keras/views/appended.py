@@ -1,4 +1,4 @@
-"""Applies what a user appends to a view: named operations and Keras layers."""
+"""Applies the operations and Keras layers that a user appends to a view."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def check(
     """Checks the argument `append` of a `View` and returns it as a list.
 
     Args:
-        append: what the user gave.
+        append: value of the user's argument.
         size: (height, width) of the view in pixels.
 
     Raises:
-        ValueError: it is no sequence of names and Keras layers, or has
+        ValueError: it is not a sequence of names and Keras layers, or has
             "rotation" for a view that is not square.
     """
     names = tuple(ablations.BY_NAME)
@@ -67,7 +67,7 @@ def apply(
     """Applies operations and layers in turn.
 
     Args:
-        items: as `check` returns them, or a part.
+        items: list of `check`, or a part of it from `split`.
         images: `float32` `[B, height, width, 3]` in [0, 1].
         seeds: `uint32` `[B, 2]`.
 

@@ -53,13 +53,13 @@ def check_probability(
 def blur_chosen(
     planes: list[tf.Tensor], chosen: tf.Tensor, sigmas: tf.Tensor, height: int
 ) -> list[tf.Tensor]:
-    """Blurs those images for which it was drawn.
+    """Blurs the chosen images of a batch.
 
     Args:
         planes: see `gaussian_blur`.
         chosen: `bool` `[B]`.
         sigmas: see `gaussian_blur`.
-        height: of the images in pixels, by which the kernel has its width.
+        height: height of the images in pixels, which sets the kernel's width.
 
     Returns:
         Three planes.
@@ -92,7 +92,8 @@ def gaussian_blur(
     blurred = []
     for plane in planes:
         plane = _blur_along(plane, weights, radius, axis=1)
-        # Or XLA computes the first pass again for each weight of the second.
+        # Without it, XLA recomputes the first pass for each weight of the
+        # second.
         plane = xla.fusion_barrier(plane)
         blurred.append(_blur_along(plane, weights, radius, axis=2))
     return blurred

@@ -27,7 +27,7 @@ STREAMS = (
 
 # Row i: ranks of brightness, contrast, saturation and hue in the i-th order.
 _RANKS = tuple(itertools.permutations(range(4)))
-# Names of what `jitter` takes for each image.
+# Arguments of `jitter` with one value per image.
 _JITTER_INPUTS = ("ranks", "brightness", "contrast", "saturation", "hue")
 _GRAY_WEIGHTS = (0.2989, 0.5870, 0.1140)
 
@@ -194,7 +194,7 @@ def jitter_chosen(
     factors: Mapping[str, tf.Tensor | None],
     additive: bool = False,
 ) -> list[tf.Tensor]:
-    """Jitters those images for which it was drawn.
+    """Jitters the colours of the chosen images of a batch.
 
     Args:
         planes: see `jitter`.
@@ -219,7 +219,8 @@ def grayscale_chosen(
     planes: list[tf.Tensor], chosen: tf.Tensor
 ) -> list[tf.Tensor]:
     """`grayscale` of those images for which `chosen`, `bool` `[B]`, holds."""
-    # In parts too, or TensorFlow 2.15 rounds it otherwise on replicas.
+    # In parts like the jitter, because TensorFlow 2.15 otherwise rounds
+    # differently on replicas.
     return batch_parts.apply_to_chosen(
         grayscale, planes, chosen, {"planes": planes}
     )
@@ -250,7 +251,7 @@ def random_factors(
         centre: 1 for factors, 0 for shifts. Default 1.
 
     Returns:
-        `float32` `[B]`, or None if the range is empty: nothing to do.
+        `float32` `[B]`, or None if the range is empty: no operation is needed.
     """
     if not half_range:
         return None

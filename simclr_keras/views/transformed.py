@@ -1,4 +1,4 @@
-"""Transforms images at random, so that what was done can be predicted."""
+"""Applies random transformations that a classifier learns to recognise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simclr_keras.views import ablations
 from simclr_keras.views import appended
 from simclr_keras.views import color
 
-# Follows those of `ablations`.
+# The next number after the streams of `ablations`.
 CHOICE_STREAM = 33
 
 
@@ -23,13 +23,14 @@ def transform(
     Args:
         images: square, `[B, S, S, 3]`, `uint8` in [0, 255] or float in [0, 1].
         seeds: `uint32` `[B, 2]` of `randomness.stateless_seeds`.
-        name: "gray", "noise" or "sobel", which half of the images become; or
+        name: "gray", "noise" or "sobel", applied with probability 1/2; or
             "rotation", by 0, 90, 180 or 270 degrees.
 
     Returns:
-        Pair of the images, `float32` `[B, S, S, 3]` in [0, 1], and of what was
-        done to each, `int64` `[B]`: the quarter turns, or else 1 for a change
-        and 0 for none. Both are a pure function of images and seeds.
+        Pair of the images, `float32` `[B, S, S, 3]` in [0, 1], and their
+        labels, `int64` `[B]`: the number of quarter turns; for the other
+        transformations 1 if it was applied, else 0. Both are a pure function
+        of images and seeds.
 
     Raises:
         ValueError: there is no such transformation.

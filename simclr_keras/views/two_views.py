@@ -97,7 +97,8 @@ class TwoViews(keras.layers.Layer):
         positions: integers `[B]`, position of each image in the global batch.
             Default None: 0, 1, ..., B - 1, which is right on one replica.
         first_view: Python integer, number of the first view in the seeds; the
-            second view has the next. Training uses 0 (default), validation 2.
+            second view has the next number. Training uses 0 (default),
+            validation 2.
 
     Returns:
         Pair of `float32` tensors `[B, height, width, 3]` in [0, 1].
@@ -203,7 +204,7 @@ class TwoViews(keras.layers.Layer):
         )
 
     def _draw(self, images, step, positions, first_view):
-        """The stateless part of both branches, compiled by XLA.
+        """Runs the stateless part of both branches, which XLA compiles.
 
         A branch that is not a `View` gets its images unchanged.
         """

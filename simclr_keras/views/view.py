@@ -35,8 +35,8 @@ class View(keras.layers.Layer):
     Args:
         image_size: int or (height, width), size of the view in pixels.
         crop: whether to crop and resize on the device. If False, images must
-            have the size of the view. Crops made on the host do, and follow the
-            next four arguments too. Default True.
+            have the size of the view, as crops made on the host do; these
+            follow the next four arguments too. Default True.
         crop_area: bounds of the crop's area as a fraction of the image's.
             Default 0.08 to 1.
         crop_aspect: bounds of the crop's width / height. Default 3/4 to 4/3.
@@ -152,9 +152,9 @@ class View(keras.layers.Layer):
 
     @property
     def is_stateless(self) -> bool:
-        """Whether no Keras layer of the user is in `append`.
+        """Whether `append` has no Keras layer.
 
-        Then the view is a pure function of images and seeds, and XLA compiles
+        The view is then a pure function of images and seeds, and XLA compiles
         all of it.
         """
         return not appended.split(self.append)[1]
@@ -175,7 +175,7 @@ class View(keras.layers.Layer):
     def draw(
         self, images: tf.Tensor, seeds: tf.Tensor, ready: bool = False
     ) -> tf.Tensor:
-        """The part of the view before the first Keras layer in `append`."""
+        """Draws the view up to the first Keras layer in `append`."""
         images = tf.convert_to_tensor(images)
         checks.rgb(images)
         value_range.check_eagerly(images)
@@ -189,7 +189,7 @@ class View(keras.layers.Layer):
         return appended.apply(stateless, images, seeds)
 
     def finish(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-        """The rest, from the first Keras layer on; XLA may not compile it."""
+        """Applies `append` from its first Keras layer on, outside of XLA."""
         _, rest = appended.split(self.append)
         return appended.apply(rest, images, seeds)
 

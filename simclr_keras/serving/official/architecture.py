@@ -64,7 +64,7 @@ def resnet_arguments(
 
 
 def _stem(kernels):
-    """Convolutions of the stem; the others; whether the stem has three."""
+    """Separates the convolutions of the stem; also says if there are three."""
     if not kernels or list(kernels[0][2:3]) != [3] or len(kernels) < 8:
         raise ValueError(
             "checkpoint must hold the convolutions of a ResNet for images of"

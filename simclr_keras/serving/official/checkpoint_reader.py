@@ -42,8 +42,8 @@ class Checkpoint:
 
     Args:
         path: prefix of a checkpoint (`.../ckpt-1234`), its `.index` file, a
-            directory of checkpoints, of which the newest is read, or a
-            SavedModel, of which only the variables are read.
+            directory of checkpoints (the newest is read), or a SavedModel (only
+            its variables are read).
 
     Attributes:
         prefix: path prefix of the checkpoint.
@@ -156,7 +156,10 @@ def _read_object_graph(reader, shapes):
 
 
 def _nodes_of_model(nodes):
-    """Numbers of the nodes below the child `model` of the root, or of all."""
+    """Numbers of the nodes below the root's child `model`.
+
+    Without such a child, the numbers of all nodes.
+    """
     waiting = [
         child.node_id
         for child in (nodes[0].children if nodes else ())

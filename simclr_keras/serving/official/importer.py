@@ -26,8 +26,8 @@ class Official:
             "none" if the file has none.
         supervised_head: linear `keras.layers.Dense` from h to logits, or None.
         variables: list of `(name, shape, status)`, one for each variable of the
-            file. The status is the variable of ours that has its value, or why
-            it was left out.
+            file. The status is the name of our variable that got its value, or
+            the reason why it was left out.
     """
 
     encoder: ResNet
@@ -48,11 +48,11 @@ def load_official(
 
     Args:
         path: prefix of the checkpoint (`.../model.ckpt-250228`), its `.index`
-            file, a directory of checkpoints, of which the newest is read, or
-            the directory of a SavedModel.
-        sk_ratio: that of the encoder. Default None: inferred from the shapes;
-            0 for a ResNet-18 or -34 for small images, whose shapes are the same
-            with and without selective kernels.
+            file, a directory of checkpoints (the newest is read), or the
+            directory of a SavedModel.
+        sk_ratio: `sk_ratio` of the encoder. Default None: inferred from the
+            shapes; 0 for a ResNet-18 or -34 for small images, whose shapes are
+            the same with and without selective kernels.
 
     Returns:
         `Official`.
@@ -140,7 +140,7 @@ def _encoder(parameters, sk_ratio):
 
 
 def _encoder_targets(encoder):
-    """Triples of position in the file, name and layer."""
+    """Yields position in the file, name and layer for layers with weights."""
     count = {"conv": 0, "norm": 0}
     for layer in encoder.layers_in_forward_order():
         if layer.weights:

@@ -27,7 +27,7 @@ _SUPERVISED = re.compile(
     r"(?:.*/)?head_supervised/(?:.*/)?dense(?:_\d+)?/" + _PARAMETER
 )
 UNKNOWN = "unknown"
-# Variables of optimizers and of the training loop, which are no weights.
+# Variables of optimizers and of the training loop, which are not weights.
 _SLOT = re.compile(
     r".*/(Momentum|Adam|Adam_1|LARSOptimizer|ExponentialMoving.*)"
 )
@@ -38,7 +38,7 @@ _COUNTERS = re.compile(
 
 
 def reason_to_skip(stored: Stored) -> str | None:
-    """Why a variable is not loaded, or `UNKNOWN`; None for a weight."""
+    """Reason why a variable is not loaded, or `UNKNOWN`; None for a weight."""
     if _SLOT.fullmatch(stored.name) or "/.OPTIMIZER_SLOT/" in stored.key:
         return "left out: state of the optimizer"
     if stored.in_model and _parse(stored.name):
