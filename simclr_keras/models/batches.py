@@ -1,4 +1,4 @@
-"""Brings the forms in which a batch reaches a model into one."""
+"""Converts the accepted forms of a batch into one; checks its labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Batch:
     Attributes:
         images: RGB `[B, H, W, 3]`, or ready views `[B, 2, S, S, 3]`.
         labels: integers `[B]` of the images, or of `probe_images`; or None.
-        probe_images: `[P, H, W, 3]` where the probe has its own data; or None.
+        probe_images: `[P, H, W, 3]` if the probe has its own data; else None.
     """
 
     images: Any
@@ -29,19 +29,19 @@ class Batch:
 def unpack(
     data: Any, num_classes: int | None, loss_takes_labels: bool = False
 ) -> Batch:
-    """`Batch` of what a data set yields.
+    """Converts an element of a data set to a `Batch`.
 
     Args:
         data: tensor, `(images,)`, `(images, labels)`, or a dict with `images`,
             `probe_images` and `probe_labels`.
         num_classes: number of classes of the probe, which needs labels; None
-            where there is no probe.
+            without a probe.
         loss_takes_labels: whether the loss needs labels of the images. Defaults
             to False.
 
     Raises:
-        ValueError: an unknown form, weights of samples, or labels are needed
-            and missing.
+        ValueError: the form is unknown, there are sample weights, or labels
+            are needed and missing.
     """
     if isinstance(data, (tuple, list)):
         _refuse_weights(data)
@@ -99,25 +99,25 @@ def _check_labels_for_loss(batch):
 
 
 def _columns(labels):
-    """Columns of one-hot labels; 0 for numbers of classes."""
+    """Number of columns of one-hot labels; 0 for class indices."""
     shape = tf.convert_to_tensor(labels).shape
     return shape[1] if shape.rank == 2 else 0
 
 
 def class_indices(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Labels as numbers of classes.
+    """Converts labels to class indices.
 
     Args:
-        labels: tensor of numbers of classes `[B]` or `[B, 1]`, integers or
-            whole floats; or one-hot `[B, K]`.
+        labels: tensor of class indices `[B]` or `[B, 1]`, integers or whole
+            floats; or one-hot `[B, K]`.
         num_classes: K.
 
     Returns:
-        Integer tensor `[B]`. In it rows that are not one-hot, and floats that
-        are not whole, are an error when the graph runs.
+        Integer tensor `[B]`. When the graph runs, a row that is not one-hot, or
+        a float that is not whole, raises an error.
 
     Raises:
-        ValueError: another shape or type.
+        ValueError: labels have another shape or type.
     """
     labels = tf.convert_to_tensor(labels)
     shape, dtype = labels.shape, labels.dtype
@@ -143,7 +143,7 @@ def class_indices(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def _column_of_one(labels):
-    """Class numbers, int64 `[B]`, of one-hot rows `[B, K]`."""
+    """Class indices, int64 `[B]`, of one-hot rows `[B, K]`."""
     rows = tf.cast(labels, tf.float32)
     one = tf.reduce_sum(tf.cast(rows == 1, tf.int32), axis=1) == 1
     zeros = tf.reduce_sum(tf.abs(rows), axis=1) == 1
@@ -155,9 +155,10 @@ def _column_of_one(labels):
 
 
 def _checked(numbers, right, message, labels):
-    """Numbers of classes, where an error stops the step at a wrong one.
+    """Returns the class indices; an error stops the step if one is wrong.
 
-    XLA leaves the error out: there -1 makes the loss NaN, which stops the run.
+    XLA omits this error. There, a wrong index becomes -1, which makes the loss
+    NaN, and that stops the run.
     """
     tf.debugging.Assert(tf.reduce_all(right), [message, labels])
     return tf.where(right, numbers, -1)
@@ -176,11 +177,11 @@ def with_static_batch_size(batch: Batch, rows: int) -> Batch:
 
 
 def _with_rgb(batch):
-    """The same `Batch`, its images of three channels.
+    """The same `Batch`, with images of three channels.
 
     Raises:
-        ValueError: they are no images, or of a number of channels that is
-            neither grey nor RGB, with or without alpha.
+        ValueError: they are not images, or do not have the channels of grey or
+            RGB, with or without alpha.
     """
     images = tf.convert_to_tensor(batch.images)
     if images.shape.rank not in (4, 5):
@@ -198,11 +199,11 @@ def _with_rgb(batch):
 
 
 def after_batch(data: Any) -> AbstractContextManager:
-    """Control dependencies on a batch: operations run after it was read.
+    """Context in which operations run only after the batch was read.
 
-    Where the length of a data set is unknown, its end is met by asking for one
-    more batch. What does not depend on that, such as counting a step, would
-    else run before the asking fails.
+    If the length of a data set is unknown, it ends when the request for one
+    more batch fails. Operations that do not depend on that batch, such as
+    counting the step, would otherwise run before the request fails.
 
     Args:
         data: nest of tensors that a data set yields.

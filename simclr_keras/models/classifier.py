@@ -26,7 +26,7 @@ from simclr_keras.views import View
 
 @compat.register
 class Classifier(trained_model.TrainedModel):
-    """Linear classifier on an encoder, frozen as far as asked.
+    """Linear classifier on an encoder, all or part of which can be frozen.
 
     The encoder and the projection head are copied, so training the classifier
     does not change the pretrained model. Frozen parts run in inference mode;
@@ -144,7 +144,7 @@ class Classifier(trained_model.TrainedModel):
         self(image)
         if self.projection_head is not None and projection_head.weights:
             self.projection_head.set_weights(projection_head.get_weights())
-        # Last: Keras 2.15 lists weights in another order once frozen.
+        # Last, as Keras 2.15 reorders the weights once some are frozen.
         freezing.freeze_parts(self.encoder, self.projection_head, freeze)
         if self.projection_head is not None:
             freezing.freeze_unused_layers(
@@ -194,7 +194,7 @@ class Classifier(trained_model.TrainedModel):
     def fit(
         self, x: Any = None, y: Any = None, *args, **kwargs
     ) -> keras.callbacks.History:
-        """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        """As `keras.Model.fit`; `data.Batches` follow its epoch numbers."""
         outputs.check_loss(getattr(self, "loss", None), self.activation)
         x = fitting.prepare(self, x, kwargs, y)
         size = fitting.image_size_of(x)
@@ -245,7 +245,7 @@ class Classifier(trained_model.TrainedModel):
         return super().predict_step((self._images(x),))
 
     def _images(self, x):
-        """RGB images of a batch, whose range of pixels is recorded."""
+        """RGB images of a batch; records the range of their pixels."""
         if x.shape.rank not in (4, None):
             raise ValueError(
                 "images must have the shape [B, H, W, 3], grey ones [B, H, W,"
@@ -263,7 +263,7 @@ class Classifier(trained_model.TrainedModel):
         return self._images(x), y, sample_weight
 
     def _augment(self, data):
-        """`_unpack`, with augmented images and weighted classes."""
+        """`_unpack`, with augmented images and the class weights."""
         x, y, sample_weight = self._unpack(data)
         if self.class_weights is not None:
             sample_weight = outputs.weights_of(
@@ -294,7 +294,7 @@ class Classifier(trained_model.TrainedModel):
         loss = super().compute_loss(*args, **kwargs)
         if self.l2:
             penalty = l2_penalty(self, self.l2, self.l2_scope)
-            # The replicas' gradients are summed; Keras divides its own part.
+            # Replicas' gradients are summed. Keras divides its own loss only.
             penalty /= replicas.replica_context().count
             loss += tf.cast(penalty, loss.dtype)
         return loss

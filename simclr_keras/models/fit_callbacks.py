@@ -1,4 +1,4 @@
-"""Surrounds the user's callbacks of `fit` with those that it needs itself."""
+"""Adds the callbacks that `fit` itself needs, around those of the user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simclr_keras import data
 from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.models.input_wait import InputWait
 
-# Steps between two reads of the device's variable, which make the host wait.
+# Steps between two checks, which make the host wait for the device.
 _CHECK_EVERY = 50
 
 
@@ -43,11 +43,12 @@ class CheckPixels(keras.callbacks.Callback):
 
 
 class FollowFit(CheckPixels):
-    """Moves the position of a `fit`; the first callback, as all others read it.
+    """Updates the position of a `fit`; comes first, as all others read it.
 
-    With it the order of the images is a function of the fit epoch's number,
-    also when `fit` starts at a later one or, where it is resumed, within one.
-    Of a batch with pixels out of range no callback behind it sees the figures.
+    It makes the order of the images a function of the fit epoch's number, even
+    if `fit` starts at a later fit epoch or resumes in the middle of one. When
+    it finds pixels out of range, it raises the error before callbacks behind it
+    see the metrics of that step.
 
     Args:
         position: `FitPosition`.
@@ -68,12 +69,12 @@ class FollowFit(CheckPixels):
         position.followed = True
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Learns the steps of a fit epoch; clears the record of pixels."""
+        """Reads the steps of a fit epoch; clears the record of pixels."""
         self._position.steps = self.params.get("steps")
         self.model.pixel_watch.reset()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Finds the place of the data before the first batch is drawn."""
+        """Sets the position of the data before the first batch is drawn."""
         self._position.begin_fit_epoch(epoch)
         if self._dataset is not None:
             self._dataset.seek(epoch, self._position.step)
@@ -88,28 +89,28 @@ class FollowFit(CheckPixels):
             self._wait.begin_step(self._position)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stops the clock before anything else takes time; counts; checks."""
+        """Stops the clock, before anything else; counts; checks pixels."""
         if self._wait is not None:
             self._wait.end_step()
         self._position.end_step(self.model)
-        # As if a step had been done less: after steps 1, 51, 101 and so on.
+        # `before=-1` moves the checks to steps 1, 51, 101 and so on.
         if self._position.passed(_CHECK_EVERY, before=-1):
             self.model.pixel_watch.check()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Counts it; checks before others, which may save the model."""
+        """Counts the fit epoch; checks pixels before others save the model."""
         self._position.end_fit_epoch()
         self.model.pixel_watch.check()
 
 
 class EndLateFitEpoch(keras.callbacks.Callback):
-    """Ends a fit epoch that began at a later step.
+    """Ends a fit epoch that began in its middle.
 
-    The last callback: those behind it miss the fit epoch's last step.
+    It is the last callback, as those behind it miss the fit epoch's last step.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Ends it after the steps that were left."""
+        """Ends the fit epoch after its remaining steps."""
         position = self.model.fit_position
         late = position.first_step > 0 and position.fit_epoch_is_done
         if late and not self.model.stop_training:
@@ -117,12 +118,12 @@ class EndLateFitEpoch(keras.callbacks.Callback):
 
 
 def is_fixed(callbacks: Any) -> bool:
-    """Whether they are Keras's `CallbackList`, to which nothing is added."""
+    """Whether callbacks are a Keras `CallbackList`, which is left as it is."""
     return isinstance(callbacks, keras.callbacks.CallbackList)
 
 
 def checking_pixels(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """All callbacks of an `evaluate` or `predict`, a list: ours first.
+    """Lists the callbacks of an `evaluate` or `predict`, `CheckPixels` first.
 
     Args:
         callbacks: a callback, a list of them, or None.
@@ -133,14 +134,14 @@ def checking_pixels(callbacks: Any) -> list[keras.callbacks.Callback]:
 def surrounded(
     callbacks: Any, model: keras.Model, dataset: data.Batches | None = None
 ) -> list[keras.callbacks.Callback]:
-    """All callbacks of a `fit`, a list: ours around the user's.
+    """Lists the callbacks of a `fit`: ours before and after the user's.
 
     Args:
         callbacks: a callback, a list of them, or None.
         model: the model that is fitted, with its `fit_position` and
             `input_wait`.
-        dataset: `data.Batches` that is trained on, or None for others, which
-            begin no fit epoch late.
+        dataset: `data.Batches` to train on; None for other data sets, which
+            cannot begin in the middle of a fit epoch.
     """
     first = FollowFit(model.fit_position, dataset, model.input_wait)
     last = [] if dataset is None else [EndLateFitEpoch()]

@@ -1,4 +1,4 @@
-"""Makes what Keras iterates over in `fit` of the data set that it is given."""
+"""Converts the data set of a `fit` to the input that Keras iterates over."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from simclr_keras.distribute import workers
 def can_be_timed(
     model: keras.Model, dataset: Any, arguments: dict[str, Any]
 ) -> bool:
-    """Whether it can be told what the steps of a `fit` wait for their input.
+    """Whether the time that steps of a `fit` wait for input can be measured.
 
     Args:
         model: the model that is fitted.
         dataset: the first argument of its `fit`.
-        arguments: dict of the others by name.
+        arguments: dict of its other arguments by name.
     """
     known = isinstance(dataset, tf.data.Dataset)
     known &= arguments.get("steps_per_epoch") is None
@@ -31,13 +31,13 @@ def can_be_timed(
 def input_of(
     model: keras.Model, dataset: Any, arguments: dict[str, Any]
 ) -> Any:
-    """What takes a data set's place in Keras's `fit`.
+    """Returns the input that replaces a data set in Keras's `fit`.
 
     Args:
         model: the model that is fitted; its `input_wait` times the batches,
             unless it is None.
         dataset: the first argument of its `fit`.
-        arguments: dict of the others by name, changed in place.
+        arguments: dict of its other arguments by name, changed in place.
     """
     strategy, wait = model.distribute_strategy, model.input_wait
     if not isinstance(dataset, data.Batches):
@@ -48,17 +48,18 @@ def input_of(
         arguments.setdefault("steps_per_epoch", dataset.steps)
         return _own_part(dataset, model.global_batch_size, strategy, wait)
     if compat.prefetches_across_steps(model):
-        # Of a fit epoch that begins late, it asks for more than there is.
+        # If a fit epoch begins in its middle, Keras requests more batches than
+        # remain.
         return compat.with_cardinality(dataset.open_ended(), len(dataset))
-    made = dataset.as_dataset()  # whose batches are made ahead
+    made = dataset.as_dataset()  # makes its batches ahead
     return made if wait is None else wait.timer.watch(made)
 
 
 def _own_part(dataset, size, strategy, wait):
-    """What this process reads of a data set, for its replicas.
+    """Input of this process: the rows of its replicas in each global batch.
 
-    Each process makes and decodes its own rows of every global batch, of
-    `size` rows, in the global order, where Keras would let it read all.
+    Each process decodes only these of the `size` rows of a global batch, in the
+    global order. With Keras's default, every process would read all rows.
     """
 
     def part_of(context):

@@ -1,4 +1,4 @@
-"""Knows where a `fit` stands: its epoch, the step in it, the steps done."""
+"""Counts the position of a `fit`: its epoch, the step in it, all steps."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from simclr_keras import compat
 
 @dataclasses.dataclass
 class FitPosition:
-    """Where a `fit` stands; all that is counted in it is counted here.
+    """Position of a `fit`; nothing else counts its steps and epochs.
 
     `fit` of our models makes one and keeps it as `model.fit_position`. The
-    first of its callbacks, `fit_callbacks.FollowFit`, moves it before any
-    other is called. A fit epoch is what Keras calls an epoch; where images are
-    few, it has several epochs of the data.
+    first of its callbacks, `fit_callbacks.FollowFit`, updates it before any
+    other is called. A fit epoch is what Keras calls an epoch; with few images,
+    it has several epochs of the data.
 
     Attributes:
         fit_epoch: number of the fit epoch that is running or, between two,
             of the next; from 0.
-        step: steps done of it.
-        first_step: step at which it began: above 0 only where a resumed `fit`
-            goes on within it.
-        steps: steps of a whole fit epoch; None where unknown.
+        step: steps done in this fit epoch.
+        first_step: step at which it began; above 0 only if `fit` resumed in its
+            middle.
+        steps: steps of a whole fit epoch; None if unknown.
         done: steps done in this `fit`.
-        executed: steps of the last execution, of which `compile` can ask for
-            several.
-        starts_within: whether a fit epoch can begin at a later step.
+        executed: steps of the last execution; see `steps_per_execution` of
+            `compile`.
+        starts_within: whether a fit epoch can begin in its middle.
         epochs_per_fit_epoch: epochs of the data in a fit epoch.
-        steps_per_epoch: steps of an epoch of the data; None where unknown.
-        followed: whether a callback moves it that comes before all others.
+        steps_per_epoch: steps of an epoch of the data; None if unknown.
+        followed: whether the first of all callbacks updates this object.
     """
 
     fit_epoch: int = 0
@@ -46,11 +46,11 @@ class FitPosition:
     followed: bool = False
 
     def resume_at(self, number: int, step: int) -> None:
-        """Lets the first fit epoch begin at a later step, before it begins."""
+        """Sets where the first fit epoch begins; call this before it does."""
         self.fit_epoch, self.step = number, step
 
     def begin_fit_epoch(self, number: int) -> None:
-        """Begins one: at step 0 if `resume_at` has not said otherwise."""
+        """Begins a fit epoch, at step 0 unless `resume_at` set another."""
         if number != self.fit_epoch:
             self.fit_epoch, self.step = number, 0
         self.first_step = self.step
@@ -58,8 +58,8 @@ class FitPosition:
     def end_step(self, model: keras.Model) -> None:
         """Counts the steps of the execution that has just ended.
 
-        Not by the optimizer, which does not count steps that float16 leaves
-        out.
+        The optimizer's count would not do: it omits the steps that float16's
+        loss scaling skips.
 
         Args:
             model: the `keras.Model` that is fitted.
@@ -72,20 +72,20 @@ class FitPosition:
         self.executed = executed
 
     def end_fit_epoch(self) -> None:
-        """Goes on to the beginning of the next fit epoch."""
+        """Moves to the beginning of the next fit epoch."""
         self.fit_epoch, self.step = self.fit_epoch + 1, 0
 
     @property
     def fit_epoch_is_done(self) -> bool:
-        """Whether no step is left of the fit epoch; False where unknown."""
+        """Whether the fit epoch has no steps left; False if unknown."""
         return self.step == self.steps
 
     def passed(self, every: int, before: int = 0) -> bool:
-        """Whether the last execution came to a multiple of some steps.
+        """Whether the last execution reached or passed a multiple of `every`.
 
         Args:
-            every: the number of steps; 0: never.
-            before: steps that count as done before this `fit`.
+            every: number of steps; 0: never.
+            before: number of steps that count as done before this `fit`.
         """
         if not every:
             return False

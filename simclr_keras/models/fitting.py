@@ -1,4 +1,4 @@
-"""Prepares a `fit` of our models; has what their steps share."""
+"""Prepares a `fit` of our models; has functions that their steps share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simclr_keras.models import fit_position
 from simclr_keras.models import input_wait
 from simclr_keras.models import pixels
 
-# Images in a batch that `fit` makes of arrays where it is not told.
+# Images in a batch that Keras's `fit` makes of arrays by default.
 _KERAS_BATCH = 32
 
 
@@ -32,17 +32,17 @@ def prepare(
 ) -> Any:
     """Changes the arguments of `fit` to suit a data set and a strategy.
 
-    The model notes the size of the global batch and gets the position of this
-    `fit`; a data set of ours learns where each fit epoch begins.
+    Sets the `global_batch_size` and the `fit_position` of the model, and adds
+    callbacks, which tell a `data.Batches` where each fit epoch begins.
 
     Args:
         model: the model that is fitted.
         dataset: the first argument of its `fit`.
-        arguments: dict of the others by name, changed in place.
-        labels: second argument of `fit`, where the first are arrays.
+        arguments: dict of its other arguments by name, changed in place.
+        labels: second argument of `fit`, if the first is an array.
 
     Returns:
-        What takes the data set's place.
+        The input that replaces the data set in Keras's `fit`.
 
     Raises:
         ValueError: the batch does not divide by the number of replicas; or
@@ -61,20 +61,20 @@ def prepare(
     )
     model.build_state(labels_of(dataset, labels))
     if isinstance(dataset, (data.Batches, tf.data.Dataset)):
-        # Its order is its own; Keras warns of its default otherwise.
+        # The data set has its own order; Keras would warn of its default.
         arguments.setdefault("shuffle", False)
     _follow(model, dataset, arguments)
     return fit_input.input_of(model, dataset, arguments)
 
 
 def stated_crops(views: Any) -> ViewCrops:
-    """Crops that a model's views state: of the first, of the second.
+    """Crops that a model's views state, for the first and the second view.
 
     Args:
         views: `TwoViews`, `View`, another layer or None.
 
     Returns:
-        Pair of `geometry.Crops`, None for what is no `View`.
+        Pair of `geometry.Crops`; None for a view that states none.
     """
     pair = [getattr(views, name, views) for name in ("first", "second")]
     return tuple(getattr(view, "crops", None) for view in pair)
@@ -86,7 +86,7 @@ def check_two_crops(dataset: Any) -> None:
     Both views would be crops of that crop.
 
     Raises:
-        ValueError: so they are.
+        ValueError: the data set cuts one crop of each photograph.
     """
     cut = getattr(dataset, "host_crops", None)
     if cut is not None and cut.views == 1:
@@ -98,9 +98,10 @@ def check_two_crops(dataset: Any) -> None:
 
 
 def _cropped_as_stated(model, dataset, arguments):
-    """The data set whose photographs are cropped as the views state.
+    """Returns the data set, its photographs cropped as the views state.
 
-    That of validation too; and the model notes whether its images are crops.
+    Replaces the validation data likewise, and records in the model whether the
+    images it gets are crops already.
     """
     crops = stated_crops(model.views)
     dataset = data.with_crops(dataset, crops)
@@ -110,18 +111,19 @@ def _cropped_as_stated(model, dataset, arguments):
         arguments["validation_data"] = validation.as_dataset()
     ready = getattr(dataset, "host_crops", None) is not None
     if ready != model.crops_are_ready:
-        model.train_function = None  # it was traced for the others
+        model.train_function = None  # it was traced for the other kind
     model.crops_are_ready = ready
     return dataset
 
 
 def _follow(model, dataset, arguments):
-    """Gives a `fit` its position, its clock and our callbacks around others.
+    """Sets the position and the input timer of a `fit`; adds our callbacks.
 
-    To a `CallbackList` nothing can be added: then no clock runs, no epoch can
-    begin within, the callback of a run directory moves the position, and the
-    data set draws the epoch after its last one, whichever begins: a resumed
-    run does not see the images that an undisturbed one would.
+    A `CallbackList` is left as it is. Then the wait for input is not measured,
+    no fit epoch can begin in its middle, and the callback of a run directory
+    updates the position. The data set draws the epoch after its last one,
+    whatever fit epoch begins, so a resumed run does not see the images that an
+    uninterrupted one would.
     """
     callbacks = arguments.get("callbacks")
     fixed = fit_callbacks.is_fixed(callbacks)
@@ -147,7 +149,7 @@ def guarded_fit(
 ) -> Iterator[None]:
     """Context of a `fit`: names a lost worker, releases the callbacks.
 
-    Keras calls `on_train_end` only where no error was raised, so callbacks
+    Keras calls `on_train_end` only if no error was raised, so callbacks
     that hold a lock or a thread have a method `release`.
     """
     try:
@@ -166,18 +168,19 @@ def guarded_fit(
 
 
 def watch_pixels(arguments: dict[str, Any]) -> None:
-    """Adds to the callbacks of `evaluate` or `predict` that of the pixels.
+    """Adds the check of pixels to the callbacks of `evaluate` or `predict`.
 
     Args:
         arguments: dict of the keyword arguments, changed in place.
     """
     callbacks = arguments.get("callbacks")
-    if not fit_callbacks.is_fixed(callbacks):  # else those of `fit`
+    # Validation in `fit` passes a `CallbackList`, which checks already.
+    if not fit_callbacks.is_fixed(callbacks):
         arguments["callbacks"] = fit_callbacks.checking_pixels(callbacks)
 
 
 def as_dataset(model: keras.Model, batches: Any) -> Any:
-    """What `evaluate` and `predict` hand to Keras.
+    """Converts data to what Keras's `evaluate` and `predict` take.
 
     Args:
         model: its views say how photographs are cropped.
@@ -188,11 +191,11 @@ def as_dataset(model: keras.Model, batches: Any) -> Any:
 
 
 def labels_of(dataset: Any, labels: Any = None) -> tf.TensorSpec | None:
-    """Type of the labels, or None where it is unknown before training.
+    """Type of the labels, or None if it is unknown before training.
 
     Args:
         dataset: first argument of `fit`.
-        labels: the second, an array where the first is one.
+        labels: the second argument, an array if the first is one.
     """
     if labels is not None and hasattr(labels, "shape"):
         return tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
@@ -202,7 +205,7 @@ def labels_of(dataset: Any, labels: Any = None) -> tf.TensorSpec | None:
 
 
 def batch_size(dataset: Any, default: int | None = None) -> int | None:
-    """Images in the global batch of a data set, or None where unknown."""
+    """Images in the global batch of a data set, or None if unknown."""
     spec = getattr(dataset, "element_spec", None)
     if spec is None:
         arrays = hasattr(tf.nest.flatten(dataset)[0], "shape")
@@ -227,12 +230,12 @@ def training_step(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
 def build_images(
     encoder: keras.Model, size: tuple[int, int] | None = None
 ) -> tf.Tensor:
-    """An image, `[1, H, W, 3]` of zeros, by which an encoder can be built.
+    """An image of zeros, `[1, H, W, 3]`, on which an encoder can be built.
 
     Args:
         encoder: `keras.Model`.
-        size: (height, width) in pixels of the images that it will get: some
-            models can be built for no other. Defaults to None: unknown.
+        size: (height, width) in pixels of the images that it will get; some
+            models can be built for this size only. Defaults to None: unknown.
     """
     shape = getattr(encoder, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == 4:

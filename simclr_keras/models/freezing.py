@@ -35,7 +35,7 @@ def check_projection_layer(
     """Checks that a projection head has the layer that feeds a classifier.
 
     Raises:
-        ValueError: it has not; 0, which is `h` itself, needs no head.
+        ValueError: it has no such layer; 0, `h` itself, needs no head.
     """
     if projection_layer == 0:
         return
@@ -63,8 +63,8 @@ def freeze_parts(
     for layer in compat.flatten_layers(encoder):
         layer.trainable = True
     if projection_head is not None:
-        # Also where it is frozen below: a head that was loaded frozen keeps
-        # trainable variables on Keras 3 if it is only set to False again.
+        # Even if it is frozen below: on Keras 3, a head that was loaded frozen
+        # keeps trainable variables if this is only set to False again.
         projection_head.trainable = True
     if freeze == "all":
         encoder.trainable = False
@@ -81,7 +81,7 @@ def freeze_unused_layers(
 
     Args:
         head: projection head.
-        projection_layer: its output that feeds the classifier.
+        projection_layer: number of the output that feeds the classifier.
     """
     used = head.layer_index(projection_layer)
     for layer in head.dense_layers[used:] + head.norm_layers[used:]:

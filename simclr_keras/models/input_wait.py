@@ -1,4 +1,4 @@
-"""Tells which share of its time a training waits for input."""
+"""Measures which share of its time a training waits for input."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from simclr_keras.models.fit_position import FitPosition
 
 
 class InputWait:
-    """Adds up the time of a `fit` and what of it was waited for input.
+    """Adds up the time of a `fit` and the time that it waited for input.
 
-    Without a distribution strategy a step asks the pipeline itself for its
-    batch, and the time until it is there is measured in the pipeline. Under
-    one, threads ask ahead: the step waits from its beginning in Python until
-    its batch has left the pipeline, not counting its way to the devices.
+    Without a distribution strategy, a step requests its batch from the
+    pipeline, and the pipeline measures the time until the batch arrives. Under
+    a strategy, threads request batches ahead. The wait is then the time from
+    the beginning of the step in Python until its batch has left the pipeline;
+    the transfer to the devices is not counted.
 
     Attributes:
         waited: seconds waited for input.
@@ -38,22 +39,22 @@ class InputWait:
         self.waited = self.seconds = 0.0
 
     def begin_fit_epoch(self) -> None:
-        """Starts the clock; what was between fit epochs does not count."""
+        """Starts the clock; time between fit epochs does not count."""
         self._since = time.perf_counter()
         self._before = self.timer.waited()
 
     def begin_step(self, position: FitPosition) -> None:
-        """Notes when the step needs its batch, and which one that is.
+        """Records when the step needs its batch, and the number of that batch.
 
         Args:
             position: `FitPosition` before the step.
         """
         self._asked = input_timer.now()
-        begun = position.step - position.first_step  # with the fit epoch
+        begun = position.step - position.first_step  # in this fit epoch
         self._number = position.done if self._endless else begun
 
     def end_step(self) -> None:
-        """Adds what the step took and waited."""
+        """Adds the time that the step took, and the time that it waited."""
         if self._ahead:
             self.waited += self.timer.waited_since(self._number, self._asked)
         else:
@@ -67,11 +68,11 @@ def share(
     later: tuple[float, float],
     earlier: tuple[float, float] = (0.0, 0.0),
 ) -> float | None:
-    """Share of the time between two moments that was waited, or None.
+    """Share of the time between two moments that was spent waiting, or None.
 
     Args:
         later: pair `(waited, seconds)` of an `InputWait`.
-        earlier: the same, of an earlier moment.
+        earlier: the same at an earlier moment.
     """
     waited, seconds = (b - a for a, b in zip(earlier, later))
     return min(1.0, max(0.0, waited / seconds)) if seconds > 0 else None

@@ -83,7 +83,7 @@ def check_class_weights(
 
     Raises:
         ValueError: a weight is not above 0, their number is not that of the
-            classes, or images have no single class.
+            classes, or the activation is not `"softmax"`.
     """
     if weights is None:
         return None
@@ -99,10 +99,11 @@ def check_class_weights(
 
 
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> list[float]:
-    """Weights by which every class counts as much as any other.
+    """Weights with which all classes count equally in the loss.
 
-    Of class k with n_k of n images, `n / (K n_k)` for the K classes that occur,
-    so that the mean weight of the images is 1; 1 for a class without images.
+    A class with n_k of the n images has the weight `n / (K n_k)`, where K is
+    the number of classes that occur, so the mean weight of the images is 1. A
+    class without images has the weight 1.
 
     Args:
         labels: integers `[n]`, 0 to num_classes - 1.
@@ -126,7 +127,8 @@ def weights_of(
     Args:
         targets: numbers of classes `[B]` or `[B, 1]`, or one-hot `[B, K]`.
         class_weights: K numbers.
-        sample_weight: weights of the images besides, `[B]`, or None.
+        sample_weight: other weights of the images, `[B]`, to multiply by; or
+            None.
     """
     weights = tf.constant(class_weights, tf.float32)
     if targets.shape.rank == 2 and targets.shape[1] == len(class_weights):
@@ -199,7 +201,7 @@ def fitting_metrics(metrics: Any, activation: str) -> Any:
         activation: name of the activation.
 
     Raises:
-        ValueError: "accuracy" of a classifier with linear outputs.
+        ValueError: "accuracy" is among them, and the activation is linear.
     """
     if activation == "softmax" or not isinstance(metrics, (str, list, tuple)):
         return metrics
@@ -259,7 +261,7 @@ def targets(
 def target_spec(
     labels: tf.TensorSpec, num_classes: int, activation: str, loss: Any
 ) -> tf.TensorSpec:
-    """`tf.TensorSpec` of the result of `targets` for labels of a spec."""
+    """`tf.TensorSpec` of what `targets` returns for labels of this spec."""
 
     @tf.function(input_signature=[labels], autograph=False)
     def traced(labels):

@@ -115,7 +115,7 @@ def _networks(model):
 
 
 def _custom_classes(model):
-    """Classes of the model's layers, which need not be registered for this."""
+    """Classes of the model's layers, so that they need not be registered."""
     classes = {type(layer) for layer in compat.flatten_layers(model)}
     return {
         cls.__name__: cls

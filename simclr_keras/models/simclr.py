@@ -189,10 +189,11 @@ class SimCLR(trained_model.TrainedModel):
 
         Args:
             optimizer: Keras optimizer or the name of one.
-            loss: callable that maps `z_a, z_b` to a scalar, or the name of one
-                of ours, such as `"nt_xent"`. One with an argument `labels` is
-                given the classes of the images, integers `[N]`, which the data
-                set then has to yield. Defaults to `NTXent(temperature=0.1)`.
+            loss: callable that maps `z_a, z_b` to a scalar, or the name of a
+                loss of this package, such as `"nt_xent"`. A callable with an
+                argument `labels` gets the classes of the images, integers
+                `[N]`, which the data set must then yield. Defaults to
+                `NTXent(temperature=0.1)`.
             **kwargs: further arguments of `keras.Model.compile`. XLA is off
                 unless `jit_compile=True` is given (Keras 3's "auto" turns it
                 on, which slows convolutions on CPU).
@@ -218,7 +219,7 @@ class SimCLR(trained_model.TrainedModel):
         self._validation.step.assign(0)
 
     def fit(self, x: Any = None, *args, **kwargs) -> keras.callbacks.History:
-        """`keras.Model.fit`, which a data set of ours follows by epochs."""
+        """As `keras.Model.fit`; `data.Batches` follow its epoch numbers."""
         fitting.check_two_crops(x)
         given, x = x, fitting.prepare(self, x, kwargs)
         _check_batch(self.global_batch_size)
@@ -244,7 +245,7 @@ class SimCLR(trained_model.TrainedModel):
             return self._update(logs, views, health=health)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Contrastive loss in inference mode, on views unlike training's."""
+        """Loss in inference mode, on views that training never draws."""
         with batches.after_batch(data):
             batch = self._unpack(data)
             step = tf.convert_to_tensor(self._validation.step)
@@ -265,7 +266,7 @@ class SimCLR(trained_model.TrainedModel):
         return batch
 
     def _update(self, logs, views, health):
-        """Adds a step's figures to the means; returns what `fit` logs."""
+        """Adds a step's metrics to the means; returns the logs for `fit`."""
         logs = steps.global_logs(self.loss, logs, views, health)
         weights = dict.fromkeys(steps.HEALTH, tf.cast(health, tf.float32))
         for mean in self._means:

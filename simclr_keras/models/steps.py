@@ -22,7 +22,7 @@ from simclr_keras.models import pixels
 from simclr_keras.models.batches import Batch
 from simclr_keras.optimizers import l2_penalty
 
-# Names of what `representation_health` measures.
+# Names of the metrics of `representation_health`.
 HEALTH = ("z_std", "alignment", "uniformity", "effective_rank")
 # Number of the first of two views in the random seeds.
 _TRAINING, _VALIDATION = 0, 2
@@ -54,7 +54,7 @@ def train(
         logs.update(_separate_probe_metrics(model, batch), loss=loss)
         for term in _auxiliary_losses(model, logs):
             loss += tf.cast(term, loss.dtype)
-        # The replicas' gradients are summed: the mean over replicas.
+        # The replicas' gradients are summed; this makes the sum their mean.
         loss /= replicas.replica_context().count
     compat.minimize(model.optimizer, tape, loss, model.trainable_variables)
     return logs, views
@@ -128,17 +128,17 @@ def validate(
 def global_logs(
     loss: Callable, logs: dict[str, tf.Tensor], views: tuple, health: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Figures of a step over all replicas, with those of its z.
+    """Metrics of a step over all replicas, including those of its z.
 
     Args:
-        loss: the model's; metrics have its temperature, if it has one.
-        logs: dict of scalars of this replica, of `train` or `validate`.
-        views: `(z_a, z_b, candidates)` of the same.
-        health: boolean, whether `HEALTH` is measured, which takes eigenvalues.
+        loss: loss of the model; metrics use its temperature, if it has one.
+        logs: dict of scalars of this replica, from `train` or `validate`.
+        views: `(z_a, z_b, candidates)`, from the same.
+        health: boolean, whether `HEALTH` is measured, which needs eigenvalues.
 
     Returns:
-        Dict of scalars, the same on all replicas; `HEALTH` is 0 where it is
-        not measured.
+        Dict of scalars, the same on all replicas; those of `HEALTH` are 0 if
+        they are not measured.
     """
     z_a, z_b, candidates = views
     contrast = contrastive_metrics(
@@ -194,7 +194,7 @@ def _cache(spec, *shape):
 
 def _contrastive_loss(model, z, labels):
     """Contrastive loss of this replica's anchors, or of the global batch."""
-    # As between replicas and micro-batches: a loss sees float32 at least.
+    # A loss gets float32 at least, as replicas and micro-batches exchange z.
     z_a, z_b = tf.unstack(similarity.as_float(z), axis=1)
     candidates = cross_replica.candidates(z_a, z_b)
     classes = {}

@@ -1,4 +1,4 @@
-"""Gives the two models what they share: state, logs and configuration."""
+"""Defines the base of both models: their state, logs and configuration."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class TrainedModel(compat.BuildsItself):
     """Base of `SimCLR` and `Classifier`, trained under any strategy.
 
     Attributes:
-        settings: names of the arguments that are no layers, which are
-            attributes too; a subclass lists its own.
+        settings: names of the arguments that are not layers, each also an
+            attribute; a subclass lists its own.
         fit_position: `FitPosition` of the `fit` that runs, or of the last one.
-        input_wait: `InputWait` that measures it, or None.
-        global_batch_size: images in its global batch; None where unknown.
-        crops_are_ready: whether the images of the `fit` are crops already,
-            made on the host.
+        input_wait: `InputWait` that measures this `fit`, or None.
+        global_batch_size: images in its global batch; None if unknown.
+        crops_are_ready: whether its images are crops already, made on the
+            host.
     """
 
     settings = ()
@@ -38,26 +38,26 @@ class TrainedModel(compat.BuildsItself):
     def input_shape(self) -> tuple[int | None, ...]:
         """Shape of a batch of images, `(None, H, W, 3)`.
 
-        Height and width are those of training, which loggers show and which
-        `predict` does not insist on; None where no training has set them.
+        Height and width are those of training, None if no training has set
+        them. Loggers show them; `predict` takes other sizes too.
         """
         size = getattr(self.views, "size", None)
         side = getattr(self, "image_size", None)
         return (None, *(size or (side, side)), 3)
 
     def build(self, input_shape: Any = None) -> None:
-        """Does nothing: the model is built when it is made."""
+        """Does nothing, as the constructor has built the model."""
         self.built = True
 
     def build_state(self, labels: tf.TensorSpec | None = None) -> None:
         """Creates the optimizer's variables, under the model's strategy.
 
         Args:
-            labels: `tf.TensorSpec` of the labels, or None where unknown.
+            labels: `tf.TensorSpec` of the labels, or None if unknown.
         """
         del labels
-        # Keras 2.15 would add up the logs of all processes, which are the
-        # same; Keras 3 does not look at it.
+        # By default, Keras 2.15 adds up the logs of all processes, which are
+        # equal. Keras 3 does not read this.
         self.distribute_reduction_method = "first"
         with self.distribute_strategy.scope():
             compat.build_optimizer(self.optimizer, self.trainable_variables)
@@ -74,7 +74,7 @@ class TrainedModel(compat.BuildsItself):
         return super().predict(x, *args, **kwargs)
 
     def step_logs(self, logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Logs of a step, a dict of scalars, such that Keras can reduce it."""
+        """Converts a step's logs, a dict of scalars, for Keras to reduce."""
         strategy = tf.distribute.get_strategy()
         if not compat.REDUCES_LOGS_OVER_AN_AXIS:
             return logs
@@ -97,7 +97,7 @@ class TrainedModel(compat.BuildsItself):
         config: dict[str, Any],
         custom_objects: dict[str, Any] | None = None,
     ) -> TrainedModel:
-        """Model from the dict of `get_config`."""
+        """Creates a model from the dict of `get_config`."""
         nested = {
             name: keras.saving.deserialize_keras_object(
                 config[name], custom_objects=custom_objects
@@ -110,7 +110,7 @@ class TrainedModel(compat.BuildsItself):
 def supervised_head(num_classes: int) -> keras.layers.Dense:
     """The linear layer from features to logits `[B, num_classes]`, float32.
 
-    Optimizers and the L2 penalty know it by its name.
+    Optimizers and the L2 penalty recognise it by its name.
     """
     return keras.layers.Dense(
         num_classes,
@@ -121,14 +121,14 @@ def supervised_head(num_classes: int) -> keras.layers.Dense:
 
 
 def copy_model(model: keras.Model, inputs: tf.Tensor) -> keras.Model:
-    """A copy of a model: made from its configuration, with its weights.
+    """Copies a model by its configuration and its weights.
 
     Args:
-        model: `keras.Model`, perhaps a subclass that nothing has built.
-        inputs: tensor by which it can be called.
+        model: `keras.Model`, perhaps a subclass that is not built yet.
+        inputs: tensor with which it can be called.
 
     Raises:
-        ValueError: it does not round trip through its configuration.
+        ValueError: the model does not round trip through its configuration.
     """
     if not model.built:
         model(inputs)
@@ -141,6 +141,6 @@ def copy_model(model: keras.Model, inputs: tf.Tensor) -> keras.Model:
             f" {type(model).__name__}, which failed with: {error}"
         ) from error
     if not copy.built or len(copy.weights) != len(model.weights):
-        copy(inputs)  # Keras 3 calls a subclass built whose layers are not
+        copy(inputs)  # Keras 3 marks a subclass as built before its layers
     copy.set_weights(model.get_weights())
     return copy
