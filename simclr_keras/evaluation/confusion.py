@@ -1,4 +1,4 @@
-"""Counts which classes are taken for which, and how well each is told."""
+"""Computes the confusion matrix and the accuracy of each class from it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 
 
 class ClassFigures(NamedTuple):
-    """How well each of K classes is told; each an array `[K]`.
+    """Metrics of each of K classes; each attribute is an array `[K]`.
 
     Attributes:
-        images: int64, images of the class.
-        accuracy: share of them that were taken for it (its recall), in [0, 1];
-            NaN where there are none.
-        precision: share of the images taken for the class that are of it; NaN
-            where there are none.
-        f1: harmonic mean of the two, `2 right / (images + taken)`; NaN where
-            the class neither occurs nor is predicted.
+        images: int64, number of images of the class.
+        accuracy: fraction of these that are predicted correctly (recall), in
+            [0, 1]; NaN if there are none.
+        precision: fraction of the predictions of the class that are correct;
+            NaN if there are none.
+        f1: harmonic mean of the two, `2 right / (images + taken)`, where
+            `right` are the correct and `taken` all predictions of the class;
+            NaN if the class neither occurs nor is predicted.
     """
 
     images: np.ndarray
@@ -29,7 +30,7 @@ class ClassFigures(NamedTuple):
 def confusion_matrix(
     labels: np.ndarray, predictions: np.ndarray, num_classes: int
 ) -> np.ndarray:
-    """Counts the images of each class by the class they were taken for.
+    """Counts the images of each class by the predicted class.
 
     Args:
         labels: integers `[n]`, 0 to K - 1.
@@ -40,7 +41,7 @@ def confusion_matrix(
         int64 array `[K, K]`: rows are labels, columns predictions.
 
     Raises:
-        ValueError: shapes do not fit, or a number is out of range.
+        ValueError: shapes do not fit, or a class is out of range.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.ndim != 1 or labels.shape != predictions.shape:

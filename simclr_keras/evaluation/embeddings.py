@@ -167,7 +167,7 @@ def extract_both(
     train: data.Batches | tf.data.Dataset,
     test: data.Batches | tf.data.Dataset,
 ) -> tuple:
-    """Extracts the features of a training and a test set, by one trace.
+    """Extracts the features of a training and a test set, tracing once.
 
     Args:
         encoder: see `Extractor`.
@@ -207,7 +207,7 @@ def pixel_features(images: tf.Tensor) -> tf.Tensor:
 
 
 def _check_dataset(dataset):
-    """Checks a data set; returns the images' spec and if there are labels."""
+    """Checks a data set; returns the images' spec and whether it has labels."""
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(
             "dataset must be a batched tf.data.Dataset. Received: an object of"

@@ -93,7 +93,7 @@ def check_train_and_test(
 
 
 def columns_of(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Index of each label in the sorted classes; -1 if it is not there."""
+    """Index of each label in the sorted classes; -1 if it is not among them."""
     columns = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     return np.where(classes[columns] == labels, columns, -1)
 

@@ -28,7 +28,7 @@ def knn_predict(
     *,
     block_size: int | None = None,
 ) -> np.ndarray:
-    """Classes that the nearest neighbours vote for.
+    """Predicts the classes that the nearest neighbours vote for.
 
     Features are scaled to unit length. Of the k training rows with the highest
     cosine similarity s, each gives its class a vote of weight
@@ -39,16 +39,16 @@ def knn_predict(
         train_y: integers `[n]`, 0 or greater.
         test_h: float `[m, C]`.
         k: number of neighbours, 1 to n. Defaults to 200.
-        temperature: above 0. Defaults to 0.1; the reference has 0.07.
-        block_size: test rows that are searched for at a time. Defaults to
-            None: 4096. It changes speed and memory, not the result.
+        temperature: above 0. Defaults to 0.1; the reference uses 0.07.
+        block_size: number of test rows in one search. Defaults to None: 4096.
+            It changes speed and memory, not the result.
 
     Returns:
         int64 array `[m]`.
 
     Raises:
-        ValueError: an argument is out of its range, k greater than n among
-            them, or shapes do not fit.
+        ValueError: an argument is out of its range, for example k greater than
+            n, or shapes do not fit.
 
     Reference:
         Wu et al. (2018), arXiv 1805.01978, section 3.4.
@@ -112,9 +112,9 @@ class KNNCallback(keras.callbacks.Callback):
 
     Args:
         train_dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`,
-            of `(images, labels)`, searched for neighbours, without
-            augmentation.
-        test_dataset: the same, of the images that are classified.
+            of `(images, labels)` without augmentation, in which neighbours are
+            searched.
+        test_dataset: the same, with the images to classify.
         every: number of epochs between measurements; the last epoch is always
             measured. Defaults to 1.
         k: see `knn_predict`. Defaults to 200.
@@ -179,11 +179,11 @@ class KNNCallback(keras.callbacks.Callback):
         logs[self._name] = self._measure(self.model)
 
     def accuracy_of(self, model: keras.Model) -> float:
-        """Accuracy of a model, measured now or at this very step before.
+        """Accuracy of a model, measured now or earlier at the same step.
 
         Args:
-            model: compiled, with an `encoder`; the one that is trained with
-                the callback, if one is.
+            model: compiled, with an `encoder`. If the callback is passed to
+                `fit`, it must be the model that is trained.
 
         Returns:
             Float in [0, 1].
@@ -227,9 +227,9 @@ def _step_of(model):
 
 
 def _votes(train_h, train_y, test_h, k, temperature, block_size):
-    """Returns `(votes [m, K] float64, classes [K])`, K classes in order.
+    """Returns `(votes [m, K] float64, classes [K])`, the classes sorted.
 
-    Votes are relative to the nearest neighbour's, which counts 1.
+    Votes are relative to that of the nearest neighbour, which is 1.
     """
     _check_vote(k, temperature)
     _check_k(k, len(train_h))
@@ -241,8 +241,8 @@ def _votes(train_h, train_y, test_h, k, temperature, block_size):
             f" block_size={block_size!r}"
         )
     classes, columns = np.unique(train_y, return_inverse=True)
-    # Never by FAISS, whose order of equal rows is another: an accuracy does
-    # not depend on what is installed.
+    # Never by FAISS, which orders equal rows differently: an accuracy must not
+    # depend on what is installed.
     votes = [
         _count_votes(columns[rows], similarities, temperature, len(classes))
         for rows, similarities in search(test_h, train_h, int(k), block_size)

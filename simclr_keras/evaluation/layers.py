@@ -14,7 +14,7 @@ from simclr_keras.models import fitting
 def layer_features(
     model: keras.Model, layer: str
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function of images that gives the features of a layer.
+    """Returns the function of images that computes the features of a layer.
 
     Args:
         model: `SimCLR`, `Classifier` or an encoder.
@@ -57,13 +57,13 @@ def layer_features(
 def projection_features(
     model: keras.Model, index: int, name: str = "index"
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function of images that gives what a linear probe sees.
+    """Returns the function of images that computes a linear probe's input.
 
     Args:
         model: `SimCLR`, `Classifier` or an encoder.
         index: 0 for h; 1 for the output of the projection head's first layer,
             and so on; -1 for z.
-        name: what the index is called in an error. Defaults to "index".
+        name: name of the index in error messages. Defaults to "index".
 
     Returns:
         The encoder for 0; else a function of float images `[B, H, W, 3]` in

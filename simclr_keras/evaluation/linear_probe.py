@@ -1,4 +1,4 @@
-"""Evaluates cached features by a linear classifier, by gradient descent."""
+"""Evaluates cached features by a linear classifier trained by SGD."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LinearAccuracy:
         accuracy: top-1 test accuracy, in [0, 1].
         top5_accuracy: top-5 test accuracy, in [0, 1].
         train_accuracy: top-1 accuracy on the training rows, in [0, 1].
-        learning_rate: peak that was used.
+        learning_rate: peak learning rate that was used.
         predictions: integers `[m]`, classes of the test rows.
     """
 
@@ -53,19 +53,20 @@ def linear_accuracy(
 ) -> LinearAccuracy:
     """Linear evaluation on features that were computed once.
 
-    The paper's protocol, without its random crops and flips: softmax
+    This is the paper's protocol, without its random crops and flips: softmax
     regression by SGD with Nesterov momentum 0.9, learning rate
-    0.1 * batch_size / 256, 90 epochs, no decay of weights. The rate falls to
-    zero by a cosine without warm-up, as in the official code; the paper names
-    none. Rows are shuffled in every epoch, an incomplete last batch is left
-    out. On CPU the result is a pure function of the arguments.
+    0.1 * batch_size / 256, 90 epochs, no weight decay. The learning rate falls
+    to zero by a cosine without warm-up, as in the official code; the paper does
+    not name a schedule. Rows are shuffled in every epoch, and an incomplete
+    last batch is dropped. On CPU the result is a pure function of the
+    arguments.
 
-    One guard is added. Strongly correlated columns, raw pixels above all, make
-    gradient descent at that rate swing instead of settle, and a baseline looks
-    worse than it is. So the default rate is at most 2 / v, where v is the
-    largest eigenvalue of `train_h' train_h / n`: half of it bounds the loss's
-    curvature (Boehning 1992), and plain gradient descent is stable up to 2 by
-    the curvature.
+    The default learning rate has an upper bound that the paper does not have.
+    With strongly correlated columns, above all raw pixels, gradient descent at
+    the paper's rate oscillates instead of converging, and a baseline looks
+    worse than it is. So the default is at most 2 / v, where v is the largest
+    eigenvalue of `train_h' train_h / n`: v / 2 bounds the curvature of the loss
+    (Boehning 1992), and plain gradient descent is stable up to 2 / curvature.
 
     Args:
         train_h: float `[n, C]`.
@@ -73,14 +74,14 @@ def linear_accuracy(
         test_h: float `[m, C]`.
         test_y: integers `[m]`, 0 or greater.
         epochs: passes over the training rows. Defaults to 90.
-        batch_size: rows per step; n where n is smaller. Defaults to 256.
+        batch_size: rows per step; n if n is smaller. Defaults to 256.
         learning_rate: peak. Defaults to None: 0.1 * batch_size / 256, or the
-            bound above where that is lower.
+            bound above if that is lower.
         weight_decay: factor of the penalty `0.5 * sum(W^2)`. Defaults to 0.
         standardize: whether each column is shifted and scaled by the training
-            rows' mean and standard deviation, which makes the rate fit
-            features of any scale. False is the paper's. Defaults to True.
-        seed: of the order of the rows. Defaults to 0.
+            rows' mean and standard deviation, so that the learning rate suits
+            features of any scale. The paper does not. Defaults to True.
+        seed: seed of the order of the rows. Defaults to 0.
 
     Returns:
         `LinearAccuracy`.
@@ -137,7 +138,7 @@ def linear_accuracy(
 
 
 def _largest_eigenvalue(features):
-    """Of `features' features / n`, by power iteration."""
+    """Largest eigenvalue of `features' features / n`, by power iteration."""
     vector = np.random.default_rng(0).standard_normal(features.shape[1])
     vector = vector.astype(np.float32)
     value = 0.0
@@ -161,10 +162,10 @@ def _train(
 ):
     """Weights `[C, K]` and biases `[K]` after all epochs, from zero.
 
-    One graph, since `fit` of a `Dense` by Keras's SGD takes 3.3 times as long:
-    4.5 against 1.4 s of CPU for ten epochs of 20,000 rows of 512 features, 10
-    classes. A Dense and Keras's SGD in a loop like this one take 1.3 times as
-    long, for as many lines.
+    This is one graph, because `fit` of a `Dense` by Keras's SGD takes 3.3 times
+    as long: 4.5 against 1.4 s of CPU for ten epochs of 20,000 rows of 512
+    features, 10 classes. A `Dense` and Keras's SGD in a loop like this one take
+    1.3 times as long, and save no lines.
     """
     row_count, width = features.shape
     steps_per_epoch = row_count // batch_size

@@ -75,7 +75,7 @@ def logistic_regression(
     seed: int = 0,
     verbose: bool = False,
 ) -> LogisticRegressionResult:
-    """Fits multinomial logistic regression by L-BFGS, the paper's transfer.
+    """Fits multinomial logistic regression by L-BFGS, as the paper's transfer.
 
     Minimises, with an intercept that is not regularised,
 
@@ -83,17 +83,17 @@ def logistic_regression(
 
     The paper does not say whether its L2 parameter refers to the sum or the
     mean over rows. Here it is the sum, scikit-learn's convention with
-    C = 1 / l2: a value then has the same effect with more rows, and the range
-    1e-6 to 1e5 reaches from no effect to W = 0.
+    C = 1 / l2: a value has less effect with more rows, and the range 1e-6 to
+    1e5 reaches from no effect to W = 0.
 
     The value with the best accuracy on held-out training rows is chosen (for
     equal accuracies, that with the lower cross-entropy), and the classifier is
     fitted again on all rows. From the largest to the smallest value, each fit
     starts from the previous one.
 
-    As in the paper, features are not normalised. Centring them and dividing
-    them by one common factor happens only inside the solver: it does not change
-    the minimum, and the solver needs far fewer iterations.
+    As in the paper, features are not normalised. Only inside the solver are
+    they centred and divided by one common factor. This does not change the
+    minimum, and the solver needs far fewer iterations.
 
     Args:
         train_h: float `[n, C]`.
@@ -107,8 +107,8 @@ def logistic_regression(
             None: training rows are held out.
         validation_fraction: fraction of each class to hold out, in (0, 1); at
             least one row of each class remains. Defaults to 0.1.
-        max_iterations: of L-BFGS, for each value; the final fit may take ten
-            times as many. Defaults to 100.
+        max_iterations: most iterations of L-BFGS, for each value; the final fit
+            may take ten times as many. Defaults to 100.
         seed: seed of the random choice of held-out rows. Defaults to 0.
         verbose: whether to show a progress bar. Defaults to False.
 
@@ -141,8 +141,8 @@ def logistic_regression(
             "validation", *validation, width=train_h.shape[1]
         )
     table, start = (), None
-    # Beside the threads that TensorFlow keeps running, BLAS threads would stall
-    # the solver: a minute instead of a second.
+    # With TensorFlow's threads running as well, BLAS threads would make the
+    # solver take a minute instead of a second.
     with threadpool_limits(1):
         if l2 is None:
             fitted, held_out = _split(
@@ -241,7 +241,7 @@ class _Classifier:
         # For two classes scikit-learn fits one vector w = w_1 - w_0, and
         # ||w||^2 / 2 = ||w_0||^2 + ||w_1||^2 at the optimum w_0 = -w_1.
         self._factor = 2.0 if len(self.classes) == 2 else 1.0
-        # Here, as it takes a second to import.
+        # Imported here, as that takes a second.
         from sklearn.linear_model import LogisticRegression
 
         self._solver = LogisticRegression(
@@ -277,7 +277,7 @@ class _Classifier:
         )
 
     def scores(self, features):
-        """Logits `[m, K]`, also for two classes."""
+        """Logits `[m, K]`, even for two classes."""
         scores = self._solver.decision_function(self._standardize(features))
         if scores.ndim == 1:
             scores = np.stack([np.zeros_like(scores), scores], axis=1)

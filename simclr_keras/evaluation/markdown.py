@@ -10,9 +10,9 @@ from collections.abc import Sequence
 def markdown_table(
     rows: Iterable[Sequence], header: Sequence[str], *, digits: int = 1
 ) -> str:
-    """Returns a table of results that reads well as text and as Markdown.
+    """Returns a Markdown table of results that also reads well as text.
 
-    Columns are padded to one width; columns of numbers are set to the right.
+    Cells are padded to the width of their column; numbers are right-aligned.
 
     Args:
         rows: iterable of rows, each with one cell per column. A float is shown

@@ -14,7 +14,7 @@ from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import standardize
 from simclr_keras.evaluation.linear_probe import epoch_order
 
-# Test rows that are classified at a time.
+# Number of test rows that are classified at a time.
 _ROWS = 4096
 
 
@@ -45,10 +45,10 @@ def mlp_accuracy(
 ) -> MLPAccuracy:
     """Evaluates features that were computed once, by a nonlinear classifier.
 
-    One hidden layer with a ReLU, on standardised features, trained by Adam
-    with a cosine decay to zero and no weight decay. Rows are shuffled in every
-    epoch, an incomplete last batch is left out. The paper says of its own only
-    that they are MLPs.
+    It has one hidden layer with a ReLU, and is trained on standardised features
+    by Adam, with cosine decay of the learning rate to zero and no weight decay.
+    Rows are shuffled in every epoch, and an incomplete last batch is dropped.
+    The paper does not describe its classifiers, except as MLPs.
 
     Args:
         train_h: float `[n, C]`.
@@ -57,10 +57,9 @@ def mlp_accuracy(
         test_y: integers `[m]`, 0 or greater.
         hidden: units of the hidden layer, at least 1. Default 512.
         epochs: passes over the training rows, at least 1. Default 90.
-        batch_size: rows per step, at least 1; n where n is smaller. Default
-            256.
+        batch_size: rows per step, at least 1; n if n is smaller. Default 256.
         learning_rate: peak, above 0. Default 1e-3.
-        seed: of the weights and of the order of the rows. Default 0.
+        seed: seed of the weights and of the order of the rows. Default 0.
 
     Returns:
         `MLPAccuracy`.
@@ -98,7 +97,7 @@ def mlp_accuracy(
 
 
 def _layers(widths, seed):
-    """Built dense layers, float32 whatever the policy of the encoder is."""
+    """Built dense layers, in float32 under every dtype policy."""
     layers = []
     for number, (width, units) in enumerate(zip(widths, widths[1:])):
         layer = keras.layers.Dense(
@@ -119,7 +118,7 @@ def _logits(layers, x):
 
 
 def _train(layers, optimizer, features, labels, epochs, batch_size, seed):
-    """Trains in place, by one graph for all epochs: see `linear_probe`."""
+    """Trains in place, by one graph for all epochs as in `linear_probe`."""
     variables = [v for layer in layers for v in layer.trainable_variables]
     optimizer.build(variables)
     features, labels = tf.constant(features), tf.constant(labels)

@@ -11,10 +11,10 @@ import tensorflow as tf
 from simclr_keras.evaluation.features import check_features
 from simclr_keras.evaluation.features import unit_rows
 
-# Similarities that are held at a time: 64 MB of float32.
+# Number of similarities in memory at a time: 64 MB of float32.
 _BLOCK_CELLS = 2**24
-# Queries that are compared with the bank at a time, unless the caller says
-# otherwise: the bank is read and scaled once for each block of queries.
+# Default number of queries that are compared with the bank at a time. The bank
+# is read and scaled once for each block of queries.
 _BLOCK_QUERIES = 2**12
 
 
@@ -23,18 +23,18 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the k rows of a bank that are most similar to each query.
 
-    Similarity is the cosine. The search is exact; rows of equal similarity
-    come in their order in the bank (except with FAISS).
+    Similarity is the cosine. The search is exact; rows of equal similarity keep
+    their order in the bank (except with FAISS).
 
     Args:
         queries: float `[m, C]`.
-        bank: float `[n, C]`; may be a `numpy.memmap`, of which a block is read
-            at a time.
+        bank: float `[n, C]`; may be a `numpy.memmap`, which is then read block
+            by block.
         k: number of rows that are returned for each query, 1 to n.
-        library: "numpy": the search of this module, which needs no further
-            library; "faiss", which must be installed and holds the whole bank
-            in memory; or "auto" (default): FAISS where it is installed and the
-            bank lies in memory.
+        library: "numpy": the search of this module, which needs no other
+            library; "faiss", which must be installed and keeps the whole bank
+            in memory; or "auto" (default): FAISS if it is installed and the
+            bank is in memory.
 
     Returns:
         Pair of int64 `[m, k]`, rows of the bank, the most similar first; and
@@ -42,7 +42,7 @@ def nearest(
 
     Raises:
         ValueError: an argument is out of its range, or shapes do not fit.
-        ImportError: FAISS is asked for and not installed.
+        ImportError: FAISS is requested and not installed.
     """
     queries, _ = check_features("queries", queries)
     if getattr(bank, "ndim", 0) != 2 or bank.shape[1] != queries.shape[1]:
@@ -74,18 +74,19 @@ def search(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the k most similar rows of a bank for blocks of queries.
 
-    Memory does not grow with n or m: at most `_BLOCK_CELLS` similarities and
-    as many elements of the bank are held at a time, and k rows at least.
+    Memory does not grow with n or m: at most `_BLOCK_CELLS` similarities and as
+    many elements of the bank are in memory at a time, but at least k rows.
 
     Args:
         queries: float `[m, C]`.
-        bank: float `[n, C]`, in memory or mapped into it.
+        bank: float `[n, C]`, in memory or memory-mapped.
         k: 1 to n.
-        block_size: queries b at a time. Defaults to None: 4096.
+        block_size: number b of queries in a block. Defaults to None: 4096.
 
     Yields:
         Pair of int64 `[b, k]`, rows of the bank, the most similar first, equal
-        ones in their order; and float32 `[b, k]`, their cosine similarities.
+        ones in the order of the bank; and float32 `[b, k]`, their cosine
+        similarities.
     """
     block_size = block_size or _BLOCK_QUERIES
     for start in range(0, len(queries), block_size):
@@ -103,7 +104,7 @@ def _search_block(queries, bank, k):
         found, places = tf.math.top_k(found, min(k, len(block)))
         rows = tf.concat([rows, tf.cast(places, tf.int64) + start], axis=1)
         best = tf.concat([best, found], axis=1)
-        # Earlier rows stand in front, and top_k keeps the order of equals.
+        # Rows found earlier come first, and top_k keeps the order of equals.
         best, places = tf.math.top_k(best, min(k, best.shape[1]))
         rows = tf.gather(rows, places, batch_dims=1)
     return rows.numpy(), best.numpy()

@@ -1,4 +1,4 @@
-"""Projects features to a plane in which neighbours stay neighbours."""
+"""Projects features to two dimensions, by UMAP or t-SNE."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def to_plane(
     Args:
         h: float `[n, C]`, n at least 4.
         method: "umap", which must be installed; "tsne"; or "auto" (default):
-            UMAP where it is installed, else t-SNE.
-        seed: of the random numbers. Defaults to 0.
+            UMAP if it is installed, else t-SNE.
+        seed: seed of the random numbers. Defaults to 0.
 
     Returns:
         Pair of float32 `[n, 2]` and the name of the method that was used.
 
     Raises:
         ValueError: an argument is out of its range.
-        ImportError: UMAP is asked for and not installed.
+        ImportError: UMAP is requested and not installed.
 
     References:
         van der Maaten and Hinton 2008, "Visualizing Data using t-SNE"; McInnes
@@ -46,7 +46,7 @@ def to_plane(
     if method == "umap":
         import umap
 
-        # A seed allows one thread only; UMAP warns unless it is asked for.
+        # A seed allows one thread only; UMAP warns unless `n_jobs` says so.
         reducer = umap.UMAP(
             min(15, len(h) - 1), metric="cosine", random_state=seed, n_jobs=1
         )

@@ -1,4 +1,4 @@
-"""Measures how much of their space the features of a data set use."""
+"""Measures the spread of features: uniformity, effective rank and others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RepresentationQuality:
         row_count: number of images that were measured.
         width: number C of dimensions.
         std: standard deviation of each dimension of the unit-length rows, mean
-            over dimensions; 0: collapsed, 1/sqrt(C): spread evenly.
+            over dimensions; 0 if collapsed, 1/sqrt(C) if spread evenly.
         uniformity: in [-8, 0], lower is better.
         effective_rank: number of directions in use, in
             [1, min(2 * row_count, C)].

@@ -1,4 +1,4 @@
-"""Writes a `.npy` file row by row, and resumes where it was interrupted."""
+"""Writes a `.npy` file row by row, and resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ import numpy as np
 from simclr_keras import disk
 from simclr_keras import paths
 
-_SAVE_SECONDS = 10.0  # between two saves of `append_all`
+_SAVE_SECONDS = 10.0  # from one save of `append_all` to the next
 
 
 class RowsFile:
-    """Array `[n, C]` of float32 on the disk, written from its first row on.
+    """Array `[n, C]` of float32 on disk, written row by row.
 
-    Until it is complete it is called `<path>.partial`, and `<path>.rows` says
-    how many of its rows are safe. Memory does not grow with n. Only a local
-    file can be mapped into memory: for a path with a scheme the rows are
-    collected in a local temporary directory, and another process starts over.
+    Until it is complete, the file is named `<path>.partial`, and `<path>.rows`
+    has the number of rows that are safely on disk. Memory does not grow with n.
+    Only a local file can be mapped into memory. For a path with a scheme, the
+    rows are collected in a local temporary directory, and a new process starts
+    from the first row.
 
     Args:
-        path: of the finished file, local or with a scheme.
-        count: rows n, at least 1.
-        columns: C.
+        path: path of the finished file, local or with a scheme.
+        count: number n of rows, at least 1.
+        columns: number C of columns.
 
     Attributes:
-        done: number of rows that are written, by an earlier process or this.
+        done: number of rows written by this process or an earlier one.
 
     Raises:
-        ValueError: the file that is there has another shape, or is damaged.
-        OSError: there is no room for all rows.
+        ValueError: an existing partial file has another shape, or is damaged.
+        OSError: the disk has no room for all rows.
     """
 
     def __init__(self, path: paths.PathLike, count: int, columns: int):
@@ -55,7 +56,7 @@ class RowsFile:
         self._safe = self.done
 
     def _begun(self, shape):
-        """Opens an earlier process's file; returns how many rows are safe."""
+        """Opens an earlier process's file; returns the array and `done`."""
         try:
             array = np.lib.format.open_memmap(self._partial, "r+")
             done = int(self._notes.read_text())
@@ -105,9 +106,9 @@ class RowsFile:
         """Writes batches as they come, and saves them every few seconds.
 
         Args:
-            batches: iterable of float `[b, C]`, the rows that are missing.
-            progress: function of the number of rows that are written, called
-                after each batch. Defaults to None.
+            batches: iterable of float `[b, C]`, the remaining rows.
+            progress: function of the number of written rows, called after
+                each batch. Defaults to None.
         """
         saved = time.monotonic()
         for batch in batches:
@@ -119,7 +120,7 @@ class RowsFile:
                 saved = time.monotonic()
 
     def save(self) -> None:
-        """Makes what was written safe from the end of the process."""
+        """Writes the rows to disk, so that another process can resume."""
         if self.done == self._safe:
             return
         self._array.flush()
@@ -130,7 +131,7 @@ class RowsFile:
         self._safe = self.done
 
     def finish(self) -> None:
-        """Gives the file its name.
+        """Gives the complete file its final name.
 
         Raises:
             RuntimeError: rows are missing.

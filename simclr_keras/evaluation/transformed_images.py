@@ -1,4 +1,4 @@
-"""Makes images whose labels are what was done to them, of table 3."""
+"""Makes images with their transformation as label, for the paper's table 3."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def transformed_images(
 ) -> tf.data.Dataset:
     """Evaluation images of a source, each transformed or not.
 
-    What is done to an image follows from the seed and its number in the data
-    set (`Source.positions`), not from its batch or from the other images.
+    The transformation of an image depends on the seed and on its number in the
+    data set (`Source.positions`), not on its batch or on the other images.
 
     Args:
         source: `data.Source`; needs no labels.
@@ -33,13 +33,14 @@ def transformed_images(
         image_size: side of the images in pixels.
         batch_size: images per batch.
         seed: Python integer. Default 0.
-        held_out: whether they are the images to be evaluated on, which draw
-            other numbers: those of a training and a test set are both numbered
-            from 0. Default False.
+        held_out: whether these are the test images. They draw other random
+            numbers than the training images, although both are numbered from 0.
+            Default False.
 
     Returns:
         `tf.data.Dataset` of images `[B, S, S, 3]`, `float32` in [0, 1], in the
-        order of the source, and of what was done to them, `int64` `[B]`.
+        order of the source, and of the classes of their transformations,
+        `int64` `[B]`.
 
     Raises:
         ValueError: there is no such transformation; or see
