@@ -1,7 +1,7 @@
-"""Lists what settings may be, for the flags and for what takes them.
+"""Lists the allowed values of settings, for flags and for arguments.
 
-Nothing is imported here: `--help` and wrong flags answer before TensorFlow is
-loaded.
+This module imports nothing, so that `--help` and the errors of wrong flags
+appear before TensorFlow is loaded.
 """
 
 CACHES = ("auto", "none", "memory", "disk")
@@ -12,17 +12,17 @@ EXPORT_PRECISIONS = ("float32", "as_trained")
 FOLDER_LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")
 LEARNING_RATE_SCALINGS = ("linear", "sqrt", "none")
 LOSSES = ("nt_xent", "nt_logistic", "margin_triplet", "supervised_contrastive")
-# Those that ask for the classes of the images.
+# Those that take the classes of the images.
 SUPERVISED_LOSSES = ("supervised_contrastive",)
-# Pillow's bound: more pixels are taken for an attack on the memory.
+# Pillow's limit: it takes an image with more pixels for a decompression bomb.
 MAX_PIXELS = 89_478_485
 OPTIMIZERS = ("lars", "momentum", "adam", "adamw", "lamb")
 PROJECTION_HEADS = ("none", "linear", "nonlinear")
 RESNET_DEPTHS = (18, 34, 50, 101, 152, 200)
 SPLIT_ORDERS = ("shuffled", "position")
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
-# What was done to an image, to be told from its features -> names of the
-# classes, in the order of their labels.
+# From transformations that a classifier can predict from an image's features to
+# the names of their classes, in the order of the labels.
 TRANSFORMATIONS = {
     "gray": ("colour", "grey"),
     "rotation": ("0 degrees", "90 degrees", "180 degrees", "270 degrees"),

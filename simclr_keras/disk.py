@@ -1,4 +1,4 @@
-"""Says where caches lie, and names the file of an error of a full disk."""
+"""Finds the directory of caches; names the file in errors of a full disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHUNK = 2**20
 
 
 def cache_directory() -> pathlib.Path:
-    """Default of all caches: in `XDG_CACHE_HOME`, else in `~/.cache`."""
+    """Default directory of caches, in `XDG_CACHE_HOME` or else `~/.cache`."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return pathlib.Path(root).expanduser() / "simclr_keras"
 

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
-# Add a line to one of these tables if the default of a new setting computes
-# something else than releases without the setting did.
+# Add a line to one of these tables if the default of a new setting does not
+# compute what releases without the setting computed.
 # From flags to their values, as text, in runs that began before the flag was
 # added. The flag's default must not be None.
 FLAGS = {"folder_layout": "legacy", "split_order": "position"}
@@ -23,7 +23,7 @@ ARGUMENTS = {}
 # From classes to the names of arguments that were removed.
 DROPPED = {}
 
-# From a flag that only one command has to the command.
+# From flags that only one command has to that command.
 _COMMANDS = {
     "study": "simclr-study",  # before pretrain, all of whose flags it has
     "temperature": "simclr-pretrain",
@@ -119,13 +119,13 @@ def with_later_flags(
     """Completes the flags of a run with those that were added since.
 
     Args:
-        recorded: the run's, of `parse_flags`.
+        recorded: flags of the run, from `parse_flags`.
         defaults: dict from flags of this release to their defaults, as text or
             None.
 
     Returns:
-        Dict from both's flags to text or None: as recorded, else the implicit
-        value of earlier releases, else the default.
+        Dict from all these flags to text or None: the recorded value, else the
+        implicit value of earlier releases, else the default.
     """
     then = {name: FLAGS[name] for name in FLAGS if name in defaults}
     return {**defaults, **then, **recorded}
@@ -163,7 +163,7 @@ def flag_differences(
 
 
 def dropped_flags(old_text: str, new_text: str) -> list[str]:
-    """Flags with values of an existing run that this release has dropped."""
+    """Flags of an existing run, with values, that this release has dropped."""
     new = parse_flags(new_text)
     return [
         f"--{name}={value}"

@@ -137,7 +137,7 @@ def scandir(folder: AnyPath) -> list:
         folder: path object, local or remote.
 
     Returns:
-        List of `os.DirEntry`; of a remote folder, of objects with `name`,
+        List of `os.DirEntry`; for a remote folder, of objects with `name`,
         `path`, `is_dir()`, `is_file()` and `is_symlink()`.
     """
     if not is_remote(folder):
@@ -203,8 +203,8 @@ def local_copy(path: AnyPath) -> Iterator[pathlib.Path]:
     """Context of a local `pathlib.Path` from which to read a file.
 
     Args:
-        path: path object. Yields a local one itself; of a remote one, a
-            temporary copy that is removed when the block ends.
+        path: path object. A local one is yielded unchanged; for a remote one,
+            the path of a temporary copy, which is removed when the block ends.
     """
     if not is_remote(path):
         yield path

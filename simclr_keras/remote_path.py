@@ -257,7 +257,7 @@ class RemotePath:
                 errno.ENOENT, os.strerror(errno.ENOENT), str(self)
             ) from error
         except tf.errors.PermissionDeniedError as error:
-            # The store's own words say which right is missing.
+            # The message of the store says which permission is missing.
             raise PermissionError(
                 errno.EACCES, error.message, str(self)
             ) from error

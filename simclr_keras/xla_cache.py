@@ -1,10 +1,10 @@
-"""Keeps what XLA has compiled on the disk, for the next start of a command.
+"""Keeps XLA's compiled programs on disk, for the next start of a command.
 
 Compiling the views takes most of the time before a first step. TensorFlow can
-keep compiled programs in a directory and knows them by their content; it does
-not notice where one was cut short or damaged. A file therefore counts only
-with a seal, its checksum in a second file, which is written after the first
-step; files without a right one are deleted and compiled anew.
+keep compiled programs in a directory, and identifies them by their content, but
+it does not notice a truncated or damaged file. A file is therefore used only if
+it has a seal: its checksum in a second file, which is written after the first
+step. Files without a correct seal are deleted and compiled again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _OPTION = "--tf_xla_persistent_cache_directory"
 _PROGRAMS, _SEAL = "*.pb", ".sha256"
 # A program of the views has 1 to 2 MB, a step with `--jit=on` more.
 PROGRAMS_KEPT = 64
-# With older ones this was not tried. Not in `compat`, which loads TensorFlow.
+# Oldest TensorFlow with which this was tried. It is not in `compat`, as that
+# imports TensorFlow.
 _OLDEST = (2, 21)
 
 # What `enable` has returned in this process.
@@ -33,12 +34,12 @@ _directory = None
 
 
 def enable(root: pathlib.Path | None = None) -> pathlib.Path | None:
-    """Lets this process take its compiled programs from disk, on CPUs.
+    """Makes this process read its compiled programs from disk, on CPUs.
 
-    TensorFlow reads `TF_XLA_FLAGS` when it is imported, so this comes before.
-    Nothing is changed where it is imported already, or older than 2.21; where
-    `TF_XLA_FLAGS` names a cache or a file of flags; or where the directory
-    cannot be written or has a space in its path.
+    Call it before TensorFlow is imported, which reads `TF_XLA_FLAGS` then. It
+    changes nothing if TensorFlow is imported already or older than 2.21, if
+    `TF_XLA_FLAGS` names a cache or a file of flags, or if the directory cannot
+    be written or has a space in its path.
 
     Args:
         root: directory for the caches of all versions and processors. Defaults
@@ -58,7 +59,7 @@ def enable(root: pathlib.Path | None = None) -> pathlib.Path | None:
         directory = root.absolute() / version
         directory.mkdir(parents=True, exist_ok=True)
         _delete_damaged(directory)
-        with contextlib.suppress(FileNotFoundError):  # another process is at it
+        with contextlib.suppress(FileNotFoundError):  # by another process
             _delete_oldest(directory.parent)
     except (OSError, RuntimeError):  # RuntimeError: there is no home directory
         return None
@@ -97,7 +98,7 @@ def seal() -> None:
 
 
 def _delete_damaged(directory):
-    """Deletes programs without a right seal, and seals without a program."""
+    """Deletes programs without a correct seal, and seals without a program."""
     for path in directory.glob(_PROGRAMS):
         sealed = path.with_suffix(_SEAL)
         try:
@@ -127,9 +128,9 @@ def _checksum(path):
 
 
 def _version():
-    """Name for what programs depend on: TensorFlow, processor, `XLA_FLAGS`.
+    """Name of what programs depend on: TensorFlow, processor, `XLA_FLAGS`.
 
-    None for a TensorFlow that is older than those with which this was tried.
+    None if TensorFlow is not installed, or older than `_OLDEST`.
     """
     try:
         tensorflow = importlib.metadata.version("tensorflow")
