@@ -49,14 +49,14 @@ def enable(root: pathlib.Path | None = None) -> pathlib.Path | None:
         The directory of this version and processor, or None.
     """
     global _directory
-    flags, version = os.environ.get(_FLAGS, "").strip(), _version()
-    if version is None or _OPTION in flags or "tensorflow" in sys.modules:
+    flags, known = os.environ.get(_FLAGS, "").strip(), version()
+    if known is None or _OPTION in flags or "tensorflow" in sys.modules:
         return None
     if flags and not flags.startswith("-"):
         return None  # TensorFlow takes it for the name of a file
     try:
         root = disk.cache_directory() / "xla" if root is None else root
-        directory = root.absolute() / version
+        directory = root.absolute() / known
         directory.mkdir(parents=True, exist_ok=True)
         _delete_damaged(directory)
         with contextlib.suppress(FileNotFoundError):  # by another process
@@ -127,7 +127,7 @@ def _checksum(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _version():
+def version() -> str | None:
     """Name of what programs depend on: TensorFlow, processor, `XLA_FLAGS`.
 
     None if TensorFlow is not installed, or older than `_OLDEST`.

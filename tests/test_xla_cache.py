@@ -13,6 +13,9 @@ from simclr_keras import xla_cache
 
 pytestmark = pytest.mark.newest
 _FLAGS = "TF_XLA_FLAGS"
+needs_cache = pytest.mark.skipif(
+    xla_cache.version() is None, reason="TensorFlow before 2.21 has no cache"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +34,7 @@ def _program(directory, name, age=0):
     return path
 
 
+@needs_cache
 def test_keeps_the_users_flags_and_adds_the_directory(tmp_path):
     directory = xla_cache.enable(tmp_path)
     version = importlib.metadata.version("tensorflow")
@@ -40,6 +44,7 @@ def test_keeps_the_users_flags_and_adds_the_directory(tmp_path):
     assert f"--tf_xla_persistent_cache_directory={directory}" in given
 
 
+@needs_cache
 def test_only_sealed_programs_are_used_again(tmp_path, monkeypatch):
     """One sealed, one of a process that was killed, one changed afterwards."""
     directory = xla_cache.enable(tmp_path)
@@ -57,6 +62,7 @@ def test_only_sealed_programs_are_used_again(tmp_path, monkeypatch):
     assert sorted(x.name for x in directory.iterdir()) == ["a.pb", "a.sha256"]
 
 
+@needs_cache
 def test_the_oldest_programs_go(tmp_path, monkeypatch):
     directory = xla_cache.enable(tmp_path)
     number = xla_cache.PROGRAMS_KEPT + 3
@@ -119,6 +125,7 @@ print(hashlib.sha256(drawn).hexdigest(), times)
 """
 
 
+@needs_cache
 @pytest.mark.long
 def test_views_have_the_same_bits_from_the_disk(tmp_path):
     """Compiled; from the disk; and compiled again where a file is damaged."""
@@ -144,6 +151,7 @@ def test_views_have_the_same_bits_from_the_disk(tmp_path):
     assert later != times
 
 
+@needs_cache
 @pytest.mark.long
 def test_a_command_keeps_what_it_compiles(tmp_path):
     """Also where a path with a scheme loads TensorFlow early."""

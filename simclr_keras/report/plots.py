@@ -132,7 +132,8 @@ def neighbors(
     top, gap, space = 24, 12, 14  # pixels: heading, behind the query, frames
     count, k = images.shape[:2]
     size = (k + 1) * (width + space) + gap, count * (height + space) + top
-    figure = Figure(figsize=np.divide(size, 100))
+    # A little more, as Matplotlib can round 413.999 pixels down.
+    figure = Figure(figsize=np.add(size, 0.01) / 100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
