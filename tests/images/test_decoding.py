@@ -29,25 +29,22 @@ def encode(image, kind, **options):
 
 
 @functools.cache
-def _graph(in_graph):
-    """Traced once; the pipeline's `map` runs the same ops in a graph."""
+def _exported():
+    """Traced once."""
     return tf.function(
-        lambda encoded: (
-            images.decode(encoded, in_graph=in_graph),
-            images.image_size(encoded),
-        ),
+        lambda encoded: images.decode(encoded, in_graph=True),
         input_signature=[tf.TensorSpec([], tf.string)],
     )
 
 
-def decode(encoded, in_graph=True):
+def decode(encoded):
     """Decodes as an export does, and checks that the header says the size.
 
-    WebP, which older releases of TensorFlow cannot decode, as a pipeline does.
+    By Pillow where TensorFlow is too old to decode WebP.
     """
-    if encoded[8:12] == b"WEBP":
-        in_graph &= compat.DECODES_WEBP
-    image, size = _graph(in_graph)(encoded)
+    by_pillow = encoded[8:12] == b"WEBP" and not compat.DECODES_WEBP
+    image = (images.decode if by_pillow else _exported())(encoded)
+    size = images.image_size(encoded)
     np.testing.assert_array_equal(size, image.shape[:2])
     return image.numpy()
 

@@ -205,6 +205,32 @@ def _fuzz(signatures, files, count):
     return answered, count - answered, seen
 
 
+def _kept_of_an_error(count=3000):
+    """Bytes that TensorFlow keeps of each failed check, whoever makes it.
+
+    About 1,000 with TensorFlow 2.15 and 2.21.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+    def fail(text):
+        check = tf.debugging.Assert(tf.equal(text, ""), [text])
+        with tf.control_dependencies([check]):
+            return tf.identity(text)
+
+    for number in range(2 * count):
+        if number == count:
+            before = _resident()
+        try:
+            fail(
+                tf.constant(
+                    "a message of sixty letters, as long as those of ours are"
+                )
+            )
+        except tf.errors.OpError:
+            pass
+    return max(0, _resident() - before) / count
+
+
 @needs_linux
 @pytest.mark.parametrize(
     "count", [2_000, pytest.param(100_000, marks=pytest.mark.long)]
@@ -229,4 +255,5 @@ def test_mutated_files_are_answered_or_refused(signatures, count):
     print(f"{answered} answered, {refused} refused, memory {seen}")
     assert answered > count / 20 and refused > count / 4
     # Buffers fill first; what was kept of each request would be more.
-    assert max(seen[5:]) - max(seen[:5]) < 20e6 + 200 * count
+    kept = max(seen[5:]) - max(seen[:5]) - _kept_of_an_error() * refused / 2
+    assert kept < 20e6 + 200 * count
