@@ -180,6 +180,7 @@ def define_run(values):
         most=2,
         may_change=True,
     )
+    define_log(values)
     devices = Group(values, "devices")
     devices.choice(
         "precision",
@@ -195,6 +196,18 @@ def define_run(values):
         " where it slows convolutions, nor over several replicas. A TPU"
         " compiles in any case.",
         may_change=True,  # it rounds otherwise, as more devices do, too
+    )
+
+
+def define_log(values):
+    """Defines whether TensorFlow's own lines are shown."""
+    Group(values, "run").boolean(
+        "verbose_tensorflow",
+        False,
+        "Show what TensorFlow's C++ code says of processor, GPUs and"
+        " compilation, such as why it finds no GPU. A TF_CPP_MIN_LOG_LEVEL in"
+        " the environment has priority.",
+        may_change=True,
     )
 
 

@@ -6,6 +6,7 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import tensorflow_log
 
 # Flags that --change_learning_rate lets differ.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
@@ -38,6 +39,8 @@ def set_up(settings):
         gcp_project=getattr(settings, "gcp_project", None),
         logical_cpus=getattr(settings, "logical_cpus", 0),
     )
+    if not settings.verbose_tensorflow:
+        tensorflow_log.log_first_compilation()
     keras.utils.set_random_seed(settings.seed)
     name = settings.precision
     if name == "auto":
