@@ -9,6 +9,7 @@ from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
 from simclr_keras.commands.common.flag_kinds import Group
@@ -144,7 +145,6 @@ def _embed(settings, run, source, features, size):
     Returns:
         Pair of the results and the timing of the run.
     """
-    import keras
     import numpy as np
 
     started = time.perf_counter()
@@ -162,9 +162,9 @@ def _embed(settings, run, source, features, size):
         dataset = sk.data.evaluation_images(
             missing, size, settings.eval_batch_size, labelled=False
         )
-        bar = keras.utils.Progbar(count) if settings.verbose else None
         batches = sk.evaluation.Extractor(features).batches(dataset)
-        rows.append_all((h for h, _ in batches), bar and bar.update)
+        with progress_output.of_rows(settings, count, resumed) as show:
+            rows.append_all((h for h, _ in batches), show)
     rows.finish()
     seconds = time.perf_counter() - started
     results = {

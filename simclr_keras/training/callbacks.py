@@ -242,6 +242,11 @@ class KeepRun(keras.callbacks.Callback):
         finally:
             self._lock.release()
 
+    @property
+    def progress(self) -> Progress:
+        """Where the run stands, while `fit` trains."""
+        return self._progress
+
     def _is_done(self):
         return self.last_step and self._progress.has_come_to(self.last_step)
 

@@ -172,12 +172,12 @@ def define_run(values):
         may_change=True,
     )
     run.integer("seed", 0, "Seed of everything random.")
-    run.integer(
+    run.choice(
         "verbose",
-        1,
-        "Keras progress output: 0 none, 1 bar, 2 line per epoch.",
-        least=0,
-        most=2,
+        "auto",
+        ["auto", "0", "1", "2"],
+        "Progress: 0 none, 1 Keras's bar, 2 a line per epoch; auto: the bar on"
+        " a terminal, else a line every half a minute.",
         may_change=True,
     )
     define_log(values)
