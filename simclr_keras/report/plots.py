@@ -38,6 +38,7 @@ _TEN_COLORS = (
 )
 _DASHES = ("-", "--", ":", "-.")
 _QUERY = "#969696"
+_GUESS = "#666666"
 _MATCH, _OTHER = ("#28a03c", "-"), ("#c83232", (0, (2, 1)))
 _STYLE = {
     "axes.grid": True,
@@ -66,6 +67,7 @@ def curves(
     x_name: str,
     *,
     wide: bool = False,
+    guess: float | None = None,
 ) -> Figure:
     """Draws lines over one axis.
 
@@ -76,6 +78,8 @@ def curves(
         x_name: text at the axis.
         wide: whether the names stand beside the axes, in a wider figure, not
             inside of them, where there is room for two or three.
+        guess: what random guessing gives, a line of its own. Defaults to
+            None: not known.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -98,6 +102,8 @@ def curves(
             # Matplotlib leaves names out that begin with an underscore.
             label=re.sub("^_", " _", names[name]),
         )
+    if guess is not None:
+        _draw_guess(axes, guess)
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(x_name)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -107,6 +113,21 @@ def curves(
     elif len(series) > 1:
         axes.legend()
     return figure
+
+
+def _draw_guess(axes, guess):
+    """Draws a level line, with its name above its right end."""
+    axes.axhline(guess, color=_GUESS, linestyle=(0, (1, 2)), linewidth=1.2)
+    axes.annotate(
+        "random guessing",
+        (1, guess),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 2),
+        textcoords="offset points",
+        color=_GUESS,
+        fontsize=8,
+        horizontalalignment="right",
+    )
 
 
 @styled

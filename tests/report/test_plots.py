@@ -46,6 +46,14 @@ def test_curves_have_the_points():
     assert len({line.get_linestyle() for line in axes.lines}) == 2
 
 
+def test_random_guessing_is_a_line_with_its_name():
+    figure = plots.curves("Title", {"a": [(0, 1.0)]}, "step", guess=3.5)
+    (axes,) = figure.axes
+    assert list(axes.lines[1].get_ydata()) == [3.5, 3.5]
+    assert [text.get_text() for text in axes.texts] == ["random guessing"]
+    assert axes.get_ylim()[1] > 3.5
+
+
 def test_curves_of_many_runs():
     """A colour each, also beside one that was not measured; whole names."""
     long = " ".join(["a name that goes on"] * 4)
