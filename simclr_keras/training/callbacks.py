@@ -7,9 +7,11 @@ import numpy as np
 
 from simclr_keras import compat
 from simclr_keras import paths
+from simclr_keras.distribute import workers
 from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.training import checkpointing
 from simclr_keras.training import resuming
+from simclr_keras.training import run_settings
 from simclr_keras.training import state
 from simclr_keras.training.lock import RunLock
 from simclr_keras.training.logs import Logs
@@ -176,6 +178,10 @@ class KeepRun(keras.callbacks.Callback):
         # Last: a run that is refused stays as it was, and no signal comes
         # between two of the files.
         self._run.write_new_flags()
+        if workers.is_chief(model.distribute_strategy):
+            self._run.record_start(
+                step=self._progress.step, model=run_settings.of_model(model)
+            )
         if self._is_done():  # its last fit epoch is a part, and done
             compat.set_resume_point(model, self.params["epochs"], 0)
 
