@@ -9,6 +9,7 @@ import types
 import keras
 import pytest
 
+from simclr_keras import console
 from simclr_keras.commands import embed
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import command_line
@@ -21,7 +22,7 @@ def clock(monkeypatch):
     """A clock that stands still; its `now` can be moved, in seconds."""
     clock = types.SimpleNamespace(now=1000.0)
     fake = types.SimpleNamespace(monotonic=lambda: clock.now)
-    monkeypatch.setattr(progress_lines, "time", fake)
+    monkeypatch.setattr(console, "time", fake)
     return clock
 
 
@@ -53,14 +54,14 @@ def test_a_line_every_half_a_minute_and_one_at_the_end(clock, capsys):
 
 
 @pytest.mark.newest
-def test_lines_of_an_embedding(clock, capsys):
-    show = progress_lines.row_lines(500, done=100)
-    clock.now += 10
-    show(150)
-    clock.now += 90
-    show(200)
-    clock.now += 1
-    show(500)
+def test_images_are_counted_in_lines(clock, capsys):
+    with console.counting(500, done=100, bar=False) as show:
+        clock.now += 10
+        show(150)
+        clock.now += 90
+        show(200)
+        clock.now += 1
+        show(500)
     assert capsys.readouterr().out == (
         "200 of 500 images | 1.0 images/s\n500 of 500 images | 300 images/s\n"
     )
@@ -103,18 +104,28 @@ def _bar():
 def test_no_color_is_heeded(monkeypatch, capsys):
     """Keras 2.15 draws none; Keras 3 does, whatever NO_COLOR says."""
     monkeypatch.setenv("NO_COLOR", "1")
-    with progress_lines.without_color():
+    with console.without_color():
         _bar()
     plain = capsys.readouterr().out
     assert "4/4" in plain
     assert "loss: 1.5000" in plain
     assert "\x1b" not in plain
     monkeypatch.setenv("NO_COLOR", "")  # which does not count
-    with progress_lines.without_color():
+    with console.without_color():
         _bar()
     assert ("\x1b" in capsys.readouterr().out) == keras.__version__.startswith(
         "3"
     )
+
+
+@pytest.mark.newest
+def test_a_bar_is_for_terminals(monkeypatch, capsys):
+    for is_terminal in (True, False):
+        _terminal(monkeypatch, is_terminal)
+        with console.counting(4) as show:
+            show(4)
+        said = capsys.readouterr().out
+        assert ("\r" in said or "4/4" in said) == is_terminal
 
 
 def test_an_embedding_in_a_file_has_no_bar(monkeypatch, clock, capsys):

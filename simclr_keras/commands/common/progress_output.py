@@ -1,7 +1,6 @@
 """Chooses what shows the progress: Keras's bar, lines, or nothing."""
 
 import contextlib
-import sys
 
 _LINES = "lines"  # for files: one now and then
 
@@ -38,23 +37,21 @@ def of_rows(settings, count, done):
     Yields:
         Function of the number of images done, or None.
     """
-    import keras
-
-    from simclr_keras.training import progress_lines
+    from simclr_keras import console
 
     kind = _kind(settings)
-    with progress_lines.without_color():
-        if kind == _LINES:
-            yield progress_lines.row_lines(count, done)
-        else:
-            bar = None if kind == "0" else keras.utils.Progbar(count)
-            yield bar and bar.update
+    if kind == "0":
+        yield None
+        return
+    with console.counting(count, done, bar=kind != _LINES) as show:
+        yield show
 
 
 def _kind(settings):
     """`_LINES`, or Keras's `verbose` as a text."""
+    from simclr_keras import console
+
     kind = str(settings.verbose)
     if kind != "auto":
         return kind
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    return "1" if terminal else _LINES
+    return "1" if console.is_terminal() else _LINES

@@ -199,7 +199,7 @@ def fit(
     Returns:
         Dict for `timing.json`.
     """
-    from simclr_keras.training import progress_lines
+    from simclr_keras import console
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
@@ -225,7 +225,7 @@ def fit(
     verbose, lines = 0, []
     if devices.chief:
         verbose, lines = progress_output.for_fit(settings, keep_run, total)
-    with progress_lines.without_color():
+    with console.without_color():
         model.fit(
             dataset,
             epochs=math.ceil(total / dataset.steps),
