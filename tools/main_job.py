@@ -16,12 +16,14 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
 from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import tensorflow_log
 
 RECIPES = pathlib.Path("flags/shapes")
 
 
 def main(arguments):
     """Runs every stage; a stage that has ended before is not run again."""
+    tensorflow_log.silence(arguments)
     xla_cache.enable()
     started = time.perf_counter()
     suffix = "".join(f"-{argument.lstrip('-')}" for argument in arguments)

@@ -9,6 +9,7 @@ from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
 from simclr_keras.commands.common.flag_kinds import Group
@@ -144,7 +145,6 @@ def _embed(settings, run, source, features, size):
     Returns:
         Pair of the results and the timing of the run.
     """
-    import keras
     import numpy as np
 
     started = time.perf_counter()
@@ -162,9 +162,9 @@ def _embed(settings, run, source, features, size):
         dataset = sk.data.evaluation_images(
             missing, size, settings.eval_batch_size, labelled=False
         )
-        bar = keras.utils.Progbar(count) if settings.verbose else None
         batches = sk.evaluation.Extractor(features).batches(dataset)
-        rows.append_all((h for h, _ in batches), bar and bar.update)
+        with progress_output.of_rows(settings, count, resumed) as show:
+            rows.append_all((h for h, _ in batches), show)
     rows.finish()
     seconds = time.perf_counter() - started
     results = {
@@ -206,12 +206,13 @@ def _draw(settings, run, source, query, features, size):
     import numpy as np
 
     from simclr_keras import paths
+    from simclr_keras.images import CenterCrop
 
     labels = sk.data.read_labels(source) if source.has_labels else None
     with paths.local_copy(run.path / "embeddings.npy") as file:
         bank = np.load(file, mmap_mode="r")
         if settings.neighbors:
-            h = None if query is None else _features_of(query, features, size)
+            h = None if query is None else features(CenterCrop(size)(query))
             _draw_neighbors(settings, run, source, bank, labels, query, h)
         if settings.map:
             _draw_map(settings, run, source, bank, labels)
@@ -219,44 +220,43 @@ def _draw(settings, run, source, query, features, size):
             _write_projector(settings, run, source, bank, labels)
 
 
-def _features_of(query, features, size):
-    from simclr_keras.images import CenterCrop
-
-    return features(CenterCrop(size)(query))
-
-
 def _draw_neighbors(settings, run, source, bank, labels, query, h):
     from simclr_keras.report import neighbor_grid
 
     k = min(settings.neighbors_k, len(bank) - 1)
-    pixels = _PICTURE_PIXELS
-    if source.image_shape is not None:
-        pixels = min(pixels, max(source.image_shape[:2]))
-
-    def read(rows):
-        return sk.data.read_images(
-            source, rows, pixels, settings.eval_batch_size
-        )
-
+    read = _reader(settings, source)
     if query is None:
         number = int(settings.neighbors[len(_RANDOM) :])
         rows = _sample(settings, len(bank), number)
         picture, share = neighbor_grid.draw_of_rows(
-            run.path, bank, rows, k, read, labels
+            run.path, bank, rows, k, read, labels, source.ids
         )
         if share is not None:
             print(f"Neighbours of the class of their query: {share:.1%}.")
     else:
-        picture = neighbor_grid.draw_of_image(run.path, bank, h, query, k, read)
+        own = neighbor_grid.row_of_file(source.files, settings.neighbors)
+        picture = neighbor_grid.draw_of_image(
+            run.path, bank, h, query, k, read, source.ids, own
+        )
     print(f"Neighbours: {picture}")
+
+
+def _reader(settings, source):
+    """Function of rows that returns their images as pictures show them."""
+    pixels = _PICTURE_PIXELS
+    if source.image_shape is not None:
+        pixels = min(pixels, max(source.image_shape[:2]))
+    batch = settings.eval_batch_size
+    return lambda rows: sk.data.read_images(source, rows, pixels, batch)
 
 
 def _draw_map(settings, run, source, bank, labels):
     from simclr_keras.report import embedding_map
 
     rows = _sample(settings, len(bank), _MAP_ROWS)
+    names, read = source.class_names, _reader(settings, source)
     picture, method = embedding_map.draw(
-        run.path, bank, rows, labels, source.class_names, settings.seed
+        run.path, bank, rows, labels, names, settings.seed, read
     )
     print(f"Map of {len(rows)} images by {method}: {picture}")
 

@@ -63,6 +63,7 @@ def define_flags(values):
         None,
         "Under which the model may be used, for its card.",
     )
+    shared_flags.define_log(values)
     data = Group(values, "data")
     data.integer(
         "image_size",

@@ -3,6 +3,7 @@
 import simclr_keras as sk
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import flag_kinds
+from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = ("checkpoint", "output", "image_size", "sk_ratio")
@@ -35,6 +36,7 @@ def define_flags(values):
         least=0,
     )
     Group(values, "run").path("output", None, "New .keras file to write.")
+    shared_flags.define_log(values)
 
 
 def run(settings):

@@ -3,6 +3,7 @@
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import flag_kinds
+from simclr_keras.commands.common import shared_flags
 
 FIRST = ("model_dir", "output")
 EXAMPLE = (
@@ -30,6 +31,7 @@ def define_flags(values):
         " report.html in the run directory; of several runs, comparison.html"
         " in the current directory, which is refused if it is there already.",
     )
+    shared_flags.define_log(values)
 
 
 def run(settings):

@@ -38,6 +38,7 @@ from simclr_keras.compat.variables import weights_of
 from simclr_keras.compat.versions import DECODES_WEBP
 from simclr_keras.compat.versions import IMPORTS_SAVED_CLASSES
 from simclr_keras.compat.versions import KERAS_3
+from simclr_keras.compat.versions import LOGS_FIRST_COMPILATION
 from simclr_keras.compat.versions import MARKS_PROFILED_STEPS
 from simclr_keras.compat.versions import ONE_ITERATION_FOR_ALL_EPOCHS
 from simclr_keras.compat.versions import REDUCES_LOGS_OVER_AN_AXIS
@@ -50,6 +51,7 @@ __all__ = [
     "DECODES_WEBP",
     "IMPORTS_SAVED_CLASSES",
     "KERAS_3",
+    "LOGS_FIRST_COMPILATION",
     "MARKS_PROFILED_STEPS",
     "ONE_ITERATION_FOR_ALL_EPOCHS",
     "REDUCES_LOGS_OVER_AN_AXIS",

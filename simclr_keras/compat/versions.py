@@ -17,6 +17,9 @@ REDUCES_LOGS_OVER_AN_AXIS = KERAS_3
 # With several processes, Keras 2.15 uses one iterator over the data for all
 # epochs of a `fit`.
 ONE_ITERATION_FOR_ALL_EPOCHS = not KERAS_3
+# TensorFlow 2.15 writes a line about the first program of XLA whatever
+# `TF_CPP_MIN_LOG_LEVEL` says.
+LOGS_FIRST_COMPILATION = not KERAS_3
 # Whether `tf.io.decode_image` knows WebP; older TensorFlow refuses it.
 DECODES_WEBP = hasattr(tf.raw_ops, "DecodeWebP")
 

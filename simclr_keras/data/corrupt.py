@@ -12,10 +12,10 @@ import re
 import warnings
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import console
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.source import Source
@@ -51,12 +51,12 @@ def leave_out_corrupt(source: Source) -> Source:
     numbers = numbers.map(decodable, num_parallel_calls=tf.data.AUTOTUNE)
     numbers = numbers.ignore_errors()
     good = np.zeros(count, bool)
-    progress = keras.utils.Progbar(count, unit_name="image")
-    for number, _ in numbers.as_numpy_iterator():
-        good[number] = True
-        if number % 100 == 0:
-            progress.update(number)
-    progress.update(count, finalize=True)
+    with console.counting(count) as show:
+        for number, _ in numbers.as_numpy_iterator():
+            good[number] = True
+            if number % 100 == 0:
+                show(number)
+        show(count)
     if good.all():
         return source
     names = names_of(source, ~good)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import console
 from simclr_keras import images
 
 # Images begin at multiples of this, so that none shares a cache line.
@@ -152,16 +152,16 @@ def fill(
     starts, _ = layout(sizes)
     count = len(sizes)
     filled = np.zeros_like(sizes)
-    progress = keras.utils.Progbar(count, unit_name="image")
-    for number, image in _decoded(pixels, np.arange(count)):
-        if image.shape[:2] != tuple(sizes[number]):
-            continue  # counts as corrupt, as its header gives another size
-        start = starts[number]
-        array[start : start + image.size] = image.reshape(-1)
-        filled[number] = sizes[number]
-        if number % 100 == 0:
-            progress.update(number)
-    progress.update(count, finalize=True)
+    with console.counting(count) as show:
+        for number, image in _decoded(pixels, np.arange(count)):
+            if image.shape[:2] != tuple(sizes[number]):
+                continue  # counts as corrupt, as its header gives another size
+            start = starts[number]
+            array[start : start + image.size] = image.reshape(-1)
+            filled[number] = sizes[number]
+            if number % 100 == 0:
+                show(number)
+        show(count)
     return filled
 
 

@@ -66,12 +66,16 @@ def slice_rows(count: int, low: str | None, high: str | None) -> np.ndarray:
     return np.arange(first, max(first, last), dtype=np.int64)
 
 
+class NoSuchSplit(ValueError):
+    """The data set has no split of that name."""
+
+
 def check_split(
     source_name: str, split_name: str, existing: Collection[str]
 ) -> None:
-    """Raises a `ValueError` if there is no split of that name."""
+    """Raises `NoSuchSplit` if there is no split of that name."""
     if split_name not in existing:
-        raise ValueError(
+        raise NoSuchSplit(
             f"`split` must be one that {source_name} has:"
             f" {', '.join(sorted(existing))}; or a slice of one, such as"
             f" {sorted(existing)[0]}[:90%]. Received: {split_name!r}"

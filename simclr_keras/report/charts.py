@@ -19,6 +19,7 @@ def write(
     folder: paths.AnyPath,
     *,
     wide: bool = False,
+    guess: float | None = None,
 ) -> dict[str, str] | None:
     """Draws curves over steps and writes the files.
 
@@ -27,6 +28,7 @@ def write(
         series: dict of name -> list of `(step, figure)`, perhaps empty.
         folder: path object of the directory for the files, made if missing.
         wide: see `plots.curves`.
+        guess: see `plots.curves`.
 
     Returns:
         Dict for the macro `charts` of the templates; None where there are no
@@ -41,8 +43,10 @@ def write(
     if not lines:
         _remove(folder, title)
         return None
+    if guess is not None:
+        lines.append(f"random guessing gives {guess:.4g}")
     description = f"{title}: {'; '.join(lines)}."
-    figure = plots.curves(title, series, "step", wide=wide)
+    figure = plots.curves(title, series, "step", wide=wide, guess=guess)
     return save(figure, folder, title, description)
 
 

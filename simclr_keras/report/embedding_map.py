@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ def draw(
     labels: np.ndarray | None = None,
     names: Sequence[str] | None = None,
     seed: int = 0,
+    read_images: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[paths.AnyPath, str]:
     """Writes `map.png`, `map.svg`, `map.pdf` and the points as `map.csv`.
 
@@ -31,6 +33,9 @@ def draw(
         labels: integers `[n]`. Defaults to None.
         names: names of the labels. Defaults to None.
         seed: of what is random in the map. Defaults to 0.
+        read_images: function of an array of rows that returns their images,
+            uint8 `[*rows.shape, S, S, 3]`, some of which are shown where there
+            are no labels. Defaults to None: points alone.
 
     Returns:
         Path object of the PNG, and the name of the method of the map.
@@ -45,10 +50,34 @@ def draw(
     if labels is not None:
         labels = labels[rows]
         description += ", coloured by class"
-    figure = plots.plane(points, title, labels, names)
+    pictures = None
+    if labels is None and read_images is not None:
+        places = spread(points)
+        pictures = places, read_images(rows[places])
+        description += f", {len(places)} of them shown in their places"
+    figure = plots.plane(points, title, labels, names, pictures)
     picture = plots.save(figure, folder / "map", title, f"{description}.")
     with (folder / "map.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "x", "y"])
         writer.writerows(zip(rows, *points.T))
     return picture, method
+
+
+def spread(points: np.ndarray, cells: int = 14) -> np.ndarray:
+    """Chooses points that hardly cover each other: one in a cell of a grid.
+
+    Args:
+        points: float `[n, 2]`.
+        cells: of the grid, in each direction. Defaults to 14.
+
+    Returns:
+        Integers: of each cell with points, that nearest to its centre.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    scaled = (points - low) / np.maximum((high - low).max(), 1e-12) * cells
+    cell = np.minimum(scaled.astype(np.int64), cells - 1)
+    distance = np.linalg.norm(scaled - cell - 0.5, axis=1)
+    order = np.lexsort((distance, cell[:, 1], cell[:, 0]))
+    _, first = np.unique(cell[order], axis=0, return_index=True)
+    return order[first]

@@ -13,12 +13,18 @@ from simclr_keras import disk
 from simclr_keras import paths
 from simclr_keras.images.pixel_range import unit_to_uint8
 from simclr_keras.models import fitting
+from simclr_keras.report import view_header
+
+_MAX_CELL = 160  # pixels, longer side of an image among the views
 
 
 def view_pairs(
     two_views: keras.layers.Layer, batch: Any, pairs: int = 32, columns: int = 4
 ) -> np.ndarray:
     """Lays out the original, first and second view of some images of a batch.
+
+    A header says what is shown, and by which settings. Images above 160 pixels
+    are shown in 160, so that the picture stays below 2,700 pixels a side.
 
     Args:
         two_views: layer with the interface of `TwoViews`.
@@ -34,30 +40,63 @@ def view_pairs(
     if isinstance(batch, dict):
         batch = batch["images"]
     images = batch[0] if isinstance(batch, (tuple, list)) else batch
-    images = images[:pairs]
-    triples = [*two_views(images, tf.constant(0, tf.int64))]
-    if images.shape.rank == 4:
-        size = triples[0].shape[1:3]
-        shown = images / 255 if images.dtype == tf.uint8 else images
-        triples.insert(0, tf.image.resize(tf.cast(shown, tf.float32), size))
-    else:
-        triples.insert(0, tf.cast(images[:, 0], tf.float32) / 255)
-        triples.insert(1, tf.cast(images[:, 1], tf.float32) / 255)
-    cells = np.stack([np.asarray(t, np.float32) for t in triples], axis=1)
-    if cells.shape[2] < 64:  # small images are shown in twice their size
-        cells = cells.repeat(2, axis=2).repeat(2, axis=3)
+    shown = _shown(two_views, images[:pairs])
+    size = shown["view 1"].shape[1:3]
+    cells = np.stack([_scaled(each) for each in shown.values()], axis=1)
     cells = np.pad(cells, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])
-    gap = cells.shape[3] // 8
+    grid, lefts = _side_by_side(cells, columns)
+    about = view_header.describe(two_views, len(cells), size)
+    names = dict(zip(lefts, [*shown] * columns))
+    return np.concatenate([view_header.draw(about, names, grid.shape[1]), grid])
+
+
+def _shown(two_views, images):
+    """Dict from what is shown to images `[n, H, W, 3]` in [0, 1]."""
+    a, b = two_views(images, tf.constant(0, tf.int64))
+    views = {"view 1": a, "view 2": b}
+    if images.shape.rank == 4:
+        whole = images / 255 if images.dtype == tf.uint8 else images
+        whole = tf.image.resize(tf.cast(whole, tf.float32), a.shape[1:3])
+        return {"image": whole, **views}
+    crops = tf.cast(images, tf.float32) / 255
+    return {"crop 1": crops[:, 0], "crop 2": crops[:, 1], **views}
+
+
+def _scaled(images):
+    """Images as they are drawn: small ones in twice their size."""
+    height, width = images.shape[1:3]
+    if width < 64:
+        images = np.asarray(images, np.float32)
+        return images.repeat(2, axis=1).repeat(2, axis=2)
+    scale = min(1.0, _MAX_CELL / max(height, width))
+    if scale < 1:
+        size = [round(height * scale), round(width * scale)]
+        images = tf.image.resize(images, size, antialias=True)
+    return np.asarray(images, np.float32)
+
+
+def _side_by_side(cells, columns):
+    """Lays out `[n, m, H, W, 3]`, several of the n in a row.
+
+    Returns:
+        Pair of a uint8 array and of the left sides of what it has in a row.
+    """
+    count, shown, _, width, _ = cells.shape
+    gap = width // 8
     rows = []
-    for first in range(0, len(cells), columns):
+    for first in range(0, count, columns):
         row = [
             np.pad(np.concatenate(cell, axis=1), [(0, 0), (0, gap), (0, 0)])
             for cell in cells[first : first + columns]
         ]
         row += [np.zeros_like(row[0])] * (columns - len(row))
         rows.append(np.concatenate(row, axis=1))
-    grid = np.concatenate(rows, axis=0)
-    return unit_to_uint8(grid)
+    lefts = [
+        column * (shown * width + gap) + number * width
+        for column in range(min(columns, count))
+        for number in range(shown)
+    ]
+    return unit_to_uint8(np.concatenate(rows, axis=0)), lefts
 
 
 def write_view_pairs(path, two_views, dataset, tensorboard):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,7 @@ from simclr_keras.images import CenterCrop
 from simclr_keras.images import decode
 from simclr_keras.images import problem
 from simclr_keras.images.pixel_range import unit_to_uint8
+from simclr_keras.report import neighbor_plot
 from simclr_keras.report import plots
 
 
@@ -23,6 +26,7 @@ def draw_of_rows(
     k: int,
     read_images: Callable[[np.ndarray], np.ndarray],
     labels: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[paths.AnyPath, float | None]:
     """Draws the neighbours of some of the embedded images.
 
@@ -35,20 +39,50 @@ def draw_of_rows(
         read_images: function of an array of rows that returns their images,
             uint8 `[*rows.shape, S, S, 3]`.
         labels: integers `[n]`. Defaults to None.
+        names: strings `[n]` that are shown below the images, such as paths of
+            files, of which the last part is. Defaults to None.
 
     Returns:
         Path object of the PNG, and the fraction of neighbours that have the
         class of their query, None without labels.
     """
     # A query finds itself: one more is searched for, and it is left out.
-    found, _ = evaluation.nearest(np.asarray(bank[queries]), bank, k + 1)
-    rows = np.stack([r[r != query][:k] for r, query in zip(found, queries)])
+    found, similar = evaluation.nearest(np.asarray(bank[queries]), bank, k + 1)
+    rows, similar = _without(queries, found, similar, k)
     matches, share = None, None
     if labels is not None:
         matches = labels[rows] == labels[queries][:, np.newaxis]
         share = float(np.mean(matches))
     images = read_images(np.concatenate([queries[:, np.newaxis], rows], axis=1))
-    return _draw(folder, images[:, 0], images[:, 1:], matches, share), share
+    texts = [
+        [_lines(names, query), *_all_lines(names, *each)]
+        for query, *each in zip(queries, rows, similar)
+    ]
+    drawn = images[:, 0], images[:, 1:], matches, share, texts
+    return _draw(folder, *drawn), share
+
+
+def _without(queries, found, similar, k):
+    """The k best rows and their similarities; a query is none of its own."""
+    kept = found != np.reshape(queries, (-1, 1))
+    return tuple(
+        np.stack([values[own][:k] for values, own in zip(each, kept)])
+        for each in (found, similar)
+    )
+
+
+def _all_lines(names, rows, similarities):
+    return [
+        _lines(names, row, f"{similarity:.3f}")
+        for row, similarity in zip(rows, similarities)
+    ]
+
+
+def _lines(names, row, *first):
+    """Lines of text below an image."""
+    if names is None:
+        return [*first]
+    return [*first, str(names[row]).rsplit("/", 1)[-1]]
 
 
 def query_image(
@@ -83,6 +117,24 @@ def query_image(
         ) from error
 
 
+def row_of_file(files: Sequence[str] | None, path: str) -> int | None:
+    """Row of an image file among those of a data set, or None.
+
+    Args:
+        files: paths of the data set's images, in its order; None: no files.
+        path: of the image file, however it is written.
+    """
+    name = path.rsplit("/", 1)[-1]
+    for row, file in enumerate(() if files is None else files):
+        if file == path:
+            return row
+        if file.rsplit("/", 1)[-1] != name or "://" in path:
+            continue
+        if os.path.exists(file) and os.path.samefile(file, path):
+            return row
+    return None
+
+
 def draw_of_image(
     folder: paths.AnyPath,
     bank: np.ndarray,
@@ -90,6 +142,8 @@ def draw_of_image(
     image: np.ndarray | tf.Tensor,
     k: int,
     read_images: Callable[[np.ndarray], np.ndarray],
+    names: Sequence[str] | None = None,
+    own_row: int | None = None,
 ) -> paths.AnyPath:
     """Draws the neighbours of an image that need not be embedded.
 
@@ -98,28 +152,36 @@ def draw_of_image(
         bank: see `draw_of_rows`.
         features: float `[1, C]`, the image's.
         image: float or uint8 `[1, H, W, 3]`.
-        k: number of neighbours, at most n.
+        k: number of neighbours, at most n, or n - 1 beside `own_row`.
         read_images: see `draw_of_rows`.
+        names: see `draw_of_rows`.
+        own_row: row of the bank that is the image itself, and left out.
+            Defaults to None: it is not embedded, or not known to be.
 
     Returns:
         Path object of the PNG.
     """
-    rows, _ = evaluation.nearest(features, bank, k)
+    own = -1 if own_row is None else own_row
+    rows, similar = evaluation.nearest(features, bank, k + (own >= 0))
+    rows, similar = _without([own], rows, similar, k)
     images = read_images(rows)
     query = unit_to_uint8(CenterCrop(images.shape[2])(image).numpy())
-    return _draw(folder, query, images, None, None)
+    own_lines = [] if own_row is None else _lines(names, own)
+    texts = [[own_lines, *_all_lines(names, rows[0], similar[0])]]
+    return _draw(folder, query, images, None, None, texts)
 
 
-def _draw(folder, queries, images, matches, share):
+def _draw(folder, queries, images, matches, share, texts):
     description = (
         f"{len(queries)} images in a column, each with the {images.shape[1]}"
-        " most similar ones beside it."
+        " most similar ones beside it, and below these their cosine"
+        " similarity."
     )
     if share is not None:
         description += (
             f" {share:.1%} of the neighbours are of the class of their query,"
             " in a green frame; the others are in a dashed red one."
         )
-    figure = plots.neighbors(queries, images, matches)
+    figure = neighbor_plot.neighbors(queries, images, matches, texts)
     path = folder / "neighbors"
     return plots.save(figure, path, "Nearest neighbours", description)

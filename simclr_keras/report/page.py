@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 
 from PIL import Image
@@ -12,6 +13,7 @@ from simclr_keras import paths
 from simclr_keras import training
 from simclr_keras.report import charts
 from simclr_keras.report import curves
+from simclr_keras.report import guessing
 from simclr_keras.report import run_files
 from simclr_keras.report import templates
 
@@ -151,14 +153,22 @@ def _evaluations(runs):
 
 
 def _charts(run, folder, is_health):
-    """Draws what the epochs have logged; returns what the template shows."""
-    rows, drawn = run.rows("epoch"), []
-    kind = curves.kind_of(rows)
+    """Draws what was logged; returns what the template shows."""
+    rows, drawn = [run.rows(scope) for scope in ("epoch", "steps")], []
+    kind = curves.kind_of(itertools.chain(*rows))
+    guesses = guessing.of_run(run, kind)
     for title, columns in curves.charts_of_run(kind, is_health):
-        series = {name: run_files.points(rows, name) for name in columns}
+        series = {name: _points(rows, name) for name in columns}
         series = {name: points for name, points in series.items() if points}
-        drawn.append(charts.write(title, series, folder))
+        guess = next((guesses[n] for n in columns if n in guesses), None)
+        drawn.append(charts.write(title, series, folder, guess=guess))
     return list(filter(None, drawn))
+
+
+def _points(rows, column):
+    """Of a run of one epoch the means over fewer steps, where it has some."""
+    epochs, steps = (run_files.points(each, column) for each in rows)
+    return epochs if len(epochs) > 1 else max(epochs, steps, key=len)
 
 
 def _pictures(runs):

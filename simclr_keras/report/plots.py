@@ -18,7 +18,8 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.offsetbox import AnnotationBbox
+from matplotlib.offsetbox import OffsetImage
 from matplotlib.ticker import MaxNLocator
 
 from simclr_keras import disk
@@ -38,7 +39,7 @@ _TEN_COLORS = (
 )
 _DASHES = ("-", "--", ":", "-.")
 _QUERY = "#969696"
-_MATCH, _OTHER = ("#28a03c", "-"), ("#c83232", (0, (2, 1)))
+_GUESS = "#666666"
 _STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -54,6 +55,7 @@ _STYLE = {
     "text.parse_math": False,  # names of classes may contain dollar signs
 }
 styled = matplotlib.style.context(["default", _STYLE])
+_PICTURE = 34  # points, side of an image in a map
 _MAX_PIXELS = 60_000  # Agg draws less than 2**16 in each direction
 _MAX_LEGEND = 30  # names
 _MAX_NAME = 28  # characters
@@ -66,6 +68,7 @@ def curves(
     x_name: str,
     *,
     wide: bool = False,
+    guess: float | None = None,
 ) -> Figure:
     """Draws lines over one axis.
 
@@ -76,6 +79,8 @@ def curves(
         x_name: text at the axis.
         wide: whether the names stand beside the axes, in a wider figure, not
             inside of them, where there is room for two or three.
+        guess: what random guessing gives, a line of its own. Defaults to
+            None: not known.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -98,6 +103,8 @@ def curves(
             # Matplotlib leaves names out that begin with an underscore.
             label=re.sub("^_", " _", names[name]),
         )
+    if guess is not None:
+        _draw_guess(axes, guess)
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(x_name)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -109,62 +116,18 @@ def curves(
     return figure
 
 
-@styled
-def neighbors(
-    queries: np.ndarray, images: np.ndarray, matches: np.ndarray | None = None
-) -> Figure:
-    """Draws queries on the left, each with its neighbours beside it.
-
-    Args:
-        queries: uint8 `[q, H, W, 3]`.
-        images: uint8 `[q, k, H, W, 3]`, the nearest first.
-        matches: booleans `[q, k]`, whether a neighbour is of the query's
-            class: it has a green frame then, else a dashed red one. Defaults
-            to None: all frames are grey.
-
-    Returns:
-        `matplotlib.figure.Figure` in which small images have whole multiples
-        of their size in pixels.
-    """
-    height, width = queries.shape[1:3]
-    scale = max(1, 64 // width)
-    height, width = height * scale, width * scale
-    top, gap, space = 24, 12, 14  # pixels: heading, behind the query, frames
-    count, k = images.shape[:2]
-    size = (k + 1) * (width + space) + gap, count * (height + space) + top
-    # A little more, as Matplotlib can round 413.999 pixels down.
-    figure = Figure(figsize=np.add(size, 0.01) / 100)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    columns = [queries, *images.swapaxes(0, 1)]
-    for i, column in enumerate(columns):
-        x = i * (width + space) + space / 2 + gap * (i > 0)
-        text = str(i or "query")
-        axes.text(x + width / 2, top / 2 + 2, text, ha="center", va="center")
-        for j, image in enumerate(column):
-            y = top + j * (height + space) + space / 2
-            color, dash = _QUERY, "-"
-            if i and matches is not None:
-                color, dash = _MATCH if matches[j][i - 1] else _OTHER
-            _show(axes, image, (x, x + width, y + height, y), color, dash)
-    return figure
-
-
-def _show(axes, image, extent, color, dash):
-    """Draws an image into `(left, right, bottom, top)`, with a frame."""
-    axes.imshow(image, extent=extent, interpolation="none", aspect="auto")
-    left, right, bottom, top = extent
-    axes.add_patch(
-        Rectangle(
-            (left - 2, top - 2),
-            right - left + 4,
-            bottom - top + 4,
-            fill=False,
-            edgecolor=color,
-            linestyle=dash,
-            linewidth=2.88,  # points: 4 pixels
-        )
+def _draw_guess(axes, guess):
+    """Draws a level line, with its name above its right end."""
+    axes.axhline(guess, color=_GUESS, linestyle=(0, (1, 2)), linewidth=1.2)
+    axes.annotate(
+        "random guessing",
+        (1, guess),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 2),
+        textcoords="offset points",
+        color=_GUESS,
+        fontsize=8,
+        horizontalalignment="right",
     )
 
 
@@ -174,6 +137,7 @@ def plane(
     title: str,
     labels: np.ndarray | None = None,
     names: Sequence[str] | None = None,
+    pictures: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Figure:
     """Draws points of a plane, coloured by label, with a legend.
 
@@ -182,6 +146,8 @@ def plane(
         title: text above them.
         labels: integers `[n]`. Defaults to None: all of one colour.
         names: names of the labels; shown where at most 30 labels occur.
+        pictures: pair of integers `[m]`, some of the points, and uint8 images
+            `[m, S, S, 3]` that are drawn in their places. Defaults to None.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -200,6 +166,11 @@ def plane(
         c=[colors[int(y)] for y in labels] if classes else _QUERY,
         linewidths=0,
     )
+    for place, image in zip(*(pictures or ((), ()))):
+        small = OffsetImage(image, zoom=_PICTURE / image.shape[1])
+        axes.add_artist(
+            AnnotationBbox(small, points[place], frameon=False, pad=0)
+        )
     if legend:
         marks = [
             Line2D([], [], color=colors[y], marker="o", linestyle="none")

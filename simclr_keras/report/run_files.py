@@ -56,6 +56,11 @@ class ReportedRun:
             return {}
         return text_files.read_json(self._run.timing)
 
+    @functools.cached_property
+    def class_names(self) -> list[str] | None:
+        """Names of a classifier's classes; None where there is no such file."""
+        return self._run.read_class_names()
+
     def rows(self, scope: str) -> list[dict[str, float]]:
         """Rows of `metrics.csv`; lines that are not whole are left out.
 

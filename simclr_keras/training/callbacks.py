@@ -7,9 +7,11 @@ import numpy as np
 
 from simclr_keras import compat
 from simclr_keras import paths
+from simclr_keras.distribute import workers
 from simclr_keras.models.fit_position import FitPosition
 from simclr_keras.training import checkpointing
 from simclr_keras.training import resuming
+from simclr_keras.training import run_settings
 from simclr_keras.training import state
 from simclr_keras.training.lock import RunLock
 from simclr_keras.training.logs import Logs
@@ -177,6 +179,10 @@ class KeepRun(keras.callbacks.Callback):
         # Last, so that a refused run keeps its files, and no signal interrupts
         # between two of them.
         self._run.write_new_flags()
+        if workers.is_chief(model.distribute_strategy):
+            self._run.record_start(
+                step=self._progress.step, model=run_settings.of_model(model)
+            )
         if self._is_done():  # the last fit epoch is partial, and done
             compat.set_resume_point(model, self.params["epochs"], 0)
 
@@ -243,6 +249,11 @@ class KeepRun(keras.callbacks.Callback):
             self._saver.end()
         finally:
             self._lock.release()
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run stands, while `fit` trains."""
+        return self._progress
 
     def _is_done(self):
         return self.last_step and self._progress.has_come_to(self.last_step)

@@ -13,6 +13,7 @@ from typing import Any
 from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras.training import checkpointing
+from simclr_keras.training import environment
 from simclr_keras.training import lock
 from simclr_keras.training import run_settings
 from simclr_keras.training.text_files import read_json
@@ -34,6 +35,8 @@ class RunDirectory:
         metrics: `metrics.csv`, one row per logged interval and epoch.
         results: `results.json`, the final results.
         timing: `timing.json`, seconds and images per second.
+        environment: `environment.json`, versions and configuration of every
+            start.
         class_names: `class_names.txt` of a classifier, one name a line, which
             its export takes over.
         export: versions of the SavedModel; those of another format lie in
@@ -53,10 +56,13 @@ class RunDirectory:
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
         self.timing = self.path / "timing.json"
+        self.environment = self.path / "environment.json"
         self.class_names = self.path / "class_names.txt"
         self.export = self.path / "export"
         self.lock = lock.RunLock(self.path)
         self._change = None
+        self._flags_now = ""
+        self._start_is_recorded = False
 
     def claim(
         self,
@@ -90,6 +96,7 @@ class RunDirectory:
             ValueError: the directory holds another run, or other files.
         """
         self.refuse_foreign_files()
+        self._flags_now = flags
         if not self.flags.exists() or not self._has_begun():
             self.path.mkdir(parents=True, exist_ok=True)
             write_whole(self.flags, flags)
@@ -134,6 +141,20 @@ class RunDirectory:
         write_whole(_unused(self.path / "flags.before.txt"), there)
         write_whole(self.flags, flags)
         self._change = None
+
+    def record_start(self, **more: Any) -> None:
+        """Adds this start to `environment.json`, once.
+
+        Like `write_new_flags` not before the training has taken the run.
+
+        Args:
+            **more: see `environment.add_start`.
+        """
+        if self._start_is_recorded:
+            return
+        flags = self._flags_now and old_runs.parse_flags(self._flags_now)
+        environment.add_start(self.environment, flags or {}, **more)
+        self._start_is_recorded = True
 
     def _becomes_longer(self, there, flags, different, steps):
         """Whether the run has more steps now; refuses fewer of the same run."""
@@ -221,6 +242,7 @@ class RunDirectory:
         self, results: dict[str, Any], timing: dict[str, Any]
     ) -> None:
         """Writes `results.json` and `timing.json`, which ends the run."""
+        self.record_start()  # what trains by no `fit` has not done so
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
 

@@ -13,6 +13,7 @@ from simclr_keras.commands import embed
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import stages
 
 pytestmark = pytest.mark.newest
@@ -96,6 +97,16 @@ def test_slices_by_position_where_asked_for(photos, checkpoint, tmp_path):
     assert results["labelled_images"] == 19
     flags = (tmp_path / "run" / "flags.txt").read_text()
     assert "--split_order=position" in flags
+
+
+def test_photographs_without_a_test_split_are_a_normal_thing(photos, capsys):
+    flat = [f"--dataset=folder:{photos}", "--folder_layout=flat"]
+    settings = command_line.parse(pretrain.define_flags, flat)
+    images = input_data.open_for_pretraining(settings)
+    assert images.held_out is None
+    assert images.probe is None
+    said = capsys.readouterr().out
+    assert said == "No labelled test split: no evaluation.\n"
 
 
 def test_evaluation_on_trained_images_is_said(

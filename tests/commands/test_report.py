@@ -15,6 +15,7 @@ from simclr_keras import training
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import report
 from simclr_keras.commands.common import command_line
+from simclr_keras.report import neighbor_plot
 from simclr_keras.report import plots
 
 pytestmark = pytest.mark.newest
@@ -147,7 +148,7 @@ def test_charts_are_files_too(runs, tmp_path):
 
 def test_the_description_of_a_picture_is_its_alternative_text(runs):
     images = np.zeros((1, 2, 8, 8, 3), np.uint8)
-    figure = plots.neighbors(images[:, 0], images)
+    figure = neighbor_plot.neighbors(images[:, 0], images)
     plots.save(figure, runs.path / "neighbors", "title", "What <it> shows.")
     page = _Page(_report(str(runs.path)))
     assert "What <it> shows." in [a.get("alt") for _, a in page.tags]

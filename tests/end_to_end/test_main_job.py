@@ -55,6 +55,7 @@ def test_run_directory_holds_everything(pretrained):
     names = {path.name for path in directory.iterdir()}
     assert names == {
         "flags.txt",
+        "environment.json",
         "checkpoints",
         "tensorboard",
         "metrics.csv",

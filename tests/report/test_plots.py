@@ -11,6 +11,7 @@ from PIL import Image
 
 from simclr_keras import evaluation
 from simclr_keras.report import grids
+from simclr_keras.report import neighbor_plot
 from simclr_keras.report import plots
 
 pytestmark = pytest.mark.newest
@@ -44,6 +45,14 @@ def test_curves_have_the_points():
     # A single point is visible, and two lines differ without their colours.
     assert all(line.get_marker() == "o" for line in axes.lines)
     assert len({line.get_linestyle() for line in axes.lines}) == 2
+
+
+def test_random_guessing_is_a_line_with_its_name():
+    figure = plots.curves("Title", {"a": [(0, 1.0)]}, "step", guess=3.5)
+    (axes,) = figure.axes
+    assert list(axes.lines[1].get_ydata()) == [3.5, 3.5]
+    assert [text.get_text() for text in axes.texts] == ["random guessing"]
+    assert axes.get_ylim()[1] > 3.5
 
 
 def test_curves_of_many_runs():
@@ -91,7 +100,9 @@ def test_picture_of_neighbours():
     """A frame of each colour; every image whole inside its frame."""
     images = np.stack([_gray(3, 80)] * 2)
     matches = np.array([[True, False]] * 2)
-    grid = _pixels(plots.neighbors(images[:, 0], images[:, 1:], matches))
+    grid = _pixels(
+        neighbor_plot.neighbors(images[:, 0], images[:, 1:], matches)
+    )
     # 80 pixels, 7 of frame and white on each side; 12 behind the query; 24 of
     # heading.
     assert grid.shape == (2 * 94 + 24, 3 * 94 + 12, 3)
@@ -110,7 +121,7 @@ def test_small_images_are_shown_pixel_by_pixel():
     """32 pixels in 64, of one row of the array in two of the picture."""
     noise = np.random.default_rng(0).integers(0, 256, (1, 2, 32, 32, 3))
     noise = noise.astype(np.uint8)
-    grid = _pixels(plots.neighbors(noise[:, 0], noise[:, 1:]))
+    grid = _pixels(neighbor_plot.neighbors(noise[:, 0], noise[:, 1:]))
     for column, left in enumerate((7, 78 + 12 + 7)):
         shown = grid[31 : 31 + 64, left : left + 64]
         expected = noise[0, column].repeat(2, axis=0).repeat(2, axis=1)
@@ -121,7 +132,7 @@ def test_many_neighbours_fit_into_a_file(tmp_path, monkeypatch):
     """Beyond what Agg draws, fewer pixels for each."""
     monkeypatch.setattr(plots, "FORMATS", ("png",))
     images = np.zeros((900, 1, 8, 8, 3), np.uint8)
-    figure = plots.neighbors(images[:, 0], images)
+    figure = neighbor_plot.neighbors(images[:, 0], images)
     # Older releases of Matplotlib refuse to draw it in more pixels.
     monkeypatch.delattr(type(figure), "draw_without_rendering")
     with Image.open(plots.save(figure, tmp_path / "grid", "", "")) as picture:
@@ -193,7 +204,7 @@ def test_svg_has_each_image_in_its_own_pixels():
     """Not drawn anew at the size of the figure."""
     images = _gray(4, 8).reshape(2, 2, 8, 8, 3)
     found = []
-    for element in _svg(plots.neighbors(images[:, 0], images)).iter():
+    for element in _svg(neighbor_plot.neighbors(images[:, 0], images)).iter():
         if element.tag == f"{SVG}image":
             data = element.get(f"{LINK}href").split(",")[1]
             with Image.open(io.BytesIO(base64.b64decode(data))) as image:

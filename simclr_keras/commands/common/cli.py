@@ -14,6 +14,7 @@ import simclr_keras
 from simclr_keras import xla_cache
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import flag_kinds
+from simclr_keras.commands.common import tensorflow_log
 
 # The environment variable that shows where an error comes from.
 _TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
@@ -133,6 +134,7 @@ def start(
     if {"--help", "-help", "-h"} & set(sys.argv[1:]):
         print(_help(define, description, first, example))
         return
+    tensorflow_log.silence(sys.argv[1:])
     if draws_views:
         xla_cache.enable()  # before a path such as gs://... loads TensorFlow
     try:
@@ -140,6 +142,8 @@ def start(
     except (flags.Error, OSError) as error:
         _end(error, name=pathlib.Path(sys.argv[0]).name)
     settings.started = started
+    if getattr(settings, "verbose_tensorflow", False):  # by a file of flags
+        tensorflow_log.unsilence()
     try:
         run(settings)
     except (ValueError, RuntimeError, ImportError, OSError) as error:

@@ -131,11 +131,15 @@ def _evaluation_source(settings):
     if settings.eval_split is not None:
         split = settings.eval_split
         return open_source(settings, split) if split else None
+    from simclr_keras.data import slices
+
     try:
         return open_source(settings, "test")
+    except slices.NoSuchSplit:  # as of most photographs
+        print("No labelled test split: no evaluation.")
     except ValueError as error:
         print(f"No evaluation, --eval_split is not given: {error}")
-        return None
+    return None
 
 
 def _probe_source(settings, trained):

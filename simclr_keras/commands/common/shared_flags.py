@@ -172,14 +172,15 @@ def define_run(values):
         may_change=True,
     )
     run.integer("seed", 0, "Seed of everything random.")
-    run.integer(
+    run.choice(
         "verbose",
-        1,
-        "Keras progress output: 0 none, 1 bar, 2 line per epoch.",
-        least=0,
-        most=2,
+        "auto",
+        ["auto", "0", "1", "2"],
+        "Progress: 0 none, 1 Keras's bar, 2 a line per epoch; auto: the bar on"
+        " a terminal, else a line every half a minute.",
         may_change=True,
     )
+    define_log(values)
     devices = Group(values, "devices")
     devices.choice(
         "precision",
@@ -195,6 +196,18 @@ def define_run(values):
         " where it slows convolutions, nor over several replicas. A TPU"
         " compiles in any case.",
         may_change=True,  # it rounds otherwise, as more devices do, too
+    )
+
+
+def define_log(values):
+    """Defines whether TensorFlow's own lines are shown."""
+    Group(values, "run").boolean(
+        "verbose_tensorflow",
+        False,
+        "Show what TensorFlow's C++ code says of processor, GPUs and"
+        " compilation, such as why it finds no GPU. A TF_CPP_MIN_LOG_LEVEL in"
+        " the environment has priority.",
+        may_change=True,
     )
 
 

@@ -6,6 +6,8 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import progress_output
+from simclr_keras.commands.common import tensorflow_log
 
 # Flags that --change_learning_rate lets differ.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
@@ -38,6 +40,8 @@ def set_up(settings):
         gcp_project=getattr(settings, "gcp_project", None),
         logical_cpus=getattr(settings, "logical_cpus", 0),
     )
+    if not settings.verbose_tensorflow:
+        tensorflow_log.log_first_compilation()
     keras.utils.set_random_seed(settings.seed)
     name = settings.precision
     if name == "auto":
@@ -195,6 +199,7 @@ def fit(
     Returns:
         Dict for `timing.json`.
     """
+    from simclr_keras import console
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
@@ -217,15 +222,19 @@ def fit(
         change_learning_rate=settings.change_learning_rate,
     )
     keep_run.last_step = total
-    model.fit(
-        dataset,
-        epochs=math.ceil(total / dataset.steps),
-        verbose=settings.verbose if devices.chief else 0,
-        # The clock first, as what the others take is training time too; then
-        # those that measure, whose figures the last one logs.
-        callbacks=[timer, *callbacks, keep_run],
-        **(validation or {}),
-    )
+    verbose, lines = 0, []
+    if devices.chief:
+        verbose, lines = progress_output.for_fit(settings, keep_run, total)
+    with console.without_color():
+        model.fit(
+            dataset,
+            epochs=math.ceil(total / dataset.steps),
+            verbose=verbose,
+            # The clock first, as what the others take is training time too;
+            # then those that measure, whose figures the run's logs.
+            callbacks=[timer, *callbacks, keep_run, *lines],
+            **(validation or {}),
+        )
     return timer.figures()
 
 

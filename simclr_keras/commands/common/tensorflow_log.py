@@ -1,0 +1,128 @@
+"""Keeps the lines of TensorFlow's C++ code out of what a command prints.
+
+Most of them heed `TF_CPP_MIN_LOG_LEVEL`. Some are written before TensorFlow
+has read it, others by parts that never do: these are dropped where they come
+from, by what they look like.
+"""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import os
+import re
+import sys
+import tempfile
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_SILENT, _EVERYTHING = "3", "0"
+_SWITCHES = {"--verbose_tensorflow", "-verbose_tensorflow"}
+# `I0000 00:00:1795 1234 file.cc:31] text`, as absl writes it, and TensorFlow's
+# own `2026-11-27 18:11:10.335567: I path/file.cc:31] text`; errors too, whose
+# counterpart in Python says more. What ends the process begins with F.
+_CPP_LINE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog"
+    rb"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] "
+    rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+:\d+\] "
+)
+
+# Whether `silence` of this process has set the level.
+_level_is_ours = False
+
+
+def silence(arguments=()):
+    """Silences them from now on, in the processes that this one starts too.
+
+    Before TensorFlow is imported, which reads the level then. Nothing is
+    changed where the user has set it.
+
+    Args:
+        arguments: the command line, which asks for them perhaps; a path such
+            as gs://... loads TensorFlow while it is read.
+    """
+    global _level_is_ours
+    if "tensorflow" in sys.modules:
+        return
+    wanted = bool(_SWITCHES & set(arguments))
+    if _LEVEL not in os.environ:
+        os.environ[_LEVEL] = _EVERYTHING if wanted else _SILENT
+        _level_is_ours = True
+    if os.environ[_LEVEL] == _SILENT:
+        sys.meta_path.insert(0, MutedImport("tensorflow"))
+
+
+def unsilence():
+    """Takes back what `silence` did, where TensorFlow is not imported yet."""
+    if not _level_is_ours:
+        return
+    for finder in list(sys.meta_path):
+        if isinstance(finder, MutedImport):
+            sys.meta_path.remove(finder)
+            os.environ[_LEVEL] = _EVERYTHING
+
+
+class MutedImport(importlib.abc.MetaPathFinder):
+    """Finder that lets a module be imported with `muted`, once.
+
+    Args:
+        name: of the module.
+    """
+
+    def __init__(self, name):
+        self._name = name
+
+    def find_spec(self, fullname, path=None, target=None):
+        """The module's own spec, with another way to run it."""
+        if fullname != self._name:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            run_module = spec.loader.exec_module
+
+            def exec_module(module):
+                sys.meta_path.remove(self)
+                with muted():
+                    run_module(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+@contextlib.contextmanager
+def muted():
+    """Context that drops the lines of C++ code which are written within it.
+
+    All else that is written to stderr comes at its end.
+    """
+    if sys.stderr is None:  # closed by who started this
+        yield
+        return
+    sys.stderr.flush()
+    there = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(there, 2)
+            os.close(there)
+            file.seek(0)
+            with open(2, "wb", closefd=False) as stderr:
+                stderr.writelines(x for x in file if not _CPP_LINE.match(x))
+
+
+def log_first_compilation():
+    """Lets XLA say now, to nobody, what it says of its first program.
+
+    TensorFlow 2.15 says it whatever the level; later releases heed that.
+    """
+    import tensorflow as tf
+
+    from simclr_keras import compat
+
+    if not compat.LOGS_FIRST_COMPILATION or os.environ.get(_LEVEL) != _SILENT:
+        return
+    if not tf.test.is_built_with_xla():
+        return
+    with muted():
+        tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(1.0))

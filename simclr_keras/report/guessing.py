@@ -1,0 +1,42 @@
+"""Says which figures random guessing would give, as a line in the charts."""
+
+from __future__ import annotations
+
+import math
+
+from simclr_keras import contrastive
+from simclr_keras.report import curves
+from simclr_keras.report.run_files import ReportedRun
+
+
+def of_run(run: ReportedRun, kind: str) -> dict[str, float]:
+    """Figures of a network that knows nothing, as far as they are known.
+
+    Args:
+        run: the run.
+        kind: of `curves.kind_of`.
+
+    Returns:
+        Dict from columns of `metrics.csv` to figures.
+    """
+    if kind == curves.PRETRAINING:
+        return _of_pretraining(run.flags)
+    classes = len(run.class_names or ())
+    if classes < 2:
+        return {}
+    return {"loss": math.log(classes), "accuracy": 1 / classes}
+
+
+def _of_pretraining(flags):
+    """Of picking the partner among the images of the global batch."""
+    try:
+        images = int(flags["train_batch_size"])
+        loss = contrastive.make_loss(
+            flags["loss"], margin=float(flags["margin"])
+        )
+    except (KeyError, TypeError, ValueError):  # flags of another release
+        return {}
+    return {
+        "loss": loss.random_guess(images),
+        "contrastive_accuracy": 1 / images,
+    }

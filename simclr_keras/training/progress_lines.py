@@ -1,0 +1,51 @@
+"""Prints how a training goes, as a line now and then."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from simclr_keras import console
+from simclr_keras.training.callbacks import KeepRun
+
+
+class ProgressLines(keras.callbacks.Callback):
+    """Prints a line every half a minute, and one at the end.
+
+    It stands behind the callback of the run, which counts the steps.
+
+    Args:
+        keep_run: `callbacks.KeepRun` of the same `fit`.
+        total_steps: training steps of the whole run.
+        batch_size: images in the global batch.
+    """
+
+    def __init__(self, keep_run: KeepRun, total_steps: int, batch_size: int):
+        super().__init__()
+        self._keep_run = keep_run
+        self._total, self._batch = total_steps, batch_size
+        self._pace = None
+        self._shown = 0  # steps that the last line has
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Prints a line where one is due."""
+        progress = self._keep_run.progress
+        self._epoch, self._step = progress.epoch + 1, progress.step
+        self._loss = (logs or {}).get("loss")
+        if self._pace is None:  # the first step was compiled, too
+            self._pace = console.Pace(self._step * self._batch)
+        elif self._pace.is_due():
+            self._print()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Prints the last line, unless it stands there."""
+        if self._pace is not None and self._shown < self._step:
+            self._print()
+
+    def _print(self):
+        parts = [f"Epoch {self._epoch}, step {self._step} of {self._total}"]
+        if self._loss is not None:
+            parts.append(f"loss {float(np.ravel(self._loss)[0]):.4f}")
+        parts.append(self._pace.rate(self._step * self._batch))
+        print(" | ".join(parts), flush=True)
+        self._shown = self._step
