@@ -54,7 +54,9 @@ def place(directory: str | os.PathLike, source: Source) -> pathlib.Path:
     key += [source.max_pixels, source.pixel_range]
     if not whole:
         key.append(rows.tobytes())
-    if source.files is not None and _is_relative(source.files[0]):
+    if source.shards is not None:
+        key.append(source.shards.feature)
+    if source.paths is not None and _is_relative(source.paths[0]):
         key.append(os.getcwd())
     name = re.sub(r"\W+", "-", source.origin).strip("-")[-60:]
     return pathlib.Path(directory) / f"{name}-{_digest(key)[:12]}"
@@ -69,13 +71,13 @@ def fingerprint(source: Source) -> str:
     """What tells the encoded images from others: changes when they do.
 
     Args:
-        source: `Source` with `files`, of which names, sizes and times of the
-            last change are taken, or `encoded` images.
+        source: `Source` with `files` or `shards`, of which names, sizes and
+            times of the last change are taken, or `encoded` images.
     """
-    if source.files is None:
+    if source.paths is None:
         return _digest(source.encoded)
     notes = []
-    for path in source.files:
+    for path in source.paths:
         try:
             about = paths.as_path(path).stat()
         except OSError:
