@@ -24,7 +24,8 @@ from simclr_keras.data import serialized_example
 NO_LABEL = -1
 _HEADER = struct.Struct("<QI")
 _FOOTER = 4
-_TEXT = b"image/class/text"
+# The name of a class stands beside its number.
+_NUMBER, _NAME = b"/label", b"/text"
 _GZIP = b"\x1f\x8b"
 
 
@@ -36,8 +37,8 @@ class ShardIndex:
         offsets: `int64` `[n]`, where each record begins, in bytes.
         lengths: `int64` `[n]`, bytes of its data.
         labels: `int64` `[n]`, `NO_LABEL` where there is none.
-        texts: dict of label -> `image/class/text` of the first record that
-            has it, or None.
+        texts: dict of label -> its name in the first record that has it: of
+            `image/class/label`, what is in `image/class/text`; or None.
     """
 
     offsets: np.ndarray
@@ -85,7 +86,7 @@ def _walk(path, data, feature_image, feature_label):
         if labelled:
             label = _label(place, feature_label, data, start, stop, key)
             if label not in texts:
-                texts[label] = _text(place, data, start, stop)
+                texts[label] = _text(place, data, start, stop, key)
         offsets.append(at)
         lengths.append(length)
         labels.append(label)
@@ -175,9 +176,12 @@ def _label(place, name, data, start, stop, key):
     return values[0]
 
 
-def _text(place, data, start, stop):
+def _text(place, data, start, stop, key):
     """Name of the class as the record states it, or None."""
-    feature = _feature(place, data, start, stop, _TEXT)
+    if not key.endswith(_NUMBER):
+        return None
+    key = key[: -len(_NUMBER)] + _NAME
+    feature = _feature(place, data, start, stop, key)
     values = () if feature is None else feature.bytes_list.value
     text = values[0].decode(errors="replace") if len(values) == 1 else ""
     return text if len(text.splitlines()) == 1 else None

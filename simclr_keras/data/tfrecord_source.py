@@ -45,8 +45,8 @@ def open_tfrecord(
     of the shards' names, and of the records in each.
 
     Labels are the integers that the records hold. The names of the classes are
-    those of `image/class/text` where each class has one of its own, else the
-    numbers.
+    what lies beside, in `image/class/text` for `image/class/label`, where each
+    class has a name of its own, else the numbers.
 
     Args:
         pattern: path with `*`, `?` and `[...]` as in a shell, local or with a
