@@ -7,6 +7,9 @@ appear before TensorFlow is loaded.
 CACHES = ("auto", "none", "memory", "disk")
 CLASS_WEIGHTS = ("none", "balanced")
 CROP_SAMPLERS = ("official", "torchvision")
+# Features of images and labels in TFRecord shards, as ImageNet's are written.
+FEATURE_IMAGE = "image/encoded"
+FEATURE_LABEL = "image/class/label"
 EXPORT_FORMATS = ("saved_model", "onnx", "tflite")
 EXPORT_PRECISIONS = ("float32", "as_trained")
 FOLDER_LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")

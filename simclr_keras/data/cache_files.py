@@ -55,7 +55,9 @@ def place(directory: str | os.PathLike, source: Source) -> pathlib.Path:
     key += [source.max_pixels, source.pixel_range]
     if not whole:
         key.append(rows.tobytes())
-    if source.files is not None and _is_relative(source.files[0]):
+    if source.shards is not None:
+        key.append(source.shards.feature)
+    if source.paths is not None and _is_relative(source.paths[0]):
         key.append(os.getcwd())
     name = re.sub(r"\W+", "-", source.origin).strip("-")[-60:]
     return pathlib.Path(directory) / f"{name}-{_digest(key)[:12]}"
@@ -70,13 +72,13 @@ def fingerprint(source: Source) -> str:
     """Computes a digest that changes when the encoded images change.
 
     Args:
-        source: `Source` with `files`, whose names, sizes and modification times
-            are used, or with `encoded` images.
+        source: `Source` with `files` or `shards`, whose names, sizes and
+            modification times are used, or with `encoded` images.
     """
-    if source.files is None:
+    if source.paths is None:
         return _digest(source.encoded)
     notes = []
-    for path in source.files:
+    for path in source.paths:
         try:
             about = paths.as_path(path).stat()
         except OSError:

@@ -21,7 +21,7 @@ class Examples:
     """The encoded examples of a source in the order of an epoch.
 
     Args:
-        source: `Source` with `files`, `encoded` or `records`.
+        source: `Source` with `files`, `encoded`, `shards` or `records`.
         seed: Python integer.
         shuffle: whether the order is random, new in every epoch.
         shuffle_buffer: examples in the shuffle buffer of a stream.
@@ -44,6 +44,8 @@ class Examples:
             names = source.encoded if source.files is None else source.files
             if names is not None:
                 self._stored = tf.constant(names, tf.string)
+        if source.shards is not None:
+            self._read_shard, self._record_name = source.shards.reader()
         if source.decoded is not None:
             self._size_of, self._image_of = source.decoded.reader()
 
@@ -82,6 +84,8 @@ class Examples:
         label = self._labels[key] if labelled else tf.constant(-1, tf.int64)
         if source.decoded is not None:
             return key, label
+        if source.shards is not None:
+            return self._read_shard(key), label
         encoded = self._stored[key]
         if source.files is not None:
             encoded = tf.io.read_file(encoded)
@@ -110,15 +114,27 @@ class Examples:
         index = self._order(epoch)[number]
         if self.source.files is not None:
             name = self._stored[index]
+        elif self.source.shards is not None:
+            name = self._record_name(index, self._positions[index])
         else:
             place = tf.strings.as_string(self._positions[index])
             name = tf.strings.join([self.source.origin, "#", place])
         if self.source.decoded is not None:
             return name
-        reason = tf.numpy_function(
-            self._reason, [self._stored[index]], tf.string, stateful=False
-        )
+        if self.source.shards is not None:
+            reason, key = self._reason_of_record, index
+        else:
+            reason, key = self._reason, self._stored[index]
+        reason = tf.numpy_function(reason, [key], tf.string, stateful=False)
         return tf.strings.join([name, ": ", reason])
+
+    def _reason_of_record(self, row):
+        """Why an image in a shard cannot be decoded."""
+        try:
+            encoded = self._read_shard(tf.constant(row)).numpy()
+        except tf.errors.OpError as error:
+            return f"the record cannot be read ({error.message.strip()})"
+        return images.problem(encoded, self.source.max_pixels)
 
     def _reason(self, stored):
         """Says why an image, given by path or content, cannot be decoded."""

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 
 from simclr_keras import paths
+from simclr_keras.choices import FEATURE_IMAGE
+from simclr_keras.choices import FEATURE_LABEL
 from simclr_keras.data import array_files
 from simclr_keras.data import arrays
 from simclr_keras.data import caching
@@ -15,6 +17,7 @@ from simclr_keras.data import folder
 from simclr_keras.data import pixel_depth
 from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
+from simclr_keras.data import tfrecord_source
 from simclr_keras.data.epochs import Batches
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.source import Source
@@ -22,7 +25,7 @@ from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import check_max_pixels
 from simclr_keras.images import pixel_range as ranges
 
-_FOLDER, _ARRAYS = "folder:", "arrays:"
+_FOLDER, _ARRAYS, _TFRECORD = "folder:", "arrays:", "tfrecord:"
 MEMORY_LIMIT = 4 * 2**30
 
 
@@ -41,14 +44,17 @@ def open_source(
     folder_layout: str = "auto",
     pixel_range: tuple[float, float] | None = None,
     max_pixels: int = MAX_PIXELS,
+    feature_image: str = FEATURE_IMAGE,
+    feature_label: str = FEATURE_LABEL,
 ) -> Source:
     """Opens a data set.
 
     Args:
         spec: `"shapes"`, the embedded data set; `"folder:/path"`, see
             `folder.open_folder`; `"arrays:/path.npz"`, see
-            `array_files.open_array_file`; the name of a TFDS data set, such as
-            `"cifar10"`; an array of images; a pair (images, labels), see
+            `array_files.open_array_file`; `"tfrecord:/path/{split}-*"`, see
+            `tfrecord_source.open_tfrecord`; the name of a TFDS data set, such
+            as `"cifar10"`; an array of images; a pair (images, labels), see
             `labels.number_labels`; or (images, labels, class_names).
         split: name of a split, or a slice of it in TFDS's syntax, such as
             `"train[:90%]"`. Default `"train"`.
@@ -66,7 +72,7 @@ def open_source(
             training, 2,000 for testing.
         memory_limit: bytes that a TFDS data set may take in memory; a larger
             one is streamed from its files. Default 4 GiB.
-        split_order: order from which slices of a folder or of arrays are cut:
+        split_order: order from which slices of files or of arrays are cut:
             `"shuffled"`, one fixed order in which classes alternate, or
             `"position"`, the order of the files or rows. Slices of TFDS data
             sets and of `"shapes"` are always by position, as in TFDS. Default
@@ -80,6 +86,9 @@ def open_source(
             use more than half.
         max_pixels: height times width of the largest image that is decoded;
             a larger one counts as corrupt. Default 89,478,485, as in Pillow.
+        feature_image: the encoded image's feature in TFRecord shards.
+            Default `"image/encoded"`.
+        feature_label: the label's there. Default `"image/class/label"`.
 
     Returns:
         `Source`.
@@ -110,12 +119,20 @@ def open_source(
             split_order=split_order,
             skip_corrupt=skip_corrupt,
         )
+    elif spec.startswith(_TFRECORD):
+        source = tfrecord_source.open_tfrecord(
+            spec[len(_TFRECORD) :],
+            split,
+            feature_image=feature_image,
+            feature_label=feature_label,
+            split_order=split_order,
+        )
     else:
         source = tfds_source.open_tfds(
             spec, split, data_dir, download, memory_limit
         )
-    if source.files is not None:
-        corrupt.check_names(source.files)
+    if source.paths is not None:
+        corrupt.check_names(source.paths)
     max_pixels = check_max_pixels(max_pixels)
     source = dataclasses.replace(source, max_pixels=max_pixels)
     source = pixel_depth.with_pixel_range(source, pixel_range)
@@ -157,6 +174,8 @@ def load(
     memory_limit: int = MEMORY_LIMIT,
     pixel_range: tuple[float, float] | None = None,
     max_pixels: int = MAX_PIXELS,
+    feature_image: str = FEATURE_IMAGE,
+    feature_label: str = FEATURE_LABEL,
     cache: str = "none",
     cache_dir: paths.PathLike | None = None,
     split_order: str = "shuffled",
@@ -187,6 +206,8 @@ def load(
         memory_limit: see `open_source`.
         pixel_range: see `open_source`.
         max_pixels: see `open_source`.
+        feature_image: see `open_source`.
+        feature_label: see `open_source`.
         cache: `"memory"`, `"disk"` or `"auto"` keep photographs decoded, for
             later epochs; see `cached`. Default `"none"`.
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
@@ -213,6 +234,8 @@ def load(
         folder_layout=folder_layout,
         pixel_range=pixel_range,
         max_pixels=max_pixels,
+        feature_image=feature_image,
+        feature_label=feature_label,
     )
     if label_fraction is not None:
         source = subsets.label_subset(source, label_fraction, seed)

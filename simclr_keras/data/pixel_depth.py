@@ -76,6 +76,14 @@ def _encoded(source):
         for _, record in records:
             yield source.records.parse(record)[0].numpy()
         return
+    if source.shards is not None:
+        read, _ = source.shards.reader()
+        for row in some:
+            try:
+                yield read(tf.constant(row)).numpy()
+            except tf.errors.OpError:  # said where it is decoded
+                continue
+        return
     if source.files is None:
         yield from (source.encoded[i] for i in some)
         return

@@ -7,6 +7,7 @@ A source is opened once (`open_source`), perhaps reduced (`label_subset`,
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from simclr_keras.images import MAX_PIXELS
 class Source:
     """One split of a data set, or a part of it.
 
-    Exactly one of `images`, `files`, `encoded` and `records` holds the
-    pictures, or `decoded` does; only the pipeline needs to know which.
+    Exactly one of `images`, `files`, `encoded`, `shards` and `records` holds
+    the pictures, or `decoded` does; only the pipeline needs to know which.
 
     Attributes:
         name: the data set, such as `"cifar10"`.
@@ -37,15 +38,16 @@ class Source:
         images: `uint8` array `[num_examples, H, W, 3]` in memory.
         files: array of paths of image files.
         encoded: array of encoded images (bytes) in memory.
+        shards: record files to read single images from (`shards.Shards`).
         records: record files to stream from (`records.Records`).
-        decoded: pixels of `files`, or of images that were in `encoded` before
-            (`decoded.Decoded`).
+        decoded: pixels of `files` or `shards`, or of images that were in
+            `encoded` before (`decoded.Decoded`).
         max_pixels: largest image that is decoded, height times width.
         pixel_range: (low, high), the values of 16-bit images that become 0 and
             255, if it was given; else None.
         skipped: `ids` of corrupt images that were left out.
-        layout: how a folder was read, such as `"splits train, test; classes
-            a, b"`; else empty.
+        layout: how a folder or shards were read, such as `"splits train,
+            test; classes a, b"`; else empty.
         left_out: pairs (kind, number) of the other files of a folder, such as
             `(".tiff", 20)`, or of the other arrays of a file.
     """
@@ -60,6 +62,7 @@ class Source:
     images: np.ndarray = dataclasses.field(default=None, repr=False)
     files: np.ndarray = dataclasses.field(default=None, repr=False)
     encoded: np.ndarray = dataclasses.field(default=None, repr=False)
+    shards: object = dataclasses.field(default=None, repr=False)
     records: object = dataclasses.field(default=None, repr=False)
     decoded: object = dataclasses.field(default=None, repr=False)
     max_pixels: int = MAX_PIXELS
@@ -84,6 +87,11 @@ class Source:
         return self.class_names is not None
 
     @property
+    def paths(self) -> np.ndarray | tuple | None:
+        """Paths of the files that images are read from, None without."""
+        return self.shards.files if self.shards else self.files
+
+    @property
     def default_size(self) -> int:
         """Side in pixels of a network's input for these images.
 
@@ -97,9 +105,11 @@ class Source:
 
     @property
     def ids(self) -> list[str]:
-        """One string per example, in order: its path, or split and number."""
+        """One string per example, in order: its path, or a name and number."""
         if self.files is not None:
             return self.files.tolist()
+        if self.shards is not None:
+            return self.shards.names(self.positions)
         return [f"{self.origin}#{i}" for i in self.positions]
 
     def summary(self) -> str:
@@ -154,6 +164,7 @@ class Source:
             images=part(self.images),
             files=part(self.files),
             encoded=part(self.encoded),
+            shards=self.shards and self.shards.take(indices),
             decoded=self.decoded and self.decoded.take(indices),
         )
         return taken if self.records is None else load_if_small(taken)
@@ -171,6 +182,23 @@ def load_if_small(source: Source) -> Source:
         labels=labels if source.has_labels else None,
         records=None,
     )
+
+
+def without_void_labels(source: Source) -> Source:
+    """Drops all labels if some are -1.
+
+    TFDS gives this label to images without one, such as stl10's `unlabelled`.
+    """
+    if source.labels is None or source.labels.min() >= 0:
+        return source
+    void = int((source.labels < 0).sum())
+    if void < source.num_examples:
+        warnings.warn(
+            f"{source.name} ({source.split}) counts as unlabelled: {void} of"
+            f" {source.num_examples} images have no label, or the label -1.",
+            stacklevel=4,
+        )
+    return dataclasses.replace(source, labels=None, class_names=None)
 
 
 def read_labels(source: Source) -> np.ndarray:
@@ -196,6 +224,7 @@ def require_labels(source: Source) -> None:
     if not source.has_labels:
         raise ValueError(
             "Labels are needed: a folder is labelled by a sub-folder per"
-            " class, arrays by a pair (images, labels), a TFDS data set by a"
-            f" ClassLabel feature. Received: {source.summary()}"
+            " class, arrays by a pair (images, labels), TFRecord shards by the"
+            " feature of --feature_label, a TFDS data set by a ClassLabel"
+            f" feature. Received: {source.summary()}"
         )

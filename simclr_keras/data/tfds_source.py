@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import warnings
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from simclr_keras.data import slices
 from simclr_keras.data.records import Records
 from simclr_keras.data.source import Source
 from simclr_keras.data.source import load_if_small
+from simclr_keras.data.source import without_void_labels
 
 
 def open_tfds(
@@ -54,24 +53,7 @@ def open_tfds(
         image_shape=(height, width, 3) if height and width else None,
         records=records,
     )
-    return _without_void_labels(load_if_small(source))
-
-
-def _without_void_labels(source):
-    """Drops all labels if some are -1.
-
-    TFDS gives this label to images without one, such as stl10's `unlabelled`.
-    """
-    if source.labels is None or source.labels.min() >= 0:
-        return source
-    void = int((source.labels < 0).sum())
-    if void < source.num_examples:
-        warnings.warn(
-            f"{source.name} ({source.split}) counts as unlabelled: {void} of"
-            f" {source.num_examples} images have the label -1.",
-            stacklevel=4,
-        )
-    return dataclasses.replace(source, labels=None, class_names=None)
+    return without_void_labels(load_if_small(source))
 
 
 def _prepared_builder(name, data_dir, download):
@@ -87,8 +69,9 @@ def _prepared_builder(name, data_dir, download):
         builder = tfds.builder(name, data_dir=str(data_dir))
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as e:
         raise ValueError(
-            "The data set must be 'shapes', 'folder:/path', 'arrays:/path', or"
-            f" a name that tensorflow-datasets knows. Received: {name!r}."
+            "The data set must be 'shapes', 'folder:/path', 'arrays:/path',"
+            " 'tfrecord:PATTERN', or a name that tensorflow-datasets knows."
+            f" Received: {name!r}."
             f" Prepared under {data_dir}: {_prepared(data_dir)}."
             f" {str(e).splitlines()[0]}"
         ) from e

@@ -15,7 +15,7 @@ _BOOLEANS = {"true": "on", "1": "on", "false": "off", "0": "off"}
 # A scheme, with both slashes or with the one that a shell or pathlib left.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # What stands before the path of a data set.
-_DATA_SET = re.compile("folder:|arrays:")
+_DATA_SET = re.compile("folder:|arrays:|tfrecord:")
 
 
 class Group:

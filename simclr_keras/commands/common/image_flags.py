@@ -14,6 +14,8 @@ IMAGE_FLAGS = (
     "pixel_range",
     "max_pixels",
     "skip_corrupt",
+    "feature_image",
+    "feature_label",
 )
 
 
@@ -24,8 +26,8 @@ def define_data(values):
         "dataset",
         "shapes",
         "shapes (generated), a TensorFlow Datasets name such as cifar10 or"
-        " imagenet2012_subset/1pct, folder:/path of images, or arrays:/path of"
-        " an .npy or .npz file.",
+        " imagenet2012_subset/1pct, folder:/path of images, arrays:/path of an"
+        " .npy or .npz file, or tfrecord:/path/{split}-* of TFRecord shards.",
     )
     data.path(
         "data_dir",
@@ -67,7 +69,7 @@ def define_data(values):
         "split_order",
         "shuffled",
         choices.SPLIT_ORDERS,
-        "What slices of splits of a folder or of arrays, such as train[:80%],"
+        "What slices of splits of files or of arrays, such as train[:80%],"
         " are parts of. shuffled: one fixed order in which classes alternate,"
         " the same for every --seed; position: the order in which they lie"
         " there. TensorFlow Datasets and shapes are always by position.",
@@ -79,6 +81,17 @@ def define_data(values):
         " images of 16 bits must use more than half.",
     )
     define_max_pixels(values)
+    data.string(
+        "feature_image",
+        choices.FEATURE_IMAGE,
+        "Feature of the encoded images of tfrecord:PATTERN.",
+    )
+    data.string(
+        "feature_label",
+        choices.FEATURE_LABEL,
+        "Feature of the labels of tfrecord:PATTERN; empty, or one that the"
+        " records lack: no labels.",
+    )
     data.integer(
         "eval_batch_size", 256, "Images per batch in evaluation.", least=1
     )

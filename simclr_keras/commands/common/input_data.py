@@ -19,6 +19,8 @@ def open_source(settings, split, dataset=None):
         folder_layout=settings.folder_layout,
         pixel_range=settings.pixel_range,
         max_pixels=settings.max_pixels,
+        feature_image=settings.feature_image,
+        feature_label=settings.feature_label,
     )
 
 

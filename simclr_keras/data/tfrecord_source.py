@@ -1,0 +1,208 @@
+"""Opens TFRecord shards as a source of photographs of any size."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import glob
+import os
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from simclr_keras import paths
+from simclr_keras.choices import FEATURE_IMAGE
+from simclr_keras.choices import FEATURE_LABEL
+from simclr_keras.data import shard_index
+from simclr_keras.data import slices
+from simclr_keras.data.layout import classes_text
+from simclr_keras.data.shards import Shards
+from simclr_keras.data.source import Source
+from simclr_keras.data.source import without_void_labels
+
+_SPLIT = "{split}"
+_THREADS = 8
+# Bytes of shards of which it is said that they are read.
+_LARGE = 2**30
+# A larger label is an identifier, and no number of a class.
+_MOST_CLASSES = 2**20
+
+
+def open_tfrecord(
+    pattern: str,
+    split: str = "train",
+    *,
+    feature_image: str = FEATURE_IMAGE,
+    feature_label: str = FEATURE_LABEL,
+    split_order: str = "shuffled",
+) -> Source:
+    """Opens the shards that a pattern matches.
+
+    The header of every record is read now. Images are read when they are
+    needed, each from its place, as those of a folder are; their order is that
+    of the shards' names, and of the records in each.
+
+    Labels are the integers that the records hold. The names of the classes are
+    what lies beside, in `image/class/text` for `image/class/label`, where each
+    class has a name of its own, else the numbers.
+
+    Args:
+        pattern: path with `*`, `?` and `[...]` as in a shell, local or with a
+            scheme. `{split}` in it stands for the name of the split; without,
+            there is one split, `train`.
+        split: name of a split, or a slice of it such as `"train[:90%]"`.
+        feature_image: name of the feature of the encoded image.
+        feature_label: name of the feature of the label; records without it
+            are not labelled.
+        split_order: what a slice is a part of, see `slices.open_slice`.
+
+    Raises:
+        ValueError: there is no such file or split, no record, or a file is
+            compressed, damaged or has other features.
+    """
+    source_name = f"tfrecord:{pattern}"
+    name, _, _ = slices.parse_split(split)
+    files = _files(pattern, source_name, name)
+    shards, labels, texts = _read(files, feature_image, feature_label)
+    if not len(labels):
+        raise ValueError(
+            "TFRecord shards must hold at least one record. Received:"
+            f" {source_name}, {len(files)} empty files such as {files[0]!r}"
+        )
+    source = Source(
+        name=source_name,
+        split=name,
+        origin=f"{source_name}:{name}",
+        positions=np.arange(len(labels)),
+        labels=labels,
+        class_names=_class_names(source_name, labels, texts),
+        shards=shards,
+    )
+    source = _with_layout(without_void_labels(source))
+    return slices.open_slice(source, split, [name], split_order)
+
+
+def _files(pattern, source_name, split):
+    """Sorted paths of the shards of a split."""
+    if _SPLIT not in pattern:
+        slices.check_split(source_name, split, ["train"])
+    chosen = pattern.replace(_SPLIT, split)
+    files = _matches(chosen)
+    if files:
+        return files
+    if _SPLIT in pattern:
+        others = _splits(pattern)
+        if others:
+            slices.check_split(source_name, split, others)
+    hint = ""
+    if paths.as_path(chosen).expanduser().is_dir():
+        hint = f", but a folder is there: say {chosen.rstrip('/')}/*"
+    raise ValueError(
+        "`tfrecord:` must be followed by a pattern that files match, such as"
+        " tfrecord:/data/{split}-*, where {split} stands for train and the"
+        f" like. Received: {source_name}; no file matches {chosen!r}{hint}"
+    )
+
+
+def _matches(pattern):
+    """Paths of the files that a pattern matches, but hidden ones."""
+    path = paths.as_path(pattern, "`tfrecord:`").expanduser()
+    if paths.is_remote(path):
+        with path.python_errors():
+            found = tf.io.gfile.glob(str(path))
+        found = [x for x in found if not x.endswith("/")]
+    else:
+        found = filter(os.path.isfile, glob.glob(str(path)))
+    hidden = os.path.basename(pattern).startswith(".")
+    return sorted(
+        x for x in found if hidden or not os.path.basename(x).startswith(".")
+    )
+
+
+def _splits(pattern):
+    """Names that stand for `{split}` in the files that there are."""
+    path = str(paths.as_path(pattern).expanduser())
+    before, _, behind = path.partition(_SPLIT)
+    kinds = {"*": "[^/]*", "?": "[^/]", _SPLIT: r"(?P=split)"}
+
+    def expression(text):
+        parts = re.split(r"(\{split\}|\*|\?)", text)
+        return "".join(kinds.get(part) or re.escape(part) for part in parts)
+
+    wanted = re.compile(
+        f"{expression(before)}(?P<split>[A-Za-z0-9_.]+){expression(behind)}"
+    )
+    found = map(wanted.fullmatch, _matches(path.replace(_SPLIT, "*")))
+    return {match["split"] for match in found if match}
+
+
+def _read(files, feature_image, feature_label):
+    """`Shards` of all records, their labels, and the names of classes."""
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        marks = tuple(pool.map(_mark, files))
+    return _read_marked(marks, feature_image, feature_label)
+
+
+def _mark(path):
+    about = paths.as_path(path).stat()
+    return path, about.st_size, about.st_mtime_ns
+
+
+# Two slices of one split, as for training and evaluation, are one reading.
+@functools.lru_cache(maxsize=4)
+def _read_marked(marks, feature_image, feature_label):
+    files = tuple(path for path, _, _ in marks)
+    size = sum(size for _, size, _ in marks)
+    if size >= _LARGE:
+        print(
+            f"Reading where the records of {len(files)} shards"
+            f" ({size / 2**30:.1f} GiB) lie."
+        )
+
+    def read(path):
+        return shard_index.read(path, feature_image, feature_label)
+
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        found = list(pool.map(read, files))
+    counts = np.array([len(each.offsets) for each in found], np.int64)
+    texts = {}
+    for each in reversed(found):
+        texts.update(each.texts)
+    shards = Shards(
+        files,
+        np.cumsum(counts) - counts,
+        feature_image,
+        np.repeat(np.arange(len(files), dtype=np.int32), counts),
+        np.concatenate([each.offsets for each in found]),
+        np.concatenate([each.lengths for each in found]),
+    )
+    return shards, np.concatenate([each.labels for each in found]), texts
+
+
+def _class_names(source_name, labels, texts):
+    """Names of the classes from 0 to the largest label, or None."""
+    largest = int(labels.max())
+    if largest < 0:
+        return ()
+    if largest >= _MOST_CLASSES:
+        raise ValueError(
+            f"The labels of {source_name} must be numbers of classes, from 0"
+            f" and below {_MOST_CLASSES:,}. Received: {largest}; leave them"
+            " out by --feature_label="
+        )
+    present = [label for label in texts if label >= 0]
+    names = {texts[label] for label in present}
+    if None in names or len(names) < len(present):
+        texts = {}
+    return tuple(texts.get(k) or str(k) for k in range(largest + 1))
+
+
+def _with_layout(source):
+    count = len(source.shards.files)
+    text = f"{count:,} shard{'s' * (count > 1)}; "
+    text += (
+        classes_text(source.class_names) if source.has_labels else "no classes"
+    )
+    return dataclasses.replace(source, layout=text)

@@ -1,0 +1,77 @@
+"""tools/pack_folder: goes on where it ended, and touches nothing else."""
+
+import pathlib
+import shlex
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from simclr_keras import data
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
+
+import packing
+
+pytestmark = pytest.mark.newest
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(8):
+        path = tmp_path / "in" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (9, 9), (number, 0, 0)).save(path)
+    return tmp_path / "in"
+
+
+def pack(folder, output):
+    """One image in a shard: it has more than a byte."""
+    packing.main(
+        [f"--folder={folder}", f"--output={output}", "--shard_mib=1e-6"]
+    )
+
+
+def test_it_goes_on_where_it_ended(folder, tmp_path, monkeypatch, capsys):
+    """Stopped in the fourth of eight shards, it keeps three."""
+    output, example, calls = tmp_path / "out", packing._example, []
+
+    def stopped(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return example(*arguments)
+
+    monkeypatch.setattr(packing, "_example", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        pack(folder, output)
+    kept = {path: path.stat().st_ino for path in output.glob("train-*")}
+    assert len(kept) == 3
+    pack(folder, output)
+    assert len(calls) == 4 + 5
+    assert (
+        kept.items()
+        <= {path: path.stat().st_ino for path in output.glob("*")}.items()
+    )
+    assert not list(output.glob(".*"))
+    last = capsys.readouterr().out.splitlines()[-1]
+    spec = shlex.split(last)[-1].partition("=")[2]
+    source = data.open_source(spec)
+    np.testing.assert_array_equal(source.labels, [0] * 4 + [1] * 4)
+    assert source.class_names == ("a", "b")
+
+
+def test_it_refuses_what_is_not_its_own(folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit, match="--output.*holds notes.txt"):
+        pack(folder, other)
+    pack(folder, tmp_path / "out")
+    PIL.Image.new("RGB", (9, 9)).save(folder / "a" / "new.png")
+    with pytest.raises(SystemExit, match="--output.*packed.json is of others"):
+        pack(folder, tmp_path / "out")
+    with pytest.raises(SystemExit, match="an existing folder"):
+        pack(tmp_path / "nix", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

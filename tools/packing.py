@@ -1,0 +1,221 @@
+"""Packs a folder of images into TFRecord shards; tools/pack_folder runs it.
+
+Files are copied as they are, in the order in which `folder:` reads them, with
+the labels that it gives them. A shard is written under another name and renamed
+when it is whole, so that the same command goes on where one was stopped;
+`packed.json` says of what the shards are.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from simclr_keras import choices
+from simclr_keras import paths
+from simclr_keras.data import corrupt
+from simclr_keras.data import folder as folders
+from simclr_keras.data import layout as layouts
+from simclr_keras.data import listing
+
+PLAN = "packed.json"
+
+
+def main(arguments):
+    """Parses the flags and packs; ends with a sentence where that fails."""
+    options = _parse(arguments)
+    try:
+        pack(
+            options.folder,
+            options.output,
+            int(options.shard_mib * 2**20),
+            options.folder_layout,
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f"Error: {error}")
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="tools/pack_folder",
+        description="Packs a folder of images into TFRecord shards. The same"
+        " command again goes on where the last one ended.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--folder", required=True, help="of images, as folder: reads it")
+    add("--output", required=True, help="folder of the shards, new or empty")
+    add("--shard_mib", type=float, default=128.0, help="default: 128 MiB")
+    add("--folder_layout", default="auto", choices=choices.FOLDER_LAYOUTS)
+    options = parser.parse_args(arguments)
+    if not options.shard_mib > 0:
+        parser.error(f"--shard_mib must be > 0. Received: {options.shard_mib}")
+    return options
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """A split of the folder, and how it is divided.
+
+    Attributes:
+        source: `Source` of its files.
+        sizes: `int64` `[n]`, their bytes.
+        times: `int64` `[n]`, when they were changed last.
+        starts: the first image of each shard, and the number of images.
+    """
+
+    source: object
+    sizes: np.ndarray
+    times: np.ndarray
+    starts: np.ndarray
+
+    def shards(self, output):
+        """Yields the path of each shard and the rows of its images."""
+        count = len(self.starts) - 1
+        for number in range(count):
+            name = f"{self.source.split}-{number:05}-of-{count:05}.tfrecord"
+            yield output / name, range(*self.starts[number : number + 2])
+
+
+def pack(folder, output, shard_bytes, folder_layout="auto"):
+    """Writes the shards of all splits of a folder that are not there yet.
+
+    Args:
+        folder: path of the images, local or with a scheme.
+        output: path of the shards, likewise.
+        shard_bytes: bytes of images after which a shard ends.
+        folder_layout: see `layout.find`.
+
+    Raises:
+        ValueError: there are no images, or `output` holds something else.
+    """
+    root = paths.as_path(folder, "--folder").expanduser()
+    output = paths.as_path(output, "--output").expanduser()
+    found = layouts.find(
+        listing.find(root).images, f"folder:{folder}", folder_layout
+    )
+    splits = [
+        _split(root, name, shard_bytes, folder_layout) for name in found.splits
+    ]
+    _claim(output, _plan(root, splits))
+    for split in splits:
+        print(split.source.summary(), flush=True)
+        _write_split(output, root, split)
+    print(f"Packed; read it by --dataset='tfrecord:{output}/{{split}}-*'")
+
+
+def _split(root, name, shard_bytes, folder_layout):
+    source = folders.open_folder(root, name, folder_layout=folder_layout)
+    corrupt.check_names(source.files)
+    about = [paths.as_path(path).stat() for path in source.files]
+    sizes = np.array([each.st_size for each in about], np.int64)
+    times = np.array([each.st_mtime_ns for each in about], np.int64)
+    numbers = (np.cumsum(sizes) - sizes) // shard_bytes
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return Split(source, sizes, times, np.append(starts, len(sizes)))
+
+
+def _plan(root, splits):
+    """What `packed.json` holds: equal where the shards would be."""
+    digest = hashlib.blake2b(digest_size=16)
+    for split in splits:
+        source = split.source
+        for each in (split.sizes, split.times, split.starts, source.labels):
+            digest.update(repr(each is not None and each.tolist()).encode())
+        digest.update(repr([source.split, source.class_names]).encode())
+        digest.update(repr(source.files.tolist()).encode())
+    return {
+        "folder": str(root),
+        "digest": digest.hexdigest(),
+        "splits": {
+            split.source.split: {
+                "images": split.source.num_examples,
+                "shards": len(split.starts) - 1,
+                "class_names": split.source.class_names,
+            }
+            for split in splits
+        },
+    }
+
+
+def _claim(output, plan):
+    """Makes the folder; refuses one that holds anything else."""
+    text = json.dumps(plan, indent=2) + "\n"
+    file = output / PLAN
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"--output must be a folder. Received: {output}")
+    if file.exists():
+        if file.read_text(encoding="utf-8") != text:
+            raise ValueError(
+                "--output must be a new folder, or one where the same images"
+                f" were packed by the same flags. Received: {output}, whose"
+                f" {PLAN} is of others, or of what they were before a change."
+                " Name another folder, or remove this one"
+            )
+        return
+    others = [x.name for x in output.iterdir()] if output.exists() else []
+    if set(others) - {f".{PLAN}.partial"}:
+        raise ValueError(
+            "--output must be a new or an empty folder, as no other files are"
+            f" touched. Received: {output}, which holds {sorted(others)[0]}"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    partial = output / f".{PLAN}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
+
+
+def _write_split(output, root, split):
+    written, begun = 0, time.monotonic()
+    for path, rows in split.shards(output):
+        if path.exists():
+            print(f"{path.name}: is there", flush=True)
+            continue
+        partial = path.with_name(f".{path.name}.partial")
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for row in rows:
+                writer.write(_example(root, split.source, row))
+        if not paths.is_remote(partial):
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+        partial.replace(path)
+        written += int(split.sizes[rows.start : rows.stop].sum())
+        speed = written / 2**20 / max(time.monotonic() - begun, 1e-3)
+        print(
+            f"{path.name}: {rows.stop:,} of {len(split.sizes):,} images,"
+            f" {speed:.0f} MiB/s",
+            flush=True,
+        )
+
+
+def _example(root, source, row):
+    """The record of an image, a serialised `tf.train.Example`."""
+    path = source.files[row]
+    name = path[len(str(root)) :].lstrip("/")
+    features = {
+        "image/encoded": _bytes(paths.as_path(path).read_bytes()),
+        "image/filename": _bytes(name.encode()),
+    }
+    if source.has_labels:
+        label = int(source.labels[row])
+        features["image/class/label"] = tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[label])
+        )
+        text = source.class_names[label]
+        features["image/class/text"] = _bytes(text.encode())
+    features = tf.train.Features(feature=features)
+    return tf.train.Example(features=features).SerializeToString()
+
+
+def _bytes(value):
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
