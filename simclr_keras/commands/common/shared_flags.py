@@ -150,11 +150,7 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
         least=0.0,
     )
     training.float(
-        "momentum",
-        0.9,
-        "Momentum of lars and momentum.",
-        least=0.0,
-        most=1.0,
+        "momentum", 0.9, "Momentum of lars and momentum.", least=0.0, most=1.0
     )
     training.boolean("nesterov", False, "Nesterov momentum.")
     training.float("beta_1", 0.9, "First decay of adam, adamw, lamb.")
@@ -204,9 +200,8 @@ def define_log(values):
     Group(values, "run").boolean(
         "verbose_tensorflow",
         False,
-        "Show what TensorFlow's C++ code says of processor, GPUs and"
-        " compilation, such as why it finds no GPU. A TF_CPP_MIN_LOG_LEVEL in"
-        " the environment has priority.",
+        "Show what TensorFlow's C++ code prints, such as why it finds no GPU."
+        " TF_CPP_MIN_LOG_LEVEL in the environment has priority.",
         may_change=True,
     )
 
