@@ -1,10 +1,10 @@
-"""Runs the console commands: a file each, and what they have in common.
+"""Runs the console commands: one module each, and the code they share.
 
-A file defines the flags of its command and lists its stages in `run`.
-`study_plan` plans and checks what a study runs; all else that commands share
-is in `common`. Nothing else of the package reads flags.
+The module of a command defines its flags and lists its stages in `run`.
+`study_plan` plans and checks the runs of a study; `common` has all other code
+that the commands share. No other part of the package reads flags.
 
-They use the package as its users do, by `import simclr_keras as sk`, whose
-parts load TensorFlow when `run` first asks for one: help and wrong flags answer
-before.
+Commands use the package as its users do, by `import simclr_keras as sk`.
+TensorFlow is loaded when `run` first uses a part of it, so `--help` and errors
+in flags come without that wait.
 """

@@ -1,4 +1,4 @@
-"""Writes the embeddings of images, with an index of what they are."""
+"""Writes the embeddings of images, with an index of their ids and labels."""
 
 import csv
 import time
@@ -30,9 +30,9 @@ EXAMPLE = (
 )
 
 _RANDOM = "random:"
-# Most images of the map, and of TensorBoard's projector.
+# Largest number of images in the map, and in TensorBoard's projector.
 _MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
-_PICTURE_PIXELS = 128  # side of large images among the neighbours
+_PICTURE_PIXELS = 128  # largest side of an image in neighbors.png
 
 
 def define_flags(values):
@@ -117,7 +117,7 @@ def _check_neighbors(settings):
 
 
 def _query(settings, count):
-    """The image file of `--neighbors`, decoded; None where it is none.
+    """The decoded image file of `--neighbors`; None if it names no file.
 
     Raises:
         ValueError: it cannot be decoded, or has no neighbours among `count`
@@ -140,7 +140,7 @@ def _query(settings, count):
 
 
 def _embed(settings, run, source, features, size):
-    """Writes the index and the rows that are missing.
+    """Writes the index and the embeddings that are missing.
 
     Returns:
         Pair of the results and the timing of the run.
@@ -193,15 +193,15 @@ def _write_index(path, source):
 
 
 def _draw(settings, run, source, query, features, size):
-    """Draws what the flags ask for, into the run directory.
+    """Writes the pictures that the flags ask for into the run directory.
 
     Args:
-        settings: of the command.
+        settings: the command's.
         run: `RunDirectory` with `embeddings.npy`.
         source: the images that were embedded.
         query: the decoded image of `--neighbors`, or None.
-        features: function of float images, by which they were embedded.
-        size: side in pixels of the images that it takes.
+        features: function of float images that returns their embeddings.
+        size: side of its input images in pixels.
     """
     import numpy as np
 
@@ -242,7 +242,7 @@ def _draw_neighbors(settings, run, source, bank, labels, query, h):
 
 
 def _reader(settings, source):
-    """Function of rows that returns their images as pictures show them."""
+    """Function of rows that returns their images in the size for pictures."""
     pixels = _PICTURE_PIXELS
     if source.image_shape is not None:
         pixels = min(pixels, max(source.image_shape[:2]))
@@ -282,7 +282,7 @@ def _write_projector(settings, run, source, bank, labels):
 
 
 def _sample(settings, count, most):
-    """Returns at most so many of the rows, chosen at random, in their order."""
+    """Returns at most `most` of `count` rows, drawn at random, sorted."""
     import numpy as np
 
     rng = np.random.default_rng(settings.seed)

@@ -20,9 +20,9 @@ FIRST = (
     "class_names",
 )
 EXAMPLE = "simclr-export --checkpoint=runs/photos_10pct"
-# Results that tell of the images, not of the model.
+# Results that describe the images, not the model.
 _OF_DATA = ("dataset", "train_images", "labelled_images", "test_images")
-# Flags that tell where things lay on the machine of the training.
+# Flags whose values are paths on the machine that trained the model.
 _LOCATIONS = ("model_dir", "data_dir", "cache_dir", "checkpoint")
 
 
@@ -92,7 +92,7 @@ def run(settings):
         )
     model = build.as_trained(settings)
     size = input_data.image_size(settings, None, build.trained_size(model))
-    # An export says itself what it is, wherever it was copied to.
+    # An export has its own card, also when it was copied out of its run.
     card = sk.serving.read_card(settings.checkpoint)
     names, pixel_range, about = card or (
         run and run.read_class_names(),
@@ -120,20 +120,20 @@ def run(settings):
 
 
 def _directory(run, format):
-    """Where the versions of a format lie in a run directory."""
+    """Directory of the versions of a format in a run directory."""
     if format == "saved_model":
         return run.export
     return run.path / f"{run.export.name}_{format}"
 
 
 def pixel_range_of(run):
-    """The range of 16-bit images that the training was told, or None."""
+    """The `--pixel_range` of the training run, or None."""
     value = run and run.settings().get("pixel_range")
     return value and tuple(float(x) for x in value.split(","))
 
 
 def _about(run):
-    """What a run directory says of the training, for the model's card."""
+    """Data, metrics and flags of a finished run, for the model's card."""
     results = run and run.finished()
     if results is None:
         return {}

@@ -66,7 +66,7 @@ def run(settings):
 
 
 def _check_prediction(settings):
-    """Refuses flags that have no meaning for what was done to an image."""
+    """Refuses flags that make no sense for predicting a transformation."""
     if settings.predict == _LABELS:
         return
     if settings.protocol not in _PROTOCOLS:
@@ -85,7 +85,7 @@ def _check_prediction(settings):
 
 
 def _cached(settings, *features):
-    """Results and predictions of gradient descent on features."""
+    """Results and predictions of gradient descent on cached features."""
     best = sk.evaluation.linear_accuracy(
         *features,
         epochs=settings.train_epochs,
@@ -118,7 +118,7 @@ def _mlp(settings, *features):
 
 
 def _knn(settings, *features):
-    """Results and predictions of a vote of neighbours."""
+    """Results and predictions of kNN."""
     *known, labels = features
     k = min(settings.knn_k, len(known[0]))
     predictions = sk.evaluation.knn_predict(
@@ -128,7 +128,7 @@ def _knn(settings, *features):
     return {"accuracy": round(accuracy, 6), "k": k}, predictions
 
 
-# What `--protocol` measures features by; "gradient" trains on the images.
+# The protocols on features computed once; "gradient" trains on the images.
 _PROTOCOLS = {"cached": _cached, "lbfgs": _lbfgs, "mlp": _mlp, "knn": _knn}
 
 

@@ -128,7 +128,7 @@ def run(settings):
     dataset = input_data.pretraining_batches(settings, devices, images)
     input_data.check_whole_images(settings, images)
     views = build.two_views(settings, images.size)
-    # A picture makes no run longer.
+    # A preview of the views never extends a finished run.
     number = None if settings.preview_views else images.trained.num_examples
     with stages.run_directory(settings, devices, number) as taken:
         directory, finished = taken
@@ -147,7 +147,7 @@ def run(settings):
         with devices.strategy.scope():
             model = _model(settings, images, views, start)
         begins_with = start and start.describe(model.projection_head)
-        start = None  # copied: its weights need not stay in memory
+        start = None  # frees its weights, which `model` has copied
         knn, validation = _measures(settings, devices, images, dataset)
         figures = stages.fit(
             settings,
@@ -187,7 +187,7 @@ def _write_views(devices, directory, views, dataset):
 
 
 def _model(settings, images, views, start):
-    """The compiled `SimCLR`, on the networks of `start` where it is given."""
+    """The compiled `SimCLR`, with the networks of `start` if it is not None."""
     optimizer, decay_in_loss = build.optimizer(
         settings, images.trained.num_examples
     )
@@ -208,7 +208,7 @@ def _model(settings, images, views, start):
 
 
 def _measures(settings, devices, images, dataset):
-    """What `fit` measures: callback of kNN or None, arguments of validation."""
+    """The kNN callback or None, and the validation arguments of `fit`."""
     every = settings.eval_every_epochs
     if not every or images.held_out is None:
         return None, {}
@@ -218,7 +218,7 @@ def _measures(settings, devices, images, dataset):
 
 
 def _knn(settings, images, every=1):
-    """Callback by which training images classify those that are held out."""
+    """Callback that classifies held-out images by kNN in training images."""
     number = min(settings.knn_images, images.trained.num_examples)
     bank = sk.data.keep_some(images.trained, number, seed=settings.seed)
     batches = (
@@ -230,7 +230,7 @@ def _knn(settings, images, every=1):
 
 
 def _results(settings, images, model, knn=None):
-    """The dict for `results.json`; `knn` is the callback of `_measures`."""
+    """The dict for `results.json`; `knn` is the callback from `_measures`."""
     results = {
         "dataset": images.trained.name,
         "train_images": images.trained.num_examples,
@@ -245,7 +245,7 @@ def _results(settings, images, model, knn=None):
 
 
 def _next_command(settings, run_directory, results):
-    """What to look at, and which command comes next."""
+    """Text that names the files to look at and the next command to run."""
     path = run_directory.path
     given = old_runs.parse_flags(settings.flags_text)
     handed_on = {

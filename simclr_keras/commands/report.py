@@ -54,8 +54,9 @@ def run(settings):
 def compare(directories, output, names=None):
     """Writes the page that compares runs, see `report.comparison.write`.
 
-    Flags that older runs lack have their defaults, and flags that do not change
-    what a run computes are left out.
+    For runs older than a flag, it has its default, or the value that fits how
+    earlier releases behaved. Flags that do not change what a run computes are
+    left out.
     """
     from simclr_keras.commands import embed
     from simclr_keras.commands import finetune
@@ -83,7 +84,7 @@ def compare(directories, output, names=None):
 
 
 def _new_comparison():
-    """The page that is written where `--output` names none."""
+    """Path of the page if `--output` is not given; refuses to replace one."""
     path = flag_kinds.as_path(_COMPARISON, "--output")
     figures = path.with_name(f"{path.stem}_figures")
     there = [str(each) for each in (path, figures) if each.exists()]

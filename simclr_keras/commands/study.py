@@ -19,7 +19,7 @@ EXAMPLE = (
 
 
 def define_flags(values):
-    """Defines the flags of `simclr-study`: its own, and all of pretrain."""
+    """Defines the flags of a study, and all those of `simclr-pretrain`."""
     study = Group(values, "study")
     names = "; ".join(
         f"{name}: {each.question} {f'({each.source})' if each.source else ''}"
@@ -75,7 +75,10 @@ def define_flags(values):
 
 
 def run(settings):
-    """Runs what is left of the study; returns the path of its page."""
+    """Runs the unfinished cells of the study; returns the path of its page.
+
+    With `--dry_run`, prints the plan and returns None.
+    """
     cli.require(settings, "model_dir")
     study, evaluations, cells = study_plan.make_plan(settings)
     failures = _failures(settings)
@@ -104,7 +107,7 @@ def run(settings):
 
 
 def _failures(settings):
-    """The `Failures` of the study, as they are known now."""
+    """The `Failures` recorded in the study's directory so far."""
     from simclr_keras.studies.failures import Failures
 
     return Failures(pathlib.Path(settings.model_dir))
@@ -124,14 +127,15 @@ def _print_plan(settings, cells, work, failures):
 
 
 def _time_left(settings, cells, work, failures, tried):
-    """How long the cells take that have not ended, by the rate of the others.
+    """Estimates the time of the unfinished cells from the finished ones.
 
     Args:
         settings: the command's.
         cells: list of `Cell`.
         work: name of a cell -> `Work` of its pre-training.
         failures: `Failures` of the study.
-        tried: names of cells that are left out if they have not ended.
+        tried: names of cells that were run by this command or have failed;
+            they do not count as left to run.
     """
     from simclr_keras.studies import tables
 
@@ -152,7 +156,7 @@ def _time_left(settings, cells, work, failures, tried):
 
 
 def _claimed(settings):
-    """The `RunDirectory` of the study, which no other process uses then."""
+    """Context with the `RunDirectory` of the study, locked for this process."""
     import tensorflow as tf
 
     return sk.training.claimed_run(
@@ -166,7 +170,7 @@ def _claimed(settings):
 
 @contextlib.contextmanager
 def _ended_by_signals():
-    """SIGTERM and Ctrl-C end the commands, with time to save, and then this."""
+    """On SIGTERM or Ctrl-C, ends the runs, which save, then this process."""
     from simclr_keras.training import interruption
 
     def end(number, frame):
@@ -190,8 +194,8 @@ def _run_cells(settings, cells, work, failures, write):
         settings: the command's.
         cells: list of `Cell`.
         work: see `_time_left`.
-        failures: `Failures` of the study, which takes up others.
-        write: writes tables and page.
+        failures: `Failures` of the study, to which new ones are added.
+        write: function that writes the tables and the page.
     """
     from simclr_keras.studies import processes
     from simclr_keras.studies import tables
@@ -215,7 +219,7 @@ def _run_cells(settings, cells, work, failures, write):
 
 
 def _end_of(cell, failures):
-    """How a cell has ended, in words."""
+    """Text that says how a cell has ended."""
     if failures.of(cell):
         return "failed, see below"
     passed_over = len(failures.passed_over(cell))
@@ -225,7 +229,7 @@ def _end_of(cell, failures):
 
 
 def _explain(failures, count):
-    """Each run that failed, and where to look."""
+    """Text with the error and the log file of each run that failed."""
     lines = [
         f"{name}: code {each.code}, {each.message} ({each.run.log})"
         for name, failed in failures.items()

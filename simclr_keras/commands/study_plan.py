@@ -1,4 +1,4 @@
-"""Plans the runs of a study, and checks all before the first begins."""
+"""Plans the runs of a study, and checks all of them before the first one."""
 
 import pathlib
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import input_data
 from simclr_keras.studies import catalog
 
-# Flags of the study itself.
+# Flags of `simclr-study` that are no flags of `simclr-pretrain`.
 _OWN = (
     "study",
     "grid",
@@ -25,9 +25,9 @@ _OWN = (
     "label_fractions",
     "transfer_datasets",
 )
-# Those that every cell has another value of, or none.
+# Flags that a cell does not take from the study: it sets them, or needs none.
 _OF_CELLS = (*_OWN, "model_dir", "seed", "preview_views")
-# Groups of flags that evaluations take over from the pre-training.
+# Groups of flags whose values evaluations take from the pre-training.
 _SHARED_GROUPS = ("data", "devices")
 COMMANDS = {
     "pretrain": pretrain,
@@ -37,11 +37,11 @@ COMMANDS = {
 
 
 class Work(NamedTuple):
-    """What a pre-training has to do.
+    """The amount of work of a pre-training.
 
     Attributes:
         steps: training steps.
-        images: images that it sees, each as often as it is drawn.
+        images: images that it processes, counted anew in every epoch.
     """
 
     steps: int
@@ -52,7 +52,8 @@ def make_plan(settings):
     """The `Study`, its evaluations and its cells.
 
     Raises:
-        ValueError: flags that a study does not take, or that contradict.
+        ValueError: a flag is not allowed in a study, or flags contradict each
+            other.
     """
     from simclr_keras.studies import cells
     from simclr_keras.studies import options
@@ -114,25 +115,28 @@ def _flags_of(command):
 
 
 def _shared(values):
-    """Names of flags that an evaluation takes over from the pre-training."""
+    """Names of flags whose values an evaluation takes from the pre-training."""
     groups = values.flags_by_module_dict()
     return {flag.name for group in _SHARED_GROUPS for flag in groups[group]}
 
 
 def check(cells, failures):
-    """Refuses a study of which a run cannot be what it is to be.
+    """Checks the flags and images of every run before the first one starts.
 
     Args:
         cells: list of `Cell`.
         failures: `Failures` of the study.
 
     Returns:
-        The cells, with what their images say, and a dict of name of a cell ->
-        `Work` of its pre-training.
+        The cells, with `use_blur` set as the size of their images implies, and
+        a dict of name of a cell -> `Work` of its pre-training.
+
+    Raises:
+        ValueError: a run cannot be made as planned.
     """
     import tensorflow as tf
 
-    # The GPUs are for the runs.
+    # Leaves the GPUs to the processes of the runs.
     tf.config.set_visible_devices([], "GPU")
     labelled = any(
         run.measure is not None and "predict" not in run.flags
@@ -167,7 +171,10 @@ def check(cells, failures):
 
 
 def _with_its_blur(cell, parsed, images):
-    """The cell, its networks blurring where the pre-training does unasked.
+    """The cell, with `use_blur` in evaluations if its pre-training blurs.
+
+    Without `--use_blur`, a pre-training blurs images above 32 pixels, and an
+    evaluation does not.
 
     Args:
         cell: a `Cell`.
@@ -190,7 +197,7 @@ def _with_its_blur(cell, parsed, images):
 
 
 def _check_settled(run, parsed):
-    """Refuses a run that was made with other flags than it has now."""
+    """Refuses a settled run whose flags differ from the planned ones."""
     from simclr_keras.training import run_settings
     from simclr_keras.training.text_files import read_text
 
@@ -199,7 +206,7 @@ def _check_settled(run, parsed):
         return
     ignored = [*parsed.may_change]
     if run.measure is not None:
-        # The pre-training of the same cell, however its path is spelt.
+        # It is the pre-training of the cell; its path may be spelt differently.
         ignored.append("checkpoint")
     run_settings.refuse_other(
         directory.path,
@@ -213,7 +220,7 @@ def _check_settled(run, parsed):
 
 
 def _open(parsed, run, labelled):
-    """Opens what a run reads, with labels where the study needs them."""
+    """Opens the images of a run; raises if needed labels are missing."""
     if run.measure is not None:
         for split in (parsed.train_split, parsed.eval_split):
             source = input_data.open_source(parsed, split)
@@ -231,7 +238,7 @@ def _open(parsed, run, labelled):
 
 
 def _check_pretraining(cell, parsed, images):
-    """Steps of a pre-training that suits its images."""
+    """Refuses flags that do not suit the images; returns the training steps."""
     number = images.trained.num_examples
     if parsed.train_batch_size > number:
         raise ValueError(
