@@ -1,13 +1,13 @@
-"""Has what several commands share, in the order in which one meets it.
+"""Holds the code that several commands share, in the order of its use.
 
-- `cli` starts a command, shows its help and ends on errors; `command_line`
-  reads its arguments, files of flags and recipes; `tensorflow_log` keeps
-  TensorFlow's own lines out of what it prints;
-- `image_flags` and `shared_flags` define flags, of the kinds and in the groups
-  of `flag_kinds`;
+- `cli` starts a command, shows its help and reports errors; `command_line`
+  reads its arguments, files of flags and recipes; `tensorflow_log` keeps the
+  log lines of TensorFlow's C++ code out of its output;
+- `image_flags` and `shared_flags` define flags; `flag_kinds` has the types and
+  groups of flags;
 - `stages` sets up devices and the run directory, trains, and writes results;
-  `progress_output` chooses what shows the progress;
-- `input_data` opens the images, and `build` makes or loads what is trained;
-  `warm_start` has the networks that a pre-training begins with;
-- `classify` is what linear evaluation and fine-tuning have in common.
+  `progress_output` chooses how progress is shown;
+- `input_data` opens the images, and `build` makes or loads the model;
+  `warm_start` makes the networks that a pre-training begins with;
+- `classify` has the code common to linear evaluation and fine-tuning.
 """

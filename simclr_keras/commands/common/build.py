@@ -1,4 +1,4 @@
-"""Makes what the flags name: networks, views, loss, optimizer, its steps."""
+"""Makes networks, views, loss, optimizer and its schedule from the flags."""
 
 import types
 import warnings
@@ -9,7 +9,7 @@ from simclr_keras.commands.common import shared_flags
 
 
 def encoder(settings, size):
-    """The encoder of `--encoder`, `--resnet_depth` and so on, untrained."""
+    """The untrained encoder that `--encoder` and its like describe."""
     if settings.encoder == "tiny":
         return sk.TinyResNet(
             _tiny_channels(settings.width_multiplier),
@@ -31,7 +31,7 @@ def encoder(settings, size):
 
 
 def view_arguments(settings, size):
-    """Arguments of a `View` as the settings say."""
+    """Arguments of a `View`, from the settings."""
     strength = settings.color_jitter_strength
     blur = {None: None, True: 0.5, False: 0.0}[settings.use_blur]
     return {
@@ -48,7 +48,7 @@ def view_arguments(settings, size):
 
 
 def two_views(settings, size):
-    """The `TwoViews` of a pre-training at a size in pixels."""
+    """The `TwoViews` of a pre-training; `size` is the side in pixels."""
     arguments = view_arguments(settings, size)
     if not settings.flip:
         arguments["flip_probability"] = 0.0
@@ -80,7 +80,7 @@ def contrastive_loss(settings):
 
 
 def total_steps(settings, num_examples):
-    """Training steps of `--train_steps` or else `--train_epochs`."""
+    """Training steps by `--train_steps`, or if it is 0 by `--train_epochs`."""
     return sk.optimizers.total_steps(
         settings.train_epochs,
         num_examples,
@@ -110,8 +110,8 @@ def optimizer(settings, num_examples):
         num_examples: images that are trained on.
 
     Returns:
-        Pair of it and of the arguments of the model that say which weight
-        decay is a term of the loss.
+        Pair of the optimizer and of the arguments of the model for the weight
+        decay that is a term of the loss.
     """
     peak = sk.scale_learning_rate(
         settings.learning_rate,
@@ -119,7 +119,7 @@ def optimizer(settings, num_examples):
         settings.learning_rate_scaling,
     )
     with warnings.catch_warnings():
-        # `stages.check_steps` has said it, by the names of the flags.
+        # `stages.check_steps` has warned already, with the names of the flags.
         warnings.simplefilter("ignore", sk.optimizers.CutWarmup)
         schedule = sk.WarmupCosine(
             peak,
@@ -142,7 +142,7 @@ def optimizer(settings, num_examples):
 
 
 def compile_arguments(settings):
-    """Arguments of `compile` that say how a step is run."""
+    """Arguments of `compile` for XLA and for steps per execution."""
     from simclr_keras.distribute import strategy
 
     jit = settings.jit == "on"
@@ -157,8 +157,8 @@ def compile_arguments(settings):
 def pretrained(settings, source=None):
     """The model of `--checkpoint`, with fresh weights for `--from_scratch`.
 
-    Its networks compute in the precision of this command, whatever theirs was;
-    see `models.precision.rebuild` for layers that are not ours.
+    Its networks compute in the precision of this command, not in that of their
+    training; see `models.precision.rebuild` for layers of other packages.
 
     Args:
         settings: the command's.
@@ -198,7 +198,7 @@ def trained_size(model):
 
 
 def _named_network(settings, source, given):
-    """The network that flags name for a file of weights."""
+    """The untrained network that the flags describe, for a file of weights."""
     if "encoder" not in given:
         raise ValueError(
             "--encoder must name the network of the weights, which they do not"
@@ -210,7 +210,7 @@ def _named_network(settings, source, given):
 
 
 def _check_network(settings, network, given):
-    """Refuses flags of another encoder than that of `--checkpoint`."""
+    """Refuses network flags that contradict the encoder of `--checkpoint`."""
     there = _flags_of(network)
     for name, value in given.items():
         has = f"--{name}={there[name]}" if name in there else f"no --{name}"
@@ -218,7 +218,7 @@ def _check_network(settings, network, given):
             has = f"channels {network.channels}"
             same = tuple(_tiny_channels(value)) == network.channels
         elif name == "global_bn" and not there:
-            same = True  # of the projection head, if there is one
+            same = True  # the flag then concerns the projection head, if any
         else:
             same = value in (there.get(name), "auto")
         if not same:
@@ -230,7 +230,7 @@ def _check_network(settings, network, given):
 
 
 def _flags_of(network):
-    """Values of the flags that name an encoder; none for those of others."""
+    """Values of the flags that describe an encoder; {} if it is not ours."""
     if isinstance(network, sk.TinyResNet):
         return {"encoder": "tiny", "global_bn": network.global_bn}
     if not isinstance(network, sk.ResNet):

@@ -26,13 +26,13 @@ FIRST = (
 
 
 def define_flags(values, *, epochs, rate, baseline):
-    """Defines all flags of the commands that train a classifier but their own.
+    """Defines the flags that both commands that train a classifier have.
 
     Args:
         values: `FlagValues`.
         epochs: default of `--train_epochs`.
         rate: default of `--learning_rate`.
-        baseline: what `--from_scratch` gives, in words.
+        baseline: name of the baseline that `--from_scratch` gives.
     """
     image_flags.define_data(values)
     image_flags.define_splits(values)
@@ -87,13 +87,14 @@ def run(settings, freeze, measure_features=None, predict=None):
 
     Args:
         settings: the command's.
-        freeze: of `Classifier`.
-        measure_features: instead of a training, function of the settings and
-            of features and labels, `(train_h, train_y, test_h, test_y)`, that
-            returns a dict of results and the predictions `[m]`. Defaults to
-            None.
-        predict: with that, one of `choices.TRANSFORMATIONS`: labels are what
-            was done to an image. Defaults to None: those of the data set.
+        freeze: see `Classifier`.
+        measure_features: called instead of training; function of the settings
+            and of features and labels, `(train_h, train_y, test_h, test_y)`,
+            that returns a dict of results and the predictions `[m]`. Defaults
+            to None.
+        predict: a key of `choices.TRANSFORMATIONS`, with `measure_features`
+            only: the transformation of an image is its label. Defaults to None:
+            the labels of the data set.
 
     Returns:
         The dict written to `results.json`.
@@ -109,7 +110,7 @@ def run(settings, freeze, measure_features=None, predict=None):
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)
     )
-    # What is measured on features has no checkpoint to go on from.
+    # A measurement of features has no checkpoint to resume from.
     number = source.num_examples if measure_features is None else None
     with stages.run_directory(settings, devices, number) as taken:
         directory, finished = taken
@@ -149,7 +150,7 @@ def run(settings, freeze, measure_features=None, predict=None):
 
 
 def _open(settings, labelled):
-    """The images that are trained and evaluated on, with labels if needed."""
+    """Opens the training and evaluation images, with labels if needed."""
     source = input_data.open_source(settings, settings.train_split)
     held_out = input_data.open_source(settings, settings.eval_split)
     if labelled:
@@ -174,7 +175,7 @@ def _labelled(source):
 
 
 def _features(settings, pretrained, source, held_out, size, predict):
-    """What `--ft_proj_selector` names, of both sources, with the labels."""
+    """Features that `--ft_proj_selector` names, and labels, of both sources."""
     print(f"Evaluating features of {source.summary()}")
     if predict:
         classes = ", ".join(choices.TRANSFORMATIONS[predict])
@@ -238,9 +239,9 @@ def _class_weights(settings, source):
 
 
 def _view(settings, size, source):
-    """Augmentation of the training: crops, flips, colour if asked.
+    """Augmentation of the training: crops, flips, and colour if the flags ask.
 
-    Photographs are cropped on the host; the device only flips them then.
+    Photographs are cropped on the host, so their view does not crop again.
     """
     arguments = build.view_arguments(settings, size)
     if settings.use_blur is None:
@@ -268,7 +269,7 @@ def _evaluate(settings, model, held_out):
     """Results on the held-out images, their predictions and labels."""
     import numpy as np
 
-    # Not `evaluate`: its last batch need not divide by the replicas.
+    # Not `evaluate`: the replicas may be unable to share its last batch evenly.
     probabilities, labels = sk.evaluation.extract(
         lambda images: model(images, training=False),
         sk.data.evaluation_images(

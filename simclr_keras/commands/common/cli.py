@@ -16,7 +16,7 @@ from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import tensorflow_log
 
-# The environment variable that shows where an error comes from.
+# The environment variable that makes errors show their traceback.
 _TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
 _REQUIRED = {
     "model_dir": "--model_dir must name the run directory, such as"
@@ -50,7 +50,7 @@ def require(settings, *names):
 
 
 def _help(define, description, first, example):
-    """What the command does, an example, what matters first, and all names."""
+    """Description, example, help of the first flags, and names of all flags."""
     values = flags.FlagValues()
     define(values)
     groups = values.flags_by_module_dict()
@@ -76,7 +76,7 @@ def _help(define, description, first, example):
 
 
 def _helpfull(define, description):
-    """What the command does, and every flag, by group."""
+    """Description, and the help of every flag, by group."""
     values = flags.FlagValues()
     define(values)
     groups = values.flags_by_module_dict()
@@ -117,14 +117,15 @@ def start(
     Args:
         define: function that defines its flags on a `FlagValues`.
         run: function of the settings.
-        description: what the command does, for `--help`.
+        description: text on what the command does, for `--help`.
         positional: see `command_line.parse`.
         first: names of the flags that `--help` explains.
         example: a command line, for `--help`.
-        draws_views: whether `run` lets XLA compile views, which are kept then.
+        draws_views: whether `run` may compile views by XLA; `xla_cache` then
+            keeps the compiled programs.
     """
     started = time.monotonic()
-    # `simclr-export --version 3` is another flag.
+    # `simclr-export` has a flag of this name, but with a value: --version 3.
     if sys.argv[1:] in (["--version"], ["-version"]):
         print(f"simclr_keras {simclr_keras.__version__}")
         return
@@ -142,15 +143,15 @@ def start(
     except (flags.Error, OSError) as error:
         _end(error, name=pathlib.Path(sys.argv[0]).name)
     settings.started = started
-    if getattr(settings, "verbose_tensorflow", False):  # by a file of flags
+    if getattr(settings, "verbose_tensorflow", False):  # set in a file of flags
         tensorflow_log.unsilence()
     try:
         run(settings)
     except (ValueError, RuntimeError, ImportError, OSError) as error:
         _end(error)
     except Exception as error:
-        # TensorFlow's error from inside the pipeline, by what it says: its
-        # class is not worth loading TensorFlow for.
+        # An error of TensorFlow's from inside the pipeline is recognised by its
+        # text: to compare its class, this module would have to load TensorFlow.
         if "orrupt image" not in str(error):
             raise
         from simclr_keras.data import corrupt
@@ -176,7 +177,7 @@ def training_command(define, run, description, first, example):
 
 
 def _end(error, text=None, name=None):
-    """Ends the process with what an error says."""
+    """Ends the process with the text of an error."""
     text = str(error) if text is None else text
     if name is not None:
         text = f"{name}: {text}\n{name} --help lists the flags."
@@ -190,7 +191,7 @@ def _end(error, text=None, name=None):
 
 
 def _is_ours(error):
-    """Whether this package raised it, whose messages say what is wrong."""
+    """Whether this package raised it: such messages need no traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     package = str(pathlib.Path(simclr_keras.__file__).parent) + os.sep
     return bool(frames) and frames[-1].filename.startswith(package)

@@ -27,26 +27,27 @@ _RUN_FLAGS = "flags.txt"
 def parse(define, argv, positional=None):
     """Settings of a command line.
 
-    A `flags.txt` that a run has left, of this or an earlier release, is read
-    as it was meant then, by `--flagfile` and in `--model_dir`: flags that are
-    no more are passed over, and later ones have the value of then.
+    A run's `flags.txt`, from this or an earlier release, keeps its meaning, by
+    `--flagfile` and in `--model_dir`: flags that were removed since are
+    skipped, and flags that were added since get the value that fits how
+    releases without them behaved.
 
     Args:
         define: function that defines the command's flags on a `FlagValues`.
         argv: the command line without the program's name.
-        positional: name of a flag of several values, which may be given
-            without its name.
+        positional: name of a flag that takes several values; they may be given
+            without the name.
 
     Returns:
-        Namespace of the flags' values, with `flags_text`, that of `flags.txt`,
-        readable by `--flagfile`; `flag_defaults`, flag -> text or None; and
-        `may_change`, names of the flags that may have another value when a run
-        is resumed.
+        Namespace of the flags' values, with `flags_text`, the text for
+        `flags.txt`, readable by `--flagfile`; `flag_defaults`, a dict of flag
+        -> text or None; and `may_change`, names of the flags that may have
+        another value when a run is resumed.
 
     Raises:
-        absl.flags.Error: an unknown flag, a bad value, a stray argument or a
-            path with a scheme that is not known here, or a file that is none
-            of flags.
+        absl.flags.Error: an unknown flag, a bad value, a stray argument, a path
+            with a scheme that is not known here, or a file that does not
+            contain flags.
     """
     values = flags.FlagValues()
     define(values)
@@ -71,12 +72,12 @@ def parse(define, argv, positional=None):
 
 
 def _expand(argv, values, files=()):
-    """The command line with the content of files of flags in their places.
+    """The command line with each file of flags replaced by its content.
 
     Args:
         argv: list of arguments.
         values: the command's `FlagValues`.
-        files: the files that `argv` is from, the outermost first.
+        files: the nested files that `argv` was read from, outermost first.
     """
     expanded, argv = [], _recipes_as_flagfiles(argv)
     while argv:
@@ -105,7 +106,7 @@ def _expand(argv, values, files=()):
 
 
 def _recipes_as_flagfiles(arguments):
-    """The arguments, each `--recipe=NAME` replaced by its `--flagfile=PATH`.
+    """The arguments with each `--recipe=NAME` replaced by `--flagfile=PATH`.
 
     Raises:
         absl.flags.IllegalFlagValueError: there is no such recipe.
@@ -170,7 +171,7 @@ def _lines(path, text):
     lines = [line.strip() for line in text.splitlines()]
     lines = [x for x in lines if x and not x.startswith(("#", "//"))]
     for before, line in zip(["--", *lines], lines):
-        # A value may stand on a line of its own.
+        # `--name` without `=` may have its value on the next line.
         value = before.startswith("-") and "=" not in before and before != "--"
         if not line.startswith("-") and not value:
             raise flags.Error(
@@ -181,7 +182,7 @@ def _lines(path, text):
 
 
 def _flags_of_run(path, text, values):
-    """Arguments that a run's `flags.txt` stands for."""
+    """Arguments that have the effect of a run's `flags.txt`."""
     there = old_runs.parse_flags(text)
     ours, theirs = old_runs.command_of(values), old_runs.command_of(there)
     if theirs != ours:
@@ -201,7 +202,10 @@ def _flags_of_run(path, text, values):
 
 
 def _keep_earlier_defaults(values):
-    """Gives later flags, unless given, the values of the run in model_dir."""
+    """Keeps the behaviour of a run in model_dir that is older than some flags.
+
+    Flags that were added later get the values that fit it, unless given.
+    """
     directory = "model_dir" in values and values["model_dir"].value
     if not directory or not old_runs.command_of(values):
         return
@@ -216,7 +220,7 @@ def _keep_earlier_defaults(values):
 
 
 def _leave_to_others(values):
-    """Does what `flag_kinds.leave_to` has said."""
+    """Sets flags to None as `flag_kinds.leave_to` has asked."""
     for name in values:
         other = getattr(values[name], "left_to", None)
         if other and values[other].value and not values[name].present:
@@ -231,7 +235,7 @@ def _check_finite(name, value):
 
 
 def _text(flag):
-    """The value as `flags.txt` has it; None for none."""
+    """The value as text for `flags.txt`; None if the flag has no value."""
     value = flag.value
     if value is None:
         return None

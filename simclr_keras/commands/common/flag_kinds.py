@@ -10,23 +10,23 @@ from absl import flags
 GROUPS = ("study", "data", "views", "network", "training", "devices", "run")
 
 _SWITCH = ("auto", "on", "off")
-# What a switch takes like a boolean flag; `--jit` and `--nojit` give these.
+# Values of a boolean flag, which `--jit` and `--nojit` also give a switch.
 _BOOLEANS = {"true": "on", "1": "on", "false": "off", "0": "off"}
-# A scheme, with both slashes or with the one that a shell or pathlib left.
+# A scheme with both slashes, or with one if pathlib or a shell dropped one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-# What stands before the path of a data set.
+# Prefixes of the path of a data set.
 _DATA_SET = re.compile("folder:|arrays:|tfrecord:")
 
 
 class Group:
     """Defines the flags of one group.
 
-    `may_change` of its methods says that a run may be resumed with another
-    value: one that changes what is shown, kept or where, and not what is
-    computed.
+    The argument `may_change` of its methods says whether a run may be resumed
+    with another value of the flag. It is True for flags that change only what
+    is shown or kept, or where, and not what is computed.
 
     Args:
-        values: absl's `FlagValues`, on which they are defined.
+        values: absl's `FlagValues`, on which the flags are defined.
         name: one of `GROUPS`.
     """
 
@@ -72,16 +72,16 @@ class Group:
         self._add_flag(flags.BooleanFlag(name, default, text), may_change)
 
     def choice(self, name, default, choices, text, *, may_change=False):
-        """Defines a flag that takes one of some words."""
+        """Defines a flag that takes one of the words in `choices`."""
         choices = list(choices)
         flag = flags.EnumFlag(name, default, text, enum_values=choices)
         self._add_flag(flag, may_change)
 
     def path(self, name, default, text, *, local=None, may_change=False):
-        """Defines a flag that takes a path, or a data set, perhaps of a path.
+        """Defines a flag that takes a path, or a data set such as folder:PATH.
 
-        A scheme such as `gs://` must be one that is known here; `local` says
-        why there must be none.
+        A scheme such as `gs://` must be one that is known here. If `local` is
+        given, any scheme is refused, and `local` is the reason in the error.
         """
         parser = _PathParser(name, local)
         self._add(parser, name, default, text, may_change)
@@ -90,7 +90,7 @@ class Group:
         """Defines a flag that is given once for each of several paths."""
         parser, serializer = _PathParser(name, None), flags.ArgumentSerializer()
         flag = flags.MultiFlag(parser, serializer, name, None, text)
-        flag.help = text  # without what absl adds
+        flag.help = text  # without the text that absl appends
         self._add_flag(flag, False)
 
     def range(self, name, text):
@@ -128,15 +128,15 @@ class Group:
 
     def _add_flag(self, flag, may_change):
         flag.may_change = may_change
-        # What absl groups by is the module that defines a flag.
+        # absl groups flags by the module that defines them.
         flags.DEFINE_flag(flag, self._values, module_name=self._name)
 
 
 def leave_to(values, other, names):
-    """Makes None the default of some flags in a command line with another one.
+    """Makes None the default of some flags if the flag `other` is given.
 
-    `command_line.parse` does so. None then means that what `other` names
-    decides: `--checkpoint`, the networks of its model.
+    `command_line.parse` does so. None then means that the value comes from what
+    `other` names: with `--checkpoint`, from the networks of its model.
 
     Args:
         values: absl's `FlagValues`, on which all of them are defined.
@@ -149,7 +149,7 @@ def leave_to(values, other, names):
 
 
 class _SwitchParser(flags.ArgumentParser):
-    """`auto`, `on` or `off`; also what a boolean flag takes."""
+    """`auto`, `on` or `off`; also accepts the values of a boolean flag."""
 
     syntactic_help = "auto, on or off"
 
@@ -181,7 +181,7 @@ class _WordsParser(flags.ArgumentParser):
 
 
 class _SeveralTimes(flags.Flag):
-    """A flag of a list, to which each further time adds."""
+    """A flag with a list as value; each further use appends to it."""
 
     def parse(self, argument):
         """Sets the value, or adds to what the command line gave before."""
@@ -195,8 +195,8 @@ class _PairParser(flags.ArgumentParser):
 
     Args:
         kind: `int` or `float`.
-        lowest: the first is at least this.
-        rule: what a wrong value must be.
+        lowest: smallest value allowed for the first.
+        rule: text of the error for a wrong value.
     """
 
     syntactic_help = "low,high"
@@ -227,8 +227,8 @@ class _PathParser(flags.ArgumentParser):
     """A path whose scheme, if it has one, is known here.
 
     Args:
-        name: of the flag.
-        local: why a path with a scheme is refused; None: it is not.
+        name: name of the flag.
+        local: reason why a path with a scheme is refused; None: it is allowed.
     """
 
     def __init__(self, name, local):
@@ -249,11 +249,11 @@ class _PathParser(flags.ArgumentParser):
 
 
 def as_path(path, name):
-    """Path object of a text; TensorFlow is loaded for one with a scheme.
+    """Converts text to a path object; loads TensorFlow if it has a scheme.
 
     Args:
         path: a text.
-        name: what it is called in the error.
+        name: name of the path in the error.
 
     Raises:
         absl.flags.Error: a file system that is not known here.

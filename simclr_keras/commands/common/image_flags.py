@@ -1,12 +1,12 @@
-"""Defines the flags that say which images are read, and how they are augmented.
+"""Defines the flags of the data, its cache and the augmentation.
 
-Commands take those that they need: a function defines flags that go together.
+Each function defines flags that go together; a command calls those it needs.
 """
 
 from simclr_keras import choices
 from simclr_keras.commands.common.flag_kinds import Group
 
-# Flags that say how images are read, which the next command needs, too.
+# Flags on how images are read; the next command on the data needs them too.
 IMAGE_FLAGS = (
     "data_dir",
     "folder_layout",
@@ -20,7 +20,7 @@ IMAGE_FLAGS = (
 
 
 def define_data(values):
-    """Defines which images are read, and how."""
+    """Defines the flags that say which images are read, and how."""
     data = Group(values, "data")
     data.path(
         "dataset",
@@ -98,7 +98,7 @@ def define_data(values):
 
 
 def define_max_pixels(values):
-    """Defines how large an image may be."""
+    """Defines the flag for the largest allowed image."""
     Group(values, "data").integer(
         "max_pixels",
         choices.MAX_PIXELS,
@@ -109,7 +109,7 @@ def define_max_pixels(values):
 
 
 def define_splits(values, eval_split="test"):
-    """Defines on which images is trained and evaluated."""
+    """Defines the flags of the training and the evaluation split."""
     data = Group(values, "data")
     data.string(
         "train_split",
@@ -127,7 +127,7 @@ def define_splits(values, eval_split="test"):
 
 
 def define_cache(values):
-    """Defines where images are kept decoded."""
+    """Defines the flags of the cache of decoded images."""
     data = Group(values, "data")
     data.choice(
         "cache",
@@ -157,7 +157,7 @@ def define_cache(values):
 
 
 def define_views(values, color_strength):
-    """Defines how images are augmented."""
+    """Defines the flags of the augmentation."""
     views = Group(values, "views")
     views.float(
         "color_jitter_strength",
@@ -194,7 +194,7 @@ def define_views(values, color_strength):
 
 
 def define_ablations(values):
-    """Defines what of the views can be left out."""
+    """Defines the flags that leave out parts of the augmentation."""
     views = Group(values, "views")
     views.boolean(
         "crop",

@@ -1,4 +1,4 @@
-"""Opens the images that the flags name, and batches those of pre-training."""
+"""Opens the images that the flags name; makes batches for pre-training."""
 
 import dataclasses
 from typing import Any
@@ -25,12 +25,13 @@ def open_source(settings, split, dataset=None):
 
 
 def cached(settings, source, epochs):
-    """The source decoded once, as `--cache` says, where that saves time.
+    """The source with decoded images cached as `--cache` says.
 
     Args:
         settings: the command's.
-        source: images that are read so often.
-        epochs: passes over them, perhaps a fraction.
+        source: `data.Source`.
+        epochs: passes over its images, perhaps a fraction; `--cache=auto`
+            caches for more than one only.
     """
     return sk.data.cached(
         source,
@@ -46,11 +47,11 @@ def image_size(settings, source=None, checkpoint_size=None):
 
     Args:
         settings: the command's, whose `--image_size` comes first.
-        source: what the network will see, or None where that is unknown.
-        checkpoint_size: what it was trained on, or None.
+        source: images for the network, or None if they are not known.
+        checkpoint_size: size that the network was trained on, or None.
 
     Raises:
-        ValueError: none of them says it.
+        ValueError: none of the three gives a size.
     """
     if settings.image_size:
         return settings.image_size
@@ -66,12 +67,12 @@ def image_size(settings, source=None, checkpoint_size=None):
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingImages:
-    """What a pre-training reads; the images are each a `data.Source`.
+    """The images of a pre-training; each of the three is a `data.Source`.
 
     Attributes:
-        trained: what is trained on.
-        probe: what the online probe learns from, or None for no probe.
-        held_out: what is evaluated on, or None.
+        trained: training images.
+        probe: labelled images that train the online probe; None: no probe.
+        held_out: evaluation images, or None.
         size: side of the network's input in pixels.
     """
 
@@ -82,16 +83,16 @@ class PretrainingImages:
 
     @property
     def labelled(self):
-        """Whether images that are held out can be classified by the others."""
+        """Whether training and held-out images have labels, as kNN needs."""
         both = (self.trained, self.held_out)
         return all(source and source.has_labels for source in both)
 
     def cached(self, settings, epochs):
-        """The same, decoded where it is read more than once and fits.
+        """The same images, cached as `--cache` says.
 
         Args:
             settings: the command's.
-            epochs: of the whole training, perhaps a fraction.
+            epochs: epochs of the whole training, perhaps a fraction.
         """
         trained = cached(settings, self.trained, epochs)
         probe, held_out = self.probe, self.held_out
@@ -106,7 +107,7 @@ class PretrainingImages:
 
 
 def open_for_pretraining(settings):
-    """The `PretrainingImages` of the flags; says what is in two of them."""
+    """Opens the `PretrainingImages`; warns if `held_out` overlaps `trained`."""
     if _is_supervised(settings) and settings.probe_dataset is not None:
         raise ValueError(
             "--probe_dataset must be left out of a loss that takes the labels"
@@ -137,7 +138,7 @@ def _evaluation_source(settings):
 
     try:
         return open_source(settings, "test")
-    except slices.NoSuchSplit:  # as of most photographs
+    except slices.NoSuchSplit:  # the usual case for photographs
         print("No labelled test split: no evaluation.")
     except ValueError as error:
         print(f"No evaluation, --eval_split is not given: {error}")
@@ -145,7 +146,7 @@ def _evaluation_source(settings):
 
 
 def _probe_source(settings, trained):
-    """The images whose labels the online probe learns; None for no probe."""
+    """The images that train the online probe; None: no probe."""
     if not settings.lineareval_while_pretraining:
         return None
     if settings.probe_dataset is None:
@@ -156,7 +157,7 @@ def _probe_source(settings, trained):
 
 
 def check_whole_images(settings, images):
-    """Refuses views of whole images where those have another size.
+    """Refuses views without crops if the images have another size.
 
     Args:
         settings: the command's.
@@ -176,7 +177,7 @@ def check_whole_images(settings, images):
 
 
 def pretraining_batches(settings, devices, images):
-    """Shuffled batches, with labels where a probe learns from them.
+    """Shuffled batches, with labels if the probe or the loss needs them.
 
     Args:
         settings: the command's.
@@ -213,14 +214,15 @@ def pretraining_batches(settings, devices, images):
 
 
 def cached_batches(settings, devices, images, dataset, epochs):
-    """The images as `--cache` says, and their batches.
+    """The images cached as `--cache` says, and their batches.
 
     Args:
         settings: the command's.
         devices: `distribute.strategy.Choice`.
         images: `PretrainingImages`.
-        dataset: `pretraining_batches` of them.
-        epochs: of the whole training, perhaps a fraction.
+        dataset: `pretraining_batches` of the images; returned unchanged if
+            nothing that it reads is cached.
+        epochs: epochs of the whole training, perhaps a fraction.
     """
     made = images.cached(settings, epochs)
     if (made.trained, made.probe) != (images.trained, images.probe):
@@ -229,7 +231,7 @@ def cached_batches(settings, devices, images, dataset, epochs):
 
 
 def validation(settings, devices, images, every):
-    """Arguments of `fit` for validation on the images that are held out.
+    """Arguments of `fit` for validation on the held-out images.
 
     Args:
         settings: the command's.
@@ -238,7 +240,8 @@ def validation(settings, devices, images, every):
         every: epochs of `fit` between validations.
 
     Returns:
-        Dict; empty where the step wants labels that these images lack.
+        Dict; empty if probe or loss need labels and the held-out images have
+        none, or if the probe has a data set of its own.
     """
     probe = images.probe
     labelled = probe is not None or _is_supervised(settings)
@@ -259,7 +262,7 @@ def validation(settings, devices, images, every):
 
 
 def _part_of_batch(settings, devices, source, name):
-    """The largest part of the batch for which there are images."""
+    """The largest divisor of the global batch for which there are images."""
     from simclr_keras.distribute import limits
 
     return limits.part_of_batch(

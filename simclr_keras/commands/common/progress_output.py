@@ -1,20 +1,20 @@
-"""Chooses what shows the progress: Keras's bar, lines, or nothing."""
+"""Chooses how progress is shown: Keras's bar, printed lines, or nothing."""
 
 import contextlib
 
-_LINES = "lines"  # for files: one now and then
+_LINES = "lines"  # for output to a file: a line every half a minute
 
 
 def for_fit(settings, keep_run, total_steps):
-    """What shows the progress of a `fit` in the process that shows it.
+    """How the chief shows the progress of `fit`.
 
     Args:
         settings: the command's.
-        keep_run: callback of the run, which counts the steps.
+        keep_run: `KeepRun`, the callback of the run, which counts the steps.
         total_steps: training steps of the whole run.
 
     Returns:
-        Pair of Keras's `verbose` and of callbacks that stand behind the run's.
+        Pair of Keras's `verbose` and of callbacks to append after `keep_run`.
     """
     from simclr_keras.training import progress_lines
 
@@ -27,15 +27,15 @@ def for_fit(settings, keep_run, total_steps):
 
 @contextlib.contextmanager
 def of_rows(settings, count, done):
-    """Context in which the progress of embedding is shown.
+    """Context that shows the progress of embedding.
 
     Args:
         settings: the command's.
         count: images in all.
-        done: images that were done before.
+        done: images that were embedded before.
 
     Yields:
-        Function of the number of images done, or None.
+        Function to call with the number of images done, or None.
     """
     from simclr_keras import console
 
@@ -48,7 +48,7 @@ def of_rows(settings, count, done):
 
 
 def _kind(settings):
-    """`_LINES`, or Keras's `verbose` as a text."""
+    """`_LINES`, or Keras's `verbose` as text."""
     from simclr_keras import console
 
     kind = str(settings.verbose)

@@ -1,12 +1,12 @@
-"""Defines the flags of networks, training, devices and run directory.
+"""Defines flags that several commands have, except those of the images.
 
-Those that several commands have; `image_flags` has those of the images.
+These are the flags of networks, training, devices and the run directory.
 """
 
 from simclr_keras import choices
 from simclr_keras.commands.common.flag_kinds import Group
 
-# Name -> default of the flags that say which encoder.
+# Name -> default of the flags that describe the encoder.
 NETWORK = {
     "encoder": "resnet",
     "resnet_depth": "50",
@@ -24,16 +24,16 @@ TRAINED_MODEL = (
 
 
 def define_checkpoint(values):
-    """Defines the trained model that a command begins with."""
+    """Defines `--checkpoint`, and the network flags for a file of weights."""
     Group(values, "network").path(
         "checkpoint", None, f"Trained model: {TRAINED_MODEL}"
     )
-    # Other checkpoints say it themselves: no defaults.
+    # No defaults: all other checkpoints contain their configuration.
     define_network(values, dict.fromkeys(NETWORK))
 
 
 def define_network(values, defaults=NETWORK):
-    """Defines the encoder."""
+    """Defines the flags of the encoder."""
     network = Group(values, "network")
     network.choice(
         "encoder",
@@ -80,7 +80,7 @@ def define_network(values, defaults=NETWORK):
 
 
 def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
-    """Defines how long is trained, and how the weights are moved.
+    """Defines the flags of the length of training and of the optimizer.
 
     Args:
         values: `FlagValues`.
@@ -158,7 +158,7 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
 
 
 def define_run(values):
-    """Defines where a run lies, and in which precision it computes."""
+    """Defines the flags of the run directory, seed, progress and precision."""
     run = Group(values, "run")
     run.path(
         "model_dir",
@@ -191,12 +191,12 @@ def define_run(values):
         "Compile the training step with XLA. auto: on one GPU; not on CPUs,"
         " where it slows convolutions, nor over several replicas. A TPU"
         " compiles in any case.",
-        may_change=True,  # it rounds otherwise, as more devices do, too
+        may_change=True,  # rounds differently, as other devices do
     )
 
 
 def define_log(values):
-    """Defines whether TensorFlow's own lines are shown."""
+    """Defines the flag that shows TensorFlow's log lines."""
     Group(values, "run").boolean(
         "verbose_tensorflow",
         False,
@@ -207,7 +207,7 @@ def define_log(values):
 
 
 def define_replicas(values):
-    """Defines on which devices is trained."""
+    """Defines the flags of the devices to train on."""
     devices = Group(values, "devices")
     devices.choice(
         "strategy",
@@ -253,7 +253,7 @@ def define_replicas(values):
 
 
 def define_checkpoints(values):
-    """Defines the checkpoints and logs of a training."""
+    """Defines the flags of checkpoints, logs and profiles."""
     run = Group(values, "run")
     run.integer(
         "checkpoint_epochs",

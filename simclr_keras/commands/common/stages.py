@@ -9,7 +9,7 @@ from simclr_keras.commands.common import build
 from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import tensorflow_log
 
-# Flags that --change_learning_rate lets differ.
+# Flags that may change with --change_learning_rate.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
 
 
@@ -17,22 +17,22 @@ def set_up(settings):
     """Chooses devices and precision, and seeds Keras.
 
     Args:
-        settings: the command's; `started` is added where it is missing.
+        settings: the command's; `started` is added if it is missing.
 
     Returns:
         `distribute.strategy.Choice`.
 
     Raises:
-        ValueError: there are no such devices, or they cannot run such steps.
+        ValueError: the devices do not exist, or cannot run such steps.
     """
     import keras
 
     from simclr_keras.distribute import strategy
     from simclr_keras.models import precision
 
-    if not hasattr(settings, "started"):  # not by a command line
+    if not hasattr(settings, "started"):  # `run` was not called by `cli.start`
         settings.started = time.monotonic()
-    # First of all: TensorFlow's devices are fixed when it is first used.
+    # This comes first: TensorFlow fixes its devices when it is first used.
     devices = strategy.choose(
         getattr(settings, "strategy", "single"),
         tpu_name=getattr(settings, "tpu_name", None),
@@ -63,15 +63,15 @@ def _check_step(settings, devices):
 
 
 def check(settings, devices, num_examples):
-    """Refuses flags of the training that do not suit, before long work.
+    """Checks the flags of the training before any long work.
 
     Args:
         settings: the command's.
         devices: `distribute.strategy.Choice`.
-        num_examples: images that are trained on.
+        num_examples: number of training images.
 
     Raises:
-        ValueError: the batch, its micro-batches or the steps do not suit.
+        ValueError: the batch, its micro-batches or the steps are not possible.
     """
     from simclr_keras.distribute import limits
     from simclr_keras.models import micro_batches
@@ -88,16 +88,16 @@ def check(settings, devices, num_examples):
 
 
 def check_steps(settings, num_examples):
-    """Refuses flags that do not suit the steps of the run, or says so.
+    """Refuses flags that contradict the run's steps; warns of a long warm-up.
 
     Args:
         settings: the command's.
-        num_examples: images that are trained on.
+        num_examples: number of training images.
     """
     total = build.total_steps(settings, num_examples)
     steps = num_examples // settings.train_batch_size
     if not steps:
-        return  # the batch is too large, which is said where it is made
+        return  # the batch is too large: an error when batches are made
     warmup = build.warmup_steps(settings, num_examples)
     if warmup >= total:
         print(
@@ -123,16 +123,16 @@ def check_steps(settings, num_examples):
 
 @contextlib.contextmanager
 def run_directory(settings, devices, num_examples=None):
-    """Takes the run directory of `--model_dir` for these settings.
+    """Claims the run directory of `--model_dir` for these settings.
 
     Args:
         settings: the command's.
         devices: `distribute.strategy.Choice`.
-        num_examples: images that are trained on, by steps of which the run may
-            become longer. Defaults to None: it may not.
+        num_examples: number of training images, to count the steps if a run
+            is extended. Defaults to None: it must not be extended.
 
     Yields:
-        What `training.claimed_run` does.
+        See `training.claimed_run`.
     """
     change = getattr(settings, "change_learning_rate", False)
 
@@ -182,19 +182,19 @@ def fit(
     validation=None,
     begins_with=None,
 ):
-    """Trains a model for the steps of the run, or for those that are left.
+    """Trains a model for the remaining steps of the run.
 
     Args:
         settings: the command's.
         devices: `distribute.strategy.Choice`.
         run: `RunDirectory` that the training resumes from and writes to.
         model: compiled `keras.Model`.
-        source: what is trained on.
-        dataset: its batches, of `group_short_epochs`.
-        callbacks: further ones, before those of the run directory.
+        source: training images.
+        dataset: their batches, from `group_short_epochs`.
+        callbacks: further callbacks, called before that of the run directory.
         validation: further arguments of `model.fit`. Defaults to None.
-        begins_with: whose weights the model has, in words. Defaults to None:
-            new ones, or not known here.
+        begins_with: text on the source of the initial weights, to print.
+            Defaults to None: they are new, or their source is not known here.
 
     Returns:
         Dict for `timing.json`.
@@ -230,8 +230,8 @@ def fit(
             dataset,
             epochs=math.ceil(total / dataset.steps),
             verbose=verbose,
-            # The clock first, as what the others take is training time too;
-            # then those that measure, whose figures the run's logs.
+            # The timer comes first, as time in other callbacks is training
+            # time too; those that measure precede `keep_run`, which logs them.
             callbacks=[timer, *callbacks, keep_run, *lines],
             **(validation or {}),
         )
@@ -239,7 +239,7 @@ def fit(
 
 
 def start_line(settings, devices, source, total_steps):
-    """One line that says on what, how much and how is trained."""
+    """One line on the devices, images, batch, steps and versions in use."""
     import keras
     import tensorflow as tf
 
@@ -266,14 +266,14 @@ def steps_done(model):
 
 
 def announce(devices, text):
-    """Prints a text in the chief, and in other workers who writes the run."""
+    """Prints a text in the chief; other workers say that it writes the run."""
     if not devices.chief:
         text = "The first worker writes the run directory; this one does not."
     print(text)
 
 
 def finish(devices, run, results, timing):
-    """Writes and prints the results; every process waits for the chief.
+    """Writes and prints the chief's results; all processes wait for them.
 
     Args:
         devices: `distribute.strategy.Choice`.

@@ -1,8 +1,9 @@
-"""Keeps the lines of TensorFlow's C++ code out of what a command prints.
+"""Keeps log lines of TensorFlow's C++ code out of the output of a command.
 
-Most of them heed `TF_CPP_MIN_LOG_LEVEL`. Some are written before TensorFlow
-has read it, others by parts that never do: these are dropped where they come
-from, by what they look like.
+`TF_CPP_MIN_LOG_LEVEL` silences most of them. Some are written before TensorFlow
+has read it, others by parts that never do: these are recognised by their form
+and dropped while TensorFlow is imported, and while TensorFlow 2.15 compiles its
+first program by XLA.
 """
 
 import contextlib
@@ -17,27 +18,28 @@ _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _SILENT, _EVERYTHING = "3", "0"
 _SWITCHES = {"--verbose_tensorflow", "-verbose_tensorflow"}
 # `I0000 00:00:1795 1234 file.cc:31] text`, as absl writes it, and TensorFlow's
-# own `2026-11-27 18:11:10.335567: I path/file.cc:31] text`; errors too, whose
-# counterpart in Python says more. What ends the process begins with F.
+# own `2026-11-27 18:11:10.335567: I path/file.cc:31] text`. Errors (E) are
+# dropped too, as the exception in Python says more; fatal errors (F) are kept.
 _CPP_LINE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] "
     rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+:\d+\] "
 )
 
-# Whether `silence` of this process has set the level.
+# Whether `silence` has set the level in this process.
 _level_is_ours = False
 
 
 def silence(arguments=()):
-    """Silences them from now on, in the processes that this one starts too.
+    """Silences C++ log lines from now on, in child processes too.
 
-    Before TensorFlow is imported, which reads the level then. Nothing is
-    changed where the user has set it.
+    Call it before TensorFlow is imported, which reads the level then. A level
+    that the user has set stays as it is.
 
     Args:
-        arguments: the command line, which asks for them perhaps; a path such
-            as gs://... loads TensorFlow while it is read.
+        arguments: the command line, which may contain `--verbose_tensorflow`.
+            It is searched here because parsing it may be too late: a path such
+            as gs://... loads TensorFlow.
     """
     global _level_is_ours
     if "tensorflow" in sys.modules:
@@ -51,7 +53,7 @@ def silence(arguments=()):
 
 
 def unsilence():
-    """Takes back what `silence` did, where TensorFlow is not imported yet."""
+    """Undoes `silence`, if TensorFlow is not imported yet."""
     if not _level_is_ours:
         return
     for finder in list(sys.meta_path):
@@ -61,17 +63,17 @@ def unsilence():
 
 
 class MutedImport(importlib.abc.MetaPathFinder):
-    """Finder that lets a module be imported with `muted`, once.
+    """Finder that runs the import of a module within `muted`, once.
 
     Args:
-        name: of the module.
+        name: name of the module.
     """
 
     def __init__(self, name):
         self._name = name
 
     def find_spec(self, fullname, path=None, target=None):
-        """The module's own spec, with another way to run it."""
+        """The module's usual spec, whose loader runs it within `muted`."""
         if fullname != self._name:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
@@ -89,11 +91,11 @@ class MutedImport(importlib.abc.MetaPathFinder):
 
 @contextlib.contextmanager
 def muted():
-    """Context that drops the lines of C++ code which are written within it.
+    """Context that drops C++ log lines written to stderr within it.
 
-    All else that is written to stderr comes at its end.
+    Other lines written to stderr appear when the context ends.
     """
-    if sys.stderr is None:  # closed by who started this
+    if sys.stderr is None:  # the process was started with it closed
         yield
         return
     sys.stderr.flush()
@@ -112,9 +114,9 @@ def muted():
 
 
 def log_first_compilation():
-    """Lets XLA say now, to nobody, what it says of its first program.
+    """Makes XLA compile a first program within `muted`, as it logs that once.
 
-    TensorFlow 2.15 says it whatever the level; later releases heed that.
+    TensorFlow 2.15 logs it at any level; later releases respect the level.
     """
     import tensorflow as tf
 

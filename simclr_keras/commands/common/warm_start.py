@@ -1,8 +1,8 @@
 """Gives a pre-training its networks: new ones, or those of `--checkpoint`.
 
-A run that has written a checkpoint of its own has the networks of that, and
-`fit` reads their weights from it: it goes on where the model that it began
-with is no longer there.
+A run that has written a checkpoint has the networks of this checkpoint, and
+`fit` restores their weights from it. So it can be resumed when the model of
+`--checkpoint` no longer exists.
 """
 
 import dataclasses
@@ -16,14 +16,14 @@ from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common.flag_kinds import Group
 
-# Name -> default of the flags that say which projection head.
+# Name -> default of the flags that describe the projection head.
 _PROJECTION_HEAD = {
     "proj_head_mode": "nonlinear",
     "num_proj_layers": 3,
     "proj_out_dim": 128,
     "proj_hidden_dim": 0,
 }
-# From flags to the arguments of a `ProjectionHead`.
+# Flag -> argument of `ProjectionHead`.
 _ARGUMENTS = {
     "proj_head_mode": "mode",
     "num_proj_layers": "num_layers",
@@ -34,7 +34,7 @@ _ARGUMENTS = {
 
 
 def define_flags(values):
-    """Defines the networks of a pre-training, and whose weights they have."""
+    """Defines the flags of a pre-training's networks and initial weights."""
     shared_flags.define_network(values)
     _define_projection_head(values)
     Group(values, "network").path(
@@ -86,8 +86,8 @@ class Start:
         encoder: `keras.Model`.
         projection_head: layer, or None.
         image_size: pixels on which they were trained, or None.
-        path: where they are from, a text.
-        resumed: whether that is the run itself.
+        path: text, the path that they were loaded from.
+        resumed: whether this is the directory of the run itself.
     """
 
     encoder: Any
@@ -97,23 +97,23 @@ class Start:
     resumed: bool
 
     def copy_head_weights(self, projection_head):
-        """Gives a built projection head the weights of this one, if they fit.
+        """Copies the weights to a built projection head, if their shapes fit.
 
         Args:
-            projection_head: `ProjectionHead` of the model that is trained.
+            projection_head: `ProjectionHead` of the model to train.
         """
         if not self._missing_head_weights(projection_head):
             weights = self.projection_head.get_weights()
             projection_head.set_weights(weights)
 
     def describe(self, projection_head):
-        """Whose weights the model that is trained begins with, in words.
+        """Says where the initial weights of the model to train come from.
 
         Args:
-            projection_head: the model's.
+            projection_head: `ProjectionHead` of this model.
 
         Returns:
-            Text, or None where `fit` reads those of the run's checkpoint.
+            Text, or None if `fit` restores the run's own checkpoint.
         """
         if self.resumed:
             return None
@@ -126,7 +126,7 @@ class Start:
         return f"the encoder and the projection head of {self.path}"
 
     def _missing_head_weights(self, projection_head):
-        """Why no weights fit a projection head, in words; None: they do."""
+        """Text on the head that this model has; None if its weights fit."""
         if not isinstance(self.projection_head, sk.ProjectionHead):
             return "none of this kind" if self.projection_head else "none"
         if _shapes(self.projection_head) != _shapes(projection_head):
@@ -139,15 +139,15 @@ def _shapes(layer):
 
 
 def load_start(settings, devices, source):
-    """The networks of the run itself or of `--checkpoint`; None: new ones.
+    """Loads the networks of the run's own checkpoint or of `--checkpoint`.
 
     Args:
         settings: the command's.
         devices: `distribute.strategy.Choice`; all processes call this.
-        source: the images that are trained on.
+        source: training images.
 
     Returns:
-        `Start`, or None without `--checkpoint`.
+        `Start`, or None without `--checkpoint`: the networks are new.
 
     Raises:
         ValueError: there is no model, or network flags name another one.
@@ -158,8 +158,8 @@ def load_start(settings, devices, source):
 
     if not settings.checkpoint:
         return None
-    # The other processes need not see the run directory; they raise what the
-    # chief does, or would wait for it.
+    # Only the chief needs access to the run directory. Its error is raised in
+    # every process, or the others would wait for the chief.
     answer = _own_config(settings.model_dir) if devices.chief else None
     answer = workers.value_of_chief(devices.strategy, answer)
     if "error" in answer:
@@ -172,14 +172,14 @@ def load_start(settings, devices, source):
         model = model_loading.untrained_model(config, path)
     encoder = getattr(model, "encoder", model)
     head = getattr(model, "projection_head", None)
-    # A linear classifier's are frozen.
+    # Those of a linear classifier are frozen.
     freezing.freeze_parts(encoder, head, "none")
     size = build.trained_size(model)
     return Start(encoder, head, size, path, resumed=config is not None)
 
 
 def _own_config(model_dir):
-    """Dict of the `config` of a run's newest checkpoint, or of the `error`."""
+    """Dict with the `config` of a run's newest checkpoint, or an `error`."""
     from simclr_keras.training import checkpointing
 
     run = sk.training.RunDirectory(model_dir)
@@ -192,12 +192,12 @@ def _own_config(model_dir):
 
 
 def with_image_size(settings, images, start):
-    """The images in the size of `--image_size`, else of the checkpoint.
+    """Sets the image size: `--image_size`, else that of the checkpoint.
 
     Args:
         settings: the command's.
         images: `input_data.PretrainingImages`.
-        start: of `load_start`.
+        start: result of `load_start`.
 
     Raises:
         ValueError: the encoder cannot encode images of this size.
@@ -217,12 +217,12 @@ def make_networks(settings, size, start):
     Args:
         settings: the command's.
         size: side of the images in pixels.
-        start: of `load_start`.
+        start: result of `load_start`.
 
     Returns:
         Pair of a `keras.Model`, with the weights of `start`, and of a
-        `ProjectionHead`, which is not built: `Start.copy_head_weights` gives it
-        weights once it is.
+        `ProjectionHead`. This one is not built: call `Start.copy_head_weights`
+        once it is.
     """
     if start is None:
         encoder = build.encoder(settings, size)
@@ -239,7 +239,7 @@ def make_networks(settings, size, start):
 
 
 def _projection_head(settings, known, encoder, size):
-    """The head of the flags; what they leave open is as in a configuration."""
+    """The head that the flags describe; unset flags are as in `known`."""
     arguments = {}
     for flag, name in _ARGUMENTS.items():
         value = getattr(settings, flag)
@@ -249,7 +249,7 @@ def _projection_head(settings, known, encoder, size):
     arguments["width"] = arguments["width"] or None
     if not arguments["out_dim"]:
         shape = getattr(encoder, "output_shape", None)
-        if shape is None:  # of a subclass
+        if shape is None:  # a subclassed model
             shape = encoder.compute_output_shape((None, size, size, 3))
         arguments["out_dim"] = shape[-1]
     return sk.ProjectionHead(**arguments)
