@@ -1,4 +1,4 @@
-"""Shows how long work goes on: bars on a terminal, lines in a file."""
+"""Shows the progress of long work: bars on a terminal, lines in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOR = re.compile("\x1b\\[[0-9;]*m")
 
 
 def is_terminal() -> bool:
-    """Whether what is printed is seen on a terminal."""
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
@@ -25,16 +25,16 @@ def is_terminal() -> bool:
 def counting(
     count: int, done: int = 0, bar: bool | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Context in which the images that are done are counted for the user.
+    """Context that shows how many images are done.
 
     Args:
-        count: images in all; with the last of them a line is printed, too.
+        count: images in all; a line is printed for the last one, too.
         done: images that were done before. Defaults to 0.
         bar: whether Keras's bar is drawn, or a line is printed every half a
             minute. Defaults to None: the bar on a terminal.
 
     Yields:
-        Function of the number of images done.
+        Function to call with the number of images done.
     """
     if is_terminal() if bar is None else bar:
         with without_color():
@@ -54,7 +54,7 @@ def _lines(count, done):
 
 
 class Pace:
-    """Tells when a line is due, and the images a second since the last one.
+    """Tells when a line is due, and the images per second since the last one.
 
     Args:
         done: images done when the clock starts.
@@ -64,11 +64,11 @@ class Pace:
         self._clock, self._done = time.monotonic(), done
 
     def is_due(self) -> bool:
-        """Whether the last line is half a minute ago."""
+        """Whether the last line was printed half a minute ago or earlier."""
         return time.monotonic() - self._clock >= SECONDS
 
     def rate(self, done: int) -> str:
-        """Text of the images a second since the last line; starts anew.
+        """Text with the images per second since the last line; starts anew.
 
         Args:
             done: images done by now.
@@ -81,9 +81,9 @@ class Pace:
 
 @contextlib.contextmanager
 def without_color() -> Iterator[None]:
-    """Context in which what is printed has no colours, if `NO_COLOR` is set.
+    """Context that removes colours from printed text, if `NO_COLOR` is set.
 
-    Keras 3 has no other way to draw its bar without (https://no-color.org).
+    Keras 3 has no option to draw its bar without them (https://no-color.org).
     """
     if not os.environ.get("NO_COLOR"):
         yield
@@ -93,7 +93,7 @@ def without_color() -> Iterator[None]:
 
 
 class _Plain:
-    """A stream that leaves colours out of what is written to it."""
+    """A stream that removes colour codes from text written to it."""
 
     def __init__(self, stream):
         self._stream = stream

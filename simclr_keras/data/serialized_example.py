@@ -1,11 +1,11 @@
-"""Finds one feature in a serialised `tf.train.Example`, past all others."""
+"""Finds one feature in a serialised `tf.train.Example`, without parsing it."""
 
 from __future__ import annotations
 
 import mmap
 from typing import Union
 
-# Tags of the wire format: fields 1 and 2, of a length that follows.
+# Tags of the wire format: fields 1 and 2, both length-delimited.
 _FIRST, _SECOND = 10, 18
 
 Bytes = Union[bytes, mmap.mmap]
@@ -14,22 +14,22 @@ Bytes = Union[bytes, mmap.mmap]
 def find_feature(
     data: Bytes, start: int, stop: int, key: bytes
 ) -> tuple[int, int] | None:
-    """Where a feature of a serialised `tf.train.Example` lies.
+    """Position of a feature in a serialised `tf.train.Example`.
 
-    Nothing of other features is touched but their names and lengths.
+    Of other features, only the names and lengths are read.
 
     Args:
-        data: what holds the record.
-        start: where it begins.
-        stop: where it ends.
+        data: bytes that contain the record.
+        start: position of its first byte.
+        stop: position after its last byte.
         key: name of the feature.
 
     Returns:
-        Pair of positions in `data`, or None if there is no such feature.
+        Pair of start and stop in `data`, or None if there is no such feature.
 
     Raises:
-        ValueError: the record is not as protobuf writes it, one list of pairs
-            of a name and then its value.
+        ValueError: the record is not laid out as protobuf usually writes it,
+            one list of pairs with the name before the value.
     """
     if start == stop:
         return None
@@ -47,7 +47,7 @@ def find_feature(
 
 
 def _field(data, at, stop, tag):
-    """Where the content of the field that begins at `at` lies."""
+    """Start and stop of the content of the field that begins at `at`."""
     if data[at] != tag:
         raise ValueError("another field")
     at += 1

@@ -1,8 +1,10 @@
-"""Finds where the records of a TFRecord shard lie, and reads their labels.
+"""Finds the positions of the records in a TFRecord shard; reads their labels.
 
-A record is its length (8 bytes), the masked CRC-32C of those (4 bytes), the
-data and their CRC (4 bytes). The data are a serialised `tf.train.Example`, of
-which the label alone is read: images are passed over.
+A record consists of the length of its data (8 bytes), the masked CRC-32C of
+these 8 bytes (4 bytes), the data, and the CRC of the data (4 bytes). The data
+are a serialised `tf.train.Example`. Only the label is read from it, and the
+name of a class that is new. Images are skipped, except that of the first
+record, which is parsed whole.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from simclr_keras.data import serialized_example
 NO_LABEL = -1
 _HEADER = struct.Struct("<QI")
 _FOOTER = 4
-# The name of a class stands beside its number.
+# Ends of the names of the features with the number and the name of a class.
 _NUMBER, _NAME = b"/label", b"/text"
 _GZIP = b"\x1f\x8b"
 
@@ -34,11 +36,12 @@ class ShardIndex:
     """The records of a shard.
 
     Attributes:
-        offsets: `int64` `[n]`, where each record begins, in bytes.
-        lengths: `int64` `[n]`, bytes of its data.
-        labels: `int64` `[n]`, `NO_LABEL` where there is none.
-        texts: dict of label -> its name in the first record that has it: of
-            `image/class/label`, what is in `image/class/text`; or None.
+        offsets: `int64` `[n]`, position of each record's first byte.
+        lengths: `int64` `[n]`, number of bytes of its data.
+        labels: `int64` `[n]`, `NO_LABEL` for a record without a label.
+        texts: dict of label -> name of the class in the first record with this
+            label: for `image/class/label`, the text in `image/class/text`. None
+            if it has no such feature, or not a single line of text in it.
     """
 
     offsets: np.ndarray
@@ -48,18 +51,19 @@ class ShardIndex:
 
 
 def read(path: str, feature_image: str, feature_label: str) -> ShardIndex:
-    """Walks through a shard from header to header.
+    """Reads a shard from header to header.
 
-    Labels are looked for where the first record has one.
+    If the first record has no label, labels are not searched in the others.
 
     Args:
-        path: of the shard, local or with a scheme, which is copied for it.
+        path: path of the shard. One with a scheme is copied to this machine
+            while it is read.
         feature_image: name of the feature that the first record must have.
         feature_label: name of the feature of one integer.
 
     Raises:
         ValueError: the shard is compressed, cut short or damaged, or its
-            records are not what these names say.
+            records do not have these features.
     """
     with paths.local_copy(paths.as_path(path)) as local:
         with open(local, "rb") as file:
@@ -96,7 +100,7 @@ def _walk(path, data, feature_image, feature_label):
 
 
 def _length(place, data, at):
-    """Bytes of the data of the record that begins at `at`."""
+    """Number of data bytes of the record that begins at `at`."""
     left = len(data) - at - _HEADER.size - _FOOTER
     if left >= 0:
         length, crc = _HEADER.unpack_from(data, at)
@@ -134,7 +138,7 @@ def _crc_of_byte(byte):
 
 
 def masked_crc(length: int) -> int:
-    """CRC-32C of a length as 8 bytes, masked as in a record's header."""
+    """CRC-32C of the 8 bytes of a length, masked as in a record's header."""
     crc = 0xFFFFFFFF
     for byte in length.to_bytes(8, "little"):
         crc = (crc >> 8) ^ _crc_of_byte(crc & 0xFF ^ byte)
@@ -143,7 +147,7 @@ def masked_crc(length: int) -> int:
 
 
 def _example(place, record):
-    """Features of a record by their names."""
+    """Map from names to features of a record."""
     try:
         return tf.train.Example.FromString(record).features.feature
     except DecodeError as error:
@@ -192,6 +196,7 @@ def _feature(place, data, start, stop, key):
     try:
         found = serialized_example.find_feature(data, start, stop, key)
         return found and tf.train.Feature.FromString(data[slice(*found)])
-    except (ValueError, IndexError, DecodeError):  # perhaps in another order
+    except (ValueError, IndexError, DecodeError):
+        # For example, another program wrote the fields in another order.
         features = _example(place, data[start:stop])
         return features.get(key.decode())

@@ -8,21 +8,21 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-# Of a record beside its data: two checksums and the length.
+# Bytes of a record besides its data: the length and two checksums.
 _FRAME = 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shards:
-    """Where the encoded images of a source lie.
+    """Positions of the encoded images of a source in its shards.
 
     Attributes:
         files: paths of all shards, in order.
-        firsts: `int64`, for each shard the number of records before it.
+        firsts: `int64`, number of records in the shards before each shard.
         feature: name of the feature that holds the encoded image.
         numbers: `int32` `[n]`, the shard of each image.
-        offsets: `int64` `[n]`, where its record begins there, in bytes.
-        lengths: `int64` `[n]`, bytes of the record's data.
+        offsets: `int64` `[n]`, position in bytes of its record in the shard.
+        lengths: `int64` `[n]`, number of bytes of the record's data.
     """
 
     files: tuple
@@ -45,7 +45,8 @@ class Shards:
         """`"PATH#k"` of each image: record k of its shard, from 0.
 
         Args:
-            positions: `int64` `[n]`, their numbers in all shards.
+            positions: `int64` `[n]`, numbers of their records, counted over all
+                shards.
         """
         records = positions - self.firsts[self.numbers]
         pairs = zip(self.numbers.tolist(), records.tolist())
@@ -57,12 +58,12 @@ class Shards:
         Callable[[tf.Tensor], tf.Tensor],
         Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     ]:
-        """Functions for `tf.data`, of an image's row.
+        """Functions for `tf.data` that read and name an image.
 
         Returns:
             Function of the row that reads the encoded image; TensorFlow
-            compares the checksums of its record. Function of the row and the
-            position that names it as `names` does.
+            verifies the checksums of its record. Function of the row and the
+            position that returns the name of the image, see `names`.
         """
         with tf.device("CPU:0"):
             files = tf.constant(self.files, tf.string)
@@ -73,7 +74,7 @@ class Shards:
         features = {self.feature: tf.io.FixedLenFeature([], tf.string)}
 
         def encoded_image(row):
-            # `tf.data.TFRecordDataset` cannot be told where to begin.
+            # `tf.data.TFRecordDataset` has no argument for the offset.
             records = tf.raw_ops.TFRecordDatasetV2(
                 filenames=files[numbers[row]][tf.newaxis],
                 compression_type="",

@@ -24,9 +24,9 @@ from simclr_keras.data.source import without_void_labels
 
 _SPLIT = "{split}"
 _THREADS = 8
-# Bytes of shards of which it is said that they are read.
+# Bytes of shards from which a line says that they are being read.
 _LARGE = 2**30
-# A larger label is an identifier, and no number of a class.
+# Labels from here on are refused: they are identifiers, not class numbers.
 _MOST_CLASSES = 2**20
 
 
@@ -40,27 +40,29 @@ def open_tfrecord(
 ) -> Source:
     """Opens the shards that a pattern matches.
 
-    The header of every record is read now. Images are read when they are
-    needed, each from its place, as those of a folder are; their order is that
-    of the shards' names, and of the records in each.
+    The header of every record is read now. Each image is read from its shard
+    when it is needed, as images of a folder are. Images are in the order of the
+    names of the shards, and of the records within a shard.
 
-    Labels are the integers that the records hold. The names of the classes are
-    what lies beside, in `image/class/text` for `image/class/label`, where each
-    class has a name of its own, else the numbers.
+    Labels are the integers in the records. The names of the classes come from
+    the feature beside the label, `image/class/text` for `image/class/label`;
+    numbers that do not occur are their own names. If a class lacks a name, or
+    two classes have the same, all names are the numbers.
 
     Args:
         pattern: path with `*`, `?` and `[...]` as in a shell, local or with a
-            scheme. `{split}` in it stands for the name of the split; without,
-            there is one split, `train`.
+            scheme. `{split}` in it stands for the name of the split; without
+            it, the only split is `train`.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
         feature_image: name of the feature of the encoded image.
         feature_label: name of the feature of the label; records without it
-            are not labelled.
-        split_order: what a slice is a part of, see `slices.open_slice`.
+            have no label.
+        split_order: order of the images that are sliced, see
+            `slices.open_slice`.
 
     Raises:
-        ValueError: there is no such file or split, no record, or a file is
-            compressed, damaged or has other features.
+        ValueError: there is no such file or split, or no record, or a file is
+            compressed or damaged or has other features.
     """
     source_name = f"tfrecord:{pattern}"
     name, _, _ = slices.parse_split(split)
@@ -107,7 +109,10 @@ def _files(pattern, source_name, split):
 
 
 def _matches(pattern):
-    """Paths of the files that a pattern matches, but hidden ones."""
+    """Sorted paths of the files that a pattern matches.
+
+    Hidden files are left out, unless the pattern's last part begins with a dot.
+    """
     path = paths.as_path(pattern, "`tfrecord:`").expanduser()
     if paths.is_remote(path):
         with path.python_errors():
@@ -122,7 +127,7 @@ def _matches(pattern):
 
 
 def _splits(pattern):
-    """Names that stand for `{split}` in the files that there are."""
+    """Names of splits that the existing files have in place of `{split}`."""
     path = str(paths.as_path(pattern).expanduser())
     before, _, behind = path.partition(_SPLIT)
     kinds = {"*": "[^/]*", "?": "[^/]", _SPLIT: r"(?P=split)"}
@@ -150,7 +155,7 @@ def _mark(path):
     return path, about.st_size, about.st_mtime_ns
 
 
-# Two slices of one split, as for training and evaluation, are one reading.
+# Two slices of one split, for training and evaluation, need one reading.
 @functools.lru_cache(maxsize=4)
 def _read_marked(marks, feature_image, feature_label):
     files = tuple(path for path, _, _ in marks)

@@ -1,4 +1,4 @@
-"""Records with what a run was started: versions, commit, configuration."""
+"""Records every start of a run: versions, commit and configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simclr_keras import paths
 from simclr_keras.training.text_files import read_json
 from simclr_keras.training.text_files import write_whole
 
-# Distributions that take part where they are installed.
+# Distributions that the package uses if they are installed.
 _OTHERS = (
     *("numpy", "tensorflow-datasets", "tensorflow-addons", "keras-cv"),
     *("pillow", "matplotlib", "faiss-cpu", "umap-learn", "tf2onnx"),
@@ -31,14 +31,15 @@ _STARTS = "starts"
 def add_start(
     path: paths.AnyPath, flags: Mapping[str, str | None], **more: Any
 ) -> None:
-    """Adds a start to the file of a run; what is there stays.
+    """Appends a start to the file of a run, after the earlier starts.
 
-    A damaged file is kept beside the new one.
+    A damaged file is renamed, and a new one is written.
 
     Args:
         path: path object of the file.
-        flags: dict of `old_runs.parse_flags`; empty of a run without any.
-        **more: further values for JSON; None is left out.
+        flags: dict from `old_runs.parse_flags`; empty if the run has no flags.
+        **more: further entries, values for JSON; those that are None or {} are
+            left out.
     """
     there = []
     if path.exists():
@@ -60,7 +61,7 @@ def add_start(
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of all that computes, by their names."""
+    """Dict of name -> version of Python, platform and the packages in use."""
     found = {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -80,7 +81,7 @@ def versions() -> dict[str, str]:
 def commit() -> str | None:
     """Commit of the clone that the package runs from, or None.
 
-    With `-dirty` behind it where files differ from the commit.
+    It ends in `-dirty` if tracked files differ from the commit.
     """
     clone = pathlib.Path(simclr_keras.__file__).resolve().parents[1]
     if not (clone / ".git").exists():
@@ -99,7 +100,7 @@ def commit() -> str | None:
 
 
 def _value(text):
-    """Number, boolean or text of a flag; None of a flag without a value."""
+    """Number, boolean or text of a flag; None for a flag without a value."""
     try:
         value = json.loads(text)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Prints how a training goes, as a line now and then."""
+"""Prints the progress of a training, as a line every half a minute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simclr_keras.training.callbacks import KeepRun
 class ProgressLines(keras.callbacks.Callback):
     """Prints a line every half a minute, and one at the end.
 
-    It stands behind the callback of the run, which counts the steps.
+    Append it after the callback of the run, which counts the steps.
 
     Args:
         keep_run: `callbacks.KeepRun` of the same `fit`.
@@ -25,20 +25,20 @@ class ProgressLines(keras.callbacks.Callback):
         self._keep_run = keep_run
         self._total, self._batch = total_steps, batch_size
         self._pace = None
-        self._shown = 0  # steps that the last line has
+        self._shown = 0  # step in the last printed line
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Prints a line where one is due."""
+        """Prints a line if one is due."""
         progress = self._keep_run.progress
         self._epoch, self._step = progress.epoch + 1, progress.step
         self._loss = (logs or {}).get("loss")
-        if self._pace is None:  # the first step was compiled, too
+        if self._pace is None:  # excludes the first step, which compiles
             self._pace = console.Pace(self._step * self._batch)
         elif self._pace.is_due():
             self._print()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Prints the last line, unless it stands there."""
+        """Prints a line for the last step, unless it has been printed."""
         if self._pace is not None and self._shown < self._step:
             self._print()
 
