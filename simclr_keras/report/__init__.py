@@ -1,1 +1,1 @@
-"""What people look at: the page of a run, charts, neighbours, maps."""
+"""Makes web pages about runs, charts, and pictures of views and neighbours."""

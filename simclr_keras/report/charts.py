@@ -1,4 +1,4 @@
-"""Writes charts as files, and hands them to the templates of pages."""
+"""Writes charts as files, and prepares them for the templates of pages."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def write(
     """Draws curves over steps and writes the files.
 
     Args:
-        title: of the chart; the files are named after it.
-        series: dict of name -> list of `(step, figure)`, perhaps empty.
+        title: title of the chart; the files are named after it.
+        series: dict of name -> list of `(step, value)`, perhaps empty.
         folder: path object of the directory for the files, made if missing.
         wide: see `plots.curves`.
         guess: see `plots.curves`.
 
     Returns:
-        Dict for the macro `charts` of the templates; None where there are no
-        numbers.
+        Dict for the macro `charts` of the templates; None if all lists are
+        empty. Files of an earlier chart are then removed.
     """
     lines = [
         f"{name} from {points[0][1]:.4g} at step {points[0][0]:.0f} to"
@@ -62,7 +62,7 @@ def save(
         description: see `plots.render`.
 
     Returns:
-        Dict for the templates, with the picture and the description.
+        Dict for the templates, with the SVG in base64 and the description.
     """
     folder.mkdir(exist_ok=True)
     stem = _stem(title)
@@ -76,6 +76,6 @@ def _stem(title):
 
 
 def _remove(folder, title):
-    """Removes the chart that an earlier page of this name had there."""
+    """Removes the files of a chart that an earlier page had."""
     for kind in plots.FORMATS:
         (folder / f"{_stem(title)}.{kind}").unlink(missing_ok=True)

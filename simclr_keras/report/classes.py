@@ -1,4 +1,4 @@
-"""Writes how well a classifier tells each class, and what it takes for what."""
+"""Writes the metrics of each class and the confusion matrix of a classifier."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from simclr_keras import training
 from simclr_keras.evaluation import confusion
 from simclr_keras.report import plots
 
-_MAX_NUMBERS = 20  # classes up to which cells have their numbers
-_MAX_NAMES = 60  # and rows and columns their names
+_MAX_NUMBERS = 20  # most classes with numbers in the cells
+_MAX_NAMES = 60  # most classes with names of rows and columns
 _TITLE = "Classes and what they were taken for"
 
 
@@ -26,13 +26,13 @@ def write(
     labels: np.ndarray,
     predictions: np.ndarray,
 ) -> float:
-    """Writes `classes.csv`, `confusion.csv` and the picture of the second.
+    """Writes `classes.csv`, `confusion.csv` and pictures of the matrix.
 
-    The picture goes to TensorBoard, too.
+    The PNG is also written to TensorBoard.
 
     Args:
         directory: `RunDirectory` of the evaluation.
-        names: of the K classes.
+        names: names of the K classes.
         labels: integers `[n]`, 0 to K - 1.
         predictions: integers `[n]`, 0 to K - 1.
 
@@ -68,7 +68,7 @@ def write(
 
 
 def _cell(value):
-    """An integer as it is, a share with four digits, nothing for NaN."""
+    """An integer unchanged, a fraction with four digits, "" for NaN."""
     if isinstance(value, np.integer):
         return int(value)
     return "" if np.isnan(value) else f"{value:.4f}"
@@ -81,7 +81,7 @@ def _write_csv(path, header, rows):
 
 
 def _describe(counts, names):
-    """What the picture shows, for those who do not see it."""
+    """Text alternative of the picture."""
     off = counts - np.diag(np.diagonal(counts))
     text = f"{_TITLE}: {len(names)} classes, {counts.sum()} images."
     if off.any():
@@ -95,11 +95,11 @@ def _describe(counts, names):
 
 @plots.styled
 def confusion_figure(counts: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draws each class's row as shares, in per cent.
+    """Draws the confusion matrix, each row in per cent of its class.
 
     Args:
-        counts: integers `[K, K]`, of `confusion.confusion_matrix`.
-        names: of the K classes.
+        counts: integers `[K, K]`, from `confusion.confusion_matrix`.
+        names: names of the K classes.
 
     Returns:
         `matplotlib.figure.Figure`.

@@ -1,4 +1,4 @@
-"""Tables of runs side by side: settings that differ, and results."""
+"""Makes tables that compare runs: settings that differ, and results."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from simclr_keras.report.run_files import ReportedRun
 
 _NONE = "-"
 _UNSET = "not set"
-# Flags that say what accuracy and loss are measured on.
+# Flags that choose the images on which accuracy and loss are measured.
 _MEASURED_ON = ("eval_split", "probe_dataset")
 
 
 def command(run: ReportedRun) -> str:
-    """The command that made a run, such as `"simclr-pretrain"`."""
+    """The command of a run, such as `"simclr-pretrain"`; `"-"` if not known."""
     return old_runs.command_of(run.flags) or _NONE
 
 
 def state(run: ReportedRun) -> str:
-    """Whether a run has ended, or how far its `metrics.csv` goes."""
+    """`"ended"`, or the last step in `metrics.csv` of a run that has not."""
     if run.results is not None:
         return "ended"
     rows = [*run.rows("steps"), *run.rows("epoch")]
@@ -38,18 +38,18 @@ def different_settings(
     defaults: Mapping[str, Mapping[str, str | None]] | None = None,
     ignored: Collection[str] = ("model_dir",),
 ) -> list[tuple[str, list[str]]]:
-    """Finds the flags that have several values.
+    """Finds the flags whose values differ between the runs.
 
     Args:
-        runs: of any commands and releases.
-        defaults: dict from commands to dicts from their flags to the defaults,
-            a text or None, which are the values of runs that began before the
-            flag was added. Defaults to None: they have no such flag.
-        ignored: names of flags that are left out.
+        runs: runs of any commands and releases.
+        defaults: dict of command -> dict of flag -> its default, text or None.
+            For runs older than a flag, it gives the value, unless
+            `old_runs.FLAGS` does. Defaults to None: they have no such flag.
+        ignored: names of flags to leave out.
 
     Returns:
-        Rows `(flag, values)`, a value of each run: a text, `"not set"`, or
-        `"-"` where the run's command has no such flag.
+        Rows `(flag, values)` with one value for each run: text, `"not set"`, or
+        `"-"` if the run's command has no such flag.
     """
     all_values = [_complete_settings(run, defaults or {}) for run in runs]
     rows = []
@@ -61,13 +61,13 @@ def different_settings(
 
 
 def _complete_settings(run, defaults):
-    """Dict from a run's flags to texts, those of later releases too."""
+    """Dict of flag -> text for a run, with flags that were added after it."""
     known = defaults.get(old_runs.command_of(run.flags), {})
     values = old_runs.with_later_flags(run.flags, known)
     return {
         flag: _UNSET if value is None else value
         for flag, value in values.items()
-        # The first release did not write which flags have no value.
+        # The first release did not record flags without a value.
         if value is not None or not known or flag in known
     }
 
@@ -77,12 +77,12 @@ def results(
 ) -> list[tuple[str, list[tuple[Any, bool]]]]:
     """Gathers the results and the timing of runs.
 
-    The best of a row is known of accuracies and losses, where all runs that
-    have one measured it on the same images.
+    The best value of a row is marked for accuracies and losses, if all runs
+    with such a value measured it on the same images.
 
     Returns:
-        Rows `(figure, cells)`, a pair of each run: the figure as text or
-        number, `"-"` where there is none, and whether it is the best.
+        Rows `(name, cells)` with one pair for each run: the value as text or
+        number, `"-"` if the run has none, and whether it is the best.
     """
     data = [_measured_on(run) for run in runs]
     columns = [{**(run.results or {}), **run.timing} for run in runs]
@@ -100,13 +100,13 @@ def results(
 def _measured_on(run):
     results = run.results or {}
     flags = [run.flags.get(flag) for flag in _MEASURED_ON]
-    # What was done to an image is another question than what is on it.
+    # With `predicted`, labels are transformations of images, not classes.
     names = ("dataset", "test_images", "predicted")
     return (*map(results.get, names), *flags)
 
 
 def _best(name, values):
-    """Text of the best figure; None where it is not clear, or all are alike."""
+    """Text of the best value; None if no order is known, or all are equal."""
     numbers = [
         value
         for value in values

@@ -32,20 +32,20 @@ def write(
     beside the page.
 
     Args:
-        directories: run directories of any commands, at least two. Their runs
-            may still go on.
+        directories: run directories of any commands, at least two. The runs
+            need not have ended.
         output: path of the page, which is replaced if it exists.
-        names: what the runs are called, in the same order. Defaults to None:
-            the shortest ends of their paths that tell them apart.
+        names: names of the runs on the page, in the same order. Defaults to
+            None: the shortest ends of their paths that differ.
         defaults: see `compared_tables.different_settings`.
-        ignored: flags whose differences say nothing.
+        ignored: names of flags whose differences are not shown.
 
     Returns:
         Path object of the page.
 
     Raises:
-        ValueError: fewer than two runs, one that is named twice, a directory
-            without a run, or names that do not suit.
+        ValueError: there are fewer than two runs, one is given twice, a
+            directory has no run, or `names` has the wrong length or repeats.
     """
     runs = [run_files.ReportedRun(directory) for directory in directories]
     _check_different(runs)
@@ -97,7 +97,7 @@ def _check_names(names, count):
 
 
 def _shown(runs, names):
-    """What the template shows of each run."""
+    """List of dicts with the variables of the template for each run."""
     return [
         {
             "name": name,
@@ -111,7 +111,7 @@ def _shown(runs, names):
 
 
 def _charts(runs, names, folder):
-    """Draws what was logged; returns what the template shows."""
+    """Draws the curves of `metrics.csv`; returns charts for the template."""
     rows = [[run.rows(scope) for scope in ("epoch", "steps")] for run in runs]
     kinds = [curves.kind_of(itertools.chain(*of_run)) for of_run in rows]
     drawn = []
@@ -130,16 +130,16 @@ def _charts(runs, names, folder):
 
 
 def _of_one_scope(of_runs):
-    """Chooses between epochs and fewer steps, alike for all runs if possible.
+    """Chooses means over epochs or fewer steps, the same for all if possible.
 
-    The mean over an epoch lags behind that over a few steps, so curves of the
-    one cannot be compared with curves of the other.
+    A mean over an epoch lags behind a mean over a few steps, so curves of the
+    two kinds cannot be compared.
 
     Args:
-        of_runs: pairs of a run's points by epochs and by steps.
+        of_runs: for each run, the pair of its points by epochs and by steps.
     """
     for scope in (0, 1):
-        # A run in its first epoch has no curve of epochs yet.
+        # A run in its first epoch has too few points by epochs for a curve.
         if all(len(pair[scope]) > 1 or not any(pair) for pair in of_runs):
             return [pair[scope] for pair in of_runs]
     return [max(pair, key=len) for pair in of_runs]

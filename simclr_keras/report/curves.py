@@ -1,4 +1,4 @@
-"""Lists the figures of `metrics.csv` that the pages draw as curves."""
+"""Lists the columns of `metrics.csv` that the pages draw as curves."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ PRETRAINING, CLASSIFIER = "pre-training", "classifier"
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A figure that is drawn over the steps.
+    """A metric that is drawn over the steps.
 
     Attributes:
         column: its column of `metrics.csv`.
-        title: of its chart.
-        of: runs that log it, `PRETRAINING` or `CLASSIFIER`, or None for both:
-            the one's loss is of pairs of views, the other's of classes.
-        beside: column in whose chart it is on the page of one run, or None.
-        is_health: whether it tells of a collapse of z.
-        is_compared: whether the page that compares runs has it.
+        title: title of its chart.
+        of: kind of runs that log it, `PRETRAINING` or `CLASSIFIER`; None for
+            both. The loss has one entry for each: over pairs of views, and over
+            classes.
+        beside: column in whose chart the page of one run draws it; None: it has
+            a chart to itself.
+        is_health: whether it shows a collapse of z.
+        is_compared: whether the page that compares runs shows it.
     """
 
     column: str
@@ -54,7 +56,7 @@ CURVES = (
 )
 
 
-# What is logged of pairs of views alone.
+# Columns that only a pre-training logs.
 _OF_PRETRAINING = {
     curve.column
     for curve in CURVES
@@ -64,7 +66,7 @@ _OF_PRETRAINING = {
 
 
 def kind_of(rows: Iterable[Mapping[str, str]]) -> str:
-    """Whether rows of `metrics.csv` are of a `PRETRAINING` or `CLASSIFIER`."""
+    """`PRETRAINING` or `CLASSIFIER`, by the columns of `metrics.csv`."""
     if any(_OF_PRETRAINING & row.keys() for row in rows):
         return PRETRAINING
     return CLASSIFIER
@@ -74,8 +76,9 @@ def charts_of_run(kind: str, is_health: bool) -> list[tuple[str, list[str]]]:
     """Charts on the page of one run.
 
     Args:
-        kind: of `kind_of`.
-        is_health: whether those that tell of a collapse, or the others.
+        kind: result of `kind_of`.
+        is_health: whether to list the curves that show a collapse, or the
+            others.
 
     Returns:
         Pairs of a title and the columns that are drawn in one chart.

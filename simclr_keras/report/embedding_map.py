@@ -1,4 +1,4 @@
-"""Draws embeddings as a map: points of a plane that keep their neighbours."""
+"""Draws embeddings as a map, on which similar images lie close together."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def draw(
     """Writes `map.png`, `map.svg`, `map.pdf` and the points as `map.csv`.
 
     Args:
-        folder: path object of their directory.
+        folder: path object of the directory for these files.
         bank: float `[n, C]`, the embeddings, perhaps mapped into memory.
-        rows: integers `[m]`, rows of the bank that are drawn.
+        rows: integers `[m]`, rows of the bank to draw.
         labels: integers `[n]`. Defaults to None.
         names: names of the labels. Defaults to None.
-        seed: of what is random in the map. Defaults to 0.
+        seed: seed of the random numbers in the method. Defaults to 0.
         read_images: function of an array of rows that returns their images,
-            uint8 `[*rows.shape, S, S, 3]`, some of which are shown where there
-            are no labels. Defaults to None: points alone.
+            uint8 `[*rows.shape, S, S, 3]`. Some of them are drawn on the map if
+            there are no labels. Defaults to None: only points are drawn.
 
     Returns:
-        Path object of the PNG, and the name of the method of the map.
+        Path object of the PNG, and the name of the method, such as "UMAP".
     """
     points, method = evaluation.to_plane(bank[rows], seed=seed)
     method = _METHODS[method]
@@ -65,14 +65,15 @@ def draw(
 
 
 def spread(points: np.ndarray, cells: int = 14) -> np.ndarray:
-    """Chooses points that hardly cover each other: one in a cell of a grid.
+    """Chooses points whose images overlap little: one in each cell of a grid.
 
     Args:
         points: float `[n, 2]`.
-        cells: of the grid, in each direction. Defaults to 14.
+        cells: number of cells in each direction. Defaults to 14.
 
     Returns:
-        Integers: of each cell with points, that nearest to its centre.
+        Integers: index of the point nearest to the centre of each cell that has
+        points.
     """
     low, high = points.min(axis=0), points.max(axis=0)
     scaled = (points - low) / np.maximum((high - low).max(), 1e-12) * cells

@@ -1,4 +1,4 @@
-"""Lays images out in a grid; writes it as PNG and to TensorBoard."""
+"""Arranges images in a grid; writes it as PNG and to TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from simclr_keras.images.pixel_range import unit_to_uint8
 from simclr_keras.models import fitting
 from simclr_keras.report import view_header
 
-_MAX_CELL = 160  # pixels, longer side of an image among the views
+_MAX_CELL = 160  # pixels, largest side of an image in views.png
 
 
 def view_pairs(
     two_views: keras.layers.Layer, batch: Any, pairs: int = 32, columns: int = 4
 ) -> np.ndarray:
-    """Lays out the original, first and second view of some images of a batch.
+    """Arranges the original and the two views of some images of a batch.
 
-    A header says what is shown, and by which settings. Images above 160 pixels
-    are shown in 160, so that the picture stays below 2,700 pixels a side.
+    A header says what is shown and names the settings of the views. Images
+    larger than 160 pixels are shrunk to 160, so that the picture stays below
+    2,700 pixels a side.
 
     Args:
         two_views: layer with the interface of `TwoViews`.
-        batch: what the data set yields: images, `(images, labels)`, ready
-            views or a dict with `images`.
-        pairs: how many images are shown. Defaults to 32.
-        columns: how many of them side by side. Defaults to 4.
+        batch: an element of the data set: images, pairs of ready crops, a tuple
+            of one of these and labels, or a dict with `images`.
+        pairs: number of images to show. Defaults to 32.
+        columns: number of images in a row. Defaults to 4.
 
     Returns:
-        uint8 array `[rows, columns, 3]`; of ready views, the crops stand where
-        the originals would.
+        uint8 array `[H, W, 3]`. It shows ready crops in place of the original.
     """
     if isinstance(batch, dict):
         batch = batch["images"]
@@ -51,7 +51,7 @@ def view_pairs(
 
 
 def _shown(two_views, images):
-    """Dict from what is shown to images `[n, H, W, 3]` in [0, 1]."""
+    """Dict of column name -> images `[n, H, W, 3]` in [0, 1]."""
     a, b = two_views(images, tf.constant(0, tf.int64))
     views = {"view 1": a, "view 2": b}
     if images.shape.rank == 4:
@@ -63,7 +63,7 @@ def _shown(two_views, images):
 
 
 def _scaled(images):
-    """Images as they are drawn: small ones in twice their size."""
+    """Images in the size of the picture; small ones are doubled in size."""
     height, width = images.shape[1:3]
     if width < 64:
         images = np.asarray(images, np.float32)
@@ -76,10 +76,11 @@ def _scaled(images):
 
 
 def _side_by_side(cells, columns):
-    """Lays out `[n, m, H, W, 3]`, several of the n in a row.
+    """Arranges `[n, m, H, W, 3]`, with `columns` of the n in a row.
 
     Returns:
-        Pair of a uint8 array and of the left sides of what it has in a row.
+        Pair of a uint8 array `[H, W, 3]` and of the left edges of the images in
+        a row, in pixels.
     """
     count, shown, _, width, _ = cells.shape
     gap = width // 8
@@ -105,10 +106,10 @@ def write_view_pairs(path, two_views, dataset, tensorboard):
     Args:
         path: path object of the picture.
         two_views: see `view_pairs`.
-        dataset: `data.Batches`; left at the beginning of epoch 0.
+        dataset: `data.Batches`; reset to the beginning of epoch 0.
         tensorboard: path object of the directory of event files.
     """
-    # Cropped as in `fit`, so that picture and training share a pipeline.
+    # Crops are made as in `fit`, so that the picture shows its pipeline.
     dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
     grid = view_pairs(two_views, next(iter(dataset)))
     dataset.seek(0)
@@ -121,14 +122,14 @@ def write_view_pairs(path, two_views, dataset, tensorboard):
 
 
 def sprite(images: np.ndarray) -> np.ndarray:
-    """Lays out small images row by row, as TensorBoard's projector reads them.
+    """Arranges small images row by row, as TensorBoard's projector reads them.
 
     Args:
         images: uint8 `[n, S, S, 3]`.
 
     Returns:
-        uint8 `[side * S, side * S, 3]`, where side is the root of n, rounded
-        up; black where there is no image.
+        uint8 `[side * S, side * S, 3]`, where side is the square root of n,
+        rounded up; cells without an image are black.
     """
     count, size = images.shape[:2]
     side = int(np.ceil(np.sqrt(count)))

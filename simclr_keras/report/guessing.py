@@ -1,4 +1,4 @@
-"""Says which figures random guessing would give, as a line in the charts."""
+"""Computes the metrics of random guessing, for a line in the charts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from simclr_keras.report.run_files import ReportedRun
 
 
 def of_run(run: ReportedRun, kind: str) -> dict[str, float]:
-    """Figures of a network that knows nothing, as far as they are known.
+    """Metrics that random guessing gives in a run.
 
     Args:
         run: the run.
-        kind: of `curves.kind_of`.
+        kind: result of `curves.kind_of`.
 
     Returns:
-        Dict from columns of `metrics.csv` to figures.
+        Dict of column of `metrics.csv` -> value, for columns where it is known.
     """
     if kind == curves.PRETRAINING:
         return _of_pretraining(run.flags)
@@ -28,7 +28,7 @@ def of_run(run: ReportedRun, kind: str) -> dict[str, float]:
 
 
 def _of_pretraining(flags):
-    """Of picking the partner among the images of the global batch."""
+    """Metrics of guessing the second view among those of the global batch."""
     try:
         images = int(flags["train_batch_size"])
         loss = contrastive.make_loss(

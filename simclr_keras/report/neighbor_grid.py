@@ -1,4 +1,4 @@
-"""Draws queries and, beside them, the images most similar to them."""
+"""Draws query images and, beside each, the images most similar to it."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def draw_of_rows(
     """Draws the neighbours of some of the embedded images.
 
     Args:
-        folder: path object of the directory of `neighbors.png`, `.svg` and
+        folder: path object of the directory for `neighbors.png`, `.svg` and
             `.pdf`.
         bank: float `[n, C]`, the embeddings, perhaps mapped into memory.
         queries: int64 `[q]`, rows of the bank.
-        k: number of neighbours, less than n; the query itself is left out.
+        k: number of neighbours, less than n; the query is none of them.
         read_images: function of an array of rows that returns their images,
             uint8 `[*rows.shape, S, S, 3]`.
         labels: integers `[n]`. Defaults to None.
-        names: strings `[n]` that are shown below the images, such as paths of
-            files, of which the last part is. Defaults to None.
+        names: strings `[n]`, such as paths of files; the part after the last
+            slash is shown below the image. Defaults to None.
 
     Returns:
         Path object of the PNG, and the fraction of neighbours that have the
         class of their query, None without labels.
     """
-    # A query finds itself: one more is searched for, and it is left out.
+    # One more than k, as a query finds itself, which is left out.
     found, similar = evaluation.nearest(np.asarray(bank[queries]), bank, k + 1)
     rows, similar = _without(queries, found, similar, k)
     matches, share = None, None
@@ -63,7 +63,7 @@ def draw_of_rows(
 
 
 def _without(queries, found, similar, k):
-    """The k best rows and their similarities; a query is none of its own."""
+    """The k nearest rows and their similarities, without the query itself."""
     kept = found != np.reshape(queries, (-1, 1))
     return tuple(
         np.stack([values[own][:k] for values, own in zip(each, kept)])
@@ -91,13 +91,13 @@ def query_image(
     pixel_range: tuple[float, float] | None = None,
     name: str = "path",
 ) -> tf.Tensor:
-    """Decodes an image file as those of a data set are, for `draw_of_image`.
+    """Decodes an image file like the images of a data set, for `draw_of_image`.
 
     Args:
-        path: text, local or with a scheme.
+        path: text, path of the file, local or with a scheme.
         max_pixels: height times width of the largest image that is decoded.
         pixel_range: see `data.open_source`. Defaults to None.
-        name: what the path is called in an error. Defaults to "path".
+        name: name of the path in an error. Defaults to "path".
 
     Returns:
         uint8 tensor `[1, H, W, 3]`.
@@ -122,7 +122,7 @@ def row_of_file(files: Sequence[str] | None, path: str) -> int | None:
 
     Args:
         files: paths of the data set's images, in its order; None: no files.
-        path: of the image file, however it is written.
+        path: path of the image file, in any spelling.
     """
     name = path.rsplit("/", 1)[-1]
     for row, file in enumerate(() if files is None else files):
@@ -145,18 +145,18 @@ def draw_of_image(
     names: Sequence[str] | None = None,
     own_row: int | None = None,
 ) -> paths.AnyPath:
-    """Draws the neighbours of an image that need not be embedded.
+    """Draws the neighbours of an image, which may be none of the embedded ones.
 
     Args:
         folder: see `draw_of_rows`.
         bank: see `draw_of_rows`.
-        features: float `[1, C]`, the image's.
+        features: float `[1, C]`, features of the image.
         image: float or uint8 `[1, H, W, 3]`.
-        k: number of neighbours, at most n, or n - 1 beside `own_row`.
+        k: number of neighbours, at most n, or n - 1 with `own_row`.
         read_images: see `draw_of_rows`.
         names: see `draw_of_rows`.
-        own_row: row of the bank that is the image itself, and left out.
-            Defaults to None: it is not embedded, or not known to be.
+        own_row: row of the image itself in the bank, which is left out.
+            Defaults to None: the bank does not contain it, or it is unknown.
 
     Returns:
         Path object of the PNG.

@@ -12,8 +12,9 @@ from simclr_keras.report import plots
 
 _QUERY = "#969696"
 _MATCH, _OTHER = ("#28a03c", "-"), ("#c83232", (0, (2, 1)))
-_TOP, _GAP, _SPACE = 24, 12, 14  # pixels: heading, behind the query, frames
-_LINE, _CHARACTER = 11, 5.0  # pixels: height of a line of text, its letters
+# Pixels: height of the heading, gap after the query, gap between images.
+_TOP, _GAP, _SPACE = 24, 12, 14
+_LINE, _CHARACTER = 11, 5.0  # pixels: height of a line, width of a letter
 
 
 @plots.styled
@@ -28,16 +29,16 @@ def neighbors(
     Args:
         queries: uint8 `[q, H, W, 3]`.
         images: uint8 `[q, k, H, W, 3]`, the nearest first.
-        matches: booleans `[q, k]`, whether a neighbour is of the query's
-            class: it has a green frame then, else a dashed red one. Defaults
-            to None: all frames are grey.
-        texts: of each of the q queries and of each of its k neighbours, `1 + k`
-            of them, the lines below the image; what is too long loses its
-            beginning. Defaults to None.
+        matches: booleans `[q, k]`, whether a neighbour has the query's class.
+            It gets a green frame then, else a dashed red one. Defaults to None:
+            all frames are grey.
+        texts: for each of the q queries a list of `1 + k`, the lines of text
+            below the query and below each neighbour. Lines that are too long
+            lose their beginning. Defaults to None.
 
     Returns:
-        `matplotlib.figure.Figure` in which small images have whole multiples
-        of their size in pixels.
+        `matplotlib.figure.Figure` in which small images are enlarged by a whole
+        factor.
     """
     height, width = queries.shape[1:3]
     scale = max(1, 64 // width)
@@ -46,7 +47,7 @@ def neighbors(
     step = width + _SPACE, height + _SPACE + _LINE * lines
     count, k = images.shape[:2]
     size = (k + 1) * step[0] + _GAP, count * step[1] + _TOP
-    # A little more, as Matplotlib can round 413.999 pixels down.
+    # 0.01 pixels are added, as Matplotlib can round 413.999 down to 413.
     figure = Figure(figsize=np.add(size, 0.01) / 100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -69,7 +70,7 @@ def neighbors(
 
 
 def _fitted(lines, width):
-    """Text of some lines of at most a width in pixels."""
+    """Joins lines, each cut to a width in pixels."""
     most = max(4, int(width / _CHARACTER))
     short = (x if len(x) <= most else f"…{x[1 - most :]}" for x in lines)
     return "\n".join(short)

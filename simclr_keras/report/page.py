@@ -1,4 +1,4 @@
-"""Gathers what a run directory holds and renders it as one web page."""
+"""Gathers the contents of a run directory and renders them as a web page."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PICTURES = (
     ("map.png", "Images in a plane by their embeddings"),
     ("confusion.png", "Classes in rows, what they were taken for in columns"),
 )
-# A linear classifier on raw pixels, which the quick start leaves there.
+# Accuracy of a linear classifier on raw pixels, written by the quick start.
 _PIXELS = "raw_pixels.json"
-# Results that say what was done, not how well.
+# Results that describe the evaluation; the others measure its quality.
 _SETTINGS = {
     "dataset",
     "image_size",
@@ -53,8 +53,9 @@ def write(
     beside the page.
 
     Args:
-        directory: its run directory. Other runs beside it whose checkpoint it
-            is, such as evaluations and embeddings, are part of the report.
+        directory: its run directory. The report includes runs in the same
+            parent directory that use it as their `--checkpoint`, such as
+            evaluations and embeddings.
         output: path of the page. Defaults to `report.html` in the directory.
 
     Returns:
@@ -86,18 +87,18 @@ def write(
 
 
 def _given(flags):
-    """Pairs of flags and their values, of those that have one."""
+    """Pairs of flag and value, without the flags that have none."""
     return [pair for pair in flags.items() if pair[1] is not None]
 
 
 def _related(run):
-    """Returns the runs beside a run that began with it, sorted by name."""
+    """Returns the runs beside a run whose checkpoint it is, sorted by name."""
     found = []
     for folder in sorted(run.path.resolve().parent.iterdir()):
         try:
             other = run_files.ReportedRun(folder)
             checkpoint = other.flags.get("checkpoint")
-        except (OSError, ValueError):  # not one of ours
+        except (OSError, ValueError):  # not a run directory
             continue
         if checkpoint and _same(checkpoint, run.path, folder):
             found.append(other)
@@ -105,10 +106,13 @@ def _related(run):
 
 
 def _same(checkpoint, path, folder):
-    """Whether a checkpoint, perhaps relative to a folder above, is of a run."""
+    """Whether a checkpoint belongs to the run at `path`.
+
+    Its path may be relative to any folder above `folder`.
+    """
     try:
         checkpoint, path = paths.as_path(checkpoint), path.resolve()
-    except ValueError:  # of a file system that this process does not know
+    except ValueError:  # a scheme that this process does not know
         return False
     if paths.is_remote(checkpoint) or paths.is_remote(folder):
         bases = [checkpoint]
@@ -120,7 +124,7 @@ def _same(checkpoint, path, folder):
 
 
 def _evaluations(runs):
-    """Returns how well each run did, a row for each figure of its results."""
+    """Returns the metrics of all runs and of raw pixels, one row for each."""
     rows = []
     for run in runs:
         results = run.results or {}
@@ -153,7 +157,7 @@ def _evaluations(runs):
 
 
 def _charts(run, folder, is_health):
-    """Draws what was logged; returns what the template shows."""
+    """Draws the curves of `metrics.csv`; returns charts for the template."""
     rows, drawn = [run.rows(scope) for scope in ("epoch", "steps")], []
     kind = curves.kind_of(itertools.chain(*rows))
     guesses = guessing.of_run(run, kind)
@@ -166,7 +170,7 @@ def _charts(run, folder, is_health):
 
 
 def _points(rows, column):
-    """Of a run of one epoch the means over fewer steps, where it has some."""
+    """Points by epochs; if there are less than two, by fewer steps if any."""
     epochs, steps = (run_files.points(each, column) for each in rows)
     return epochs if len(epochs) > 1 else max(epochs, steps, key=len)
 
@@ -197,5 +201,5 @@ def _description(png):
     try:
         with Image.open(io.BytesIO(png)) as image:
             return image.info.get("Description")
-    except OSError:  # the browser says so too
+    except OSError:  # the browser shows that the picture is broken
         return None

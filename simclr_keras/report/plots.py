@@ -1,7 +1,7 @@
 """Draws figures with Matplotlib and writes them as PNG, SVG and PDF.
 
-Figures are made without `pyplot`, so no display, window or state of the caller
-takes part. The same input gives the same bytes.
+Figures are made without `pyplot`, so they need no display and do not depend on
+the caller's settings. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 
-# Okabe and Ito's palette, which people with any colour vision tell apart.
+# Okabe and Ito's palette, distinguishable with any colour vision.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-# Petroff's ten (arXiv 2107.02270), which they tell apart too.
+# Petroff's ten colours (arXiv 2107.02270), likewise.
 _TEN_COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
@@ -50,7 +50,7 @@ _STYLE = {
     "image.composite_image": False,  # each image stays one in SVG and PDF
     "legend.frameon": False,
     "pdf.fonttype": 42,  # text stays text
-    "svg.fonttype": "path",  # looks alike where a font is missing
+    "svg.fonttype": "path",  # looks the same if a font is missing
     "svg.hashsalt": "simclr_keras",
     "text.parse_math": False,  # names of classes may contain dollar signs
 }
@@ -74,13 +74,13 @@ def curves(
 
     Args:
         title: text above them.
-        series: dict of name -> list of `(x, y)`. A name without points takes
-            its colour of `palette` along, and is not drawn.
+        series: dict of name -> list of `(x, y)`. A name without points is not
+            drawn, but keeps its colour in `palette`.
         x_name: text at the axis.
-        wide: whether the names stand beside the axes, in a wider figure, not
-            inside of them, where there is room for two or three.
-        guess: what random guessing gives, a line of its own. Defaults to
-            None: not known.
+        wide: whether the legend is beside the axes, in a wider figure. Inside
+            the axes there is room for two or three names.
+        guess: value that random guessing gives, drawn as a dotted line.
+            Defaults to None: not known.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -100,7 +100,7 @@ def curves(
             linestyle=dash,
             marker="o" if len(points) <= 30 else None,
             markersize=3.5,
-            # Matplotlib leaves names out that begin with an underscore.
+            # Matplotlib leaves out names that begin with an underscore.
             label=re.sub("^_", " _", names[name]),
         )
     if guess is not None:
@@ -117,7 +117,7 @@ def curves(
 
 
 def _draw_guess(axes, guess):
-    """Draws a level line, with its name above its right end."""
+    """Draws a horizontal line, with its name above the right end."""
     axes.axhline(guess, color=_GUESS, linestyle=(0, (1, 2)), linewidth=1.2)
     axes.annotate(
         "random guessing",
@@ -145,9 +145,9 @@ def plane(
         points: float `[n, 2]`.
         title: text above them.
         labels: integers `[n]`. Defaults to None: all of one colour.
-        names: names of the labels; shown where at most 30 labels occur.
-        pictures: pair of integers `[m]`, some of the points, and uint8 images
-            `[m, S, S, 3]` that are drawn in their places. Defaults to None.
+        names: names of the labels; shown if at most 30 labels occur.
+        pictures: pair of integers `[m]`, indices of points, and uint8 images
+            `[m, S, S, 3]`, which are drawn at these points. Defaults to None.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -182,9 +182,9 @@ def plane(
 
 
 def palette(count: int) -> list[str]:
-    """Returns as many different colours, such as `"#0072b2"`.
+    """Returns `count` different colours, such as `"#0072b2"`.
 
-    Up to ten are told apart with any colour vision.
+    Up to ten are distinguishable with any colour vision.
     """
     for colors in (COLORS, _TEN_COLORS):
         if count <= len(colors):
@@ -192,7 +192,7 @@ def palette(count: int) -> list[str]:
     if count <= 20:
         colors = matplotlib.colormaps["tab20"].colors[:count]
         return [matplotlib.colors.to_hex(color) for color in colors]
-    # Hues in order, their brightness in turn.
+    # Hues in order, alternately bright and dark.
     hues = np.arange(count) / count
     values = np.where(np.arange(count) % 2, 0.65, 0.9)
     hsv = np.stack([hues, np.full(count, 0.85), values], axis=-1)
@@ -214,8 +214,7 @@ def render(figure: Figure, kind: str, title: str, description: str) -> bytes:
         figure: `matplotlib.figure.Figure`.
         kind: one of `FORMATS`.
         title: written into the file.
-        description: what the figure shows, for those who do not see it;
-            written into the file too.
+        description: text alternative of the figure; written into the file too.
     """
     metadata = {
         "png": {"Title": title, "Description": description, "Software": None},
@@ -230,7 +229,7 @@ def render(figure: Figure, kind: str, title: str, description: str) -> bytes:
 
 @styled
 def _lay_out(figure):
-    """Finds the layout once for all formats, which is slow."""
+    """Computes the layout once for all formats, as it is slow."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")

@@ -9,11 +9,11 @@ import numpy as np
 from simclr_keras import paths
 from simclr_keras.report import grids
 
-_MAX_SPRITE = 8192  # pixels, side of the largest that TensorBoard takes
+_MAX_SPRITE = 8192  # pixels, largest side that TensorBoard accepts
 
 
 def image_size(count: int) -> int:
-    """Returns the side in pixels that so many images have in the sprite."""
+    """Returns the side in pixels of each of `count` images in the sprite."""
     side = int(np.ceil(np.sqrt(count)))
     return max(8, min(64, _MAX_SPRITE // side))
 
@@ -29,12 +29,12 @@ def write(
     """Writes the files that the projector reads.
 
     Args:
-        folder: path object of their directory, which is made.
+        folder: path object of their directory, made if missing.
         features: float `[n, C]`.
-        ids: strings `[n]`, what each row is.
-        labels: strings `[n]`, empty where there is none.
-        images: uint8 `[n, S, S, 3]` with S of `image_size(n)`.
-        name: of the embedding, shown by the projector.
+        ids: strings `[n]`, name of each row.
+        labels: strings `[n]`, "" for a row without a label.
+        images: uint8 `[n, S, S, 3]`, where S is `image_size(n)`.
+        name: name of the embedding, shown by the projector.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "tensors.tsv").open("w") as file:
@@ -42,7 +42,7 @@ def write(
     with (folder / "metadata.tsv").open("w", encoding="utf-8") as file:
         file.write("id\tlabel\n")
         for row in zip(ids, labels):
-            # A tab or a line's end in a name would shift the columns.
+            # A tab or a line break in a name would shift the columns.
             cells = (" ".join(str(cell).split()) for cell in row)
             file.write("\t".join(cells) + "\n")
     grids.write_png(folder / "sprite.png", grids.sprite(images))

@@ -1,4 +1,4 @@
-"""Reads what a report shows of a run directory."""
+"""Reads the files of a run directory that a report shows."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ReportedRun:
         path: path object of the directory.
 
     Raises:
-        ValueError: there is no run in the directory; or, later, a file of it
-            is damaged.
+        ValueError: there is no run in the directory. Properties raise it if
+            their file is damaged.
     """
 
     def __init__(self, directory: paths.PathLike):
@@ -41,24 +41,24 @@ class ReportedRun:
 
     @functools.cached_property
     def flags(self) -> dict[str, str | None]:
-        """Dict from the flags in `flags.txt` to texts, or to None."""
+        """Dict of flag in `flags.txt` -> text, or None if it has no value."""
         return old_runs.parse_flags(text_files.read_text(self._run.flags))
 
     @functools.cached_property
     def results(self) -> dict[str, Any] | None:
-        """The dict of `results.json`; None of a run that has not ended."""
+        """The dict of `results.json`; None for a run that has not ended."""
         return self._run.finished()
 
     @functools.cached_property
     def timing(self) -> dict[str, Any]:
-        """The dict of `timing.json`; empty of a run that has not ended."""
+        """The dict of `timing.json`; empty for a run that has not ended."""
         if not self._run.timing.is_file():
             return {}
         return text_files.read_json(self._run.timing)
 
     @functools.cached_property
     def class_names(self) -> list[str] | None:
-        """Names of a classifier's classes; None where there is no such file."""
+        """Names of a classifier's classes; None if the run has no such file."""
         return self._run.read_class_names()
 
     def rows(self, scope: str) -> list[dict[str, float]]:
@@ -88,7 +88,7 @@ class ReportedRun:
 def points(
     rows: Iterable[Mapping[str, float]], column: str
 ) -> list[tuple[float, float]]:
-    """Pairs of step and figure, where it was measured and is finite."""
+    """Pairs of step and value, from the rows with a finite value."""
     return [
         (row["step"], row[column])
         for row in rows
@@ -97,12 +97,12 @@ def points(
 
 
 def figure_text(name: str, value: Any) -> Any:
-    """A figure as tables show it: accuracies in per cent, floats rounded."""
+    """A value as tables show it: accuracies in per cent, floats rounded."""
     if not isinstance(value, float):
         return value
     return f"{value:.2%}" if is_accuracy(name) else f"{value:.4g}"
 
 
 def is_accuracy(name: str) -> bool:
-    """Whether a figure is a share of images, more of which is better."""
+    """Whether a result is an accuracy, so that higher values are better."""
     return "accuracy" in name or name == "top5"

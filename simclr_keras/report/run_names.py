@@ -1,4 +1,4 @@
-"""Names runs by what tells their directories apart."""
+"""Names runs by the parts in which the paths of their directories differ."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from simclr_keras import paths
 
 
 def shortest_names(directories: Sequence[paths.AnyPath]) -> list[str]:
-    """Returns the shortest end of each path that no other one has.
+    """Returns the shortest end of each path that no other path has.
 
-    Folders that end all the paths are left out.
+    Last parts that all paths have in common are left out first.
 
     Args:
         directories: path objects of different directories.
 
-    Example: `a/lr_1/run` and `b/lr_2/run` are `lr_1` and `lr_2`; beside
-    `c/lr_2/run`, the second is `b/lr_2`.
+    Example: `a/lr_1/run` and `b/lr_2/run` become `lr_1` and `lr_2`; together
+    with `c/lr_2/run`, the second becomes `b/lr_2`.
     """
     parts = [str(path.resolve()).split("/") for path in directories]
     while len(parts) > 1 and _all_end_alike(parts):

@@ -29,11 +29,11 @@ def write(
     """Writes `table.csv`, `table.md`, `figures/` and `study.html`.
 
     Args:
-        directory: of the study.
-        study: what it asks.
-        evaluations: how its pre-trainings are measured.
-        cells: all of them, those without results too.
-        failures: of the study.
+        directory: path of the study's directory.
+        study: its question, settings and kind of figure.
+        evaluations: evaluations of its pre-trainings.
+        cells: all cells, also those without results.
+        failures: failures of its runs.
 
     Returns:
         Path of the page.
@@ -114,7 +114,7 @@ def _text(labels):
 
 
 def _bars(study, settings, names):
-    """All measures of each setting, or those that the study names."""
+    """A chart of each setting's measures: all, or those in `study.drawn`."""
     shown = study.drawn or names
     values = {
         _text(labels): {n: spreads[n] for n in shown if n in spreads}
@@ -125,7 +125,7 @@ def _bars(study, settings, names):
 
 
 def _matrices(study, settings, names):
-    """A heat map of each measure that there is."""
+    """A heat map for each measure that has results."""
     drawn = {}
     order = list(
         dict.fromkeys(labels[x] for labels, _ in settings for x in study.x)
@@ -142,9 +142,10 @@ def _matrices(study, settings, names):
 
 
 def _lines(study, evaluations, settings):
-    """Measures over the label `x`, or over the places of the measures.
+    """A line chart over the `x` of the evaluations, else over a label.
 
-    Without places, of labelled shares the whole alone: the table has the rest.
+    Over a label, it shows only "linear" and "supervised", which use all labels;
+    the table has the other measures.
     """
     places = {e.name: (e.line, e.x) for e in evaluations if e.x is not None}
     x_name = study.x or next(iter(settings[0][0]))
@@ -160,6 +161,6 @@ def _lines(study, evaluations, settings):
                 continue
             series.setdefault(key, []).append((x, spread))
     x_name = "labels, %" if places else x_name
-    if not series:  # kNN alone, so far
+    if not series:  # so far there are only results of kNN
         return {}
     return {"Accuracy": study_plots.lines("Accuracy", x_name, series)}

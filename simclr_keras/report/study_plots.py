@@ -65,14 +65,14 @@ def lines(
     x_name: str,
     series: Mapping[tuple[str, str], Sequence[tuple[float, Spread]]],
 ) -> Figure:
-    """Draws lines over numbers on a logarithmic axis where all are positive.
+    """Draws lines; the x axis is logarithmic if all x are positive.
 
     Args:
         title: text above them.
         x_name: text at the axis.
-        series: dict of (measure, setting) -> list of `(x, Spread)`. Settings
-            have a colour each and measures a dash; of one setting, measures
-            have the colours.
+        series: dict of (measure, setting) -> list of `(x, Spread)`. A setting
+            has its colour and a measure its dash pattern; with one setting,
+            a measure has its colour, too.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -117,13 +117,13 @@ def matrix(
     names: Sequence[str],
     values: Mapping[tuple[str, str], Spread],
 ) -> Figure:
-    """Draws a heat map of pairs, each with its number.
+    """Draws a heat map over pairs, with a number in each cell.
 
     Args:
         title: text above it.
-        names: of rows and columns.
-        values: dict of (row, column) -> `Spread`; a pair stands for both
-            orders.
+        names: names of the rows, which are also those of the columns.
+        values: dict of (row, column) -> `Spread`, drawn in both (row, column)
+            and (column, row).
 
     Returns:
         `matplotlib.figure.Figure`.

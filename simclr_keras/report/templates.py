@@ -9,10 +9,10 @@ import jinja2
 
 
 def render(name: str, **values: Any) -> str:
-    """Returns a page.
+    """Returns the HTML of a page.
 
     Args:
-        name: of its template, a file of this folder such as `"page.html"`.
+        name: name of its template, a file in this folder such as `"page.html"`.
         **values: the variables of the template.
     """
     return _environment().get_template(name).render(**values)

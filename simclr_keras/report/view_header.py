@@ -1,4 +1,4 @@
-"""Says in a picture of views what it shows, and by which settings."""
+"""Draws the header of a picture of views: its content and settings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from PIL import ImageFont
 
 from simclr_keras.views import View
 
-_PIXELS = 12  # of the letters
+_PIXELS = 12  # size of the font
 _LINE = 17  # pixels, height of a line
-_LETTER = 7.2  # pixels, width of a letter in the mean
+_LETTER = 7.2  # pixels, average width of a letter
 _INK = (230, 230, 230)
 
 
@@ -30,7 +30,7 @@ def describe(
 
     Args:
         two_views: layer with the interface of `TwoViews`.
-        count: images that are shown.
+        count: number of images in the picture.
         size: (height, width) of a view in pixels.
     """
     lines = [
@@ -68,7 +68,7 @@ def _settings(view):
 
 
 def _how_often(what, probability):
-    """With its probability, unless it never or always happens."""
+    """Text with the probability; without it if it is 1, "" if it is 0."""
     if not probability:
         return ""
     return what if probability == 1 else f"{what} ({probability:.0%})"
@@ -81,12 +81,12 @@ def _name(layer: Any) -> str:
 def draw(
     lines: Sequence[str], names: Mapping[int, str], width: int
 ) -> np.ndarray:
-    """Draws lines of text, and below them names above columns.
+    """Draws lines of text, and below them the names of columns.
 
     Args:
-        lines: of text; long ones are broken.
-        names: dict from the left side of a column, in pixels, to its name.
-        width: of the picture in pixels.
+        lines: lines of text; long ones are wrapped.
+        names: dict of left edge of a column, in pixels -> its name.
+        width: width of the picture in pixels.
 
     Returns:
         uint8 `[H, width, 3]`, light on black.
