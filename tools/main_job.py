@@ -1,4 +1,4 @@
-"""What tools/quickstart runs: the main job on the embedded data set."""
+"""Runs the quick start (tools/quickstart) on the generated data set."""
 
 import json
 import pathlib
@@ -22,7 +22,7 @@ RECIPES = pathlib.Path("flags/shapes")
 
 
 def main(arguments):
-    """Runs every stage; a stage that has ended before is not run again."""
+    """Runs all stages; finished trainings and evaluations are not repeated."""
     tensorflow_log.silence(arguments)
     xla_cache.enable()
     started = time.perf_counter()
@@ -92,7 +92,7 @@ def _evaluate(command, recipe, directory, name, extra):
 
 
 def _pixel_accuracy(directory):
-    """Linear accuracy on raw pixels, kept in a file of its own."""
+    """Linear accuracy on raw pixels, kept in `raw_pixels.json`."""
     path = directory / "raw_pixels.json"
     if not path.exists():
         print("\n=== raw pixels", flush=True)
@@ -143,7 +143,7 @@ Your own photographs:        .venv/bin/simclr-pretrain \\
 
 
 def _checked(arguments):
-    """The flags for the pre-training; ends where they are no flags of it."""
+    """Returns the arguments; ends if `simclr-pretrain` has no such flags."""
     if {"--help", "-h"} & set(arguments):
         print("tools/quickstart [flags of simclr-pretrain; see its --help]")
         sys.exit()

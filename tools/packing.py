@@ -1,9 +1,9 @@
 """Packs a folder of images into TFRecord shards; tools/pack_folder runs it.
 
-Files are copied as they are, in the order in which `folder:` reads them, with
-the labels that it gives them. A shard is written under another name and renamed
-when it is whole, so that the same command goes on where one was stopped;
-`packed.json` says of what the shards are.
+Files are copied unchanged, in the order in which `folder:` reads them and with
+its labels. A shard is written under another name and renamed when it is
+complete, so that the same command resumes where an earlier one was stopped.
+`packed.json` records which images the shards contain.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PLAN = "packed.json"
 
 
 def main(arguments):
-    """Parses the flags and packs; ends with a sentence where that fails."""
+    """Parses the flags and packs; on an error, ends with its text."""
     options = _parse(arguments)
     try:
         pack(
@@ -61,13 +61,13 @@ def _parse(arguments):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """A split of the folder, and how it is divided.
+    """A split of the folder, and its division into shards.
 
     Attributes:
         source: `Source` of its files.
-        sizes: `int64` `[n]`, their bytes.
-        times: `int64` `[n]`, when they were changed last.
-        starts: the first image of each shard, and the number of images.
+        sizes: `int64` `[n]`, sizes of the files in bytes.
+        times: `int64` `[n]`, times of their last change in nanoseconds.
+        starts: index of the first image of each shard; at the end, n.
     """
 
     source: object
@@ -84,12 +84,12 @@ class Split:
 
 
 def pack(folder, output, shard_bytes, folder_layout="auto"):
-    """Writes the shards of all splits of a folder that are not there yet.
+    """Writes the missing shards of all splits of a folder.
 
     Args:
         folder: path of the images, local or with a scheme.
-        output: path of the shards, likewise.
-        shard_bytes: bytes of images after which a shard ends.
+        output: directory of the shards, likewise.
+        shard_bytes: bytes of images after which the next shard begins.
         folder_layout: see `layout.find`.
 
     Raises:
@@ -122,7 +122,7 @@ def _split(root, name, shard_bytes, folder_layout):
 
 
 def _plan(root, splits):
-    """What `packed.json` holds: equal where the shards would be."""
+    """Dict for `packed.json`; it is equal only if the shards would be equal."""
     digest = hashlib.blake2b(digest_size=16)
     for split in splits:
         source = split.source
@@ -145,7 +145,7 @@ def _plan(root, splits):
 
 
 def _claim(output, plan):
-    """Makes the folder; refuses one that holds anything else."""
+    """Makes the folder and its `packed.json`; refuses one with other files."""
     text = json.dumps(plan, indent=2) + "\n"
     file = output / PLAN
     if output.exists() and not output.is_dir():

@@ -1,5 +1,6 @@
-"""Measures this package beside plain Keras and keras-cv: `tools/benchmark`.
+"""Compares the speed and memory of this package with plain Keras and keras-cv.
 
-A suite is a module with `define_flags(parser)` for flags of its own, and
-`run(options)`, which yields a `measure.Comparison` for each table.
+`tools/benchmark` runs it. A suite is a module with `define_flags(parser)`, for
+its additional flags, and `run(options)`, which yields a `measure.Comparison`
+for each table.
 """

@@ -77,7 +77,7 @@ def _count(text):
 
 
 def _new_file(text):
-    # Refused now, not after minutes of measuring.
+    # A wrong path is refused now, not after minutes of measuring.
     path = pathlib.Path(text)
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(

@@ -1,9 +1,9 @@
-"""Suite input: how fast our pipeline hands batches on, beside tf.data.
+"""Suite input: images per second of our pipeline, compared with plain tf.data.
 
-Of photographs ours decodes each once and cuts two uint8 crops; the views'
-colours are left to the device. The other pipeline decodes, crops and colours
-image by image on the host. Ours is measured with the views made as well, so
-that both end with the same.
+Ours decodes each photograph once and cuts two uint8 crops from it; the model
+distorts colours on the device. The other pipeline decodes, crops and distorts
+image by image on the host. Ours is measured both without and with its views
+drawn: in the second case, both pipelines end with the same kind of tensors.
 """
 
 import pathlib
@@ -53,7 +53,7 @@ def _photographs(folder, batch, options):
     kinds = (".jpg", ".jpeg", ".png")
     files = [str(x) for x in folder.rglob("*") if x.suffix.lower() in kinds]
     with tempfile.TemporaryDirectory() as links:
-        # Many epochs in one, as none ends in a long training's measurement.
+        # 20 links make one long epoch, so that no epoch ends while measuring.
         for number in range(20):
             (pathlib.Path(links) / str(number)).symlink_to(folder.resolve())
         ours = sk.data.load(
@@ -66,7 +66,7 @@ def _photographs(folder, batch, options):
 
 def _arrays(batch, options):
     size = 32
-    # More than are drawn, so that no epoch ends.
+    # More images than are drawn by default, so that no epoch ends.
     shape = (2 * 60 * batch, size, size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     ours = sk.data.load(images, batch_size=batch)
@@ -76,7 +76,7 @@ def _arrays(batch, options):
 
 
 def _compare(what, ours, images, size, batch, steps, options):
-    """Measures our data set beside views that tf.data draws of `images`."""
+    """Compares our data set with views that tf.data draws of `images`."""
     steps = options.steps or steps
     draw = tf.function(sk.TwoViews(size), autograph=False)
     theirs = "views by tf.image in tf.data, image by image"

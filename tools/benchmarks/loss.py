@@ -1,8 +1,9 @@
-"""Suite loss: NT-Xent and its gradient, beside the dense loss and keras-cv.
+"""Suite loss: NT-Xent and its gradient, beside dense NT-Xent and keras-cv.
 
-Of two views of N images, as one replica has them; and what is logged of z, the
-metrics at every step, the health of the representation at every tenth. The
-memory is what one run adds to a process of its own.
+The input is two views of N images, on one replica. The metrics that training
+computes from z at every step, and the health of the representation at every
+tenth, are measured too. Memory is the increase of the peak by one run, in a new
+process.
 """
 
 import importlib.util
@@ -15,7 +16,8 @@ from benchmarks import plain_keras
 from simclr_keras import contrastive
 
 _BATCHES = (512, 2048, 8192, 65536)
-# Beyond it, a whole matrix takes tens of GB and a run minutes: ours only, once.
+# With more images, a [2N, 2N] matrix takes tens of GB and a run takes minutes,
+# so only our loss is measured, once.
 _LARGE = 16384
 _DIMENSIONS, _TEMPERATURE = 128, 0.1
 _OURS, _DENSE, _KERAS_CV = "NTXent", "dense NT-Xent, plain Keras", "keras-cv"
@@ -50,7 +52,7 @@ def run(options):
 
 
 def make(name, images):
-    """Function without arguments that computes once, to the end."""
+    """Function without arguments that computes once and awaits the result."""
     z = np.random.default_rng(0).normal(size=(2, images, _DIMENSIONS))
     z_a, z_b = (tf.constant(view, tf.float32) for view in z)
     if name == _METRICS:
@@ -62,7 +64,7 @@ def make(name, images):
     function = tf.function(function, autograph=False)
 
     def run():
-        # A device has computed a value when it can be read, not before.
+        # A device may still be computing until a value has been read.
         for value in tf.nest.flatten(function(z_a, z_b)):
             value.numpy()
 
@@ -90,7 +92,10 @@ def _with_gradient(loss):
 
 
 def added_bytes(name, images):
-    """Memory that one run adds to this process, which has run it small."""
+    """Increase of this process's peak memory by one run, in bytes.
+
+    A run with 8 images comes first, for the memory that does not depend on N.
+    """
     make(name, 8)()
     run = make(name, images)
     before = measure.peak_bytes()

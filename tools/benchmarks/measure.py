@@ -1,4 +1,4 @@
-"""Times things in turn, asks for peaks of memory, and makes tables of both."""
+"""Times functions in turn, measures peak memory, and makes tables of both."""
 
 import concurrent.futures
 import dataclasses
@@ -18,16 +18,18 @@ from typing import Optional
 
 @dataclasses.dataclass
 class Comparison:
-    """What was measured side by side: one table.
+    """The measurements of several subjects: one table.
 
     Attributes:
         title: heading of the table.
         about: a sentence on what was measured.
-        seconds: name of each subject, to the seconds of one unit of work, one
-            number for each repeat.
-        images: in a unit of work; None: the table shows no images per second.
-        reference: name of a subject, to that of the one it is compared with.
-        peak_bytes: name of a subject, to its peak of memory.
+        seconds: dict of name of a subject -> list of the seconds of one unit of
+            work, one number for each repeat.
+        images: images in a unit of work; None: the table shows no images per
+            second.
+        reference: dict of name of a subject -> name of the subject with whose
+            time its time is compared.
+        peak_bytes: dict of name of a subject -> its peak memory in bytes.
     """
 
     title: str
@@ -73,7 +75,7 @@ class Comparison:
 
 
 def spread(values, digits):
-    """`median (lowest-highest)` of numbers, a dash where there are none."""
+    """`median (lowest-highest)` of numbers; a dash if there are none."""
     if not values:
         return "-"
     middle, low, high = (
@@ -84,16 +86,17 @@ def spread(values, digits):
 
 
 def in_turn(subjects, repeats, what):
-    """Measures several things side by side.
+    """Measures several subjects in turn.
 
-    Every second repeat goes through them in reverse: what drifts evenly, such
-    as the clock of a processor that warms up, cancels in the medians.
+    Every second repeat takes them in reverse order. So a steady drift, such as
+    that of the clock of a warming processor, cancels in the medians.
 
     Args:
-        subjects: dict of name -> function that does its work and returns the
-            seconds of one unit of it. Each is called once before, to trace.
-        repeats: how often each is measured.
-        what: what is measured, to tell the user.
+        subjects: dict of name -> function that does some work and returns the
+            seconds of one unit of it. Each function is called once before the
+            measurements, so that they include no tracing.
+        repeats: number of measurements of each.
+        what: name of the measurement in messages to the user.
 
     Returns:
         Dict of name -> list of seconds, one for each repeat.
@@ -111,7 +114,7 @@ def in_turn(subjects, repeats, what):
 
 
 def timed(function):
-    """Subject of `in_turn` whose unit of work is a call of a function."""
+    """Subject for `in_turn` whose unit of work is a call of a function."""
 
     def run():
         begin = time.perf_counter()
@@ -122,18 +125,18 @@ def timed(function):
 
 
 def stream(start, steps):
-    """Subject of `in_turn` whose unit of work is a batch of a pipeline.
+    """Subject for `in_turn` whose unit of work is a batch of a pipeline.
 
     Args:
-        start: function that returns a new iterable of batches. A batch that
-            comes from it must be complete, on whatever device.
-        steps: batches to be timed in a row.
+        start: function that returns a new iterable of batches. When it yields a
+            batch, the device must have finished computing it.
+        steps: number of batches to time in a row.
     """
 
     def run():
-        # The iterator ends with this run, and with it what it prefetches.
+        # The iterator is deleted after this run, so it stops prefetching.
         batches = (batch for _ in itertools.count() for batch in start())
-        # Until buffers are as full as they stay.
+        # Batches before the timed ones bring the buffers to a steady state.
         for _ in itertools.islice(batches, 1 + steps // 2):
             pass
         begin = time.perf_counter()
@@ -145,10 +148,10 @@ def stream(start, steps):
 
 
 def in_new_process(function, *arguments):
-    """What a function returns in a process of its own.
+    """Calls a function in a new process, whose peak memory is its own.
 
-    So that its peak of memory is its own. The function must be one of a
-    module, and its arguments and value plain ones.
+    The function must be defined in a module, and its arguments and its result
+    must be picklable.
     """
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, spawn) as pool:
@@ -156,10 +159,10 @@ def in_new_process(function, *arguments):
 
 
 def peak_bytes():
-    """Most resident memory that this process has had so far."""
+    """Peak resident memory of this process so far, in bytes."""
     path = pathlib.Path("/proc/self/status")
     if path.exists():
-        # On Linux the resource module's number begins with the parent's.
+        # On Linux `ru_maxrss` would include the peak of the parent process.
         for line in path.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return 1024 * int(line.split()[1])
@@ -168,7 +171,7 @@ def peak_bytes():
 
 
 def machine():
-    """Dict of what the measurements were made on, and when."""
+    """Dict with the processor, load, versions and date of the measurements."""
     import keras
     import tensorflow as tf
 
@@ -192,5 +195,5 @@ def machine():
 
 
 def say(message):
-    """Tells the user, who waits, what goes on."""
+    """Prints progress to stderr for the waiting user."""
     print(f"benchmark: {message}", file=sys.stderr, flush=True)

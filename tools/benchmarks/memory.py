@@ -1,14 +1,14 @@
 """Suite memory: large batches on one device, by gradient caching.
 
-Every batch trains in a process of its own, whose peak of resident memory is
-then its own. How long an image takes is measured in one process, the plain
-step and the one in micro-batches in turn.
+Each batch size trains in a new process, to measure its peak resident memory.
+The time per image is measured in one process, for the plain step and the step
+in micro-batches in turn.
 """
 
 from benchmarks import measure
 from benchmarks import trainings
 
-_TIMED = 4  # micro-batches in the step that is timed
+_TIMED = 4  # micro-batches in the timed step
 
 
 def define_flags(parser):
@@ -64,7 +64,7 @@ def run(options):
 
 
 def training_peak(encoder, precision, batch, micro, steps):
-    """Most memory that this process needs to train at one batch, in bytes."""
+    """Trains at one batch size; returns the peak memory in bytes."""
     network = trainings.NETWORKS[encoder]
     micro = None if batch == micro else micro
     trainings.ours(network, precision, batch, micro_batch=micro).fit(steps)

@@ -1,6 +1,6 @@
 """Builds and trains SimCLR with stock Keras layers and the dense loss.
 
-This is what the package is compared with: nothing in here is ours. Networks
+The package is compared with these, so they use nothing from it. The networks
 have the convolutions, channels and parameters of `simclr_keras.networks`.
 """
 
@@ -83,7 +83,7 @@ def _pooled(images, x):
 
 
 def nt_xent(z_a, z_b, temperature=0.1):
-    """Mean over all 2N anchors, by one `[2N, 2N]` matrix of similarities."""
+    """Mean NT-Xent of all 2N anchors, from a `[2N, 2N]` similarity matrix."""
     z = tf.cast(tf.concat([z_a, z_b], axis=0), tf.float32)
     z = tf.math.l2_normalize(z, axis=1)
     size = tf.shape(z)[0]
@@ -96,7 +96,7 @@ def nt_xent(z_a, z_b, temperature=0.1):
 
 
 class SimCLR(keras.Model):
-    """Trains on pairs of ready views, both in one forward pass, as ours.
+    """Trains on given pairs of views, in one forward pass as `sk.SimCLR` does.
 
     Args:
         encoder: `keras.Model` from images to h.

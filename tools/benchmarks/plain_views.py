@@ -1,14 +1,14 @@
-"""Views drawn image by image in `tf.data`, of `tf.image`'s operations.
+"""Draws views image by image in `tf.data`, with operations of `tf.image`.
 
-What is drawn with which probability is what `simclr_keras.TwoViews` draws by
-default: see `View`.
+Operations and their probabilities are the defaults of `simclr_keras.TwoViews`;
+see `View`.
 """
 
 import tensorflow as tf
 
 
 def two_views(size, crop=True):
-    """Function of an image, or of a pair of crops, that makes its two views.
+    """Returns a function that draws two views of an image or a pair of crops.
 
     Args:
         size: side of the views in pixels.
@@ -56,7 +56,7 @@ def _random_crop(image, size):
 
 
 def _jitter(image):
-    """Brightness, contrast, saturation and hue in a random order."""
+    """Changes brightness, contrast, saturation and hue, in a random order."""
 
     def change(place, image):
         changes = {
@@ -77,7 +77,7 @@ def _grayscale(image):
 
 
 def _blur(image, kernel_size):
-    """A Gaussian of 0.1 to 2 pixels, along one axis and then the other."""
+    """Blurs by a Gaussian of 0.1 to 2 pixels, one axis after the other."""
     radius = kernel_size // 2
     offsets = tf.range(-radius, radius + 1, dtype=tf.float32)
     sigma = tf.random.uniform((), 0.1, 2.0)
@@ -94,7 +94,7 @@ def pipeline(dataset, size, batch, crop=True):
     """Endless batches of view pairs `([B, S, S, 3], [B, S, S, 3])`.
 
     Args:
-        dataset: endless `tf.data.Dataset` of what `two_views` takes.
+        dataset: endless `tf.data.Dataset` of inputs of `two_views`.
         size: side of the views in pixels.
         batch: images in a batch.
         crop: whether to crop and resize.

@@ -1,8 +1,8 @@
-"""Suite step: our training step beside the same network in plain Keras.
+"""Suite step: our training step, compared with the same network in plain Keras.
 
-Plain Keras has stock layers, the dense loss, SGD, and views drawn image by
-image in tf.data; ours draws its views in the step and trains with LARS. Both
-are measured with their views and with views that were made before.
+Plain Keras uses stock layers, the dense loss, SGD, and views drawn image by
+image in tf.data; our step draws its views itself and trains with LARS. Both are
+measured with their own way to draw views, and with views drawn in advance.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Builds what is trained, by name: with our layers, and with Keras's."""
+"""Builds trainings of named networks, with our layers and with Keras's."""
 
 import contextlib
 import dataclasses
@@ -18,18 +18,18 @@ from benchmarks import plain_views
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """An encoder with its head, and how much of it makes a measurement.
+    """An encoder with its projection head, and the defaults of a measurement.
 
     Attributes:
-        title: for the reader.
+        title: name in tables.
         encoder: function that makes our encoder.
-        plain_encoder: function that makes the same of stock layers.
-        layers: of the projection head.
-        width: of its hidden layers; None: that of h.
-        image_size: in pixels.
+        plain_encoder: function that makes the same encoder from stock layers.
+        layers: number of layers of the projection head.
+        width: width of its hidden layers; None: that of h.
+        image_size: side of the images in pixels.
         batch: images in a step.
-        steps: that are timed in a row.
-        jit: of `TwoViews`; to compile them takes seconds, once.
+        steps: number of steps to time in a row.
+        jit: see `TwoViews`; compiling takes seconds, once.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Network:
         return self.encoder(), head
 
     def plain(self):
-        """The same, of stock layers."""
+        """The same pair, made of stock layers."""
         encoder = self.plain_encoder()
         head = plain_keras.projection_head(
             encoder.output_shape[-1], self.layers, self.width
@@ -80,7 +80,7 @@ NETWORKS = {
         batch=128,
         steps=10,
     ),
-    # To try this tool only.
+    # Only to test this tool.
     "smallest": Network(
         "Smallest",
         functools.partial(sk.TinyResNet, (4,)),
@@ -95,7 +95,7 @@ NETWORKS = {
 
 
 class GivenViews(keras.layers.Layer):
-    """Takes the place of `TwoViews`: returns views that were made before."""
+    """Replaces `TwoViews`: returns views that were drawn in advance."""
 
     def __init__(self, image_size):
         super().__init__(dtype="float32")
@@ -103,7 +103,7 @@ class GivenViews(keras.layers.Layer):
         self.built = True
 
     def call(self, images, step, positions=None, first_view=0):
-        """Splits ready views `[B, 2, S, S, 3]` into a pair."""
+        """Splits given views `[B, 2, S, S, 3]` into a pair."""
         return images[:, 0], images[:, 1]
 
 
@@ -129,7 +129,7 @@ class Training:
         return clock.ended
 
     def step_seconds(self, steps):
-        """Mean of `steps` steps, after one that traces or fills buffers."""
+        """Mean seconds of a step, after one that traces or fills buffers."""
         ended = self.fit(1 + steps)
         return (ended[-1] - ended[0]) / steps
 
@@ -141,7 +141,7 @@ def ours(network, precision, batch, given=False, jit=False, micro_batch=None):
         network: `Network`.
         precision: such as `"float32"` or `"bfloat16"`.
         batch: images in a step.
-        given: whether the views, float32, were made before.
+        given: whether the views, float32, are drawn in advance.
         jit: whether XLA compiles the step as a whole.
         micro_batch: `micro_batch_size` of the model.
     """
@@ -158,7 +158,10 @@ def ours(network, precision, batch, given=False, jit=False, micro_batch=None):
 
 
 def plain(network, precision, batch, given=False, jit=False):
-    """The same of `plain_keras.SimCLR`, whose views tf.data draws."""
+    """`Training` of `plain_keras.SimCLR`; see `ours` for the arguments.
+
+    Without `given`, tf.data draws the views.
+    """
     size = network.image_size
     with _policy(precision):
         model = plain_keras.SimCLR(*network.plain())
@@ -175,14 +178,14 @@ def plain(network, precision, batch, given=False, jit=False):
 
 
 class _Clock(keras.callbacks.Callback):
-    """Notes when each step has ended."""
+    """Records the time at which each step has ended."""
 
     def __init__(self):
         super().__init__()
         self.ended = []
 
     def on_train_batch_end(self, batch, logs=None):
-        # A device has ended the step when its loss can be read, not before.
+        # The device may still be computing until the loss has been read.
         loss = float(np.ravel(logs["loss"])[0])
         if not np.isfinite(loss):
             raise ValueError(f"the loss is not finite after step {batch}")
@@ -201,7 +204,7 @@ def _policy(precision):
 
 
 def _images(batch, size, views=()):
-    """uint8 images, the same in every run."""
+    """Random uint8 images, the same in every run."""
     shape = (batch, *views, size, size, 3)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 

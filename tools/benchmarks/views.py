@@ -1,7 +1,7 @@
-"""Suite views: two views of every image, by us, by tf.data and by keras-cv.
+"""Suite views: two views of every image, drawn by us, by tf.data, by keras-cv.
 
 All draw the same operations with the same probabilities. Views of 224 pixels
-are made of ready crops, as from photographs, those of 32 of whole images.
+are drawn from ready crops, as with photographs; those of 32 from whole images.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import simclr_keras as sk
 from benchmarks import measure
 from benchmarks import plain_views
 
-# Size of the views in pixels, to images in a batch and batches in a row.
+# Size of the views in pixels -> images in a batch, batches in a row.
 _SIZES = {32: (256, 20), 224: (32, 4)}
 
 
@@ -74,7 +74,7 @@ def _ours(images, size, jit):
 
 
 def drawn(batches, draw):
-    """Yields the pair of views of each batch when the device has made it."""
+    """Yields the pair of views of each batch once the device has drawn it."""
     for step, images in enumerate(batches):
         pair = draw(images, tf.constant(step, tf.int64))
         float(pair[0][0, 0, 0, 0])
@@ -82,10 +82,10 @@ def drawn(batches, draw):
 
 
 def _keras_cv(images, size, ready):
-    """Endless view pairs of one batch, by keras-cv's layers.
+    """Endless view pairs of one batch, drawn by keras-cv's layers.
 
-    They draw what `TwoViews` draws, but for the resize, which is bilinear: the
-    layer has no bicubic one.
+    They draw the operations of `TwoViews`, except that crops are resized
+    bilinearly: the layer cannot resize bicubically.
     """
     import keras_cv
 
