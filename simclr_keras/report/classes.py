@@ -44,7 +44,7 @@ def write(
     figures = confusion.class_figures(counts)
     _write_csv(
         directory.path / "classes.csv",
-        ["class", *figures._fields],
+        ["class", "images", "accuracy", "precision", "f1"],
         zip(names, *([_cell(x) for x in each] for each in figures)),
     )
     _write_csv(

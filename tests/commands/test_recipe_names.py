@@ -102,7 +102,8 @@ def test_recipes_travel_with_the_wheel(tmp_path):
     assert (site / "simclr_keras" / "py.typed").exists()
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "from simclr_keras.commands.common import command_line, pretrain\n"
+        "from simclr_keras.commands import pretrain\n"
+        "from simclr_keras.commands.common import command_line\n"
         "arguments = ['--recipe=cifar10/pretrain']\n"
         "read = command_line.parse(pretrain.define_flags, arguments)\n"
         "print(read.train_epochs)\n"

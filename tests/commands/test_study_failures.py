@@ -240,7 +240,7 @@ def test_a_run_of_other_flags_is_refused(
         "--color_jitter_strength=0.5",
         f"--model_dir={tmp_path / 'study'}",
     )
-    _, _, (cell,) = study._plan(
+    _, _, (cell,) = study_plan.make_plan(
         command_line.parse(study.define_flags, arguments)
     )
     directory = tmp_path / "study" / name
@@ -262,7 +262,7 @@ def test_a_run_of_an_earlier_release_is_taken(tmp_path, run, capsys):
     """Its flags lack later ones, which have the value of then."""
     arguments = ("--study=few_labels", *studied.SMALL)
     directory = f"--model_dir={tmp_path / 'study'}"
-    _, _, (cell,) = study._plan(
+    _, _, (cell,) = study_plan.make_plan(
         command_line.parse(study.define_flags, [*arguments, directory])
     )
     _left(cell.runs[0].directory, "pretrain", cell.runs[0].arguments)

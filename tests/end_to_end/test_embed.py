@@ -120,7 +120,8 @@ def test_what_is_drawn(checkpoint, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Neighbours of the class of their query: " in said
     with Image.open(path / "neighbors.png") as picture:
-        assert picture.size == (9 * 78 + 12, 5 * 78 + 24)
+        # Below each image, its name and similarity in 22 pixels.
+        assert picture.size == (9 * 78 + 12, 5 * (78 + 22) + 24)
         assert "of the class of their query" in picture.info["Description"]
     with Image.open(path / "map.png") as picture:
         assert picture.size == (1120, 900)
