@@ -165,8 +165,8 @@ def group_short_epochs(settings, source, dataset):
     several = dataset.epochs_per_fit_epoch
     if several > 1:
         print(
-            f"Each epoch of the progress bar is {several} epochs of the data,"
-            " called a fit epoch where both are meant."
+            "A fit epoch (what Keras and its progress bar count) is"
+            f" {several} epochs of the data."
         )
     return dataset
 
