@@ -85,7 +85,7 @@ def without_color() -> Iterator[None]:
 
     Keras 3 has no option to draw its bar without them (https://no-color.org).
     """
-    if not os.environ.get("NO_COLOR"):
+    if not os.environ.get("NO_COLOR") or sys.stdout is None:
         yield
         return
     with contextlib.redirect_stdout(_Plain(sys.stdout)):

@@ -8,9 +8,11 @@ complete, so that the same command resumes where an earlier one was stopped.
 
 import argparse
 import dataclasses
+import glob
 import hashlib
 import json
 import os
+import shlex
 import sys
 import time
 
@@ -37,7 +39,7 @@ def main(arguments):
             int(options.shard_mib * 2**20),
             options.folder_layout,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, tf.errors.OpError) as error:
         sys.exit(f"Error: {error}")
 
 
@@ -54,8 +56,11 @@ def _parse(arguments):
     add("--shard_mib", type=float, default=128.0, help="default: 128 MiB")
     add("--folder_layout", default="auto", choices=choices.FOLDER_LAYOUTS)
     options = parser.parse_args(arguments)
-    if not options.shard_mib > 0:
-        parser.error(f"--shard_mib must be > 0. Received: {options.shard_mib}")
+    if not 1 <= options.shard_mib * 2**20 < float("inf"):
+        parser.error(
+            "--shard_mib must be a byte at least. Received:"
+            f" {options.shard_mib}"
+        )
     return options
 
 
@@ -107,7 +112,9 @@ def pack(folder, output, shard_bytes, folder_layout="auto"):
     for split in splits:
         print(split.source.summary(), flush=True)
         _write_split(output, root, split)
-    print(f"Packed; read it by --dataset='tfrecord:{output}/{{split}}-*'")
+    place = glob.escape(str(output.resolve()))
+    dataset = shlex.quote(f"--dataset=tfrecord:{place}/{{split}}-*")
+    print(f"Packed; read it by {dataset}")
 
 
 def _split(root, name, shard_bytes, folder_layout):
@@ -197,7 +204,7 @@ def _write_split(output, root, split):
 def _example(root, source, row):
     """The record of an image, a serialised `tf.train.Example`."""
     path = source.files[row]
-    name = path[len(str(root)) :].lstrip("/")
+    name = paths.as_path(path).relative_to(root).as_posix()
     features = {
         "image/encoded": _bytes(paths.as_path(path).read_bytes()),
         "image/filename": _bytes(name.encode()),

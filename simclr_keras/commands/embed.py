@@ -90,6 +90,8 @@ def run(settings):
     features = sk.evaluation.layer_features(model, settings.layer)
     with stages.run_directory(settings, devices) as (run, results):
         if results is None:
+            if devices.chief:
+                run.record_start()
             results, timing = _embed(settings, run, source, features, size)
             stages.finish(devices, run, results, timing)
         if settings.neighbors or settings.map or settings.projector:
@@ -268,12 +270,12 @@ def _write_projector(settings, run, source, bank, labels):
     names = [""] * len(rows)
     if labels is not None:
         names = [source.class_names[label] for label in labels[rows]]
-    size = projector.image_size(len(rows))
+    ids, size = source.ids, projector.image_size(len(rows))
     folder = run.path / "tensorboard" / "projector"
     projector.write(
         folder,
         bank[rows],
-        [source.ids[row] for row in rows],
+        [ids[row] for row in rows],
         names,
         sk.data.read_images(source, rows, size, settings.eval_batch_size),
         settings.layer,
@@ -286,8 +288,7 @@ def _sample(settings, count, most):
     import numpy as np
 
     rng = np.random.default_rng(settings.seed)
-    rows = rng.choice(count, min(count, most), replace=False)
-    return np.sort(rows)
+    return np.sort(rng.choice(count, min(count, most), replace=False))
 
 
 def main():

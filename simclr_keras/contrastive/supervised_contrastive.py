@@ -57,10 +57,11 @@ def supervised_contrastive(
             "labels_global must be given where z_a_global is, and only there."
             f" Received: labels_global={labels_global}"
         )
-    if labels_global is None:
-        labels_global = labels
-    labels_global = _check_labels("labels_global", labels_global, a_global)
     given = z_a_global is not None
+    if given:
+        labels_global = _check_labels("labels_global", labels_global, a_global)
+    else:
+        labels_global = labels
     losses = nt_xent(
         a,
         b,
@@ -99,10 +100,10 @@ def _class_sums(views, labels, labels_global):
 
     # Identifies each class by its first image, so that no matrix [n, N] of
     # classes is stored.
-    local, everywhere = (
-        chunking.map_rows(first_of_class, [each], count)
-        for each in (labels, labels_global)
-    )
+    everywhere = chunking.map_rows(first_of_class, [labels_global], count)
+    local = everywhere
+    if labels is not labels_global:
+        local = chunking.map_rows(first_of_class, [labels], count)
     sums = tf.math.unsorted_segment_sum(views, everywhere, count)  # [N, d]
     ones = tf.ones_like(everywhere, views.dtype)
     counts = 2 * tf.math.unsorted_segment_sum(ones, everywhere, count)

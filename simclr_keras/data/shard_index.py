@@ -70,6 +70,9 @@ def read(path: str, feature_image: str, feature_label: str) -> ShardIndex:
             if os.fstat(file.fileno()).st_size == 0:  # cannot be mapped
                 return _walk(path, b"", feature_image, feature_label)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                if hasattr(mmap, "MADV_RANDOM"):
+                    # Else the system reads the images between the headers.
+                    data.madvise(mmap.MADV_RANDOM)
                 return _walk(path, data, feature_image, feature_label)
 
 
@@ -105,19 +108,19 @@ def _length(place, data, at):
     if left >= 0:
         length, crc = _HEADER.unpack_from(data, at)
         if crc != masked_crc(length):
-            _refuse(place, data)
+            _refuse(place, at, data)
         if length <= left:
             return length
     if at == 0 and data[:2] == _GZIP:
-        _refuse(place, data)
+        _refuse(place, at, data)
     raise ValueError(
         "TFRecord shards must be whole. Received: a shard that ends within"
         f" {place}. Copy or write it again"
     )
 
 
-def _refuse(place, data):
-    if data[:2] == _GZIP:
+def _refuse(place, at, data):
+    if at == 0 and data[:2] == _GZIP:
         raise ValueError(
             "TFRecord shards must not be compressed, since single records are"
             f" read from anywhere in them. Received: gzip, {place}. Unpack it"

@@ -187,7 +187,8 @@ def load_if_small(source: Source) -> Source:
 def without_void_labels(source: Source) -> Source:
     """Drops all labels if some are -1.
 
-    TFDS gives this label to images without one, such as stl10's `unlabelled`.
+    TFDS gives this label to images without one, such as stl10's `unlabelled`,
+    and so does `shard_index` to records without one.
     """
     if source.labels is None or source.labels.min() >= 0:
         return source

@@ -40,9 +40,9 @@ def open_tfrecord(
 ) -> Source:
     """Opens the shards that a pattern matches.
 
-    The header of every record is read now. Each image is read from its shard
-    when it is needed, as images of a folder are. Images are in the order of the
-    names of the shards, and of the records within a shard.
+    The header of every record and its label are read now. Each image is read
+    from its shard when it is needed, as images of a folder are. Images are in
+    the order of the names of the shards, and of the records within a shard.
 
     Labels are the integers in the records. The names of the classes come from
     the feature beside the label, `image/class/text` for `image/class/label`;
@@ -100,7 +100,7 @@ def _files(pattern, source_name, split):
             slices.check_split(source_name, split, others)
     hint = ""
     if paths.as_path(chosen).expanduser().is_dir():
-        hint = f", but a folder is there: say {chosen.rstrip('/')}/*"
+        hint = f", but a folder is there: say {chosen.rstrip('/')}/{_SPLIT}-*"
     raise ValueError(
         "`tfrecord:` must be followed by a pattern that files match, such as"
         " tfrecord:/data/{split}-*, where {split} stands for train and the"
@@ -132,9 +132,14 @@ def _splits(pattern):
     before, _, behind = path.partition(_SPLIT)
     kinds = {"*": "[^/]*", "?": "[^/]", _SPLIT: r"(?P=split)"}
 
+    def translated(part):
+        if part.startswith("[") and part.endswith("]"):
+            return part.replace("[!", "[^", 1)
+        return kinds.get(part) or re.escape(part)
+
     def expression(text):
-        parts = re.split(r"(\{split\}|\*|\?)", text)
-        return "".join(kinds.get(part) or re.escape(part) for part in parts)
+        parts = re.split(r"(\{split\}|\*|\?|\[[^]]+\])", text)
+        return "".join(map(translated, parts))
 
     wanted = re.compile(
         f"{expression(before)}(?P<split>[A-Za-z0-9_.]+){expression(behind)}"

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from simclr_keras import disk
 from simclr_keras import training
 from simclr_keras.evaluation import confusion
+from simclr_keras.report import grids
 from simclr_keras.report import plots
 
 _MAX_NUMBERS = 20  # most classes with numbers in the cells
@@ -25,7 +25,7 @@ def write(
     names: Sequence[str],
     labels: np.ndarray,
     predictions: np.ndarray,
-) -> float:
+) -> None:
     """Writes `classes.csv`, `confusion.csv` and pictures of the matrix.
 
     The PNG is also written to TensorBoard.
@@ -35,9 +35,6 @@ def write(
         names: names of the K classes.
         labels: integers `[n]`, 0 to K - 1.
         predictions: integers `[n]`, 0 to K - 1.
-
-    Returns:
-        Mean accuracy of the classes that occur, in [0, 1].
     """
     names = [str(name) for name in names]
     counts = confusion.confusion_matrix(labels, predictions, len(names))
@@ -58,13 +55,8 @@ def write(
         _TITLE,
         _describe(counts, names),
     )
-    with disk.naming(directory.tensorboard):
-        writer = tf.summary.create_file_writer(str(directory.tensorboard))
-        with writer.as_default(step=0):
-            picture = tf.io.decode_png(path.read_bytes(), channels=3)
-            tf.summary.image("confusion", picture[None])
-        writer.close()
-    return float(np.nanmean(figures.accuracy))
+    picture = tf.io.decode_png(path.read_bytes(), channels=3)
+    grids.write_to_tensorboard(directory.tensorboard, "confusion", picture)
 
 
 def _cell(value):

@@ -114,10 +114,17 @@ def write_view_pairs(path, two_views, dataset, tensorboard):
     grid = view_pairs(two_views, next(iter(dataset)))
     dataset.seek(0)
     write_png(path, grid)
-    with disk.naming(tensorboard):
-        writer = tf.summary.create_file_writer(str(tensorboard))
+    write_to_tensorboard(tensorboard, "views", grid)
+
+
+def write_to_tensorboard(
+    directory: paths.AnyPath, name: str, image: np.ndarray
+) -> None:
+    """Writes a uint8 image `[H, W, 3]` to an event file, as of step 0."""
+    with disk.naming(directory):
+        writer = tf.summary.create_file_writer(str(directory))
         with writer.as_default(step=0):
-            tf.summary.image("views", grid[None])
+            tf.summary.image(name, image[None])
         writer.close()
 
 

@@ -167,9 +167,15 @@ class KeepRun(keras.callbacks.Callback):
             position = position or FitPosition()
             position.steps = self.params.get("steps")
         self._progress = Progress(position)
+        # Before the checkpoint, as callbacks may change the learning rate.
+        settings = run_settings.of_model(model)
         # Before the other parts, which begin at the step that it restores.
         self._metrics = resuming.resume(
-            model, self._progress, self._run.checkpoints, self._change_rate
+            model,
+            settings,
+            self._progress,
+            self._run.checkpoints,
+            self._change_rate,
         )
         self._profile.begin(model, self._progress)
         self._loss_watch.begin(model, self._progress)
@@ -180,9 +186,7 @@ class KeepRun(keras.callbacks.Callback):
         # between two of them.
         self._run.write_new_flags()
         if workers.is_chief(model.distribute_strategy):
-            self._run.record_start(
-                step=self._progress.step, model=run_settings.of_model(model)
-            )
+            self._run.record_start(step=self._progress.step, model=settings)
         if self._is_done():  # the last fit epoch is partial, and done
             compat.set_resume_point(model, self.params["epochs"], 0)
 

@@ -6,6 +6,7 @@ import datetime
 import functools
 import importlib.metadata
 import json
+import math
 import pathlib
 import platform
 import subprocess
@@ -18,6 +19,7 @@ import tensorflow as tf
 import simclr_keras
 from simclr_keras import paths
 from simclr_keras.training.text_files import read_json
+from simclr_keras.training.text_files import unused_path
 from simclr_keras.training.text_files import write_whole
 
 # Distributions that the package uses if they are installed.
@@ -44,9 +46,10 @@ def add_start(
     there = []
     if path.exists():
         try:
-            there = read_json(path)[_STARTS]
-        except (ValueError, KeyError):
-            path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
+            there = _read_starts(path)
+        except (ValueError, KeyError, TypeError):
+            aside = path.with_name(f"{path.stem}.damaged{path.suffix}")
+            path.replace(unused_path(aside))
     now = datetime.datetime.now(datetime.timezone.utc)
     start = {
         "started": now.isoformat(timespec="seconds"),
@@ -58,6 +61,13 @@ def add_start(
     start = {name: x for name, x in start.items() if x not in (None, {})}
     text = json.dumps({_STARTS: [*there, start]}, indent=2)
     write_whole(path, f"{text}\n")
+
+
+def _read_starts(path):
+    starts = read_json(path)[_STARTS]
+    if not isinstance(starts, list):
+        raise ValueError(f"{_STARTS} must be a list. Received: {starts!r}")
+    return starts
 
 
 def versions() -> dict[str, str]:
@@ -105,4 +115,6 @@ def _value(text):
         value = json.loads(text)
     except (TypeError, ValueError):
         return text
-    return value if isinstance(value, (bool, int, float)) else text
+    # NaN and infinity are no JSON.
+    number = isinstance(value, (bool, int, float)) and math.isfinite(value)
+    return value if number else text

@@ -34,6 +34,7 @@ class ProgressLines(keras.callbacks.Callback):
         self._loss = (logs or {}).get("loss")
         if self._pace is None:  # excludes the first step, which compiles
             self._pace = console.Pace(self._step * self._batch)
+            self._first = self._step
         elif self._pace.is_due():
             self._print()
 
@@ -46,6 +47,7 @@ class ProgressLines(keras.callbacks.Callback):
         parts = [f"Epoch {self._epoch}, step {self._step} of {self._total}"]
         if self._loss is not None:
             parts.append(f"loss {float(np.ravel(self._loss)[0]):.4f}")
-        parts.append(self._pace.rate(self._step * self._batch))
+        if self._step > self._first:
+            parts.append(self._pace.rate(self._step * self._batch))
         print(" | ".join(parts), flush=True)
         self._shown = self._step

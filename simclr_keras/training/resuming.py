@@ -44,6 +44,7 @@ def take_directory(lock: RunLock, strategy: tf.distribute.Strategy) -> None:
 
 def resume(
     model: keras.Model,
+    settings: dict[str, str],
     progress: Progress,
     directory: paths.AnyPath,
     change_learning_rate: bool = False,
@@ -54,6 +55,7 @@ def resume(
 
     Args:
         model: the model that is fitted.
+        settings: `run_settings.of_model` of it.
         progress: new `Progress`, which is restored from the checkpoint.
         directory: the run's directory of checkpoints, empty for a new run.
         change_learning_rate: whether the learning rate may differ.
@@ -67,8 +69,7 @@ def resume(
         ValueError: the directory holds another run, or one that cannot resume
             with this data set.
     """
-    # Read now, because callbacks may change the optimizer's learning rate.
-    progress.settings = run_settings.of_model(model)
+    progress.settings = settings
     name, data = _newest(directory, model.distribute_strategy)
     if not data:
         progress.begin(int(compat.as_numpy(model.optimizer.iterations)))

@@ -18,6 +18,7 @@ from simclr_keras.training import lock
 from simclr_keras.training import run_settings
 from simclr_keras.training.text_files import read_json
 from simclr_keras.training.text_files import read_text
+from simclr_keras.training.text_files import unused_path
 from simclr_keras.training.text_files import write_whole
 
 # Flags that set the length of training.
@@ -62,7 +63,6 @@ class RunDirectory:
         self.lock = lock.RunLock(self.path)
         self._change = None
         self._flags_now = ""
-        self._start_is_recorded = False
 
     def claim(
         self,
@@ -138,23 +138,20 @@ class RunDirectory:
         there, flags = self._change
         # First: beside the new flags, the results would seem to be theirs.
         self._keep_results()
-        write_whole(_unused(self.path / "flags.before.txt"), there)
+        write_whole(unused_path(self.path / "flags.before.txt"), there)
         write_whole(self.flags, flags)
         self._change = None
 
     def record_start(self, **more: Any) -> None:
-        """Adds this start to `environment.json`, once.
+        """Adds a start to `environment.json`.
 
-        Like `write_new_flags` not before the training has taken the run.
+        Call it when work begins, and not before the run is known to be taken.
 
         Args:
             **more: see `environment.add_start`.
         """
-        if self._start_is_recorded:
-            return
         flags = self._flags_now and old_runs.parse_flags(self._flags_now)
         environment.add_start(self.environment, flags or {}, **more)
-        self._start_is_recorded = True
 
     def _becomes_longer(self, there, flags, different, steps):
         """Whether the run has more steps now; refuses fewer of the same run."""
@@ -242,7 +239,6 @@ class RunDirectory:
         self, results: dict[str, Any], timing: dict[str, Any]
     ) -> None:
         """Writes `results.json` and `timing.json`, which ends the run."""
-        self.record_start()  # what trains by no `fit` has not done so
         write_whole(self.timing, json.dumps(timing, indent=2) + "\n")
         write_whole(self.results, json.dumps(results, indent=2) + "\n")
 
@@ -261,15 +257,6 @@ def _differences(there, flags, defaults, ignored):
 def _text_of_length(flags):
     name = "train_steps" if int(flags["train_steps"] or 0) else "train_epochs"
     return f"--{name}={flags[name]}"
-
-
-def _unused(path):
-    """The path, or one with a number if there is such a file."""
-    number, found = 1, path
-    while found.exists():
-        number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found
 
 
 def find_run(path: paths.PathLike) -> RunDirectory | None:

@@ -52,3 +52,12 @@ def read_json(path: paths.AnyPath) -> dict[str, Any]:
             " have it written anew."
         )
     return value
+
+
+def unused_path(path: paths.AnyPath) -> paths.AnyPath:
+    """The path, or one with a number if there is such a file."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found

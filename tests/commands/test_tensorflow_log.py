@@ -5,6 +5,8 @@ The lines are copied from TensorFlow 2.21 and 2.15.1 on a machine without GPU.
 
 import importlib
 import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -52,6 +54,28 @@ def test_lines_of_c_code_are_dropped_and_all_others_kept(capfd):
     with tensorflow_log.muted():
         os.write(2, (NOISE + OTHERS).encode())
     assert capfd.readouterr().err == OTHERS
+
+
+def test_the_last_words_of_a_process_that_aborts_are_kept():
+    code = (
+        "import os\n"
+        "from simclr_keras.commands.common import tensorflow_log\n"
+        "with tensorflow_log.muted():\n"
+        f"    os.write(2, {(NOISE + OTHERS).encode()!r})\n"
+        "    os.abort()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
+    )
+    assert ended.returncode == -signal.SIGABRT
+    assert ended.stderr == OTHERS
+
+
+def test_nothing_is_dropped_where_no_filter_can_be_started(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with tensorflow_log.muted():
+        os.write(2, NOISE.encode())
+    assert capfd.readouterr().err == NOISE
 
 
 def test_an_error_in_between_passes_and_stderr_comes_back(capfd):
@@ -113,3 +137,4 @@ def test_nothing_is_changed_once_tensorflow_is_there(fresh, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", object())
     tensorflow_log.silence()
     assert LEVEL not in os.environ
+    assert not _muted()

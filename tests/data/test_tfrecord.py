@@ -79,6 +79,8 @@ def test_each_process_reads_its_rows_of_a_batch(photographs):
 @pytest.mark.parametrize("cache", ["memory", "disk"])
 def test_decoded_images_are_the_same(photographs, tmp_path, cache):
     folder, shards = photographs
+    source = data.open_source(shards, "train")
+    assert data.cached(source, cache, directory=tmp_path / "x").decoded
     kept = batches(shards, cache=cache, cache_dir=tmp_path)
     assert_same(kept, batches(folder))
 

@@ -22,8 +22,7 @@ def test_files_of_three_classes(tmp_path):
     """Two of three cats are right, the dog is not; there is no owl."""
     run = training.RunDirectory(tmp_path)
     labels, predictions = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2])
-    mean = classes.write(run, NAMES, labels, predictions)
-    assert mean == pytest.approx((2 / 3 + 0) / 2)
+    classes.write(run, NAMES, labels, predictions)
     assert _rows(tmp_path / "confusion.csv") == [
         ["class", *NAMES],
         ["cat", "2", "1", "0"],

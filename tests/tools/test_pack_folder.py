@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from simclr_keras import data
 
@@ -35,7 +36,7 @@ def pack(folder, output):
 
 def test_it_goes_on_where_it_ended(folder, tmp_path, monkeypatch, capsys):
     """Stopped in the fourth of eight shards, it keeps three."""
-    output, example, calls = tmp_path / "out", packing._example, []
+    output, example, calls = tmp_path / "o [v2]'s", packing._example, []
 
     def stopped(*arguments):
         calls.append(arguments)
@@ -60,6 +61,9 @@ def test_it_goes_on_where_it_ended(folder, tmp_path, monkeypatch, capsys):
     source = data.open_source(spec)
     np.testing.assert_array_equal(source.labels, [0] * 4 + [1] * 4)
     assert source.class_names == ("a", "b")
+    record = next(iter(tf.data.TFRecordDataset(source.shards.files[0])))
+    features = tf.train.Example.FromString(record.numpy()).features.feature
+    assert features["image/filename"].bytes_list.value == [b"a/0.png"]
 
 
 def test_it_refuses_what_is_not_its_own(folder, tmp_path):

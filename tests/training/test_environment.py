@@ -48,7 +48,6 @@ def test_a_start_is_added_and_none_is_lost(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.claim(FLAGS)
     run.record_start(step=0)
-    run.record_start(step=0)
     first = _starts(run)
     assert len(first) == 1
     assert first[0]["flags"] == {
@@ -61,20 +60,31 @@ def test_a_start_is_added_and_none_is_lost(tmp_path):
     }
     again = RunDirectory(tmp_path / "run")
     again.claim(FLAGS.replace("=null", "=b"), ignored=["model_dir"])
-    again.write_results({"steps": 3}, {})
+    again.record_start()
     both = _starts(again)
     assert both[:1] == first
     assert both[1]["flags"]["model_dir"] == "b"
 
 
 @pytest.mark.newest
-def test_a_damaged_file_is_kept_aside(tmp_path):
+def test_damaged_files_are_kept_aside(tmp_path):
     run = RunDirectory(tmp_path)
-    run.environment.write_text("{")
+    damaged = ("{", "{}", '{"starts": null}', "[]")
+    for text in damaged:
+        run.environment.write_text(text)
+        run.record_start()
+        assert len(_starts(run)) == 1
+    aside = sorted(tmp_path.glob("environment.damaged*.json"))
+    assert sorted(path.read_text() for path in aside) == sorted(damaged)
+
+
+@pytest.mark.newest
+def test_numbers_that_are_no_json_stay_texts(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.claim("--margin=1e400\n--temperature=NaN\n")
     run.record_start()
-    assert len(_starts(run)) == 1
-    aside = tmp_path / "environment.damaged.json"
-    assert aside.read_text() == "{"
+    flags = _starts(run)[0]["flags"]
+    assert (flags["margin"], flags["temperature"]) == ("1e400", "NaN")
 
 
 def test_fit_records_where_it_goes_on(pretraining, tmp_path):

@@ -162,7 +162,6 @@ def test_what_a_run_that_had_ended_has_left_is_kept(ended):
         ended.write_results(results, {})
     names = {path.name for path in ended.path.glob("*.*")}
     assert names == {
-        "environment.json",
         "flags.txt",
         "flags.before.txt",
         "flags.before-2.txt",

@@ -54,6 +54,17 @@ def test_a_line_every_half_a_minute_and_one_at_the_end(clock, capsys):
 
 
 @pytest.mark.newest
+def test_of_one_step_no_rate_is_known(clock, capsys):
+    progress = types.SimpleNamespace(epoch=0, step=1)
+    keep_run = types.SimpleNamespace(progress=progress)
+    lines = progress_lines.ProgressLines(keep_run, 1, 64)
+    lines.on_train_batch_end(0, {"loss": 2.0})
+    lines.on_train_end()
+    expected = "Epoch 1, step 1 of 1 | loss 2.0000\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.newest
 def test_images_are_counted_in_lines(clock, capsys):
     with console.counting(500, done=100, bar=False) as show:
         clock.now += 10

@@ -99,8 +99,6 @@ def run(settings, freeze, measure_features=None, predict=None):
     Returns:
         The dict written to `results.json`.
     """
-    from simclr_keras.report import classes
-
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
     source, held_out = _open(settings, labelled=not predict)
@@ -121,6 +119,8 @@ def run(settings, freeze, measure_features=None, predict=None):
             directory.write_class_names(names)
         started = time.perf_counter()
         if measure_features is not None:
+            if devices.chief:
+                directory.record_start()  # in a training, `fit` does
             figures = {}
             features = _features(
                 settings, pretrained, source, held_out, size, predict
@@ -139,10 +139,12 @@ def run(settings, freeze, measure_features=None, predict=None):
             "image_size": size,
             **({"predicted": predict} if predict else {}),
             **measured,
+            "mean_per_class_accuracy": round(
+                sk.evaluation.mean_per_class_accuracy(predictions, labels), 6
+            ),
         }
         if devices.chief:
-            mean = classes.write(directory, names, labels, predictions)
-            results["mean_per_class_accuracy"] = round(mean, 6)
+            _write_classes(directory, names, labels, predictions)
         figures["seconds"] = round(time.perf_counter() - started, 1)
         results = stages.finish(devices, directory, results, figures)
         stages.announce(devices, f"\nRun directory: {directory.path}")
@@ -154,7 +156,7 @@ def _open(settings, labelled):
     source = input_data.open_source(settings, settings.train_split)
     held_out = input_data.open_source(settings, settings.eval_split)
     if labelled:
-        source, held_out = _labelled(source), _labelled(held_out)
+        _check_classes(source, held_out)
     sk.data.warn_of_overlap(source, held_out)
     if settings.label_fraction != 1:
         source = sk.data.label_subset(
@@ -165,13 +167,21 @@ def _open(settings, labelled):
     return source, held_out
 
 
-def _labelled(source):
-    if source.num_classes is None:
+def _check_classes(source, held_out):
+    for each in (source, held_out):
+        sk.data.require_labels(each)
+    if held_out.num_classes > source.num_classes:
         raise ValueError(
-            "--dataset must have labels here; a folder needs a sub-folder for"
-            f" each class. Received: {source.summary()}"
+            "--eval_split must have no classes that --train_split lacks."
+            f" Received: {held_out.num_classes} classes in"
+            f" {held_out.summary()}, {source.num_classes} in {source.summary()}"
         )
-    return source
+
+
+def _write_classes(directory, names, labels, predictions):
+    from simclr_keras.report import classes
+
+    classes.write(directory, names, labels, predictions)
 
 
 def _features(settings, pretrained, source, held_out, size, predict):

@@ -2,7 +2,7 @@
 
 import contextlib
 
-_LINES = "lines"  # for output to a file: a line every half a minute
+_AUTO = "auto"  # a bar on a terminal, else a line every half a minute
 
 
 def for_fit(settings, keep_run, total_steps):
@@ -16,11 +16,13 @@ def for_fit(settings, keep_run, total_steps):
     Returns:
         Pair of Keras's `verbose` and of callbacks to append after `keep_run`.
     """
+    from simclr_keras import console
     from simclr_keras.training import progress_lines
 
-    kind = _kind(settings)
-    if kind != _LINES:
-        return int(kind), []
+    if settings.verbose != _AUTO:
+        return int(settings.verbose), []
+    if console.is_terminal():
+        return 1, []
     batch = settings.train_batch_size
     return 0, [progress_lines.ProgressLines(keep_run, total_steps, batch)]
 
@@ -39,19 +41,9 @@ def of_rows(settings, count, done):
     """
     from simclr_keras import console
 
-    kind = _kind(settings)
-    if kind == "0":
+    if settings.verbose == "0":
         yield None
         return
-    with console.counting(count, done, bar=kind != _LINES) as show:
+    bar = None if settings.verbose == _AUTO else settings.verbose == "1"
+    with console.counting(count, done, bar) as show:
         yield show
-
-
-def _kind(settings):
-    """`_LINES`, or Keras's `verbose` as text."""
-    from simclr_keras import console
-
-    kind = str(settings.verbose)
-    if kind != "auto":
-        return kind
-    return "1" if console.is_terminal() else _LINES

@@ -40,8 +40,7 @@ def set_up(settings):
         gcp_project=getattr(settings, "gcp_project", None),
         logical_cpus=getattr(settings, "logical_cpus", 0),
     )
-    if not settings.verbose_tensorflow:
-        tensorflow_log.log_first_compilation()
+    tensorflow_log.log_first_compilation()
     keras.utils.set_random_seed(settings.seed)
     name = settings.precision
     if name == "auto":

@@ -10,21 +10,31 @@ import contextlib
 import importlib.abc
 import importlib.machinery
 import os
-import re
+import subprocess
 import sys
-import tempfile
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _SILENT, _EVERYTHING = "3", "0"
 _SWITCHES = {"--verbose_tensorflow", "-verbose_tensorflow"}
 # `I0000 00:00:1795 1234 file.cc:31] text`, as absl writes it, and TensorFlow's
 # own `2026-11-27 18:11:10.335567: I path/file.cc:31] text`. Errors (E) are
-# dropped too, as the exception in Python says more; fatal errors (F) are kept.
-_CPP_LINE = re.compile(
-    rb"WARNING: All log messages before absl::InitializeLog"
-    rb"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] "
-    rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+:\d+\] "
+# dropped too: an exception follows most of them, and --verbose_tensorflow shows
+# the others, such as why no GPU is found. Fatal errors (F) are kept.
+_CPP_LINE = (
+    r"WARNING: All log messages before absl::InitializeLog"
+    r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] "
+    r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+:\d+\] "
 )
+# Copies the other lines from stdin to stderr, until all writers have ended.
+_FILTER = """
+import re, sys
+dropped = re.compile(sys.argv[1].encode())
+for line in sys.stdin.buffer:
+    if not dropped.match(line):
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+"""
+_SECONDS = 5.0  # to wait for the filter, which a child process may keep open
 
 # Whether `silence` has set the level in this process.
 _level_is_ours = False
@@ -93,24 +103,39 @@ class MutedImport(importlib.abc.MetaPathFinder):
 def muted():
     """Context that drops C++ log lines written to stderr within it.
 
-    Other lines written to stderr appear when the context ends.
+    A process of its own filters them, so that the last words of a process that
+    aborts are seen. Nothing is dropped if there is no stderr, or no such
+    process can be started.
     """
-    if sys.stderr is None:  # the process was started with it closed
+    filtering = None if sys.stderr is None else _start_filter()
+    if filtering is None:
         yield
         return
     sys.stderr.flush()
     there = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(there, 2)
-            os.close(there)
-            file.seek(0)
-            with open(2, "wb", closefd=False) as stderr:
-                stderr.writelines(x for x in file if not _CPP_LINE.match(x))
+    os.dup2(filtering.stdin.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(there, 2)
+        os.close(there)
+        filtering.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            filtering.wait(_SECONDS)
+
+
+def _start_filter():
+    """The process that filters stderr, or None."""
+    try:
+        os.fstat(2)
+        return subprocess.Popen(
+            [sys.executable, "-ISc", _FILTER, _CPP_LINE],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C does not end it
+        )
+    except OSError:
+        return None
 
 
 def log_first_compilation():
@@ -126,5 +151,5 @@ def log_first_compilation():
         return
     if not tf.test.is_built_with_xla():
         return
-    with muted():
+    with muted(), tf.device("CPU:0"):
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(1.0))
