@@ -57,6 +57,13 @@ def run(settings):
             f" --class_weight={settings.class_weight},"
             f" --protocol={settings.protocol}"
         )
+    if settings.callbacks and settings.protocol in _PROTOCOLS:
+        raise ValueError(
+            "--callbacks must be left out for a protocol on features that are"
+            " computed once; --protocol=gradient calls them. Received:"
+            f" --callbacks={' '.join(settings.callbacks)},"
+            f" --protocol={settings.protocol}"
+        )
     return classify.run(
         settings,
         freeze="all",

@@ -11,6 +11,7 @@ from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import user_callbacks
 from simclr_keras.commands.common import warm_start
 from simclr_keras.commands.common.flag_kinds import Group
 
@@ -50,6 +51,7 @@ def define_flags(values):
     )
     _define_contrast(values)
     _define_evaluation(values)
+    user_callbacks.define_flag(values)
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)

@@ -43,7 +43,7 @@ class Group:
         serializer = flags.CsvListSerializer(",")
         self._add(flags.ListParser(), name, default, text, False, serializer)
 
-    def words(self, name, default, text):
+    def words(self, name, default, text, *, may_change=False):
         """Defines a flag that may be given several times; a list of words.
 
         Spaces separate words too, as they do in `flags.txt`.
@@ -51,7 +51,7 @@ class Group:
         flag = _SeveralTimes(
             _WordsParser(), flags.ListSerializer(" "), name, default, text
         )
-        self._add_flag(flag, may_change=False)
+        self._add_flag(flag, may_change)
 
     def integer(
         self, name, default, text, *, least=None, most=None, may_change=False

@@ -8,6 +8,7 @@ import simclr_keras as sk
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import tensorflow_log
+from simclr_keras.commands.common import user_callbacks
 
 # Flags that may change with --change_learning_rate.
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
@@ -70,7 +71,8 @@ def check(settings, devices, num_examples):
         num_examples: number of training images.
 
     Raises:
-        ValueError: the batch, its micro-batches or the steps are not possible.
+        ValueError: the batch, its micro-batches or the steps are not possible,
+            or `--callbacks` names what does not exist.
     """
     from simclr_keras.distribute import limits
     from simclr_keras.models import micro_batches
@@ -84,6 +86,7 @@ def check(settings, devices, num_examples):
         "--micro_batch_size",
     )
     check_steps(settings, num_examples)
+    user_callbacks.check(settings.callbacks)
 
 
 def check_steps(settings, num_examples):
@@ -190,7 +193,8 @@ def fit(
         model: compiled `keras.Model`.
         source: training images.
         dataset: their batches, from `group_short_epochs`.
-        callbacks: further callbacks, called before that of the run directory.
+        callbacks: further callbacks, called before those of `--callbacks` and
+            that of the run directory.
         validation: further arguments of `model.fit`. Defaults to None.
         begins_with: text on the source of the initial weights, to print.
             Defaults to None: they are new, or their source is not known here.
@@ -221,6 +225,8 @@ def fit(
         change_learning_rate=settings.change_learning_rate,
     )
     keep_run.last_step = total
+    flags = {name: getattr(settings, name) for name in settings.flag_defaults}
+    own = user_callbacks.make(settings.callbacks, flags)
     verbose, lines = 0, []
     if devices.chief:
         verbose, lines = progress_output.for_fit(settings, keep_run, total)
@@ -231,7 +237,7 @@ def fit(
             verbose=verbose,
             # The timer comes first, as time in other callbacks is training
             # time too; those that measure precede `keep_run`, which logs them.
-            callbacks=[timer, *callbacks, keep_run, *lines],
+            callbacks=[timer, *callbacks, *own, keep_run, *lines],
             **(validation or {}),
         )
     return timer.figures()
