@@ -25,6 +25,7 @@ from simclr_keras.data import corrupt
 from simclr_keras.data import folder as folders
 from simclr_keras.data import layout as layouts
 from simclr_keras.data import listing
+from simclr_keras.training.lock import RunLock
 
 PLAN = "packed.json"
 
@@ -98,7 +99,8 @@ def pack(folder, output, shard_bytes, folder_layout="auto"):
         folder_layout: see `layout.find`.
 
     Raises:
-        ValueError: there are no images, or `output` holds something else.
+        ValueError: there are no images, `output` holds something else, or
+            another process packs into it.
     """
     root = paths.as_path(folder, "--folder").expanduser()
     output = paths.as_path(output, "--output").expanduser()
@@ -109,9 +111,11 @@ def pack(folder, output, shard_bytes, folder_layout="auto"):
         _split(root, name, shard_bytes, folder_layout) for name in found.splits
     ]
     _claim(output, _plan(root, splits))
-    for split in splits:
-        print(split.source.summary(), flush=True)
-        _write_split(output, root, split)
+    # Two processes would write the same temporary files.
+    with RunLock(output).held():
+        for split in splits:
+            print(split.source.summary(), flush=True)
+            _write_split(output, root, split)
     place = glob.escape(str(output.resolve()))
     dataset = shlex.quote(f"--dataset=tfrecord:{place}/{{split}}-*")
     print(f"Packed; read it by {dataset}")

@@ -114,7 +114,7 @@ def _check_neighbors(settings):
     elif not flag_kinds.as_path(value, "--neighbors").is_file():
         raise ValueError(
             "--neighbors must be an image file, or random:N. Received:"
-            f" --neighbors={value}, which is no file"
+            f" --neighbors={value}, which is not a file"
         )
 
 

@@ -35,11 +35,12 @@ def define_flags(values):
         "predict",
         _LABELS,
         [_LABELS, *choices.TRANSFORMATIONS],
-        "What is told from the features. labels: those of the data set; else,"
-        " and then it need not have any, what was done to an image, drawn by"
-        " --seed, all classes equally likely. gray: colour or grey; rotation:"
-        " 0, 90, 180 or 270 degrees; noise: original or Gaussian noise; sobel:"
-        " original or Sobel's edges. Not with --protocol=gradient.",
+        "What is predicted from the features. labels: those of the data set."
+        " Otherwise what was done to an image, drawn by --seed, all classes"
+        " equally likely, and the data set needs no labels. gray: colour or"
+        " grey; rotation: 0, 90, 180 or 270 degrees; noise: original or"
+        " Gaussian noise; sobel: original or Sobel's edges. Not with"
+        " --protocol=gradient.",
     )
     training.integer("knn_k", 200, "Neighbours that vote.", least=1)
     training.float(
@@ -79,7 +80,7 @@ def _check_prediction(settings):
     if settings.protocol not in _PROTOCOLS:
         raise ValueError(
             f"--protocol must be one of {', '.join(_PROTOCOLS)} with --predict,"
-            " which is told from features that are computed once. Received:"
+            " as it needs features that are computed once. Received:"
             f" --predict={settings.predict}, --protocol={settings.protocol}"
         )
     if settings.label_fraction != 1:

@@ -11,7 +11,6 @@ from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
-from simclr_keras.commands.common import user_callbacks
 from simclr_keras.commands.common import warm_start
 from simclr_keras.commands.common.flag_kinds import Group
 
@@ -51,7 +50,6 @@ def define_flags(values):
     )
     _define_contrast(values)
     _define_evaluation(values)
-    user_callbacks.define_flag(values)
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)
@@ -70,13 +68,18 @@ def _define_contrast(values):
         "micro_batch_size",
         None,
         "Images of the global batch that go through the networks at a time, by"
-        " gradient caching: memory of so many for one more forward pass, and"
-        " the loss of the whole batch; batch norm is that of so many. None or"
-        " 0: all of them.",
+        " gradient caching: it needs the memory of that many images and one"
+        " more forward pass, and computes the loss of the whole batch; batch"
+        " norm is over that many. None or 0: all of them.",
         least=0,
     )
     training.choice("loss", "nt_xent", choices.LOSSES, "Contrastive loss.")
-    training.float("temperature", 0.1, "Temperature of the loss.", least=1e-4)
+    training.float(
+        "temperature",
+        0.1,
+        "Temperature of the loss; margin_triplet has none.",
+        least=1e-4,
+    )
     training.float("margin", 0.8, "Margin of margin_triplet.", least=0.0)
     training.boolean(
         "semi_hard",
@@ -172,8 +175,8 @@ def _check_negatives(settings):
     """Refuses a batch in which an image has no negatives."""
     if settings.train_batch_size < 2 and not settings.preview_views:
         raise ValueError(
-            "--train_batch_size must be at least 2: one image alone has nothing"
-            " to be told from, its loss is 0. Received: --train_batch_size="
+            "--train_batch_size must be at least 2: a single image has no"
+            " negatives, its loss is 0. Received: --train_batch_size="
             f"{settings.train_batch_size}"
         )
 

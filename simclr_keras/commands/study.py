@@ -198,9 +198,8 @@ def _run_cells(settings, cells, work, failures, write):
         write: function that writes the tables and the page.
     """
     from simclr_keras.studies import processes
-    from simclr_keras.studies import tables
 
-    left = [c for c in cells if tables.seconds(c, failures) is None]
+    left = [c for c in cells if not failures.all_settled(c)]
     if len(left) < len(cells):
         print(f"{len(cells) - len(left)} of {len(cells)} cells have ended.")
     ended = []

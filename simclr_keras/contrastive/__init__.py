@@ -1,10 +1,10 @@
 """Computes contrastive losses and their metrics."""
 
+from simclr_keras.contrastive.by_name import LOSSES
+from simclr_keras.contrastive.by_name import make_loss
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
 from simclr_keras.contrastive.contrastive_loss import takes_labels
 from simclr_keras.contrastive.health import representation_health
-from simclr_keras.contrastive.losses import LOSSES
-from simclr_keras.contrastive.losses import make_loss
 from simclr_keras.contrastive.margin_triplet import MarginTriplet
 from simclr_keras.contrastive.margin_triplet import margin_triplet
 from simclr_keras.contrastive.metrics import contrastive_metrics

@@ -18,8 +18,9 @@ class ContrastiveLoss(keras.losses.Loss):
     Keras's casting and weighting are bypassed: the first would turn float64
     into float32, and the second has no meaning for pairs.
 
-    A subclass sets the two attributes. Arguments that the function does not
-    take, such as `view_reduction` of `NTXent`, are added by its `get_config`.
+    A subclass sets the two attributes and defines `random_guess`. Arguments
+    that the function does not take, such as `view_reduction` of `NTXent`, are
+    added by its `get_config`.
 
     Attributes:
         anchor_losses: function of `z_a`, `z_b` and the arguments below that

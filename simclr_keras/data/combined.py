@@ -204,7 +204,7 @@ def _require_whole(name, batches):
     _require_batches(name, batches)
     if batches.first_step:
         raise ValueError(
-            f"`{name}` must be of whole epochs; combine them, and take"
-            " from_step of what that gives. Received: batches from step"
+            f"`{name}` must be of whole epochs; combine first, then call"
+            " from_step on the result. Received: batches from step"
             f" {batches.first_step} on"
         )

@@ -213,10 +213,10 @@ class Batches:
     def __getattr__(self, name):
         if not name.startswith("_") and hasattr(tf.data.Dataset, name):
             raise AttributeError(
-                f"batches have no `{name}`, as they are no tf.data.Dataset:"
-                f" as_dataset().{name} is that of one. There `fit` can change"
-                " neither the random crops of photographs (with_crops sets"
-                " them before) nor the place where a training goes on"
+                f"`Batches` have no `{name}`, as they are no tf.data.Dataset;"
+                f" use as_dataset().{name}. There `fit` can neither set the"
+                " random crops of photographs (call with_crops before) nor"
+                " resume in the middle of an epoch"
             )
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"

@@ -12,8 +12,8 @@ from simclr_keras.data import order
 from simclr_keras.data.source import Source
 
 CORRUPT = (
-    "Corrupt image, it cannot be decoded (remove it, or open the data set with"
-    " skip_corrupt=True):"
+    "Corrupt image, it cannot be decoded (remove it, or leave such images out"
+    " by skip_corrupt=True or --skip_corrupt):"
 )
 
 

@@ -85,7 +85,7 @@ def _refuse_unreadable(root, found):
             f" {folders[0]!r}, which is not"
             + (f", and {len(folders) - 1} more" if len(folders) > 1 else "")
             + ". Give the permission to read it, or leave such folders out by"
-            " skip_corrupt=True"
+            " skip_corrupt=True (--skip_corrupt)"
         )
 
 

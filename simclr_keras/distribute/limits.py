@@ -21,14 +21,14 @@ def check_batch(
         return
     if not batch:
         raise ValueError(
-            f"{name} must have one size that is known before, so that"
+            f"{name} must have a fixed, known batch size, so that"
             f" {replicas} replicas share it evenly; make it with"
             " drop_remainder=True. Received: a data set of unknown batch size"
         )
     below = batch // replicas * replicas
     fitting = [str(size) for size in (below, below + replicas) if size]
     raise ValueError(
-        f"{name} must divide by the number of replicas, {replicas}:"
+        f"{name} must be divisible by the number of replicas, {replicas}:"
         f" {' or '.join(fitting)} would. Received: {batch} images"
     )
 

@@ -131,7 +131,7 @@ def checking_pixels(callbacks: Any) -> list[keras.callbacks.Callback]:
     return [CheckPixels(), *_as_list(callbacks)]
 
 
-def surrounded(
+def with_own(
     callbacks: Any, model: keras.Model, dataset: data.Batches | None = None
 ) -> list[keras.callbacks.Callback]:
     """Lists the callbacks of a `fit`: ours before and after the user's.

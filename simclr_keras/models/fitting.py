@@ -140,7 +140,9 @@ def _follow(model, dataset, arguments):
         return
     if fit_input.can_be_timed(model, dataset, arguments):
         model.input_wait = input_wait.InputWait(model.distribute_strategy)
-    arguments["callbacks"] = fit_callbacks.surrounded(callbacks, model, batches)
+    arguments["callbacks"] = fit_callbacks.with_own_callbacks(
+        callbacks, model, batches
+    )
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def check_size(
         return
     if not batch:
         raise ValueError(
-            f"{name} needs a global batch of one size that is known before;"
+            f"{name} needs a global batch of a fixed, known size;"
             " make the data set with drop_remainder=True, or give batch_size"
             " with arrays. Received: data of unknown batch size"
         )
@@ -58,7 +58,9 @@ def check_size(
     nearest += [size for size in sizes if size > micro][:1]
     rule = f"must divide the global batch of {batch} images"
     if shared_by > 1:
-        rule += f", and itself divide by the number of replicas, {shared_by}"
+        rule += (
+            f", and itself be divisible by the number of replicas, {shared_by}"
+        )
     raise ValueError(
         f"{name} {rule}: {' or '.join(map(str, nearest))} would. Received:"
         f" {micro} images"

@@ -240,7 +240,10 @@ class SimCLR(trained_model.TrainedModel):
             step = fitting.training_step(self.optimizer)
             logs, views = steps.train(self, batch, step)
             # At an epoch's first step too: a mean over no steps is NaN.
-            has_mean = tf.convert_to_tensor(self._means[-1].count) > 0
+            (measured,) = (
+                mean for mean in self._means if mean.name == steps.HEALTH[0]
+            )
+            has_mean = tf.convert_to_tensor(measured.count) > 0
             health = (step % _HEALTH_EVERY == 0) | ~has_mean
             return self._update(logs, views, health=health)
 
@@ -280,7 +283,7 @@ def _check_batch(images):
     """Raises a ValueError for a batch of one image, which has no negatives."""
     if images == 1:
         raise ValueError(
-            "the batch must have at least 2 images: one alone has nothing to be"
-            " told from, its loss is 0 and nothing is learnt. Received: batches"
+            "the batch must have at least 2 images: a single image has no"
+            " negatives, its loss is 0 and nothing is learnt. Received: batches"
             " of 1 image"
         )

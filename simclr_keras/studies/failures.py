@@ -70,6 +70,10 @@ class Failures:
         """Whether a run of the cell has finished or is passed over."""
         return _has_ended(run) or self._is_passed_over(cell, run)
 
+    def all_settled(self, cell: Cell) -> bool:
+        """Whether nothing of a cell is left to be run."""
+        return all(self.settled(cell, run) for run in cell.runs)
+
     def passed_over(self, cell: Cell) -> list[Run]:
         """The runs that diverged while another rate of theirs has finished."""
         return [run for run in cell.runs if self._is_passed_over(cell, run)]

@@ -86,8 +86,7 @@ def state(cell: Cell, failures: Failures) -> str:
     """Returns "finished", "not finished" or `FAILED`."""
     if failures.of(cell):
         return FAILED
-    done = all(failures.settled(cell, run) for run in cell.runs)
-    return "finished" if done else "not finished"
+    return "finished" if failures.all_settled(cell) else "not finished"
 
 
 def seconds(

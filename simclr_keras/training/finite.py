@@ -15,7 +15,7 @@ ADVICE = (
     "Run the same command again with a lower --learning_rate (or a longer"
     " --warmup_epochs) and --change_learning_rate: it goes on from there. In"
     " Python: sk.training.callbacks(..., change_learning_rate=True). The same"
-    " rate comes to the same end."
+    " rate will diverge again."
 )
 
 
@@ -55,4 +55,4 @@ def stop(what: str, newest: paths.AnyPath | str | None) -> NoReturn:
         where = f"The last checkpoint whose weights are finite is {newest}."
     else:
         where = "The first worker says from which checkpoint to go on."
-    raise RuntimeError(f"{what}. Nothing was saved of it. {where} {ADVICE}")
+    raise RuntimeError(f"{what}. This state was not saved. {where} {ADVICE}")

@@ -106,7 +106,7 @@ def read_rows(
     good = [r for r in rows if len(r) == len(columns) and _is_row(r)]
     wrong = None
     if len(good) < len(rows):
-        wrong = f"{len(rows) - len(good)} of {len(rows)} rows are no figures"
+        wrong = f"{len(rows) - len(good)} of {len(rows)} rows are not numeric"
     return columns, [dict(zip(columns, row)) for row in good], wrong
 
 

@@ -116,7 +116,7 @@ class RunDirectory:
         dropped = old_runs.dropped_flags(there, flags)
         if dropped:
             print(
-                f"Passed over, as this release has no such flags:"
+                f"Ignored flags that this release does not have:"
                 f" {' '.join(dropped)} of {self.flags}."
             )
         if different:

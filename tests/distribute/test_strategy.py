@@ -95,5 +95,5 @@ def test_logical_cpus_split_the_cpu(tmp_path):
 )
 def test_part_of_a_batch_for_fewer_images(batch, count, replicas, part):
     assert limits.part_of_batch(batch, count, replicas, "the part") == part
-    with pytest.raises(ValueError, match="the part must divide by .* 7"):
+    with pytest.raises(ValueError, match="the part must be divisible by .* 7"):
         limits.part_of_batch(batch, count, 7, "the part")

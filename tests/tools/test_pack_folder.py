@@ -2,6 +2,7 @@
 
 import pathlib
 import shlex
+import subprocess
 import sys
 
 import numpy as np
@@ -79,3 +80,32 @@ def test_it_refuses_what_is_not_its_own(folder, tmp_path):
     with pytest.raises(SystemExit, match="an existing folder"):
         pack(tmp_path / "nix", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_two_processes_do_not_pack_into_one_folder(
+    folder, tmp_path, monkeypatch
+):
+    """The second is started while the first writes its first shard."""
+    output, example, errors = tmp_path / "out", packing._example, []
+    command = [
+        sys.executable,
+        packing.__file__,
+        f"--folder={folder}",
+        f"--output={output}",
+        "--shard_mib=1e-6",
+    ]
+
+    def slowly(*arguments):
+        if not errors:
+            second = subprocess.run(command, capture_output=True, text=True)
+            errors.append(second.stderr)
+        return example(*arguments)
+
+    monkeypatch.setattr(packing, "_example", slowly)
+    pack(folder, output)
+    assert "is in use by process" in errors[0]
+    assert len(list(output.glob("train-*"))) == 8
+    assert {path.name for path in output.iterdir()} == {
+        "packed.json",
+        *(f"train-{k:05}-of-00008.tfrecord" for k in range(8)),
+    }

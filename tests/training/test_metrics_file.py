@@ -77,7 +77,7 @@ def _damaged(path, keep_until=16, rows_until=None):
     "old, new, rows, reason",
     [
         (b"scope,epoch", b"\xff\xfe\x00", 0, "its first line must begin with"),
-        (b"steps,0,8,", b"steps,0,8,9,9,9,", 5, "1 of 6 rows are no figures"),
+        (b"steps,0,8,", b"steps,0,8,9,9,9,", 5, "1 of 6 rows are not numeric"),
         (b"steps,0,8,", b"steps,0,8,\x00\xff,", 5, "1 of 6 rows"),
         (b"steps,0,8,", b'steps,0,8,"', 5, "1 of 6 rows"),
         (b"0.0833333333", b"what", 5, "1 of 6 rows"),

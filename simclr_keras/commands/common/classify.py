@@ -10,7 +10,6 @@ from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
-from simclr_keras.commands.common import user_callbacks
 from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
@@ -78,7 +77,6 @@ def define_flags(values, *, epochs, rate, baseline):
         warmup=0.0,
     )
     values.set_default("nesterov", True)
-    user_callbacks.define_flag(values)
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)

@@ -195,7 +195,7 @@ def _flags_of_run(path, text, values):
     unknown = [name for name in given if name not in values]
     if unknown:
         print(
-            "Passed over, as this release has no such flags:"
+            "Ignored flags that this release does not have:"
             f" {' '.join(f'--{n}={given[n]}' for n in unknown)} of {path}."
         )
     return [f"--{n}={given[n]}" for n in given if n not in unknown]

@@ -4,6 +4,7 @@ These are the flags of networks, training, devices and the run directory.
 """
 
 from simclr_keras import choices
+from simclr_keras.commands.common import user_callbacks
 from simclr_keras.commands.common.flag_kinds import Group
 
 # Name -> default of the flags that describe the encoder.
@@ -138,8 +139,8 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
         False,
         "Let --learning_rate, --learning_rate_scaling and --warmup_epochs be"
         " others than those of the run in --model_dir, which goes on from its"
-        " newest intact checkpoint with them: for a run whose loss was no"
-        " number any more.",
+        " newest intact checkpoint with them: for a run whose loss became"
+        " NaN.",
         may_change=True,
     )
     training.float(
@@ -155,6 +156,7 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
     training.boolean("nesterov", False, "Nesterov momentum.")
     training.float("beta_1", 0.9, "First decay of adam, adamw, lamb.")
     training.float("beta_2", 0.999, "Second decay of them.")
+    user_callbacks.define_flag(values)
 
 
 def define_run(values):
@@ -185,14 +187,6 @@ def define_run(values):
         "Compute precision; weights, loss and statistics stay float32. auto:"
         " bfloat16 where the processor multiplies it, else float32.",
     )
-    devices.switch(
-        "jit",
-        "auto",
-        "Compile the training step with XLA. auto: on one GPU; not on CPUs,"
-        " where it slows convolutions, nor over several replicas. A TPU"
-        " compiles in any case.",
-        may_change=True,  # rounds differently, as other devices do
-    )
 
 
 def define_log(values):
@@ -219,6 +213,14 @@ def define_replicas(values):
         " auto: a TPU where one is configured, else such workers or tasks, else"
         " several GPUs, else one device.",
         may_change=True,
+    )
+    devices.switch(
+        "jit",
+        "auto",
+        "Compile the training step with XLA. auto: on one GPU; not on CPUs,"
+        " where it slows convolutions, nor over several replicas. A TPU"
+        " compiles in any case.",
+        may_change=True,  # rounds differently, as other devices do
     )
     devices.integer(
         "logical_cpus",

@@ -112,7 +112,7 @@ def check_steps(settings, num_examples):
     if last % several:
         raise ValueError(
             f"--steps_per_execution must divide the {last} steps of the last"
-            f" epoch: the run ends at step {total}. Received:"
+            f" fit epoch: the run ends at step {total}. Received:"
             f" --steps_per_execution={several}"
         )
     profiled = settings.profile_steps
