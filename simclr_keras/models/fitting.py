@@ -140,9 +140,7 @@ def _follow(model, dataset, arguments):
         return
     if fit_input.can_be_timed(model, dataset, arguments):
         model.input_wait = input_wait.InputWait(model.distribute_strategy)
-    arguments["callbacks"] = fit_callbacks.with_own_callbacks(
-        callbacks, model, batches
-    )
+    arguments["callbacks"] = fit_callbacks.with_own(callbacks, model, batches)
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def text(flags):
 """
 _FLAGS = (
     "--dataset=shapes",
-    "--train_split=train[:160]",
+    "--train_split=train[:256]",
     "--train_batch_size=8",
     "--image_size=16",
     "--optimizer=momentum",
@@ -110,11 +110,11 @@ def test_they_see_the_flags_and_the_evaluations_and_add_to_the_logs(
 
 
 def test_early_stopping_ends_a_run(run, module, tmp_path, capsys):
-    """20 of 100 steps show no progress, 20 more are waited for."""
+    """After the first 32 of 160 steps, 32 more show no progress."""
     command = (*_PRETRAIN, "--eval_split=", f"--model_dir={tmp_path / 'run'}")
     results = run(pretrain, *command, f"--callbacks={module}:stop_early")
-    assert results["steps"] == 40
-    assert (tmp_path / "run" / "checkpoints" / "step-00000040.npz").exists()
+    assert results["steps"] == 64
+    assert (tmp_path / "run" / "checkpoints" / "step-00000064.npz").exists()
     # It has ended, with or without the callback.
     capsys.readouterr()
     assert run(pretrain, *command) == results
@@ -132,7 +132,7 @@ def test_fine_tuning_takes_several(run, module, pretrained, tmp_path):
         f"--callbacks={module}:stop_early",
         f"--model_dir={tmp_path / 'run'}",
     )
-    assert results["steps"] == 40
+    assert results["steps"] == 64
     _, rows = json.loads((tmp_path / "run" / "note.json").read_text())
     assert len(rows) == 2
 

@@ -225,8 +225,7 @@ def fit(
         change_learning_rate=settings.change_learning_rate,
     )
     keep_run.last_step = total
-    flags = {name: getattr(settings, name) for name in settings.flag_defaults}
-    own = user_callbacks.make(settings.callbacks, flags)
+    own = user_callbacks.make(settings)
     verbose, lines = 0, []
     if devices.chief:
         verbose, lines = progress_output.for_fit(settings, keep_run, total)

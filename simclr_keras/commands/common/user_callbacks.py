@@ -34,12 +34,11 @@ def check(names):
         _function(name)
 
 
-def make(names, flags):
+def make(settings):
     """Calls the functions.
 
     Args:
-        names: value of `--callbacks`.
-        flags: dict of the command's flags, name -> value.
+        settings: the command's.
 
     Returns:
         List of Keras callbacks, in the order of the names.
@@ -48,13 +47,20 @@ def make(names, flags):
         ValueError: a function returned something else, or a callback that
             restores weights by itself, which the run directory does.
     """
-    return [each for name in names for each in _of_one(name, flags)]
+    return [
+        each
+        for name in settings.callbacks
+        for each in _of_one(
+            name,
+            {flag: getattr(settings, flag) for flag in settings.flag_defaults},
+        )
+    ]
 
 
 def _of_one(name, flags):
     import keras
 
-    made = _function(name)(dict(flags))
+    made = _function(name)(flags)
     made = list(made) if isinstance(made, (list, tuple)) else [made]
     for callback in made:
         if not isinstance(callback, keras.callbacks.Callback):
