@@ -135,7 +135,10 @@ def read(table: LabelTable) -> TableRows:
         lines=tuple(line for line, _ in rows),
         files=files,
         splits=splits,
-        cells=tuple(tuple(row[k] for k in places) for _, row in rows),
+        # A name is one line, also where a cell has several.
+        cells=tuple(
+            tuple(" ".join(row[k].split()) for k in places) for _, row in rows
+        ),
     )
 
 
@@ -161,7 +164,9 @@ def _text(path):
 def _parsed(name, text):
     """Yields pairs of a line's number and its cells; skips blank lines."""
     first = next((x for x in text.splitlines() if x.strip()), "")
-    delimiter = max(_DELIMITERS, key=first.count)
+    delimiter = max(
+        _DELIMITERS, key=lambda x: len(next(csv.reader([first], delimiter=x)))
+    )
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True
     )

@@ -71,10 +71,10 @@ def open_labelled(
     kept, more = _kept(rows, row_of, layout, table.task)
     counts.update(more)
     without = _without_row(found.images, row_of, layout)
-    if without:
+    if without and split != UNLABELLED:
         counts["images without a row"] = len(without)
     labels = names = None
-    if rows.columns and kept.images:
+    if rows.columns:
         labels, names = label_values.from_cells(
             [rows.cells[k] for k in kept.rows],
             [rows.lines[k] for k in kept.rows],
@@ -123,7 +123,7 @@ def _match(rows, root, found, source_name):
             repeated += 1
     if not row_of:
         raise ValueError(
-            f"Column {rows.file_column} of {rows.name} must hold paths of"
+            f"Column {rows.file_column!r} of {rows.name} must hold paths of"
             f" images relative to {source_name}, such as"
             f" {'/'.join(found.images[0])!r}; --file_column names another"
             f" column. Received: {len(missing)} rows of which none is such a"

@@ -91,6 +91,12 @@ def test_spreadsheets_have_several_ways(photos, encoding, delimiter, end):
 
 
 @pytest.mark.newest
+def test_separators_and_lines_within_quotes(photos):
+    text = '"file, path";label\na/1.png;"big\ncat"\nb/2.png;dog\n'
+    assert _opened(photos, text).class_names == ("big cat", "dog")
+
+
+@pytest.mark.newest
 def test_columns_by_name(photos):
     text = 'id,kind,"fold, old",where\n1,x,train,a/1.png\n2,y,train,b/2.png\n'
     source = _opened(
