@@ -17,6 +17,7 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import study
+from simclr_keras.commands.common import command_line
 from simclr_keras.report import page
 
 SMALL = ("--image_size=16", "--verbose=0")
@@ -134,7 +135,7 @@ def test_numbers(run, photos, checkpoint, tmp_path, protocol):
         "regression",
         f"--protocol={protocol}",
         "--train_epochs=60",
-        "--learning_rate=0.5",
+        "--learning_rate=0.1",
     )
     assert results["r2"] > 0.98
     assert results["rmse"] == pytest.approx(np.sqrt(results["mse"]), rel=1e-4)
@@ -152,6 +153,21 @@ def test_numbers(run, photos, checkpoint, tmp_path, protocol):
     (row,) = _rows(tmp_path / "run" / "numbers.csv")
     assert row["number"] == "green"
     assert float(row["rmse"]) == pytest.approx(results["rmse"], rel=1e-4)
+
+
+def test_numbers_have_defaults_of_their_own():
+    """Which `flags.txt` has; what is given is kept."""
+    define, table = finetune.define_flags, "--labels=x.csv"
+    for arguments, expected in (
+        ([], ("momentum", 0.05, "linear")),
+        (["--task=multilabel"], ("momentum", 0.05, "linear")),
+        (["--task=regression"], ("adam", 0.001, "none")),
+        (["--task=regression", "--optimizer=lars"], ("lars", 0.001, "none")),
+    ):
+        settings = command_line.parse(define, [table, *arguments])
+        rate = settings.learning_rate, settings.learning_rate_scaling
+        assert (settings.optimizer, *rate) == expected
+        assert f"--optimizer={expected[0]}\n" in settings.flags_text
 
 
 def _tuned(run, photos, checkpoint, directory, columns, task, *more):
@@ -179,7 +195,7 @@ def test_numbers_are_served_in_their_units(
         "green",
         "regression",
         "--train_epochs=60",
-        "--learning_rate=0.5",
+        "--learning_rate=0.1",
     )
     table = _rows(photos.parent / "labels.csv")
     green = np.array([float(row["green"]) for row in table])

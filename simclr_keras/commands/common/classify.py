@@ -7,6 +7,7 @@ from simclr_keras import choices
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import classifier_training
 from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import label_flags
@@ -81,6 +82,18 @@ def define_flags(values, *, epochs, rate, baseline):
         warmup=0.0,
     )
     values.set_default("nesterov", True)
+    # Squared errors have no bounded gradient: momentum at the rates above
+    # diverges on features of hundreds of units.
+    flag_kinds.default_if(
+        values,
+        "task",
+        "regression",
+        {
+            "optimizer": "adam",
+            "learning_rate": 0.001,
+            "learning_rate_scaling": "none",
+        },
+    )
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)
