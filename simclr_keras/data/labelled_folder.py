@@ -52,7 +52,7 @@ def open_labelled(
         found: its images.
         split: name of a split.
         table: the table.
-        folder_layout: what sub-folders mean, see `layout.find`; not used if
+        folder_layout: what sub-folders mean, see `layout.find`; `"auto"` if
             the table has a column of splits.
 
     Returns:
@@ -60,14 +60,20 @@ def open_labelled(
 
     Raises:
         ValueError: see `label_table.read` and `label_values.from_cells`; or no
-            row names an image, two rows of one image differ, or there is no
-            such split.
+            row names an image, two rows of one image differ, there is no such
+            split, or both table and `folder_layout` say what the splits are.
     """
     rows = label_table.read(table)
     row_of, counts = _match(rows, root, found, source_name)
     layout = None
     if rows.splits is None:
         layout = layouts.find(found.images, source_name, folder_layout)
+    elif folder_layout != "auto":
+        raise ValueError(
+            "`folder_layout` must be auto if the table has a column of splits;"
+            " an empty `split_column` (--split_column=) takes the splits from"
+            f" the folders. Received: --folder_layout={folder_layout}"
+        )
     kept, more = _kept(rows, row_of, layout, table.task)
     counts.update(more)
     without = _without_row(found.images, row_of, layout)
@@ -187,7 +193,8 @@ def _kept(rows, row_of, layout, task):
         if rows.columns and label_values.is_empty(rows.cells[k], task):
             split, reason = None, "rows without a label"
         if split:
-            _check_split_name(split, rows, k)
+            if layout is None:
+                _check_split_name(split, rows, k)
             kept.append((image, split, k))
         else:
             counts[reason] = counts.get(reason, 0) + 1
@@ -211,7 +218,7 @@ def _check_split_name(split, rows, k):
 
 
 def _without_row(images, row_of, layout):
-    """Images that the table does not name, except those of other splits."""
+    """Images without a row, except those outside of splits that are folders."""
     without = [image for image in images if image not in row_of]
     if layout is None or not layout.depth:
         return without

@@ -230,6 +230,12 @@ def test_wrong_arguments(photos):
         data.LabelTable("labels.csv", task="ranking")
     with pytest.raises(ValueError, match="has: test, train, unlabelled"):
         _opened(photos, TABLE, "validation")
+    with pytest.raises(ValueError, match="Received: --folder_layout=flat"):
+        data.open_source(
+            f"folder:{photos}",
+            labels=photos.parent / "labels.csv",
+            folder_layout="flat",
+        )
 
 
 @pytest.mark.newest
