@@ -23,6 +23,9 @@ OPTIMIZERS = ("lars", "momentum", "adam", "adamw", "lamb")
 PROJECTION_HEADS = ("none", "linear", "nonlinear")
 RESNET_DEPTHS = (18, 34, 50, 101, 152, 200)
 SPLIT_ORDERS = ("shuffled", "position")
+# What a classifier tells of an image: one class, several labels at once, or
+# numbers.
+TASKS = ("classification", "multilabel", "regression")
 STRATEGIES = ("auto", "single", "mirrored", "multi_worker", "tpu")
 # From transformations that a classifier can predict from an image's features to
 # the names of their classes, in the order of the labels.

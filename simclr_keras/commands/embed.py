@@ -1,11 +1,11 @@
 """Writes the embeddings of images, with an index of their ids and labels."""
 
-import csv
 import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import embedding_index
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
@@ -152,7 +152,7 @@ def _embed(settings, run, source, features, size):
     started = time.perf_counter()
     columns = features(np.zeros([1, size, size, 3], np.float32)).shape[-1]
     count = source.num_examples
-    _write_index(run.path / "index.csv", source)
+    embedding_index.write(run.path / "index.csv", source)
     path = run.path / "embeddings.npy"
     rows = sk.evaluation.RowsFile(path, count, columns)
     resumed = rows.done
@@ -183,17 +183,6 @@ def _embed(settings, run, source, features, size):
     return results, timing
 
 
-def _write_index(path, source):
-    from simclr_keras import disk
-
-    labels = sk.data.read_labels(source) if source.has_labels else None
-    with disk.naming(path), path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "id", "label"])
-        for row, name in enumerate(source.ids):
-            writer.writerow([row, name, "" if labels is None else labels[row]])
-
-
 def _draw(settings, run, source, query, features, size):
     """Writes the pictures that the flags ask for into the run directory.
 
@@ -210,7 +199,7 @@ def _draw(settings, run, source, query, features, size):
     from simclr_keras import paths
     from simclr_keras.images import CenterCrop
 
-    labels = sk.data.read_labels(source) if source.has_labels else None
+    labels = sk.data.read_labels(source) if source.has_classes else None
     with paths.local_copy(run.path / "embeddings.npy") as file:
         bank = np.load(file, mmap_mode="r")
         if settings.neighbors:
@@ -219,7 +208,7 @@ def _draw(settings, run, source, query, features, size):
         if settings.map:
             _draw_map(settings, run, source, bank, labels)
         if settings.projector:
-            _write_projector(settings, run, source, bank, labels)
+            _write_projector(settings, run, source, bank)
 
 
 def _draw_neighbors(settings, run, source, bank, labels, query, h):
@@ -263,13 +252,11 @@ def _draw_map(settings, run, source, bank, labels):
     print(f"Map of {len(rows)} images by {method}: {picture}")
 
 
-def _write_projector(settings, run, source, bank, labels):
+def _write_projector(settings, run, source, bank):
     from simclr_keras.report import projector
 
     rows = _sample(settings, len(bank), _PROJECTOR_ROWS)
-    names = [""] * len(rows)
-    if labels is not None:
-        names = [source.class_names[label] for label in labels[rows]]
+    names = embedding_index.label_texts(source, rows)
     ids, size = source.ids, projector.image_size(len(rows))
     folder = run.path / "tensorboard" / "projector"
     projector.write(

@@ -23,7 +23,7 @@ EXAMPLE = "simclr-export --checkpoint=runs/photos_10pct"
 # Results that describe the images, not the model.
 _OF_DATA = ("dataset", "train_images", "labelled_images", "test_images")
 # Flags whose values are paths on the machine that trained the model.
-_LOCATIONS = ("model_dir", "data_dir", "cache_dir", "checkpoint")
+_LOCATIONS = ("model_dir", "data_dir", "cache_dir", "checkpoint", "labels")
 
 
 def define_flags(values):
@@ -75,8 +75,9 @@ def define_flags(values):
     data.list(
         "class_names",
         [],
-        "Names of a classifier's classes, stored beside the model; none: those"
-        " of the data set that it was trained on.",
+        "Names of a classifier's classes, or of the numbers that it predicts,"
+        " stored beside the model; none: those of the data set that it was"
+        " trained on.",
     )
 
 
@@ -109,7 +110,7 @@ def run(settings):
         format=settings.format,
         precision=settings.precision,
         version=settings.version or None,
-        class_names=settings.class_names or names,
+        **_names(model, settings.class_names or names),
         image_size=size,
         pixel_range=pixel_range,
         max_pixels=settings.max_pixels,
@@ -117,6 +118,12 @@ def run(settings):
     )
     print(f"Exported: {path}")
     return path
+
+
+def _names(model, names):
+    """Argument of `export` for the names of the outputs."""
+    numbers = getattr(model, "activation", None) == "linear"
+    return {"target_names" if numbers else "class_names": names}
 
 
 def _directory(run, format):

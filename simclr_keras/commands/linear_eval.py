@@ -4,6 +4,7 @@ import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import classify
 from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (*classify.FIRST, "protocol")
@@ -24,12 +25,13 @@ def define_flags(values):
     training.choice(
         "protocol",
         "gradient",
-        ["gradient", *_PROTOCOLS],
+        ["gradient", *_OF_CLASSES],
         "gradient: the paper's, on augmented images. On features computed once,"
         " without augmentation, and without the flags of the optimizer: cached"
         " (gradient descent on standardised features), lbfgs (45 L2 values,"
         " chosen on held-out training images), mlp (not linear: a hidden layer"
-        " of 512 units, by Adam), knn (no training).",
+        " of 512 units, by Adam), knn (no training). --task=multilabel and"
+        " regression: gradient or cached.",
     )
     training.choice(
         "predict",
@@ -51,14 +53,16 @@ def define_flags(values):
 def run(settings):
     """Evaluates as the settings say; returns the results that it wrote."""
     _check_prediction(settings)
-    if settings.class_weight != "none" and settings.protocol in _PROTOCOLS:
+    protocols = _PROTOCOLS[settings.task]
+    _check_protocol(settings, protocols)
+    if settings.class_weight != "none" and settings.protocol in protocols:
         raise ValueError(
             "--class_weight must be none for a protocol on features that are"
             " computed once; --protocol=gradient takes it. Received:"
             f" --class_weight={settings.class_weight},"
             f" --protocol={settings.protocol}"
         )
-    if settings.callbacks and settings.protocol in _PROTOCOLS:
+    if settings.callbacks and settings.protocol in protocols:
         raise ValueError(
             "--callbacks must be left out for a protocol on features that are"
             " computed once; --protocol=gradient calls them. Received:"
@@ -68,7 +72,7 @@ def run(settings):
     return classify.run(
         settings,
         freeze="all",
-        measure_features=_PROTOCOLS.get(settings.protocol),
+        measure_features=protocols.get(settings.protocol),
         predict=None if settings.predict == _LABELS else settings.predict,
     )
 
@@ -77,10 +81,11 @@ def _check_prediction(settings):
     """Refuses flags that make no sense for predicting a transformation."""
     if settings.predict == _LABELS:
         return
-    if settings.protocol not in _PROTOCOLS:
+    label_flags.require_classes(settings, f"--predict={settings.predict}")
+    if settings.protocol not in _OF_CLASSES:
         raise ValueError(
-            f"--protocol must be one of {', '.join(_PROTOCOLS)} with --predict,"
-            " as it needs features that are computed once. Received:"
+            f"--protocol must be one of {', '.join(_OF_CLASSES)} with"
+            " --predict, as it needs features that are computed once. Received:"
             f" --predict={settings.predict}, --protocol={settings.protocol}"
         )
     if settings.label_fraction != 1:
@@ -92,14 +97,19 @@ def _check_prediction(settings):
         )
 
 
+def _check_protocol(settings, protocols):
+    """Refuses protocols that are for one class of an image."""
+    if settings.protocol not in ("gradient", *protocols):
+        raise ValueError(
+            f"--protocol must be one of gradient, {', '.join(protocols)} with"
+            f" --task={settings.task}; the others tell one class of an image."
+            f" Received: --protocol={settings.protocol}"
+        )
+
+
 def _cached(settings, *features):
     """Results and predictions of gradient descent on cached features."""
-    best = sk.evaluation.linear_accuracy(
-        *features,
-        epochs=settings.train_epochs,
-        batch_size=settings.train_batch_size,
-        seed=settings.seed,
-    )
+    best = sk.evaluation.linear_accuracy(*features, **_descent(settings))
     results = {
         "accuracy": round(best.accuracy, 6),
         "top5": round(best.top5_accuracy, 6),
@@ -116,12 +126,7 @@ def _lbfgs(settings, *features):
 
 def _mlp(settings, *features):
     """Results and predictions of a classifier with a hidden layer."""
-    best = sk.evaluation.mlp_accuracy(
-        *features,
-        epochs=settings.train_epochs,
-        batch_size=settings.train_batch_size,
-        seed=settings.seed,
-    )
+    best = sk.evaluation.mlp_accuracy(*features, **_descent(settings))
     return {"accuracy": round(best.accuracy, 6)}, best.predictions
 
 
@@ -136,8 +141,38 @@ def _knn(settings, *features):
     return {"accuracy": round(accuracy, 6), "k": k}, predictions
 
 
+def _cached_labels(settings, train_h, train_y, test_h, test_y):
+    """No results, and probabilities by gradient descent on cached features."""
+    del test_y
+    return {}, sk.evaluation.linear_probabilities(
+        train_h, train_y, test_h, **_descent(settings)
+    )
+
+
+def _cached_numbers(settings, train_h, train_y, test_h, test_y):
+    """No results, and predictions by gradient descent on cached features."""
+    del test_y
+    return {}, sk.evaluation.linear_predictions(
+        train_h, train_y, test_h, **_descent(settings)
+    )
+
+
+def _descent(settings):
+    """Arguments of the functions that train on cached features."""
+    return {
+        "epochs": settings.train_epochs,
+        "batch_size": settings.train_batch_size,
+        "seed": settings.seed,
+    }
+
+
 # The protocols on features computed once; "gradient" trains on the images.
-_PROTOCOLS = {"cached": _cached, "lbfgs": _lbfgs, "mlp": _mlp, "knn": _knn}
+_OF_CLASSES = {"cached": _cached, "lbfgs": _lbfgs, "mlp": _mlp, "knn": _knn}
+_PROTOCOLS = {
+    "classification": _OF_CLASSES,
+    "multilabel": {"cached": _cached_labels},
+    "regression": {"cached": _cached_numbers},
+}
 
 
 main = cli.training_command(define_flags, run, __doc__, FIRST, EXAMPLE)

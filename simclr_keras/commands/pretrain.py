@@ -167,7 +167,8 @@ def run(settings):
         )
         results = _results(settings, images, model, knn)
         results = stages.finish(devices, directory, results, figures)
-        stages.announce(devices, _next_command(settings, directory, results))
+        text = _next_command(settings, directory, results, images.labelled)
+        stages.announce(devices, text)
         return results
 
 
@@ -218,7 +219,7 @@ def _measures(settings, devices, images, dataset):
     if not every or images.held_out is None:
         return None, {}
     every = sk.data.epochs_to_fit_epochs(every, dataset.epochs_per_fit_epoch)
-    knn = _knn(settings, images, every) if images.labelled else None
+    knn = _knn(settings, images, every) if images.classified else None
     return knn, input_data.validation(settings, devices, images, every)
 
 
@@ -243,14 +244,22 @@ def _results(settings, images, model, knn=None):
         "steps": stages.steps_done(model),
         "parameters": int(model.encoder.count_params()),
     }
-    if images.labelled:
+    if images.classified:
         knn = knn or _knn(settings, images)
         results["knn_accuracy"] = round(float(knn.accuracy_of(model)), 6)
     return results
 
 
-def _next_command(settings, run_directory, results):
-    """Text that names the files to look at and the next command to run."""
+def _next_command(settings, run_directory, results, labelled=False):
+    """Text that names the files to look at and the next command to run.
+
+    Args:
+        settings: the command's.
+        run_directory: `RunDirectory` of the run.
+        results: its results.
+        labelled: whether training and held-out images have labels of any kind.
+            Defaults to False: only if kNN was measured.
+    """
     path = run_directory.path
     given = old_runs.parse_flags(settings.flags_text)
     handed_on = {
@@ -258,7 +267,7 @@ def _next_command(settings, run_directory, results):
         for name in (*image_flags.IMAGE_FLAGS, "train_split", "eval_split")
         if given[name] != settings.flag_defaults[name]
     }
-    if "knn_accuracy" in results:
+    if "knn_accuracy" in results or labelled:
         program, suffix = "simclr-linear-eval", "linear"
     else:
         program, suffix = "simclr-embed", "embeddings"

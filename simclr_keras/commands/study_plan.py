@@ -13,6 +13,7 @@ from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import label_flags
 from simclr_keras.studies import catalog
 
 # Flags of `simclr-study` that are no flags of `simclr-pretrain`.
@@ -76,6 +77,7 @@ def make_plan(settings):
                 f"--{name} must be left out of --study={settings.study}."
                 f" Received: --{name}={getattr(settings, name)}"
             )
+    label_flags.require_classes(settings, "a study, which compares accuracies")
     study = catalog.STUDIES[settings.study]
     asked = options.parse(
         settings.study,
@@ -228,7 +230,7 @@ def _open(parsed, run, labelled):
                 sk.data.require_labels(source)
         return None
     images = input_data.open_for_pretraining(parsed)
-    if labelled and not images.labelled:
+    if labelled and not images.classified:
         raise ValueError(
             "--dataset must have labels to train and to evaluate on, by which"
             f" the features are measured. Received: {images.trained.summary()}"

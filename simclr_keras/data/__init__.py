@@ -13,6 +13,8 @@ from simclr_keras.data.epochs import as_dataset
 from simclr_keras.data.epochs import with_crops
 from simclr_keras.data.evaluation_images import evaluation_images
 from simclr_keras.data.evaluation_images import read_images
+from simclr_keras.data.label_table import LabelTable
+from simclr_keras.data.label_values import label_texts
 from simclr_keras.data.load import load
 from simclr_keras.data.load import open_source
 from simclr_keras.data.overlap import num_shared
@@ -27,6 +29,7 @@ from simclr_keras.data.subsets import label_subset
 
 __all__ = [
     "Batches",
+    "LabelTable",
     "Source",
     "as_dataset",
     "cached",
@@ -40,6 +43,7 @@ __all__ = [
     "hold_out",
     "keep_some",
     "label_subset",
+    "label_texts",
     "load",
     "make_dataset",
     "num_shared",

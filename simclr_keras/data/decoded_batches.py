@@ -139,7 +139,9 @@ class DecodedBatches:
         found = found.ignore_errors(log_warning=True)
         # Adds one example, so that a missing last example leaves a gap too.
         end = tf.constant(-1, tf.int64)
-        end = (end, end, tf.zeros(self.shape, self.dtype))
+        label = found.element_spec[1]
+        label = -tf.ones(label.shape, label.dtype)
+        end = (end, label, tf.zeros(self.shape, self.dtype))
         end = tf.data.Dataset.from_tensors(end)
         batches = found.concatenate(end).batch(size)
         batches = batches.enumerate(first_step).take(self.steps - first_step)
@@ -189,5 +191,5 @@ class DecodedBatches:
             pixels, labels = pixels[:size], labels[:size]
         if self.total == self.steps * self.batch_size:
             pixels = tf.ensure_shape(pixels, [rows, *self.shape])
-            labels = tf.ensure_shape(labels, [rows])
+            labels = tf.ensure_shape(labels, [rows, *labels.shape[1:]])
         return pixels, labels

@@ -40,7 +40,8 @@ class Examples:
         with tf.device("CPU:0"):
             self._positions = tf.constant(source.positions, tf.int64)
             if source.labels is not None:
-                self._labels = tf.constant(source.labels, tf.int64)
+                dtype = label_spec(source).dtype
+                self._labels = tf.constant(source.labels, dtype)
             names = source.encoded if source.files is None else source.files
             if names is not None:
                 self._stored = tf.constant(names, tf.string)
@@ -76,7 +77,10 @@ class Examples:
         return records.map(lambda number, found: (number, found[1]))
 
     def fetch(self, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps a key to `(what size and decode take, label or -1)`."""
+        """Maps a key to `(what size and decode take, label or -1)`.
+
+        The label is as `label_spec` says.
+        """
         source = self.source
         if source.records is not None:
             return source.records.parse(key)
@@ -146,3 +150,10 @@ class Examples:
             except OSError as error:
                 return f"the file cannot be read ({error.strerror})"
         return images.problem(stored, self.source.max_pixels)
+
+
+def label_spec(source: Source) -> tf.TensorSpec:
+    """Shape and dtype of the label of one example of a source."""
+    if source.labels is None or source.labels.ndim == 1:
+        return tf.TensorSpec([], tf.int64)
+    return tf.TensorSpec([source.num_classes], tf.float32)

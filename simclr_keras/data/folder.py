@@ -7,9 +7,11 @@ import warnings
 import numpy as np
 
 from simclr_keras import paths
+from simclr_keras.data import labelled_folder
 from simclr_keras.data import layout as layouts
 from simclr_keras.data import listing
 from simclr_keras.data import slices
+from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.source import Source
 from simclr_keras.images import EXTENSIONS
 
@@ -25,6 +27,7 @@ def open_folder(
     path: paths.PathLike,
     split: str = "train",
     *,
+    labels: LabelTable | None = None,
     folder_layout: str = "auto",
     split_order: str = "shuffled",
     skip_corrupt: bool = False,
@@ -40,6 +43,8 @@ def open_folder(
     Args:
         path: the folder.
         split: name of a split, or a slice of it such as `"train[:90%]"`.
+        labels: table of the labels, and perhaps of the splits, see
+            `labelled_folder.open_labelled`. Default None: sub-folders say them.
         folder_layout: what the sub-folders mean, see `layout.find`.
         split_order: order from which slices are cut, see `slices.open_slice`.
         skip_corrupt: leave out sub-folders that cannot be read. Default
@@ -47,7 +52,8 @@ def open_folder(
 
     Raises:
         ValueError: there is no such folder, no image in it, or no such split;
-            its sub-folders have two meanings; or one cannot be read.
+            its sub-folders have two meanings; or one cannot be read; or the
+            table does not fit, see `labelled_folder.open_labelled`.
     """
     root = paths.as_path(path, "`folder:`").expanduser()
     if not root.is_dir():
@@ -65,12 +71,18 @@ def open_folder(
             f" which has none{_instead(found)}"
         )
     source_name = f"folder:{path}"
-    layout = layouts.find(found.images, source_name, folder_layout)
     name, _, _ = slices.parse_split(split)
-    slices.check_split(source_name, name, layout.splits)
-    source = _describe(source_name, name, root, layout, found)
+    if labels is not None:
+        source, splits = labelled_folder.open_labelled(
+            source_name, root, found, name, labels, folder_layout
+        )
+    else:
+        layout = layouts.find(found.images, source_name, folder_layout)
+        splits = layout.splits
+        slices.check_split(source_name, name, splits)
+        source = _describe(source_name, name, root, layout, found)
     _warn(source)
-    return slices.open_slice(source, split, layout.splits, split_order)
+    return slices.open_slice(source, split, splits, split_order)
 
 
 def _refuse_unreadable(root, found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 from simclr_keras.choices import FOLDER_LAYOUTS as LAYOUTS
@@ -41,8 +42,7 @@ class Layout:
         """A phrase such as `"splits train, test; classes cat, dog"`."""
         parts = []
         if self.depth:
-            names = sorted(self.splits, key=_in_order_of_use)
-            parts.append(f"splits {', '.join(names)}")
+            parts.append(splits_text(self.splits))
         if self.class_names is None:
             parts.append("no classes" + self.reason)
         else:
@@ -53,12 +53,25 @@ class Layout:
         return "; ".join(parts)
 
 
-def classes_text(names: Sequence[str], shown: int = 8) -> str:
+def splits_text(names: Iterable[str]) -> str:
+    """`"splits train, test"`, in the order in which they are used."""
+    return f"splits {', '.join(sorted(names, key=_in_order_of_use))}"
+
+
+def classes_text(names: Sequence[str]) -> str:
     """`"classes a, b, c"`; of many, the first ones and their number."""
-    listed = ", ".join(names[:shown])
+    return listed("class", names, "classes")
+
+
+def listed(
+    noun: str, names: Sequence[str], plural: str | None = None, shown: int = 8
+) -> str:
+    """`"labels a, b, c"`; of many, the first ones and their number."""
+    text = ", ".join(names[:shown])
+    plural = plural or f"{noun}s"
     if len(names) > shown:
-        return f"{len(names):,} classes: {listed}, ..."
-    return f"{'classes' if len(names) > 1 else 'class'} {listed}"
+        return f"{len(names):,} {plural}: {text}, ..."
+    return f"{plural if len(names) > 1 else noun} {text}"
 
 
 def _in_order_of_use(split):

@@ -19,6 +19,7 @@ from simclr_keras.data import subsets
 from simclr_keras.data import tfds_source
 from simclr_keras.data import tfrecord_source
 from simclr_keras.data.epochs import Batches
+from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.source import Source
 from simclr_keras.images import MAX_PIXELS
@@ -42,6 +43,7 @@ def open_source(
     memory_limit: int = MEMORY_LIMIT,
     split_order: str = "shuffled",
     folder_layout: str = "auto",
+    labels: paths.PathLike | LabelTable | None = None,
     pixel_range: tuple[float, float] | None = None,
     max_pixels: int = MAX_PIXELS,
     feature_image: str = FEATURE_IMAGE,
@@ -79,6 +81,9 @@ def open_source(
             `"shuffled"`.
         folder_layout: what sub-folders mean, see `layout.find`. Default
             `"auto"`.
+        labels: CSV file with the labels of a folder's images: its path, if its
+            columns are the defaults of `LabelTable`, or a `LabelTable`.
+            Default None.
         pixel_range: pair (low, high), the values of 16-bit images, or of
             arrays of any type, that become 0 and 255; such as (0, 4095) for 12
             bits.
@@ -98,6 +103,7 @@ def open_source(
             the message says what there is.
     """
     pixel_range = ranges.check(pixel_range)
+    labels = _label_table(labels, spec)
     if not isinstance(spec, str):
         return arrays.open_arrays(spec, split, split_order, pixel_range)
     if spec == "shapes":
@@ -115,6 +121,7 @@ def open_source(
         source = folder.open_folder(
             spec[len(_FOLDER) :],
             split,
+            labels=labels,
             folder_layout=folder_layout,
             split_order=split_order,
             skip_corrupt=skip_corrupt,
@@ -139,6 +146,21 @@ def open_source(
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)
+
+
+def _label_table(labels, spec):
+    """The `LabelTable`, or None; refuses one of images without paths."""
+    if labels is None or isinstance(labels, LabelTable):
+        table = labels
+    else:
+        table = LabelTable(labels)
+    name = spec if isinstance(spec, str) else "arrays"
+    if table is not None and not name.startswith(_FOLDER):
+        raise ValueError(
+            "`labels` (--labels) must be left out of any data set but"
+            f" folder:/path, whose images it names. Received: {name}"
+        )
+    return table
 
 
 def _decode_small(source, memory_limit):
@@ -180,6 +202,7 @@ def load(
     cache_dir: paths.PathLike | None = None,
     split_order: str = "shuffled",
     folder_layout: str = "auto",
+    labels: paths.PathLike | LabelTable | None = None,
     **pipeline,
 ) -> Batches:
     """Opens a data set and makes its batches, by default for pre-training.
@@ -198,7 +221,7 @@ def load(
         labelled: yield pairs (images, labels). Default False.
         views: crops per photograph in training. Default 2.
         training: shuffle, and crop at random. Default True.
-        label_fraction: keep this part only, as `label_subset`. Default all.
+        label_fraction: keep this part only, as `label_subset`. Default: all.
         data_dir: see `open_source`.
         skip_corrupt: see `open_source`.
         download: see `open_source`.
@@ -213,6 +236,7 @@ def load(
         cache_dir: directory of the files of `cache="disk"`; see `cached`.
         split_order: see `open_source`.
         folder_layout: see `open_source`.
+        labels: see `open_source`.
         **pipeline: further arguments of `make_dataset`.
 
     Returns:
@@ -232,6 +256,7 @@ def load(
         memory_limit=memory_limit,
         split_order=split_order,
         folder_layout=folder_layout,
+        labels=labels,
         pixel_range=pixel_range,
         max_pixels=max_pixels,
         feature_image=feature_image,

@@ -81,7 +81,8 @@ def make_dataset(
         `Batches`. Images are `uint8`, `[B, H, W, 3]` of one shape; in
         training on photographs `[B, 2, h, w, 3]`, or `[B, h, w, 3]` if
         `views` is 1; in evaluation of photographs `float32` `[B, h, w, 3]` in
-        [0, 1], cropped by `images.CenterCrop`. Labels are `int64` `[B]`.
+        [0, 1], cropped by `images.CenterCrop`. Labels are `int64` `[B]`, or
+        `float32` `[B, K]` of several at once or of numbers.
 
     Raises:
         ValueError: an argument is not allowed, labels are missing, or the
@@ -130,7 +131,8 @@ def make_dataset(
         )
     rows = batch_size if total % batch_size == 0 else None
     images = tf.TensorSpec([rows, *shape], dtype)
-    labels = tf.TensorSpec([rows], tf.int64)
+    label = examples.label_spec(source)
+    labels = tf.TensorSpec([rows, *label.shape], label.dtype)
     return epochs.Batches(
         one_epoch if labelled else functools.partial(_images_only, one_epoch),
         steps,
@@ -213,7 +215,7 @@ def _in_memory(source, shuffle, seed, batch_size, total):
         images = tf.constant(source.images)
         has_labels = source.labels is not None
         labels = source.labels if has_labels else [-1] * count
-        labels = tf.constant(labels, tf.int64)
+        labels = tf.constant(labels, examples.label_spec(source).dtype)
 
     def one_epoch(epoch, first_step, part, crops):
         del crops  # the model's views cut them

@@ -39,6 +39,12 @@ def parse_split(split: str) -> tuple[str, str | None, str | None]:
     return match["name"], match["low"], match["high"]
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is the name of a split, without a slice."""
+    match = _SPLIT.fullmatch(text)
+    return match is not None and match["name"] == text
+
+
 def _boundary(text, count, default):
     if text is None:
         return default
@@ -122,7 +128,8 @@ def open_slice(
         split: its name or a slice of it.
         existing: names of the existing splits.
         split_order: `"shuffled"`: a slice is a range of `shuffled_rows`, so
-            that each slice has its share of every class, and slices that do not
+            that each slice has its share of every class (several labels at once
+            and numbers are not balanced), and slices that do not
             overlap have no image in common. `"position"`: a slice is a range of
             the split in the order of its files or rows, in a folder often whole
             classes. Default `"shuffled"`.
@@ -142,7 +149,8 @@ def open_slice(
     _, rows = rows_of(split, source.name, dict.fromkeys(existing, count))
     if len(rows) < count:
         if split_order == "shuffled":
-            rows = np.sort(shuffled_rows(count, source.labels)[rows])
+            classes = source.labels if source.has_classes else None
+            rows = np.sort(shuffled_rows(count, classes)[rows])
         source = source.take(rows)
     return dataclasses.replace(source, split=split)
 

@@ -30,9 +30,14 @@ class Source:
             `"shapes:train"`.
         positions: `int64` `[num_examples]`, the number of each example in the
             whole split; a subset keeps the numbers.
-        labels: `int64` `[num_examples]`, or None if the source has none or
-            streams them (then `has_labels` is true).
-        class_names: names of the classes in order of their labels, or None.
+        labels: `int64` `[num_examples]`, or `float32` `[num_examples, K]` (see
+            `task`), or None if the source has none or streams them (then
+            `has_labels` is true).
+        class_names: names of the classes in order of their labels, or of the
+            columns of `labels`, or None.
+        task: what labels are. `"classification"`: numbers of classes;
+            `"multilabel"`: 0 and 1 for each of several labels;
+            `"regression"`: numbers.
         image_shape: (height, width, 3) in pixels if it is the same for every
             image, None for photographs of any size.
         images: `uint8` array `[num_examples, H, W, 3]` in memory.
@@ -58,6 +63,7 @@ class Source:
     positions: np.ndarray = dataclasses.field(repr=False)
     labels: np.ndarray = dataclasses.field(default=None, repr=False)
     class_names: tuple = dataclasses.field(default=None, repr=False)
+    task: str = "classification"
     image_shape: tuple = None
     images: np.ndarray = dataclasses.field(default=None, repr=False)
     files: np.ndarray = dataclasses.field(default=None, repr=False)
@@ -78,13 +84,18 @@ class Source:
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes, None without labels."""
+        """Number of classes, or of columns of labels; None without labels."""
         return None if self.class_names is None else len(self.class_names)
 
     @property
     def has_labels(self) -> bool:
         """Whether every example has a label."""
         return self.class_names is not None
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether every example has a label, and it is one class."""
+        return self.has_labels and self.task == "classification"
 
     @property
     def paths(self) -> np.ndarray | tuple | None:
@@ -203,7 +214,7 @@ def without_void_labels(source: Source) -> Source:
 
 
 def read_labels(source: Source) -> np.ndarray:
-    """Labels of all examples, `int64`; of a stream, by one pass over it.
+    """Labels of all examples, see `Source`; of a stream, by one pass over it.
 
     Raises:
         ValueError: the source has no labels, or not for every example.
@@ -225,7 +236,8 @@ def require_labels(source: Source) -> None:
     if not source.has_labels:
         raise ValueError(
             "Labels are needed: a folder is labelled by a sub-folder per"
-            " class, arrays by a pair (images, labels), TFRecord shards by the"
-            " feature of --feature_label, a TFDS data set by a ClassLabel"
+            " class or a CSV file (--labels), arrays by a pair (images,"
+            " labels), TFRecord shards by the feature of --feature_label, a"
+            " TFDS data set by a ClassLabel"
             f" feature. Received: {source.summary()}"
         )

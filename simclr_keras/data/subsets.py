@@ -12,13 +12,16 @@ from simclr_keras.data.source import read_labels
 
 
 def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
-    """Returns a class-balanced part of a labelled source.
+    """Returns a part of a labelled source, class-balanced if it has classes.
 
     Every class gives the same number of examples: `fraction * num_examples /
     num_classes`, rounded (half up), but at least one; a class that has fewer
     gives all it has. With one seed, the subset of a smaller fraction is part
     of that of a larger one. Works on streams too, with one pass over the
     labels.
+
+    Several labels at once and numbers are not balanced: the part is drawn at
+    random, `fraction * num_examples` of it, rounded (half up), at least one.
 
     Args:
         source: `Source` with labels.
@@ -43,6 +46,10 @@ def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
     labels = read_labels(source)
     if fraction == 1:
         return source
+    if not source.has_classes:
+        count = max(1, int(fraction * len(labels) + 0.5))
+        shuffled = order.shuffled(len(labels), seed, 0, order.SUBSET)
+        return source.take(np.sort(shuffled[:count]))
     classes = np.unique(labels)
     each = max(1, int(fraction * len(labels) / len(classes) + 0.5))
     chosen = []

@@ -1,5 +1,8 @@
 from simclr_keras.evaluation.accuracy import mean_per_class_accuracy
 from simclr_keras.evaluation.accuracy import top_k_accuracy
+from simclr_keras.evaluation.average_precision import average_precision
+from simclr_keras.evaluation.average_precision import label_figures
+from simclr_keras.evaluation.average_precision import mean_average_precision
 from simclr_keras.evaluation.confusion import class_figures
 from simclr_keras.evaluation.confusion import confusion_matrix
 from simclr_keras.evaluation.embeddings import Extractor
@@ -12,6 +15,8 @@ from simclr_keras.evaluation.knn import knn_accuracy
 from simclr_keras.evaluation.knn import knn_predict
 from simclr_keras.evaluation.layers import layer_features
 from simclr_keras.evaluation.layers import projection_features
+from simclr_keras.evaluation.linear_outputs import linear_predictions
+from simclr_keras.evaluation.linear_outputs import linear_probabilities
 from simclr_keras.evaluation.linear_probe import LinearAccuracy
 from simclr_keras.evaluation.linear_probe import linear_accuracy
 from simclr_keras.evaluation.logistic_regression import L2_VALUES
@@ -23,6 +28,7 @@ from simclr_keras.evaluation.markdown import percent
 from simclr_keras.evaluation.mlp import mlp_accuracy
 from simclr_keras.evaluation.neighbors import nearest
 from simclr_keras.evaluation.plane import to_plane
+from simclr_keras.evaluation.regression import regression_figures
 from simclr_keras.evaluation.representation import RepresentationQuality
 from simclr_keras.evaluation.representation import representation_quality
 from simclr_keras.evaluation.rows_file import RowsFile
@@ -37,22 +43,28 @@ __all__ = [
     "LogisticRegressionResult",
     "RepresentationQuality",
     "RowsFile",
+    "average_precision",
     "extract",
     "extract_both",
     "class_figures",
     "confusion_matrix",
     "knn_accuracy",
     "knn_predict",
+    "label_figures",
     "layer_features",
     "linear_accuracy",
+    "linear_predictions",
+    "linear_probabilities",
     "logistic_regression",
     "markdown_table",
+    "mean_average_precision",
     "mean_per_class_accuracy",
     "mlp_accuracy",
     "nearest",
     "percent",
     "pixel_features",
     "projection_features",
+    "regression_figures",
     "representation_quality",
     "standardize",
     "to_plane",

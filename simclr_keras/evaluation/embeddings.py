@@ -92,7 +92,9 @@ class Extractor:
                 value_range.check_eagerly(images)
             labels = None
             if labelled:
-                labels = np.asarray(batch[1], dtype=np.int64)
+                integers = batch[1].dtype.is_integer and batch[1].ndim == 1
+                dtype = np.int64 if integers else np.float32
+                labels = np.asarray(batch[1], dtype)
             yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
@@ -140,7 +142,8 @@ def extract(
         encoder: see `Extractor`.
         dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`, of
             images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1], or of
-            `(images, labels)` with integer labels `[B]`.
+            `(images, labels)` with integer labels `[B]`, or rows `[B, K]` of
+            several labels or numbers.
         preprocess: see `Extractor`. Defaults to None.
         outputs: see `Extractor`. Defaults to None.
         verbose: whether to show a progress bar. Defaults to False.
@@ -148,7 +151,7 @@ def extract(
     Returns:
         Pair `(features, labels)` of arrays in the data set's order: float32
         `[n, C]` (a dict of these if `outputs` is a tuple of names); and int64
-        `[n]`, or None if the data set has no labels.
+        `[n]` or float32 `[n, K]`, or None if the data set has no labels.
 
     Raises:
         ValueError: see `Extractor`; or the data set is empty.
@@ -221,14 +224,11 @@ def _check_dataset(dataset):
             "dataset must yield batches of images [B, H, W, 3], or (images,"
             f" labels). Received: elements of the form {spec}"
         )
-    if labelled and not (
-        isinstance(spec[1], tf.TensorSpec)
-        and spec[1].dtype.is_integer
-        and spec[1].shape.rank in (1, None)
-    ):
+    if labelled and not _are_labels(spec[1]):
         raise ValueError(
-            "dataset must yield integer labels [B], one for each image."
-            f" Received: labels of the form {spec[1]}"
+            "dataset must yield integer labels [B], one for each image, or rows"
+            " [B, K] of several labels or numbers. Received: labels of the form"
+            f" {spec[1]}"
         )
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
@@ -236,6 +236,14 @@ def _check_dataset(dataset):
             " repeat(), or limit it with take(). Received: an endless dataset"
         )
     return images, labelled
+
+
+def _are_labels(spec):
+    if not isinstance(spec, tf.TensorSpec):
+        return False
+    if spec.shape.rank == 2:
+        return spec.dtype.is_integer or spec.dtype.is_floating
+    return spec.dtype.is_integer and spec.shape.rank in (1, None)
 
 
 def _progress_bar(dataset):

@@ -14,6 +14,7 @@ from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.features import check_counts
 from simclr_keras.evaluation.features import check_train_and_test
 from simclr_keras.evaluation.features import standardize as standardized
+from simclr_keras.models.outputs import ACTIVATIONS
 
 _SHUFFLE_STREAM = 40
 _MOMENTUM = 0.9
@@ -110,9 +111,9 @@ def linear_accuracy(
     if standardize:
         train_h, test_h = standardized(train_h, test_h)
     if learning_rate is None:
-        bound = 2.0 / max(_largest_eigenvalue(train_h), 1e-30)
+        bound = 2.0 / largest_eigenvalue(train_h)
         learning_rate = min(0.1 * batch_size / 256, bound)
-    kernel, bias = _train(
+    kernel, bias = train(
         tf.constant(train_h),
         tf.constant(train_y, tf.int32),
         class_count=int(max(train_y.max(), test_y.max())) + 1,
@@ -137,8 +138,15 @@ def linear_accuracy(
     )
 
 
-def _largest_eigenvalue(features):
-    """Largest eigenvalue of `features' features / n`, by power iteration."""
+def largest_eigenvalue(features: np.ndarray) -> float:
+    """Largest eigenvalue of `features' features / n`, by power iteration.
+
+    Args:
+        features: float32 `[n, C]`.
+
+    Returns:
+        Float, at least 1e-30.
+    """
     vector = np.random.default_rng(0).standard_normal(features.shape[1])
     vector = vector.astype(np.float32)
     value = 0.0
@@ -146,21 +154,36 @@ def _largest_eigenvalue(features):
         vector /= max(np.linalg.norm(vector), 1e-30)
         vector = (features @ vector) @ features / len(features)
         value = float(np.linalg.norm(vector))
-    return value
+    return max(value, 1e-30)
 
 
 @tf.function(jit_compile=False)
-def _train(
-    features,
-    labels,
-    class_count,
-    epochs,
-    batch_size,
-    learning_rate,
-    weight_decay,
-    seed,
-):
+def train(
+    features: tf.Tensor,
+    labels: tf.Tensor,
+    class_count: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: tf.Tensor,
+    weight_decay: tf.Tensor,
+    seed: int,
+    activation: str = "softmax",
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Weights `[C, K]` and biases `[K]` after all epochs, from zero.
+
+    The loss is the one whose gradient is `activation(logits) - targets`:
+    cross-entropy, or half the squared error.
+
+    Args:
+        features: float32 `[n, C]`.
+        labels: classes, int32 `[n]`, for `"softmax"`; else float32 `[n, K]`.
+        class_count: K.
+        epochs: see `linear_accuracy`; the other arguments too.
+        batch_size: at most n.
+        learning_rate: float32 scalar.
+        weight_decay: float32 scalar.
+        seed: Python integer.
+        activation: `"softmax"`, `"sigmoid"` or `"linear"`.
 
     This is one graph, because `fit` of a `Dense` by Keras's SGD takes 3.3 times
     as long: 4.5 against 1.4 s of CPU for ten epochs of 20,000 rows of 512
@@ -180,11 +203,11 @@ def _train(
             order = epoch_order(row_count, step // steps_per_epoch, seed)
         rows = order[place * batch_size : (place + 1) * batch_size]
         x = tf.gather(features, rows)  # [B, C]
-        probabilities = tf.nn.softmax(tf.matmul(x, kernel) + bias)
-        errors = probabilities - tf.one_hot(
-            tf.gather(labels, rows), class_count
-        )
-        errors /= batch_size
+        targets = tf.gather(labels, rows)
+        if activation == "softmax":
+            targets = tf.one_hot(targets, class_count)
+        outputs = ACTIVATIONS[activation](tf.matmul(x, kernel) + bias)
+        errors = (outputs - targets) / batch_size  # [B, K]
         kernel_gradient = tf.matmul(x, errors, transpose_a=True)  # [C, K]
         kernel_gradient += weight_decay * kernel
         bias_gradient = tf.reduce_sum(errors, axis=0)

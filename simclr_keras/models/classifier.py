@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,17 +10,17 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import networks
-from simclr_keras import randomness
 from simclr_keras.distribute import replicas
-from simclr_keras.images import xla
+from simclr_keras.models import augmentation
 from simclr_keras.models import batches
 from simclr_keras.models import fitting
 from simclr_keras.models import freezing
 from simclr_keras.models import outputs
 from simclr_keras.models import pixels
+from simclr_keras.models import target_scale
 from simclr_keras.models import trained_model
 from simclr_keras.optimizers import l2_penalty
-from simclr_keras.views import View
+from simclr_keras.optimizers import weight_decay
 
 
 @compat.register
@@ -70,6 +69,11 @@ class Classifier(trained_model.TrainedModel):
             `"softmax"`.
         class_weights: K factors above 0 of the classes in the training loss,
             for `"softmax"`. Defaults to None: all are 1.
+        target_mean: K means of the training targets, for `"linear"`. The head
+            then predicts standardised targets, and the loss compares these; the
+            outputs of the model, and its metrics, are in the units of the
+            targets. Defaults to None: targets are as they are.
+        target_std: their K standard deviations; given with `target_mean`.
 
     Raises:
         ValueError: `freeze` or `projection_layer` do not fit the encoder, or
@@ -90,6 +94,8 @@ class Classifier(trained_model.TrainedModel):
         "l2_scope",
         "activation",
         "class_weights",
+        "target_mean",
+        "target_std",
     )
 
     def __init__(
@@ -107,6 +113,8 @@ class Classifier(trained_model.TrainedModel):
         l2_scope: str = "all",
         activation: str | None = "softmax",
         class_weights: Sequence[float] | None = None,
+        target_mean: Sequence[float] | None = None,
+        target_std: Sequence[float] | None = None,
         **kwargs,
     ):
         super().__init__(**{"name": "classifier", **kwargs})
@@ -114,10 +122,10 @@ class Classifier(trained_model.TrainedModel):
         self.class_weights = outputs.check_class_weights(
             class_weights, num_classes, self.activation
         )
-        if not 0 <= l2 < float("inf"):
-            raise ValueError(
-                f"l2 must be a number of at least 0. Received: l2={l2!r}"
-            )
+        self.target_scale = target_scale.check(
+            target_mean, target_std, num_classes, self.activation
+        )
+        weight_decay.check_l2(l2)
         freezing.check_freeze(freeze, encoder)
         freezing.check_projection_layer(projection_layer, projection_head)
         size = getattr(views, "size", None) or (
@@ -132,6 +140,7 @@ class Classifier(trained_model.TrainedModel):
                 projection_head.get_config()
             )
         self.views = views
+        self._augmentation = augmentation.Augmentation(views, seed)
         self.num_classes = num_classes
         self.freeze = freeze
         self.projection_layer = projection_layer
@@ -139,17 +148,18 @@ class Classifier(trained_model.TrainedModel):
         self.image_size = image_size
         self.l2 = l2
         self.l2_scope = l2_scope
+        scale = self.target_scale
+        self.target_mean = scale and scale.mean
+        self.target_std = scale and scale.std
         self.pixel_watch = pixels.PixelWatch()
         self.head = trained_model.supervised_head(num_classes)
         self(image)
         if self.projection_head is not None and projection_head.weights:
             self.projection_head.set_weights(projection_head.get_weights())
         # Last, as Keras 2.15 reorders the weights once some are frozen.
-        freezing.freeze_parts(self.encoder, self.projection_head, freeze)
-        if self.projection_head is not None:
-            freezing.freeze_unused_layers(
-                self.projection_head, projection_layer
-            )
+        freezing.freeze_parts(
+            self.encoder, self.projection_head, freeze, projection_layer
+        )
 
     def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
@@ -173,6 +183,8 @@ class Classifier(trained_model.TrainedModel):
 
     def activated(self, logits: tf.Tensor) -> tf.Tensor:
         """Maps logits `[B, K]` to the outputs of the model."""
+        if self.target_scale is not None:
+            return self.target_scale.to_units(logits)
         # Keras recognises the softmax and computes the loss from the logits.
         return outputs.ACTIVATIONS[self.activation](logits)
 
@@ -270,28 +282,17 @@ class Classifier(trained_model.TrainedModel):
                 y, self.class_weights, sample_weight
             )
         if self.views is not None:
-            x = self._draw_views(x)
+            step = fitting.training_step(self.optimizer)
+            x = self._augmentation(x, step, self.crops_are_ready)
         return x, y, sample_weight
 
-    def _draw_views(self, images):
-        if not isinstance(self.views, View):
-            return self.views(pixels.to_rgb_float(images), training=True)
-        seeds = randomness.stateless_seeds(
-            self.seed,
-            fitting.training_step(self.optimizer),
-            replicas.positions(tf.shape(images)[0]),
-            view=0,
-        )
-        drawn = self._compiled_draw(images, seeds, self.crops_are_ready)
-        return self.views.finish(drawn, seeds)
-
-    @functools.cached_property
-    def _compiled_draw(self):
-        return xla.compile_with_xla(self.views.draw)
-
-    def compute_loss(self, *args, **kwargs) -> tf.Tensor:
-        """The compiled loss plus the L2 penalty."""
-        loss = super().compute_loss(*args, **kwargs)
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, *args, **kwargs
+    ) -> tf.Tensor:
+        """The compiled loss, on standardised targets, plus the L2 penalty."""
+        if self.target_scale is not None and y_pred is not None:
+            y, y_pred = map(self.target_scale.standardize, (y, y_pred))
+        loss = super().compute_loss(x, y, y_pred, *args, **kwargs)
         if self.l2:
             penalty = l2_penalty(self, self.l2, self.l2_scope)
             # Replicas' gradients are summed. Keras divides its own loss only.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 
 from simclr_keras import compat
-from simclr_keras import networks
 
 
 def check_freeze(freeze: str | int, encoder: keras.Model) -> None:
@@ -52,6 +51,7 @@ def freeze_parts(
     encoder: keras.Model,
     projection_head: keras.layers.Layer | None,
     freeze: str | int,
+    projection_layer: int = 0,
 ) -> None:
     """Sets which layers of encoder and projection head are trained.
 
@@ -59,6 +59,9 @@ def freeze_parts(
         encoder: see `Classifier`.
         projection_head: see `Classifier`.
         freeze: as `check_freeze` allows.
+        projection_layer: number of the output that feeds a classifier; later
+            layers, which get no gradient, are frozen. Defaults to 0: no output
+            is used, and none is frozen for that.
     """
     for layer in compat.flatten_layers(encoder):
         layer.trainable = True
@@ -72,17 +75,8 @@ def freeze_parts(
             projection_head.trainable = False
     elif freeze != "none":
         encoder.freeze_through(freeze)
-
-
-def freeze_unused_layers(
-    head: networks.ProjectionHead, projection_layer: int
-) -> None:
-    """Freezes layers of a projection head that get no gradient.
-
-    Args:
-        head: projection head.
-        projection_layer: number of the output that feeds the classifier.
-    """
-    used = head.layer_index(projection_layer)
-    for layer in head.dense_layers[used:] + head.norm_layers[used:]:
-        layer.trainable = False
+    if projection_layer != 0:
+        used = projection_head.layer_index(projection_layer)
+        layers = projection_head.dense_layers[used:]
+        for layer in layers + projection_head.norm_layers[used:]:
+            layer.trainable = False

@@ -47,6 +47,14 @@ def l2_penalty(
     )
 
 
+def check_l2(l2: float) -> None:
+    """Raises a ValueError unless the factor of a penalty is 0 or more."""
+    if not 0 <= l2 < float("inf"):
+        raise ValueError(
+            f"l2 must be a number of at least 0. Received: l2={l2!r}"
+        )
+
+
 def penalised_variables(
     model: keras.layers.Layer | list[keras.layers.Layer], which: str = "all"
 ) -> list[keras.Variable | tf.Variable]:

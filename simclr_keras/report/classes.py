@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 
 from simclr_keras import training
 from simclr_keras.evaluation import confusion
-from simclr_keras.report import grids
+from simclr_keras.report import figure_files
 from simclr_keras.report import plots
 
 _MAX_NUMBERS = 20  # most classes with numbers in the cells
@@ -39,37 +36,23 @@ def write(
     names = [str(name) for name in names]
     counts = confusion.confusion_matrix(labels, predictions, len(names))
     figures = confusion.class_figures(counts)
-    _write_csv(
+    figure_files.write_csv(
         directory.path / "classes.csv",
         ["class", "images", "accuracy", "precision", "f1"],
-        zip(names, *([_cell(x) for x in each] for each in figures)),
+        figure_files.rows(names, figures),
     )
-    _write_csv(
+    figure_files.write_csv(
         directory.path / "confusion.csv",
         ["class", *names],
         ([name, *row] for name, row in zip(names, counts.tolist())),
     )
-    path = plots.save(
+    figure_files.save(
+        directory,
+        "confusion",
         confusion_figure(counts, names),
-        directory.path / "confusion",
         _TITLE,
         _describe(counts, names),
     )
-    picture = tf.io.decode_png(path.read_bytes(), channels=3)
-    grids.write_to_tensorboard(directory.tensorboard, "confusion", picture)
-
-
-def _cell(value):
-    """An integer unchanged, a fraction with four digits, "" for NaN."""
-    if isinstance(value, np.integer):
-        return int(value)
-    return "" if np.isnan(value) else f"{value:.4f}"
-
-
-def _write_csv(path, header, rows):
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    training.write_whole(path, text.getvalue())
 
 
 def _describe(counts, names):

@@ -15,7 +15,7 @@ from simclr_keras.report.run_files import ReportedRun
 _NONE = "-"
 _UNSET = "not set"
 # Flags that choose the images on which accuracy and loss are measured.
-_MEASURED_ON = ("eval_split", "probe_dataset")
+_MEASURED_ON = ("eval_split", "probe_dataset", "label_columns")
 
 
 def command(run: ReportedRun) -> str:
@@ -77,8 +77,8 @@ def results(
 ) -> list[tuple[str, list[tuple[Any, bool]]]]:
     """Gathers the results and the timing of runs.
 
-    The best value of a row is marked for accuracies and losses, if all runs
-    with such a value measured it on the same images.
+    The best value of a row is marked for accuracies, losses and errors, if all
+    runs with such a value measured it on the same images.
 
     Returns:
         Rows `(name, cells)` with one pair for each run: the value as text or
@@ -101,7 +101,7 @@ def _measured_on(run):
     results = run.results or {}
     flags = [run.flags.get(flag) for flag in _MEASURED_ON]
     # With `predicted`, labels are transformations of images, not classes.
-    names = ("dataset", "test_images", "predicted")
+    names = ("dataset", "test_images", "predicted", "task")
     return (*map(results.get, names), *flags)
 
 
@@ -112,12 +112,10 @@ def _best(name, values):
         for value in values
         if isinstance(value, (int, float)) and math.isfinite(value)
     ]
-    if run_files.is_accuracy(name):
-        best = max(numbers, default=None)
-    elif name == "loss":
-        best = min(numbers, default=None)
-    else:
+    choose = run_files.better(name)
+    if choose is None:
         return None
+    best = choose(numbers, default=None)
     alike = len({_text(name, number) for number in numbers}) < 2
     return None if alike else _text(name, best)
 

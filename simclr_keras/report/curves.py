@@ -50,8 +50,10 @@ CURVES = (
     ),
     Curve("alignment", "Alignment", is_health=True, is_compared=False),
     Curve("uniformity", "Uniformity", is_health=True, is_compared=False),
-    Curve("loss", "Classification loss", CLASSIFIER),
+    Curve("loss", "Training loss", CLASSIFIER),
     Curve("accuracy", "Training accuracy", CLASSIFIER),
+    Curve("auc_pr", "Area under precision and recall", CLASSIFIER),
+    Curve("rmse", "Training RMSE", CLASSIFIER),
     Curve("learning_rate", "Learning rate", None),
 )
 

@@ -21,8 +21,10 @@ def of_run(run: ReportedRun, kind: str) -> dict[str, float]:
     """
     if kind == curves.PRETRAINING:
         return _of_pretraining(run.flags)
+    if run.flags.get("task") == "regression":
+        return {"loss": 1.0}  # the mean of the standardised targets
     classes = len(run.class_names or ())
-    if classes < 2:
+    if classes < 2 or run.flags.get("task") == "multilabel":
         return {}
     return {"loss": math.log(classes), "accuracy": 1 / classes}
 

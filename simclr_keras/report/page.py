@@ -22,6 +22,8 @@ _PICTURES = (
     ("neighbors.png", "Queries and the images most similar to them"),
     ("map.png", "Images in a plane by their embeddings"),
     ("confusion.png", "Classes in rows, what they were taken for in columns"),
+    ("labels.png", "Average precision of each label on the held-out images"),
+    ("numbers.png", "Predictions for the held-out images over true values"),
 )
 # Accuracy of a linear classifier on raw pixels, written by the quick start.
 _PIXELS = "raw_pixels.json"
@@ -33,12 +35,14 @@ _SETTINGS = {
     "k",
     "l2",
     "labelled_images",
+    "labels_without_test_images",
     "layer",
     "numbers",
     "parameters",
     "predicted",
     "split",
     "steps",
+    "task",
     "test_images",
     "train_images",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -100,9 +101,25 @@ def figure_text(name: str, value: Any) -> Any:
     """A value as tables show it: accuracies in per cent, floats rounded."""
     if not isinstance(value, float):
         return value
-    return f"{value:.2%}" if is_accuracy(name) else f"{value:.4g}"
+    return f"{value:.2%}" if _is_share(name) else f"{value:.4g}"
 
 
-def is_accuracy(name: str) -> bool:
-    """Whether a result is an accuracy, so that higher values are better."""
-    return "accuracy" in name or name == "top5"
+def _is_share(name):
+    """Whether a result is an accuracy or a mean average precision."""
+    return (
+        any(x in name for x in ("accuracy", "average_precision"))
+        or name == "top5"
+    )
+
+
+def better(name: str) -> Callable[..., Any] | None:
+    """`max` or `min`, whichever chooses the better value of a result.
+
+    Returns:
+        The function; None for results that are no measure of quality.
+    """
+    if _is_share(name) or name.split(" ")[0] in ("r2", "mean_r2"):
+        return max
+    if name == "loss" or name.split(" ")[0] in ("mse", "rmse", "mae"):
+        return min
+    return None

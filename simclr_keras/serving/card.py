@@ -30,7 +30,7 @@ def make(
     version: int,
     model: keras.Model,
     crop: CenterCrop,
-    class_names: Sequence[str] | None,
+    names: Mapping[str, Sequence[str] | None],
     signatures: Mapping[str, Any],
     how: Mapping[str, Any],
     about: Mapping[str, Any],
@@ -42,7 +42,8 @@ def make(
         version: number of the version.
         model: the exported `keras.Model`.
         crop: `CenterCrop` of the export.
-        class_names: K names, or None.
+        names: dict with `class_names` and `target_names` of `export`, each K
+            names or None.
         signatures: dict from names to concrete functions.
         how: dict with `format`; `precision`, the dtype of computations;
             `trained_in`, their dtype in training; `extra_operations`, which a
@@ -62,7 +63,8 @@ def make(
         "encoder_parameters": encoder.count_params(),
         "embedding_size": outputs["embedding"].shape[-1],
         **how,
-        "class_names": class_names,
+        **names,
+        **_outputs(model),
         "image_size": list(crop.size),
         "crop_proportion": crop.crop_proportion,
         "signatures": {
@@ -79,6 +81,14 @@ def make(
             "keras": keras.__version__,
         },
     }
+
+
+def _outputs(model):
+    """Meaning of a classifier's outputs, and the scale of its targets."""
+    names = ("activation", "target_mean", "target_std")
+    if not hasattr(model, "logits_of"):
+        return dict.fromkeys(names)
+    return {name: getattr(model, name) for name in names}
 
 
 def write(directory: pathlib.Path, card: dict[str, Any]) -> None:
@@ -122,11 +132,34 @@ def _text(card):
             " refused before it is decoded."
         )
     if names is not None:
-        parts += [f"## {len(names)} classes", ", ".join(names)]
+        parts += [f"## {_kind(card, len(names))}", ", ".join(names)]
+    if card["target_names"] is not None:
+        parts += ["## Predictions", _targets(card)]
     for section in SECTIONS:
         parts += [f"## {section.capitalize()}", _section_text(card[section])]
     packages = ", ".join(f"{k} {v}" for k, v in card["made_with"].items())
     return "\n\n".join([*parts, f"Made with {packages}."]) + "\n"
+
+
+def _kind(card, count):
+    if card["activation"] != "sigmoid":
+        return f"{count} classes"
+    return f"{count} labels, of which an image can have several"
+
+
+def _targets(card):
+    """Table of the predicted numbers and their scale in the training."""
+    names, mean = card["target_names"], card["target_mean"]
+    if mean is None:
+        return ", ".join(names)
+    rows = [
+        [name, f"{m:.6g}", f"{s:.6g}"]
+        for name, m, s in zip(names, mean, card["target_std"])
+    ]
+    table = markdown_table(
+        rows, ["number", "mean in training", "standard deviation"]
+    )
+    return f"They are in the units of the training labels.\n\n{table}"
 
 
 def _precision(card):

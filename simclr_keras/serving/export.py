@@ -15,6 +15,7 @@ from simclr_keras.images import check_max_pixels
 from simclr_keras.images import pixel_range as ranges
 from simclr_keras.models import precision as precisions
 from simclr_keras.serving import card
+from simclr_keras.serving import output_names
 from simclr_keras.serving import signatures
 from simclr_keras.serving import single_file
 from simclr_keras.serving import warmup
@@ -31,6 +32,7 @@ def export(
     precision: str = "float32",
     version: int | None = None,
     class_names: list[str] | None = None,
+    target_names: list[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
     pixel_range: tuple[float, float] | None = None,
     crop_proportion: float | str | None = "auto",
@@ -50,8 +52,8 @@ def export(
 
     The first two return float32 tensors: `embedding` `[B, C]`, which is h; for
     a classifier also `logits` and `probabilities` `[B, K]`, or `predictions` if
-    its activation is "linear". `classify` returns `class_names` and
-    `probabilities` `[B, K]`, the most probable first.
+    its activation is "linear", in the units of its targets. `classify` returns
+    `class_names` and `probabilities` `[B, K]`, the most probable first.
     The graph includes evaluation's preprocessing (division by 255, central
     crop, bicubic resize) and no augmentation. An image that cannot be decoded
     makes only its own request fail.
@@ -82,6 +84,9 @@ def export(
             existing version, 1 in a new directory.
         class_names: K names in the order of the labels, for a classifier.
             Defaults to None: "0", "1", ...
+        target_names: K names of the predicted numbers, for a classifier whose
+            activation is "linear"; the card lists them. Defaults to None: "0",
+            "1", ...
         image_size: size in pixels that images are resized to: an integer, or a
             pair `(height, width)`. Defaults to None: the model's `image_size`,
             the size of its views, or that of the encoder's input.
@@ -115,7 +120,7 @@ def export(
         serve = tf.saved_model.load(str(path)).signatures["serve_encoded"]
         serve(encoded=tf.constant([jpeg_bytes]))["probabilities"]
     """
-    class_names = _checked_names(class_names, _class_count(model))
+    class_names, target_names = _names(model, class_names, target_names)
     about = _checked_about(about)
     _check_choices(format, precision)
     max_pixels = check_max_pixels(max_pixels)
@@ -135,6 +140,7 @@ def export(
     )
     if precision == "float32":
         _check_graph(functions[signatures.DEFAULT].get_concrete_function())
+    names = {"class_names": class_names, "target_names": target_names}
     how = {
         "format": format,
         "precision": precisions.compute_dtypes(model)[0],
@@ -158,9 +164,7 @@ def export(
         version = int(final.name)
         card.write(
             target,
-            card.make(
-                name, version, model, crop, class_names, traced, how, about
-            ),
+            card.make(name, version, model, crop, names, traced, how, about),
         )
     return final
 
@@ -210,11 +214,17 @@ def _check_graph(function):
             )
 
 
-def _class_count(model):
-    """Number K of classes; None for a model without classes."""
-    if not hasattr(model, "logits_of") or model.activation == "linear":
-        return None
-    return model.num_classes
+def _names(model, class_names, target_names):
+    """Names of classes and of numbers; None for what the model has not."""
+    has_head = hasattr(model, "logits_of")
+    numbers = has_head and model.activation == "linear"
+    counts = [None, None]
+    if has_head:
+        counts[numbers] = model.num_classes
+    return (
+        output_names.check("class_names", class_names, counts[0]),
+        output_names.check("target_names", target_names, counts[1]),
+    )
 
 
 def _checked_about(about):
@@ -226,33 +236,6 @@ def _checked_about(about):
             f" {', '.join(map(str, other))}"
         )
     return about
-
-
-def _checked_names(class_names, class_count):
-    if class_names is None:
-        return (
-            None if class_count is None else list(map(str, range(class_count)))
-        )
-    names = [str(name) for name in class_names]
-    if class_count is None:
-        raise ValueError(
-            "class_names must be left out for a model without classes, which"
-            " gives embeddings or numbers; export a Classifier. Received:"
-            f" {len(names)} names"
-        )
-    one_line = all(name and len(name.splitlines()) == 1 for name in names)
-    if len(names) != class_count or len(set(names)) != len(names):
-        raise ValueError(
-            f"class_names must be {class_count} different names, one for each"
-            f" class of the model. Received: {len(names)} names:"
-            f" {names[:10]!r}"
-        )
-    if not one_line:
-        raise ValueError(
-            "class_names must be neither empty nor longer than a line."
-            f" Received: {names[:10]!r}"
-        )
-    return names
 
 
 def _image_size(model, image_size):

@@ -101,17 +101,18 @@ def read_card(path: str | os.PathLike) -> tuple | None:
         path: see `load`.
 
     Returns:
-        Triple of its `class_names`, its `pixel_range`, either possibly None,
-        and the dict `about` of its `export`; or None if `path` is not an
-        export.
+        Triple of its `class_names`, or else its `target_names`, its
+        `pixel_range`, either possibly None, and the dict `about` of its
+        `export`; or None if `path` is not an export.
     """
     folder = _export(paths.as_path(path, "path"))
     if folder is None:
         return None
     contents = json.loads((folder / card.JSON).read_text("utf-8"))
     about = {name: contents.get(name) for name in card.SECTIONS}
-    # Exports of earlier releases have no `pixel_range`.
-    return contents["class_names"], contents.get("pixel_range"), about
+    # Exports of earlier releases have no `pixel_range` and no `target_names`.
+    names = contents["class_names"] or contents.get("target_names")
+    return names, contents.get("pixel_range"), about
 
 
 def _export(path):

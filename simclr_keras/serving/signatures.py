@@ -135,7 +135,7 @@ def _outputs(model, images):
     if hasattr(model, "logits_of"):
         logits = tf.cast(model.logits_of(h, training=False), tf.float32)
         if model.activation == "linear":
-            outputs["predictions"] = logits
+            outputs["predictions"] = model.activated(logits)
         else:
             outputs["logits"] = logits
             outputs["probabilities"] = model.activated(logits)

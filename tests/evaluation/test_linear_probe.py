@@ -53,7 +53,7 @@ def test_full_batch_steps_equal_a_numpy_loop():
     from simclr_keras.evaluation import linear_probe
 
     h, y = _clusters(50, 0, spread=1.0)
-    kernel, bias = linear_probe._train(
+    kernel, bias = linear_probe.train(
         h,
         y.astype(np.int32),
         class_count=4,

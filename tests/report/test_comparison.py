@@ -129,7 +129,7 @@ def test_charts_have_a_curve_of_each_run(runs, tmp_path):
         "Contrastive loss: cold from 9.5 at step 5 to 7.5 at step 17.",
         "Accuracy of picking the partner: cold from 0.1 at step 5 to 0.3 at"
         " step 17.",
-        "Classification loss: linear from 2 at step 4 to 1 at step 8.",
+        "Training loss: linear from 2 at step 4 to 1 at step 8.",
         "Training accuracy: linear from 0.25 at step 4 to 0.5 at step 8.",
         "Learning rate: cold from 0.3 at step 5 to 0.2 at step 17; linear from"
         " 0.1 at step 4 to 0.1 at step 8.",
@@ -139,7 +139,7 @@ def test_charts_have_a_curve_of_each_run(runs, tmp_path):
     text = _write(runs[::3], tmp_path / "page.html", names=["a", "<b>"])
     assert "Contrastive loss: a from 8 at step 10 to 6" in _curves(text)
     assert "kNN accuracy: a from 0.25 at step 20 to 0.5" in _curves(text)
-    assert "Classification loss: <b> from 2 at" in _curves(text)
+    assert "Training loss: <b> from 2 at" in _curves(text)
     assert "<b>" not in text
     sources = re.findall(r'(?:src|href)="(.*?)"', text)
     assert sources and all(source.startswith("data:") for source in sources)

@@ -11,8 +11,10 @@ def test_pre_training_and_classifier_have_their_own_charts():
     kind = curves.kind_of([{"loss": 2.0}, {"accuracy": 0.5}])
     assert kind == curves.CLASSIFIER
     assert dict(curves.charts_of_run(kind, False)) == {
-        "Classification loss": ["loss"],
+        "Training loss": ["loss"],
         "Training accuracy": ["accuracy"],
+        "Area under precision and recall": ["auc_pr"],
+        "Training RMSE": ["rmse"],
         "Learning rate": ["learning_rate"],
     }
     assert not curves.charts_of_run(kind, True)

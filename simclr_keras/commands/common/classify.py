@@ -5,11 +5,15 @@ import time
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import classifier_training
 from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import tasks
 from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
@@ -40,8 +44,8 @@ def define_flags(values, *, epochs, rate, baseline):
     Group(values, "data").float(
         "label_fraction",
         1.0,
-        "Share of the training images whose labels are used, class-balanced"
-        " and chosen by --seed: 0.01 is 1 %.",
+        "Share of the training images whose labels are used, chosen by --seed,"
+        " class-balanced for --task=classification: 0.01 is 1 %.",
         least=0.0,
         most=1.0,
     )
@@ -50,7 +54,8 @@ def define_flags(values, *, epochs, rate, baseline):
         "none",
         choices.CLASS_WEIGHTS,
         "Weights of the classes in the loss. balanced: in inverse proportion to"
-        " their images, so that every class counts as much.",
+        " their images, so that every class counts as much; for"
+        " --task=classification.",
     )
     image_flags.define_views(values, color_strength=0.0)
     shared_flags.define_checkpoint(values)
@@ -77,6 +82,18 @@ def define_flags(values, *, epochs, rate, baseline):
         warmup=0.0,
     )
     values.set_default("nesterov", True)
+    # Squared errors have no bounded gradient: momentum at the rates above
+    # diverges on features of hundreds of units.
+    flag_kinds.default_if(
+        values,
+        "task",
+        "regression",
+        {
+            "optimizer": "adam",
+            "learning_rate": 0.001,
+            "learning_rate_scaling": "none",
+        },
+    )
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)
@@ -90,8 +107,8 @@ def run(settings, freeze, measure_features=None, predict=None):
         freeze: see `Classifier`.
         measure_features: called instead of training; function of the settings
             and of features and labels, `(train_h, train_y, test_h, test_y)`,
-            that returns a dict of results and the predictions `[m]`. Defaults
-            to None.
+            that returns a dict of results and what was predicted, as
+            `Task.measure` takes it. Defaults to None.
         predict: a key of `choices.TRANSFORMATIONS`, with `measure_features`
             only: the transformation of an image is its label. Defaults to None:
             the labels of the data set.
@@ -100,6 +117,10 @@ def run(settings, freeze, measure_features=None, predict=None):
         The dict written to `results.json`.
     """
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
+    task = tasks.of(settings)
+    if settings.class_weight != "none":
+        what = f"--class_weight={settings.class_weight}"
+        label_flags.require_classes(settings, what)
     devices = stages.set_up(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
@@ -125,26 +146,32 @@ def run(settings, freeze, measure_features=None, predict=None):
             features = _features(
                 settings, pretrained, source, held_out, size, predict
             )
-            measured, predictions = measure_features(settings, *features)
+            measured, outputs = measure_features(settings, *features)
             labels = features[-1]
         else:
             with devices.strategy.scope():
-                model = _model(settings, pretrained, source, size, freeze)
-            figures = _train(settings, devices, directory, model, source)
-            measured, predictions, labels = _evaluate(settings, model, held_out)
+                model = classifier_training.make_model(
+                    settings, pretrained, source, size, freeze
+                )
+            figures = classifier_training.train(
+                settings, devices, directory, model, source
+            )
+            measured = {"steps": stages.steps_done(model)}
+            outputs, labels = classifier_training.outputs_of(
+                settings, model, held_out
+            )
         results = {
             "dataset": source.name,
             "labelled_images": source.num_examples,
             "test_images": held_out.num_examples,
             "image_size": size,
             **({"predicted": predict} if predict else {}),
+            **tasks.described(settings),
             **measured,
-            "mean_per_class_accuracy": round(
-                sk.evaluation.mean_per_class_accuracy(predictions, labels), 6
-            ),
+            **task.measure(outputs, labels, names),
         }
         if devices.chief:
-            _write_classes(directory, names, labels, predictions)
+            task.write(directory, names, labels, outputs)
         figures["seconds"] = round(time.perf_counter() - started, 1)
         results = stages.finish(devices, directory, results, figures)
         stages.announce(devices, f"\nRun directory: {directory.path}")
@@ -162,6 +189,8 @@ def _open(settings, labelled):
         source = sk.data.label_subset(
             source, settings.label_fraction, seed=settings.seed
         )
+    if labelled:
+        tasks.check_targets(source)
     batch = min(settings.train_batch_size, source.num_examples)
     settings.train_batch_size = batch
     return source, held_out
@@ -176,12 +205,6 @@ def _check_classes(source, held_out):
             f" Received: {held_out.num_classes} classes in"
             f" {held_out.summary()}, {source.num_classes} in {source.summary()}"
         )
-
-
-def _write_classes(directory, names, labels, predictions):
-    from simclr_keras.report import classes
-
-    classes.write(directory, names, labels, predictions)
 
 
 def _features(settings, pretrained, source, held_out, size, predict):
@@ -207,93 +230,3 @@ def _features(settings, pretrained, source, held_out, size, predict):
         for each in (source, held_out)
     )
     return sk.evaluation.extract_both(encoder, train, test)
-
-
-def _model(settings, pretrained, source, size, freeze):
-    """The compiled `Classifier` on a pre-trained model."""
-    import keras
-
-    optimizer, decay_in_loss = build.optimizer(settings, source.num_examples)
-    model = sk.Classifier(
-        getattr(pretrained, "encoder", pretrained),
-        source.num_classes,
-        freeze=freeze,
-        projection_head=getattr(pretrained, "projection_head", None),
-        projection_layer=settings.ft_proj_selector,
-        views=_view(settings, size, source),
-        seed=settings.seed,
-        image_size=size,
-        class_weights=_class_weights(settings, source),
-        **decay_in_loss,
-    )
-    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-    if source.num_classes > 5:
-        metrics.append(
-            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
-        )
-    model.compile(
-        optimizer,
-        "sparse_categorical_crossentropy",
-        metrics=metrics,
-        **build.compile_arguments(settings),
-    )
-    return model
-
-
-def _class_weights(settings, source):
-    """Weights of the classes in the loss, or None for equal ones."""
-    if settings.class_weight == "none":
-        return None
-    labels = sk.data.read_labels(source)
-    return sk.models.balanced_class_weights(labels, source.num_classes)
-
-
-def _view(settings, size, source):
-    """Augmentation of the training: crops, flips, and colour if the flags ask.
-
-    Photographs are cropped on the host, so their view does not crop again.
-    """
-    arguments = build.view_arguments(settings, size)
-    if settings.use_blur is None:
-        arguments["blur_probability"] = 0.0
-    return sk.View(crop=source.image_shape is not None, **arguments)
-
-
-def _train(settings, devices, directory, model, source):
-    epochs = build.num_epochs(settings, source.num_examples)
-    source = input_data.cached(settings, source, epochs)
-    dataset = sk.data.make_dataset(
-        source,
-        batch_size=settings.train_batch_size,
-        image_size=model.image_size,
-        training=True,
-        labelled=True,
-        views=1,
-        seed=settings.seed,
-    )
-    dataset = stages.group_short_epochs(settings, source, dataset)
-    return stages.fit(settings, devices, directory, model, source, dataset)
-
-
-def _evaluate(settings, model, held_out):
-    """Results on the held-out images, their predictions and labels."""
-    import numpy as np
-
-    # Not `evaluate`: the replicas may be unable to share its last batch evenly.
-    probabilities, labels = sk.evaluation.extract(
-        lambda images: model(images, training=False),
-        sk.data.evaluation_images(
-            held_out, model.image_size, settings.eval_batch_size
-        ),
-    )
-    right = probabilities[np.arange(len(labels)), labels]
-    results = {
-        "steps": stages.steps_done(model),
-        "accuracy": sk.evaluation.top_k_accuracy(probabilities, labels, 1),
-        "loss": float(-np.log(np.maximum(right, 1e-7)).mean()),
-    }
-    if model.num_classes > 5:
-        top5 = sk.evaluation.top_k_accuracy(probabilities, labels, 5)
-        results["top5"] = top5
-    rounded = {name: round(value, 6) for name, value in results.items()}
-    return rounded, probabilities.argmax(axis=1), labels

@@ -59,6 +59,7 @@ def parse(define, argv, positional=None):
         raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
     _keep_earlier_defaults(values)
     _leave_to_others(values)
+    _depend_on_others(values)
     for name in values:
         _check_finite(name, values[name].value)
     settings = types.SimpleNamespace(**values.flag_values_dict())
@@ -225,6 +226,16 @@ def _leave_to_others(values):
         other = getattr(values[name], "left_to", None)
         if other and values[other].value and not values[name].present:
             values[name].value = None
+
+
+def _depend_on_others(values):
+    """Sets flags to the defaults that `flag_kinds.default_if` has set."""
+    for name in values:
+        other, value, default = getattr(
+            values[name], "default_if", (name, None, None)
+        )
+        if values[other].value == value and not values[name].present:
+            values[name].value = default
 
 
 def _check_finite(name, value):

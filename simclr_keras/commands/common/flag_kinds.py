@@ -148,6 +148,21 @@ def leave_to(values, other, names):
         values[name].left_to = other
 
 
+def default_if(values, other, value, defaults):
+    """Gives flags other defaults if the flag `other` has a value.
+
+    `command_line.parse` does so, and `flags.txt` then has these values.
+
+    Args:
+        values: absl's `FlagValues`, on which all of them are defined.
+        other: name of the flag that changes the defaults.
+        value: its value.
+        defaults: dict from names of flags to values.
+    """
+    for name, default in defaults.items():
+        values[name].default_if = other, value, default
+
+
 class _SwitchParser(flags.ArgumentParser):
     """`auto`, `on` or `off`; also accepts the values of a boolean flag."""
 

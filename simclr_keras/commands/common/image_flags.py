@@ -4,11 +4,13 @@ Each function defines flags that go together; a command calls those it needs.
 """
 
 from simclr_keras import choices
+from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common.flag_kinds import Group
 
 # Flags on how images are read; the next command on the data needs them too.
 IMAGE_FLAGS = (
     "data_dir",
+    *label_flags.FLAGS,
     "folder_layout",
     "split_order",
     "pixel_range",
@@ -55,6 +57,7 @@ def define_data(values):
         "Leave out images that cannot be decoded, and name them; else the first"
         " one stops the run.",
     )
+    label_flags.define(data)
     data.choice(
         "folder_layout",
         "auto",

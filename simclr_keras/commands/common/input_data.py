@@ -5,10 +5,12 @@ from typing import Any
 
 import simclr_keras as sk
 from simclr_keras import choices
+from simclr_keras.commands.common import label_flags
 
 
 def open_source(settings, split, dataset=None):
-    """Opens a split of `--dataset`, or of another data set."""
+    """Opens a split of `--dataset`, or of another data set, without a table."""
+    labels = None if dataset else label_flags.table(settings)
     return sk.data.open_source(
         dataset or settings.dataset,
         split,
@@ -17,6 +19,7 @@ def open_source(settings, split, dataset=None):
         skip_corrupt=settings.skip_corrupt,
         split_order=settings.split_order,
         folder_layout=settings.folder_layout,
+        labels=labels,
         pixel_range=settings.pixel_range,
         max_pixels=settings.max_pixels,
         feature_image=settings.feature_image,
@@ -82,8 +85,14 @@ class PretrainingImages:
     size: int
 
     @property
+    def classified(self):
+        """Whether training and held-out images have classes, as kNN needs."""
+        both = (self.trained, self.held_out)
+        return all(source and source.has_classes for source in both)
+
+    @property
     def labelled(self):
-        """Whether training and held-out images have labels, as kNN needs."""
+        """Whether training and held-out images have labels of any kind."""
         both = (self.trained, self.held_out)
         return all(source and source.has_labels for source in both)
 
@@ -114,6 +123,9 @@ def open_for_pretraining(settings):
             f" of the images. Received: --loss={settings.loss}"
             f" --probe_dataset={settings.probe_dataset}"
         )
+    if _is_supervised(settings):
+        what = f"--loss={settings.loss}, which takes classes"
+        label_flags.require_classes(settings, what)
     trained = open_source(settings, settings.train_split)
     if _is_supervised(settings):
         sk.data.require_labels(trained)
@@ -150,7 +162,7 @@ def _probe_source(settings, trained):
     if not settings.lineareval_while_pretraining:
         return None
     if settings.probe_dataset is None:
-        return trained if trained.has_labels else None
+        return trained if trained.has_classes else None
     source = open_source(settings, "train", settings.probe_dataset)
     sk.data.require_labels(source)
     return source
@@ -246,7 +258,7 @@ def validation(settings, devices, images, every):
     probe = images.probe
     labelled = probe is not None or _is_supervised(settings)
     same = probe is None or probe is images.trained
-    if labelled and not (same and images.labelled):
+    if labelled and not (same and images.classified):
         return {}
     batch = _part_of_batch(
         settings, devices, images.held_out, "the validation batch"

@@ -1,0 +1,107 @@
+"""Trains the classifier of linear evaluation and fine-tuning."""
+
+import simclr_keras as sk
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import tasks
+
+
+def make_model(settings, pretrained, source, size, freeze):
+    """Makes the compiled `Classifier` on a pre-trained model.
+
+    Args:
+        settings: the command's.
+        pretrained: `keras.Model`, see `build.pretrained`.
+        source: training images.
+        size: side of the network's input in pixels.
+        freeze: see `Classifier`.
+    """
+    task = tasks.of(settings)
+    optimizer, decay_in_loss = build.optimizer(settings, source.num_examples)
+    model = sk.Classifier(
+        getattr(pretrained, "encoder", pretrained),
+        source.num_classes,
+        freeze=freeze,
+        projection_head=getattr(pretrained, "projection_head", None),
+        projection_layer=settings.ft_proj_selector,
+        views=_view(settings, size, source),
+        seed=settings.seed,
+        image_size=size,
+        activation=task.activation,
+        class_weights=_class_weights(settings, source),
+        **_target_scale(source),
+        **decay_in_loss,
+    )
+    model.compile(
+        optimizer,
+        task.loss,
+        metrics=task.metrics(source.num_classes),
+        **build.compile_arguments(settings),
+    )
+    return model
+
+
+def _class_weights(settings, source):
+    """Weights of the classes in the loss, or None for equal ones."""
+    if settings.class_weight == "none":
+        return None
+    labels = sk.data.read_labels(source)
+    return sk.models.balanced_class_weights(labels, source.num_classes)
+
+
+def _target_scale(source):
+    """Arguments of `Classifier` for the scale of numbers; else none."""
+    if source.task != "regression":
+        return {}
+    from simclr_keras.models import target_scale
+
+    scale = target_scale.target_scale(source.labels, source.class_names)
+    return {"target_mean": scale.mean, "target_std": scale.std}
+
+
+def _view(settings, size, source):
+    """Augmentation of the training: crops, flips, and colour if the flags ask.
+
+    Photographs are cropped on the host, so their view does not crop again.
+    """
+    arguments = build.view_arguments(settings, size)
+    if settings.use_blur is None:
+        arguments["blur_probability"] = 0.0
+    return sk.View(crop=source.image_shape is not None, **arguments)
+
+
+def train(settings, devices, directory, model, source):
+    """Trains a model of `make_model`; returns the dict for `timing.json`.
+
+    Args:
+        settings: the command's.
+        devices: `distribute.strategy.Choice`.
+        directory: `RunDirectory`.
+        model: the model.
+        source: training images.
+    """
+    epochs = build.num_epochs(settings, source.num_examples)
+    source = input_data.cached(settings, source, epochs)
+    dataset = sk.data.make_dataset(
+        source,
+        batch_size=settings.train_batch_size,
+        image_size=model.image_size,
+        training=True,
+        labelled=True,
+        views=1,
+        seed=settings.seed,
+    )
+    dataset = stages.group_short_epochs(settings, source, dataset)
+    return stages.fit(settings, devices, directory, model, source, dataset)
+
+
+def outputs_of(settings, model, held_out):
+    """Outputs `[n, K]` of a trained model for held-out images, and labels."""
+    # Not `evaluate`: the replicas may be unable to share its last batch evenly.
+    return sk.evaluation.extract(
+        lambda images: model(images, training=False),
+        sk.data.evaluation_images(
+            held_out, model.image_size, settings.eval_batch_size
+        ),
+    )

@@ -1,0 +1,209 @@
+"""Says what each `--task` trains, measures and writes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import simclr_keras as sk
+from simclr_keras.commands.common import label_flags
+
+_MOST_WITHOUT_TOP5 = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A kind of labels.
+
+    Attributes:
+        activation: `activation` of the `Classifier`.
+        loss: loss that it is trained with, a name.
+        metrics: function of the number K of outputs that returns the metrics of
+            the training.
+        measure: function of `(predicted, labels, names)`: the outputs of a
+            model for n images, `[n, K]` (or, for one class of K, the predicted
+            classes `[n]` alone), their labels and the names of the outputs. It
+            returns a dict of results.
+        write: function of `(directory, names, labels, predicted)` that writes
+            figures of each output to a `RunDirectory`.
+    """
+
+    activation: str
+    loss: str
+    metrics: Callable[[int], list]
+    measure: Callable[..., dict[str, float]]
+    write: Callable[..., None]
+
+
+def of(settings: Any) -> Task:
+    """The `Task` of `--task`."""
+    return _TASKS[settings.task]
+
+
+def described(settings: Any) -> dict[str, str]:
+    """Entry of the results that names a task other than classification."""
+    if settings.task == label_flags.CLASSIFICATION:
+        return {}
+    return {"task": settings.task}
+
+
+def check_targets(source: Any) -> None:
+    """Checks the labels of the training images; warns of what none has.
+
+    Args:
+        source: `data.Source` of the training images.
+
+    Raises:
+        ValueError: a number is the same for all images.
+    """
+    if source.task == "regression":
+        from simclr_keras.models import target_scale
+
+        target_scale.target_scale(source.labels, source.class_names)
+    if source.task == "multilabel":
+        counts = source.labels.sum(axis=0)
+        none = [x for x, n in zip(source.class_names, counts) if not n]
+        if none:
+            print(
+                f"Caution: {len(none)} of the {len(counts)} labels cannot be"
+                f" learnt, as none of the {source.num_examples} training images"
+                f" has them: {', '.join(none[:10])}"
+                + (", ..." if len(none) > 10 else "")
+            )
+
+
+def _class_metrics(num_classes):
+    import keras
+
+    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if num_classes > _MOST_WITHOUT_TOP5:
+        metrics.append(
+            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
+        )
+    return metrics
+
+
+def _label_metrics(num_labels):
+    import keras
+
+    return [
+        keras.metrics.BinaryAccuracy(name="accuracy"),
+        keras.metrics.AUC(
+            curve="PR", multi_label=True, num_labels=num_labels, name="auc_pr"
+        ),
+    ]
+
+
+def _number_metrics(num_targets):
+    import keras
+
+    # Errors in different units cannot be added up.
+    single = num_targets == 1
+    return [keras.metrics.RootMeanSquaredError(name="rmse")] if single else []
+
+
+def _measure_classes(predicted, labels, names):
+    import numpy as np
+
+    results, predictions = {}, predicted
+    if predicted.ndim == 2:
+        right = predicted[np.arange(len(labels)), labels]
+        results = {
+            "accuracy": sk.evaluation.top_k_accuracy(predicted, labels, 1),
+            "loss": float(-np.log(np.maximum(right, 1e-7)).mean()),
+        }
+        if len(names) > _MOST_WITHOUT_TOP5:
+            top5 = sk.evaluation.top_k_accuracy(predicted, labels, 5)
+            results["top5"] = top5
+        predictions = predicted.argmax(axis=1)
+    mean = sk.evaluation.mean_per_class_accuracy(predictions, labels)
+    return _rounded({**results, "mean_per_class_accuracy": mean})
+
+
+def _measure_labels(probabilities, labels, names):
+    import numpy as np
+
+    p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    losses = np.where(labels > 0.5, -np.log(p), -np.log1p(-p))
+    figures = sk.evaluation.label_figures(probabilities, labels)
+    results = {
+        "mean_average_precision": sk.evaluation.mean_average_precision(
+            probabilities, labels
+        ),
+        "accuracy": float(((probabilities > 0.5) == (labels > 0.5)).mean()),
+        "loss": float(losses.mean()),
+    }
+    without = int((figures.images == 0).sum())
+    return {
+        **_rounded(results),
+        **({"labels_without_test_images": without} if without else {}),
+    }
+
+
+def _measure_numbers(predictions, targets, names):
+    import numpy as np
+
+    figures = sk.evaluation.regression_figures(predictions, targets)
+    if len(names) == 1:
+        return _rounded({k: x[0] for k, x in figures._asdict().items()})
+    results = {"mean_r2": np.mean(figures.r2)}
+    for k, name in enumerate(names):
+        for kind in ("rmse", "r2"):
+            results[f"{kind} of {name}"] = getattr(figures, kind)[k]
+    return _rounded(results)
+
+
+def _rounded(results):
+    """Errors in six significant digits, others in six decimals; NaN as None."""
+    rounded = {}
+    for name, value in results.items():
+        error = name.startswith(("mse", "rmse", "mae"))
+        number = float(f"{value:.6g}" if error else f"{value:.6f}")
+        rounded[name] = None if number != number else number
+    return rounded
+
+
+def _write_classes(directory, names, labels, predicted):
+    from simclr_keras.report import classes
+
+    if predicted.ndim == 2:
+        predicted = predicted.argmax(axis=1)
+    classes.write(directory, names, labels, predicted)
+
+
+def _write_labels(directory, names, labels, probabilities):
+    from simclr_keras.report import label_figures
+
+    label_figures.write(directory, names, labels, probabilities)
+
+
+def _write_numbers(directory, names, targets, predictions):
+    from simclr_keras.report import number_figures
+
+    number_figures.write(directory, names, targets, predictions)
+
+
+_TASKS = {
+    "classification": Task(
+        "softmax",
+        "sparse_categorical_crossentropy",
+        _class_metrics,
+        _measure_classes,
+        _write_classes,
+    ),
+    "multilabel": Task(
+        "sigmoid",
+        "binary_crossentropy",
+        _label_metrics,
+        _measure_labels,
+        _write_labels,
+    ),
+    "regression": Task(
+        "linear",
+        "mse",
+        _number_metrics,
+        _measure_numbers,
+        _write_numbers,
+    ),
+}

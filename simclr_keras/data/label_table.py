@@ -1,0 +1,218 @@
+"""Reads a CSV file that has the labels of a folder's images."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+
+from simclr_keras import paths
+from simclr_keras.choices import TASKS
+
+_DELIMITERS = ",;\t"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_LABELS = ("label", "labels")  # names of the column, unless it is given
+_SPLIT = "split"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelTable:
+    """A CSV file with a row for each image, and what its columns mean.
+
+    The file is UTF-8. Its first line names the columns; commas, semicolons or
+    tabs separate them.
+
+    Attributes:
+        path: path of the file, local or with a scheme.
+        file_column: column of the images' paths, relative to the folder.
+            Default None: the first column.
+        label_columns: columns of the labels: one of the names of classes; for
+            `"multilabel"` one of names with `|` or `;` between them, or several
+            of 0 and 1; for `"regression"` one or several of numbers. Default
+            None: `label` or `labels`, or else the only column besides those of
+            files and splits. Empty: the images have no labels.
+        split_column: column of the names of the splits. Default None: `split`,
+            if there is such a column. Empty: there is none.
+        task: `"classification"`, `"multilabel"` or `"regression"`. Default
+            `"classification"`.
+
+    Raises:
+        ValueError: there is no such task, or it takes one column of labels.
+    """
+
+    path: paths.PathLike
+    file_column: str | None = None
+    label_columns: Sequence[str] | None = None
+    split_column: str | None = None
+    task: str = "classification"
+
+    def __post_init__(self):
+        columns = self.label_columns
+        if isinstance(columns, str):
+            object.__setattr__(self, "label_columns", (columns,))
+        if self.task not in TASKS:
+            raise ValueError(
+                f"`task` must be one of {', '.join(TASKS)}. Received:"
+                f" task={self.task!r}"
+            )
+        if self.task == "classification" and len(self.label_columns or ()) > 1:
+            raise ValueError(
+                "`label_columns` must be one column for classification; several"
+                " are for --task=multilabel or --task=regression. Received:"
+                f" {', '.join(self.label_columns)}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRows:
+    """The rows of a `LabelTable`.
+
+    Attributes:
+        name: name of the file, for messages.
+        columns: names of the columns of labels, perhaps none.
+        file_column: name of the column of the files.
+        lines: number of the line of each row, from 1.
+        files: text in the column of the files, for each row.
+        splits: text in the column of splits, for each row; None without such a
+            column.
+        cells: tuple of the texts in the columns of labels, for each row.
+    """
+
+    name: str
+    columns: tuple
+    file_column: str
+    lines: tuple
+    files: tuple
+    splits: tuple
+    cells: tuple
+
+
+def read(table: LabelTable) -> TableRows:
+    """Reads a `LabelTable`; blank lines are skipped.
+
+    Raises:
+        ValueError: there is no such file, it is not UTF-8 or not CSV, a column
+            is missing, or a line has another number of cells than the header.
+    """
+    path = paths.as_path(table.path, "`labels`").expanduser()
+    if not path.is_file():
+        raise ValueError(
+            "`labels` (--labels) must be an existing CSV file; a relative path"
+            " starts at the current directory, not in the folder of images."
+            f" Received: {str(table.path)!r}"
+        )
+    lines = list(_parsed(path.name, _text(path)))
+    if not lines:
+        raise ValueError(
+            "`labels` (--labels) must have a line that names its columns."
+            f" Received: {str(path)!r}, which is empty"
+        )
+    (_, header), rows = lines[0], lines[1:]
+    if not rows:
+        raise ValueError(
+            "`labels` (--labels) must have a row for each image after its first"
+            f" line. Received: {str(path)!r} with that line only:"
+            f" {', '.join(header)}"
+        )
+    for line, row in rows:
+        if len(row) != len(header):
+            raise ValueError(
+                f"Each line of {path.name} must have {len(header)} cells, as"
+                f" its first line has. Received: {len(row)} in line {line};"
+                " a cell that contains the separator needs quotes"
+            )
+    file, labels, split = _columns(table, header, path.name)
+    places = [header.index(name) for name in labels]
+    files = tuple(row[header.index(file)] for _, row in rows)
+    splits = None
+    if split is not None:
+        splits = tuple(row[header.index(split)] for _, row in rows)
+    return TableRows(
+        name=path.name,
+        columns=labels,
+        file_column=file,
+        lines=tuple(line for line, _ in rows),
+        files=files,
+        splits=splits,
+        # A name is one line, also where a cell has several.
+        cells=tuple(
+            tuple(" ".join(row[k].split()) for k in places) for _, row in rows
+        ),
+    )
+
+
+def _text(path):
+    """The text of the file, without a byte-order mark."""
+    content = path.read_bytes()
+    if content[:2] in _UTF_16:
+        raise ValueError(
+            "`labels` (--labels) must be UTF-8; a spreadsheet writes it as"
+            f" 'CSV UTF-8'. Received: {path.name}, which is UTF-16"
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            "`labels` (--labels) must be UTF-8; convert it, for example by"
+            f" iconv -f latin1 -t utf-8. Received: {path.name}, whose line"
+            f" {line} has the byte 0x{content[error.start]:02x}"
+        ) from error
+
+
+def _parsed(name, text):
+    """Yields pairs of a line's number and its cells; skips blank lines."""
+    first = next((x for x in text.splitlines() if x.strip()), "")
+    delimiter = max(
+        _DELIMITERS, key=lambda x: len(next(csv.reader([first], delimiter=x)))
+    )
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True
+    )
+    try:
+        for row in reader:
+            row = [cell.strip() for cell in row]
+            if any(row):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(
+            "`labels` (--labels) must be a CSV file. Received:"
+            f" {name}, line {reader.line_num}: {error}"
+        ) from error
+
+
+def _columns(table, header, name):
+    """The columns of files, labels (a tuple) and splits (or None)."""
+    file = header[0] if table.file_column is None else table.file_column
+    split, labels = table.split_column, table.label_columns
+    if split is None:
+        split = next((x for x in header if x.lower() == _SPLIT), None)
+    split = split or None
+    if labels is None:
+        others = [x for x in header if x not in (file, split)]
+        named = [x for x in others if x.lower() in _LABELS]
+        labels = named or others
+        if len(labels) != 1:
+            raise ValueError(
+                "`label_columns` (--label_columns) must name the column of the"
+                " labels, or be empty for images without labels. Received:"
+                f" nothing, and {name} has the columns {', '.join(header)}"
+            )
+    chosen = {"file_column": [file], "label_columns": labels}
+    chosen["split_column"] = [split] if split else []
+    for argument, columns in chosen.items():
+        for column in columns:
+            if header.count(column) != 1:
+                raise ValueError(
+                    f"`{argument}` (--{argument}) must name a column that"
+                    f" {name} has once. Received: {column!r}, and the columns"
+                    f" {', '.join(header)}"
+                )
+    used = [column for columns in chosen.values() for column in columns]
+    if len(set(used)) < len(used):
+        raise ValueError(
+            "The columns of files, labels and splits must all differ. Received:"
+            f" {', '.join(used)} of {name}"
+        )
+    return file, tuple(labels), split
