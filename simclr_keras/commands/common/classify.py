@@ -123,7 +123,7 @@ def run(settings, freeze, measure_features=None, predict=None):
                 directory.record_start()  # in a training, `fit` does
             figures = {}
             features = _features(
-                settings, pretrained, source, held_out, size, predict
+                settings, devices, pretrained, source, held_out, size, predict
             )
             measured, predictions = measure_features(settings, *features)
             labels = features[-1]
@@ -131,7 +131,9 @@ def run(settings, freeze, measure_features=None, predict=None):
             with devices.strategy.scope():
                 model = _model(settings, pretrained, source, size, freeze)
             figures = _train(settings, devices, directory, model, source)
-            measured, predictions, labels = _evaluate(settings, model, held_out)
+            measured, predictions, labels = _evaluate(
+                settings, devices, model, held_out
+            )
         results = {
             "dataset": source.name,
             "labelled_images": source.num_examples,
@@ -144,7 +146,9 @@ def run(settings, freeze, measure_features=None, predict=None):
             ),
         }
         if devices.chief:
-            _write_classes(directory, names, labels, predictions)
+            from simclr_keras.report import classes
+
+            classes.write(directory, names, labels, predictions)
         figures["seconds"] = round(time.perf_counter() - started, 1)
         results = stages.finish(devices, directory, results, figures)
         stages.announce(devices, f"\nRun directory: {directory.path}")
@@ -178,13 +182,7 @@ def _check_classes(source, held_out):
         )
 
 
-def _write_classes(directory, names, labels, predictions):
-    from simclr_keras.report import classes
-
-    classes.write(directory, names, labels, predictions)
-
-
-def _features(settings, pretrained, source, held_out, size, predict):
+def _features(settings, devices, pretrained, source, held_out, size, predict):
     """Features that `--ft_proj_selector` names, and labels, of both sources."""
     print(f"Evaluating features of {source.summary()}")
     if predict:
@@ -206,7 +204,9 @@ def _features(settings, pretrained, source, held_out, size, predict):
         else sk.data.evaluation_images(each, size, settings.eval_batch_size)
         for each in (source, held_out)
     )
-    return sk.evaluation.extract_both(encoder, train, test)
+    return sk.evaluation.extract_both(
+        encoder, train, test, strategy=devices.strategy
+    )
 
 
 def _model(settings, pretrained, source, size, freeze):
@@ -275,7 +275,7 @@ def _train(settings, devices, directory, model, source):
     return stages.fit(settings, devices, directory, model, source, dataset)
 
 
-def _evaluate(settings, model, held_out):
+def _evaluate(settings, devices, model, source):
     """Results on the held-out images, their predictions and labels."""
     import numpy as np
 
@@ -283,8 +283,9 @@ def _evaluate(settings, model, held_out):
     probabilities, labels = sk.evaluation.extract(
         lambda images: model(images, training=False),
         sk.data.evaluation_images(
-            held_out, model.image_size, settings.eval_batch_size
+            source, model.image_size, settings.eval_batch_size
         ),
+        strategy=devices.strategy,
     )
     right = probabilities[np.arange(len(labels)), labels]
     results = {
