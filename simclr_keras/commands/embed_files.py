@@ -69,6 +69,7 @@ class _Job:
             `RowsFile`; None if all rows are in a complete file already.
         """
         if part.has_rows(self.columns):
+            part.remove_note()
             return None
         if part.index is not None:
             _write_index(part.index, source, part.first)
@@ -209,6 +210,7 @@ def _write_parts(job, parts):
     with progress_output.of_rows(job.settings, count, done) as show:
         for part in own:
             if part.path.exists():
+                part.remove_note()
                 continue
             source = job.source.take(np.arange(part.first, part.stop))
             file = job.begin(part, source)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import re
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 
 from simclr_keras import paths
 from simclr_keras.evaluation import parquet
 
+_HEADER_BYTES = 4096  # at most, of an `.npy` file with two axes
 _NAME = re.compile(r"embeddings(?:-(\d+)-of-(\d+))?\.(npy|parquet)")
 
 
@@ -40,6 +43,11 @@ class Part:
     def count(self) -> int:
         """Number of rows."""
         return self.stop - self.first
+
+    def remove_note(self) -> None:
+        """Removes what a process left that was killed as it ended a file."""
+        name = f"{self.array.name}.rows"
+        self.array.with_name(name).unlink(missing_ok=True)
 
     def has_rows(self, columns: int) -> bool:
         """Whether all rows are in a complete file, `path` or `array`.
@@ -115,10 +123,13 @@ def refuse_others(folder: paths.AnyPath, parts: list[Part]) -> None:
 
 def _shape_of(path):
     """(rows, columns) of a complete file of embeddings."""
-    with paths.local_copy(path) as local:
-        if path.suffix == ".npy":
-            return np.load(local, mmap_mode="r").shape
-        return parquet.shape_of(local)
+    if path.suffix == ".parquet":
+        with paths.local_copy(path) as local:
+            return parquet.shape_of(local)
+    with tf.io.gfile.GFile(str(path), "rb") as file:
+        header = io.BytesIO(file.read(_HEADER_BYTES))
+    np.lib.format.read_magic(header)
+    return np.lib.format.read_array_header_1_0(header)[0]
 
 
 def _found(folder):

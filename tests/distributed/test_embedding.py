@@ -114,3 +114,17 @@ def test_files_of_rows_are_written_by_all_and_resumed(embed, whole, tmp_path):
     assert (results["images"], results["files"]) == (IMAGES, 6)
     left = {path.name for path in run.iterdir()} - set(names)
     assert not any("partial" in name or "rows" in name for name in left)
+
+
+def test_a_disk_that_only_one_sees_is_refused(embed, whole, tmp_path):
+    """For several files; one file is written by the first worker alone."""
+    script = pathlib.Path(__file__).with_name("embedding_elsewhere.py")
+    flags = "--rows_per_file=16"
+    for worker in embed(tmp_path / "run", 2, flags, path=script):
+        assert worker.wait() == 1, worker.text()[-3000:]
+        assert "which 1 of 2 workers see whole" in worker.text()
+    assert not list(tmp_path.glob("run*/embeddings*"))
+    _ended(embed(tmp_path / "one", 2, path=script))
+    ours = (tmp_path / "one" / "embeddings.npy").read_bytes()
+    assert ours == (whole / "embeddings.npy").read_bytes()
+    assert not (tmp_path / "one_elsewhere").exists()

@@ -185,7 +185,9 @@ def test_missing_files_of_rows_are_written_and_no_other(checkpoint, tmp_path):
     with pytest.raises(ValueError, match=f"{files[0]} must have 128 rows"):
         _run(checkpoint, path, *flags)
     files[0].write_bytes(before[0])
+    (path / f"{files[2].name}.rows").write_text("40")  # killed as it ended
     _run(checkpoint, path, *flags)
+    assert not _parts(path, "*.rows")
     assert [file.read_bytes() for file in files] == before
     assert files[2].stat().st_mtime_ns == kept
 
