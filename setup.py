@@ -77,6 +77,7 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "keras-cv": ["keras-cv>=0.9"],
         "onnx": ["tf2onnx>=1.16"],
+        "parquet": ["pyarrow>=14"],
         "search": ["faiss-cpu>=1.8", "umap-learn>=0.5.5"],
         "test": [
             "faiss-cpu>=1.8",
@@ -86,6 +87,7 @@ setuptools.setup(
             "nbformat>=5.10",
             "onnxruntime>=1.19",
             "openvino>=2026.4; python_version >= '3.10'",
+            "pyarrow>=14",
             "pytest>=8",
             "pytest-xdist>=3.7",
             "ruff==0.17.6",

@@ -10,6 +10,7 @@ CROP_SAMPLERS = ("official", "torchvision")
 # Features of images and labels in TFRecord shards, as ImageNet's are written.
 FEATURE_IMAGE = "image/encoded"
 FEATURE_LABEL = "image/class/label"
+EMBEDDING_FORMATS = ("npy", "parquet")
 EXPORT_FORMATS = ("saved_model", "onnx", "tflite")
 EXPORT_PRECISIONS = ("float32", "as_trained")
 FOLDER_LAYOUTS = ("auto", "splits", "classes", "flat", "legacy")

@@ -1,8 +1,10 @@
-"""Combines `Batches`: skips steps, groups epochs, adds batches of a probe."""
+"""Makes `Batches` of others: skips, groups, maps, adds those of a probe."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -37,6 +39,27 @@ def from_step(dataset: epochs.Batches, step: int) -> epochs.Batches:
             f" Received: step={step!r}"
         )
     return dataset.changed(first=step)
+
+
+def mapped(
+    dataset: epochs.Batches, function: Callable, element_spec: Any
+) -> epochs.Batches:
+    """Applies a function to every batch.
+
+    Args:
+        dataset: `Batches`.
+        function: function of a batch, called as by `tf.data.Dataset.map`.
+        element_spec: nest of `tf.TensorSpec`, the form of its result.
+
+    Returns:
+        `Batches` with a position of their own.
+    """
+    return epochs.Batches(
+        lambda *arguments: dataset.one_epoch(*arguments).map(function),
+        dataset.steps,
+        element_spec,
+        host_crops=dataset.host_crops,
+    )
 
 
 def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:

@@ -96,7 +96,7 @@ class Batches:
         self._crops = NO_CROPS
         self._first = 0
         self._position = Position()
-        self._pipelines = {}  # by crops and first step, for all copies
+        self._pipelines = {}  # by crops and range of steps, for all copies
 
     @property
     def first_step(self) -> int:
@@ -139,6 +139,32 @@ class Batches:
             with tf.init_scope():
                 self._pipelines[key] = _iterations(self._position, self._from)
         return self._pipelines[key]
+
+    def between(self, first: int, stop: int) -> tf.data.Dataset:
+        """The batches `first` to `stop - 1` of every epoch, for evaluation.
+
+        The batches before are skipped without decoding an image. The pipeline
+        is built once. An iteration advances the shared position by an epoch, as
+        one over all batches does.
+
+        Args:
+            first: number of the first batch, from 0.
+            stop: number of the batch after the last one, at most the length.
+        """
+        key = (self._crops, self._first + first, stop - first)
+
+        def batches(epoch, step):
+            del step  # that of a training that resumes
+            begin = tf.constant(self._first + first, tf.int64)
+            found = self.one_epoch(epoch, begin, WHOLE, self._crops)
+            return found.take(stop - first)
+
+        if key not in self._pipelines:
+            with tf.init_scope():
+                self._pipelines[key] = _iterations(self._position, batches)
+        return self._pipelines[key].apply(
+            tf.data.experimental.assert_cardinality(stop - first)
+        )
 
     def _from(self, epoch, step):
         return self.one_epoch(epoch, step + self._first, WHOLE, self._crops)

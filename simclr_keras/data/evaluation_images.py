@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import images as image_functions
+from simclr_keras.data.combined import mapped
 from simclr_keras.data.epochs import Batches
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.source import Source
@@ -20,7 +21,7 @@ def evaluation_images(
     *,
     labelled: bool = True,
     drop_remainder: bool = False,
-) -> Batches | tf.data.Dataset:
+) -> Batches:
     """Batches of images in source order, each as `images.CenterCrop` makes it.
 
     Images that the crop would not change stay `uint8`, which takes a quarter of
@@ -34,8 +35,8 @@ def evaluation_images(
         drop_remainder: drop the last batch if it is not full. Default False.
 
     Returns:
-        `Batches` or `tf.data.Dataset` of images `[B, S, S, 3]`, `float32` in
-        [0, 1] or `uint8`, and of their labels, `int64` `[B]`.
+        `Batches` of images `[B, S, S, 3]`, `float32` in [0, 1] or `uint8`, and
+        of their labels, `int64` `[B]`.
 
     Raises:
         ValueError: see `make_dataset`.
@@ -53,10 +54,15 @@ def evaluation_images(
     if source.image_shape is None or fits:
         return dataset
     crop = image_functions.CenterCrop(image_size)
-    dataset = dataset.as_dataset()
-    if labelled:
-        return dataset.map(lambda images, labels: (crop(images), labels))
-    return dataset.map(crop)
+    if not labelled:
+        spec = tf.TensorSpec([dataset.element_spec.shape[0], *shape])
+        return mapped(dataset, crop, spec)
+    images, labels = dataset.element_spec
+    return mapped(
+        dataset,
+        lambda images, labels: (crop(images), labels),
+        (tf.TensorSpec([images.shape[0], *shape]), labels),
+    )
 
 
 def read_images(

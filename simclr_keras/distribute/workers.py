@@ -5,10 +5,12 @@ With one process, the functions that exchange data return their argument.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
-import time
+from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,13 @@ import tensorflow as tf
 
 # Largest message of one collective, in int32 words.
 _CHUNK = 2**24
-# Largest number of steps between two votes, and the seconds aimed at.
-_MOST_STEPS, _VOTE_SECONDS = 100, 1.0
 _CONNECT_SECONDS = 5.0
 
 
-def spans_processes(strategy: tf.distribute.Strategy) -> bool:
+def spans_processes(strategy: tf.distribute.Strategy | None) -> bool:
     """Whether a strategy's replicas live in several processes."""
     several = tf.distribute.MultiWorkerMirroredStrategy
-    return isinstance(strategy, several) and _worker_count(strategy) > 1
+    return isinstance(strategy, several) and _count(strategy) > 1
 
 
 def worker_sum(
@@ -38,19 +38,25 @@ def worker_sum(
 
     Returns:
         NumPy array.
+
+    Raises:
+        RuntimeError: a worker was lost; the message names it.
     """
     values = np.asarray(values)
     if not spans_processes(strategy):
         return values
-    local = strategy.num_replicas_in_sync // _worker_count(strategy)
+    local = strategy.num_replicas_in_sync // worker_count(strategy)
 
     def contribution(context):
         first = context.replica_id_in_sync_group % local == 0
         return tf.constant(values if first else np.zeros_like(values))
 
-    parts = strategy.experimental_distribute_values_from_function(contribution)
-    total = strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
-    return total.numpy()
+    with naming_lost(strategy):
+        parts = strategy.experimental_distribute_values_from_function(
+            contribution
+        )
+        total = strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+        return total.numpy()
 
 
 def addresses_of(
@@ -83,12 +89,21 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return strategy.extended.should_checkpoint
 
 
-def _worker_count(strategy):
+def worker_count(strategy: tf.distribute.Strategy) -> int:
+    """Number of the processes that a strategy spans."""
+    if not spans_processes(strategy):
+        return 1
+    return _count(strategy)
+
+
+def _count(strategy):
     return len(addresses_of(strategy.cluster_resolver))
 
 
-def _worker_number(strategy):
+def worker_number(strategy: tf.distribute.Strategy) -> int:
     """Index of this process, in the order of the replicas."""
+    if not spans_processes(strategy):
+        return 0
     resolver = strategy.cluster_resolver
     return list(addresses_of(resolver)).index(name_of(resolver))
 
@@ -129,6 +144,36 @@ def value_of_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
     return json.loads(broadcast(strategy, json.dumps(value).encode()))
 
 
+def from_chief(
+    strategy: tf.distribute.Strategy, make: Callable[[], Any]
+) -> Any:
+    """Calls a function in the chief only; all must call this together.
+
+    Args:
+        strategy: `tf.distribute.Strategy`.
+        make: function without arguments that returns what JSON can hold.
+
+    Returns:
+        Its value, in every process.
+
+    Raises:
+        ValueError: in the other processes, if it raised a ValueError or an
+            OSError in the chief; they would wait for the chief otherwise.
+    """
+    answer, failure = {}, None
+    if is_chief(strategy):
+        try:
+            answer["value"] = make()
+        except (ValueError, OSError) as error:
+            answer["error"], failure = str(error), error
+    answer = value_of_chief(strategy, answer)
+    if failure is not None:
+        raise failure
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    return answer["value"]
+
+
 def gather_rows(
     strategy: tf.distribute.Strategy, rows: np.ndarray
 ) -> np.ndarray:
@@ -154,61 +199,22 @@ def own_replicas(strategy: tf.distribute.Strategy) -> slice:
     """Slice that selects this process's replicas from all replicas."""
     if not spans_processes(strategy):
         return slice(None)
-    local = strategy.num_replicas_in_sync // _worker_count(strategy)
-    first = _worker_number(strategy) * local
+    local = strategy.num_replicas_in_sync // worker_count(strategy)
+    first = worker_number(strategy) * local
     return slice(first, first + local)
-
-
-class Votes:
-    """Lets processes agree on a step at which all of them act.
-
-    With one process, any vote passes at once. Several processes vote about
-    once a second, because a collective at every step would slow down short
-    steps.
-    """
-
-    def __init__(self, strategy: tf.distribute.Strategy):
-        self._strategy = strategy
-        self._alone = not spans_processes(strategy)
-        self._step, self._every = 0, 1
-        self._clock = time.perf_counter()
-
-    def any_worker(self, *votes) -> tuple[bool, ...]:
-        """Whether any process votes yes; all must call this at every step.
-
-        Args:
-            *votes: booleans of this process, one for each question.
-
-        Returns:
-            Tuple of booleans, the same in every process; between two votes
-            all are False.
-        """
-        if self._alone:
-            return votes
-        self._step += 1
-        if self._step < self._every:
-            return (False,) * len(votes)
-        now = time.perf_counter()
-        own = np.array([*votes, now - self._clock], np.float32)
-        *sums, seconds = worker_sum(self._strategy, own)
-        seconds /= _worker_count(self._strategy) * self._step
-        steps = _VOTE_SECONDS / max(float(seconds), 1e-6)
-        self._every = int(min(max(steps, 1), _MOST_STEPS))
-        self._step, self._clock = 0, now
-        return tuple(total > 0 for total in sums)
 
 
 def explain_loss(
     strategy: tf.distribute.Strategy, error: Exception
 ) -> str | None:
-    """Names the lost worker if a training failed because it lost one.
+    """Names the lost worker if a run failed because it lost one.
 
     Args:
         strategy: the training's `tf.distribute.Strategy`.
         error: the exception that TensorFlow raised.
 
     Returns:
-        Text for the user; None if the training failed for another reason.
+        Text for the user; None if the run failed for another reason.
     """
     if not spans_processes(strategy):
         return None
@@ -227,10 +233,26 @@ def explain_loss(
         lost = [" ".join(named.groups())]
     return (
         f"lost {', '.join(lost)}: its process has ended or cannot be reached,"
-        " and the training cannot go on without it. Its own output says why."
-        " Start all workers again with the same command: they go on from the"
-        " newest checkpoint."
+        " and the others cannot go on without it. Its own output says why."
+        " Start all workers again with the same command: they go on from what"
+        " was saved last."
     )
+
+
+@contextlib.contextmanager
+def naming_lost(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Context of work in which a lost worker is an error that names it.
+
+    Raises:
+        RuntimeError: TensorFlow failed because a worker was lost.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        text = explain_loss(strategy, error)
+        if text is None:
+            raise
+        raise RuntimeError(text) from error
 
 
 def _answers(address):

@@ -5,10 +5,11 @@ from simclr_keras.evaluation.average_precision import label_figures
 from simclr_keras.evaluation.average_precision import mean_average_precision
 from simclr_keras.evaluation.confusion import class_figures
 from simclr_keras.evaluation.confusion import confusion_matrix
+from simclr_keras.evaluation.embedding_files import EmbeddingShards
+from simclr_keras.evaluation.embedding_files import open_embeddings
 from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.embeddings import extract
 from simclr_keras.evaluation.embeddings import extract_both
-from simclr_keras.evaluation.embeddings import pixel_features
 from simclr_keras.evaluation.features import standardize
 from simclr_keras.evaluation.knn import KNNCallback
 from simclr_keras.evaluation.knn import knn_accuracy
@@ -27,6 +28,7 @@ from simclr_keras.evaluation.markdown import markdown_table
 from simclr_keras.evaluation.markdown import percent
 from simclr_keras.evaluation.mlp import mlp_accuracy
 from simclr_keras.evaluation.neighbors import nearest
+from simclr_keras.evaluation.pixel_baseline import pixel_features
 from simclr_keras.evaluation.plane import to_plane
 from simclr_keras.evaluation.regression import regression_figures
 from simclr_keras.evaluation.representation import RepresentationQuality
@@ -36,6 +38,7 @@ from simclr_keras.evaluation.transformed_images import transformed_images
 
 __all__ = [
     "L2_VALUES",
+    "EmbeddingShards",
     "Extractor",
     "KNNCallback",
     "L2Score",
@@ -61,6 +64,7 @@ __all__ = [
     "mean_per_class_accuracy",
     "mlp_accuracy",
     "nearest",
+    "open_embeddings",
     "percent",
     "pixel_features",
     "projection_features",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 from typing import Callable
@@ -11,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import data
+from simclr_keras.distribute import sharing
+from simclr_keras.distribute import workers
 from simclr_keras.images import value_range
 from simclr_keras.models import fitting
 from simclr_keras.models import pixels
@@ -32,6 +35,12 @@ class Extractor:
             [0, 1]. Defaults to None.
         outputs: if `encoder` returns a dict, as `SimCLR` does: the name of the
             entry to extract, or a tuple of names. Defaults to None.
+        strategy: `tf.distribute.Strategy` whose processes share the work. If
+            there are several, each of them runs over a contiguous slice of the
+            batches of a `data.Batches`, and gathers the features of the others,
+            so all must make the same calls. A `tf.data.Dataset` is not shared,
+            as its order may differ between processes. Defaults to None: this
+            process alone.
 
     Raises:
         ValueError: in a call, before any image is read: the data set is
@@ -45,8 +54,10 @@ class Extractor:
         *,
         preprocess: Callable | None = None,
         outputs: str | tuple[str, ...] | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ):
         self._encoder = encoder
+        self._strategy = strategy
         self._preprocess = preprocess
         self._outputs = outputs
         # Without XLA, which makes convolutions slower on CPU.
@@ -54,6 +65,33 @@ class Extractor:
 
     def __call__(self, dataset, verbose=False):
         """Runs over a data set; see `extract`."""
+        features, labels = self.own_part(dataset, verbose)
+        if self._shares(dataset):
+            gather = functools.partial(sharing.gather_slices, self._strategy)
+            features = tf.nest.map_structure(gather, features)
+            labels = None if labels is None else gather(labels)
+        if not len(tf.nest.flatten(features)[0]):
+            raise ValueError(
+                "dataset must yield at least one batch. Received: an empty one"
+            )
+        return features, labels
+
+    def own_part(
+        self, dataset: data.Batches | tf.data.Dataset, verbose: bool = False
+    ) -> tuple:
+        """Extracts the slice of a data set that is this process's share.
+
+        Args:
+            dataset: see `extract`.
+            verbose: see `extract`. Defaults to False.
+
+        Returns:
+            As `extract`, perhaps of no rows. With one process, and of a
+            `tf.data.Dataset`, all rows.
+        """
+        if self._shares(dataset):
+            own = sharing.own_slice(self._strategy, len(dataset))
+            dataset = dataset.between(own.start, own.stop)
         dataset = data.as_dataset(dataset)
         features, labels = [], []
         bar = _progress_bar(dataset) if verbose else None
@@ -63,29 +101,46 @@ class Extractor:
             if bar is not None:
                 bar.add(1)
         if not features:
-            raise ValueError(
-                "dataset must yield at least one batch. Received: an empty one"
-            )
+            return self._no_rows(dataset)
         if bar is not None and bar.target is None:
             bar.update(len(features), finalize=True)
         joined = tf.nest.map_structure(lambda *x: np.concatenate(x), *features)
         labelled = labels[0] is not None
         return joined, np.concatenate(labels) if labelled else None
 
+    def _shares(self, dataset):
+        return isinstance(dataset, data.Batches) and workers.spans_processes(
+            self._strategy
+        )
+
+    def _no_rows(self, dataset):
+        """Features and labels of no images."""
+        image_spec, labelled = _check_dataset(dataset)
+        features = tf.nest.map_structure(
+            lambda x: np.zeros([0, x.shape[1] or 0], np.float32),
+            self._traced(image_spec).structured_outputs,
+        )
+        return features, np.zeros([0], np.int64) if labelled else None
+
+    def _traced(self, image_spec):
+        """The function of a batch of any size: a smaller one is not traced."""
+        return self._run.get_concrete_function(
+            tf.TensorSpec([None, *image_spec.shape[1:]], image_spec.dtype)
+        )
+
     def batches(
         self, dataset: data.Batches | tf.data.Dataset
     ) -> Iterator[tuple[Any, np.ndarray | None]]:
         """Yields features and labels batch by batch, as `extract` joins them.
+
+        Nothing is shared with other processes.
 
         Args:
             dataset: see `extract`.
         """
         dataset = data.as_dataset(dataset)
         image_spec, labelled = _check_dataset(dataset)
-        # With an unknown batch size, a smaller last batch needs no new trace.
-        run = self._run.get_concrete_function(
-            tf.TensorSpec([None, *image_spec.shape[1:]], image_spec.dtype)
-        )
+        run = self._traced(image_spec)
         for number, batch in enumerate(dataset):
             images = batch[0] if isinstance(batch, tuple) else batch
             if number == 0:
@@ -135,6 +190,7 @@ def extract(
     preprocess: Callable | None = None,
     outputs: str | tuple[str, ...] | None = None,
     verbose: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> tuple:
     """Extracts the features of a data set, with the encoder in inference mode.
 
@@ -147,6 +203,7 @@ def extract(
         preprocess: see `Extractor`. Defaults to None.
         outputs: see `Extractor`. Defaults to None.
         verbose: whether to show a progress bar. Defaults to False.
+        strategy: see `Extractor`. Defaults to None.
 
     Returns:
         Pair `(features, labels)` of arrays in the data set's order: float32
@@ -161,7 +218,9 @@ def extract(
         crop = CenterCrop(224)
         train_h, train_y = extract(model.encoder, train, preprocess=crop)
     """
-    extractor = Extractor(encoder, preprocess=preprocess, outputs=outputs)
+    extractor = Extractor(
+        encoder, preprocess=preprocess, outputs=outputs, strategy=strategy
+    )
     return extractor(dataset, verbose=verbose)
 
 
@@ -169,6 +228,8 @@ def extract_both(
     encoder: Callable,
     train: data.Batches | tf.data.Dataset,
     test: data.Batches | tf.data.Dataset,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> tuple:
     """Extracts the features of a training and a test set, tracing once.
 
@@ -176,37 +237,14 @@ def extract_both(
         encoder: see `Extractor`.
         train: see `extract`.
         test: see `extract`.
+        strategy: see `Extractor`. Defaults to None.
 
     Returns:
         `(train_h, train_y, test_h, test_y)`, as `knn_accuracy`,
         `linear_accuracy` and `logistic_regression` take them.
     """
-    extractor = Extractor(encoder)
+    extractor = Extractor(encoder, strategy=strategy)
     return (*extractor(train), *extractor(test))
-
-
-def pixel_features(images: tf.Tensor) -> tf.Tensor:
-    """Returns pixels as features: the baseline that any encoder must beat.
-
-    Can be used as an encoder: `extract(pixel_features, dataset)`.
-
-    Args:
-        images: `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1].
-
-    Returns:
-        float32 tensor `[B, H * W * 3]`, in [0, 1].
-    """
-    images = tf.cast(pixels.to_rgb_float(images), tf.float32)
-    # The width must be static; reshaping to [B, -1] would make it unknown if
-    # the batch size is.
-    width = images.shape[1:].num_elements()
-    if width is None:
-        raise ValueError(
-            "images must all have one known size to be compared pixel by"
-            " pixel; resize them first (CenterCrop). Received: shape"
-            f" {images.shape}"
-        )
-    return tf.reshape(images, [-1, width])
 
 
 def _check_dataset(dataset):

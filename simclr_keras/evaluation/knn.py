@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
+from simclr_keras.distribute import sharing
 from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.embeddings import Extractor
 from simclr_keras.evaluation.features import check_features
@@ -110,6 +111,9 @@ class KNNCallback(keras.callbacks.Callback):
     Callbacks behind it in the list, and `fit`'s history, see the entry. In
     epochs without a measurement the entry is missing.
 
+    The processes of a training share the features of `data.Batches`, and the
+    search for neighbours; the accuracy is that of one process.
+
     Args:
         train_dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`,
             of `(images, labels)` without augmentation, in which neighbours are
@@ -163,7 +167,7 @@ class KNNCallback(keras.callbacks.Callback):
         self._temperature = temperature
         self._preprocess = preprocess
         self._name = name
-        self._extractor = None
+        self._extractor = self._strategy = None
         self.measured = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -180,6 +184,8 @@ class KNNCallback(keras.callbacks.Callback):
 
     def accuracy_of(self, model: keras.Model) -> float:
         """Accuracy of a model, measured now or earlier at the same step.
+
+        If the model was trained by several processes, all must call this.
 
         Args:
             model: compiled, with an `encoder`. If the callback is passed to
@@ -199,10 +205,13 @@ class KNNCallback(keras.callbacks.Callback):
 
     def _measure(self, model):
         train_h, train_y = self._extractor(self._datasets[0])
-        test_h, test_y = self._extractor(self._datasets[1])
-        accuracy = knn_accuracy(
-            train_h, train_y, test_h, test_y, self._k, self._temperature
-        )
+        test_h, test_y = self._extractor.own_part(self._datasets[1])
+        count, share = len(test_y), 0.0
+        if count:
+            share = knn_accuracy(
+                train_h, train_y, test_h, test_y, self._k, self._temperature
+            )
+        accuracy = sharing.mean(self._strategy, share, count)
         self.measured = _step_of(model), accuracy
         return accuracy
 
@@ -212,14 +221,18 @@ class KNNCallback(keras.callbacks.Callback):
                 "KNNCallback needs a model with an attribute `encoder`, such as"
                 f" SimCLR. Received: a {type(model).__name__}"
             )
-        self._datasets = tuple(map(data.as_dataset, self._datasets))
-        train = self._datasets[0]
+        train = data.as_dataset(self._datasets[0])
         batch_count = int(train.cardinality())
         first = next(iter(train), None)
         size = 0 if first is None else int(first[0].shape[0])
         if batch_count >= 0:
             _check_k(self._k, batch_count * size)
-        self._extractor = Extractor(model.encoder, preprocess=self._preprocess)
+        self._strategy = getattr(model, "distribute_strategy", None)
+        self._extractor = Extractor(
+            model.encoder,
+            preprocess=self._preprocess,
+            strategy=self._strategy,
+        )
 
 
 def _step_of(model):

@@ -28,8 +28,8 @@ def nearest(
 
     Args:
         queries: float `[m, C]`.
-        bank: float `[n, C]`; may be a `numpy.memmap`, which is then read block
-            by block.
+        bank: float `[n, C]`; may be what `open_embeddings` yields, a
+            `numpy.memmap` or `EmbeddingShards`, which is read block by block.
         k: number of rows that are returned for each query, 1 to n.
         library: "numpy": the search of this module, which needs no other
             library; "faiss", which must be installed and keeps the whole bank
@@ -61,7 +61,7 @@ def nearest(
         )
     if library == "auto":
         installed = importlib.util.find_spec("faiss") is not None
-        mapped = isinstance(bank, np.memmap)
+        mapped = isinstance(bank, np.memmap) or not isinstance(bank, np.ndarray)
         library = "faiss" if installed and not mapped else "numpy"
     if library == "faiss":
         return _search_with_faiss(queries, bank, int(k))

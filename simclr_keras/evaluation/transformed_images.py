@@ -20,7 +20,7 @@ def transformed_images(
     *,
     seed: int = 0,
     held_out: bool = False,
-) -> tf.data.Dataset:
+) -> data.Batches:
     """Evaluation images of a source, each transformed or not.
 
     The transformation of an image depends on the seed and on its number in the
@@ -38,7 +38,7 @@ def transformed_images(
             Default False.
 
     Returns:
-        `tf.data.Dataset` of images `[B, S, S, 3]`, `float32` in [0, 1], in the
+        `data.Batches` of images `[B, S, S, 3]`, `float32` in [0, 1], in the
         order of the source, and of the classes of their transformations,
         `int64` `[B]`.
 
@@ -53,6 +53,7 @@ def transformed_images(
         source, image_size, batch_size, labelled=False
     )
     numbers = tf.data.Dataset.from_tensor_slices(source.positions)
+    numbers = numbers.batch(batch_size)
 
     def transform(images, positions):
         seeds = randomness.stateless_seeds(
@@ -60,5 +61,15 @@ def transformed_images(
         )
         return transformed.transform(images, seeds, name)
 
-    pairs = data.as_dataset(batches), numbers.batch(batch_size)
-    return tf.data.Dataset.zip(pairs).map(transform)
+    def one_epoch(epoch, first_step, part, crops):
+        index, parts = part
+        size = batch_size // parts
+        own = numbers.skip(first_step).map(
+            lambda positions: positions[index * size :][:size]
+        )
+        images = batches.one_epoch(epoch, first_step, part, crops)
+        return tf.data.Dataset.zip((images, own)).map(transform)
+
+    shape = batches.element_spec.shape
+    spec = tf.TensorSpec(shape), tf.TensorSpec(shape[:1], tf.int64)
+    return data.Batches(one_epoch, batches.steps, spec)

@@ -55,6 +55,30 @@ def input_of(
     return made if wait is None else wait.timer.watch(made)
 
 
+def validation_of(
+    model: keras.Model, validation: data.Batches, arguments: dict[str, Any]
+) -> Any:
+    """Returns the input that replaces the batches of a validation in `fit`.
+
+    Args:
+        model: the model that is fitted.
+        validation: `data.Batches`.
+        arguments: dict of the other arguments by name, changed in place.
+    """
+    strategy = model.distribute_strategy
+    size = tf.nest.flatten(validation.element_spec)[0].shape[0]
+    shareable = (
+        workers.spans_processes(strategy)
+        and not validation.first_step
+        and arguments.get("validation_steps") is None
+        and (size or 1) % strategy.num_replicas_in_sync == 0
+    )
+    if not shareable:
+        return validation.as_dataset()
+    arguments["validation_steps"] = validation.steps
+    return _own_part(validation, size, strategy, None)
+
+
 def _own_part(dataset, size, strategy, wait):
     """Input of this process: the rows of its replicas in each global batch.
 

@@ -108,7 +108,9 @@ def _cropped_as_stated(model, dataset, arguments):
     validation = arguments.get("validation_data")
     if isinstance(validation, data.Batches):
         validation = data.with_crops(validation, crops)
-        arguments["validation_data"] = validation.as_dataset()
+        arguments["validation_data"] = fit_input.validation_of(
+            model, validation, arguments
+        )
     ready = getattr(dataset, "host_crops", None) is not None
     if ready != model.crops_are_ready:
         model.train_function = None  # it was traced for the other kind
@@ -153,12 +155,8 @@ def guarded_fit(
     that hold a lock or a thread have a method `release`.
     """
     try:
-        yield
-    except tf.errors.OpError as error:
-        text = workers.explain_loss(model.distribute_strategy, error)
-        if text is None:
-            raise
-        raise RuntimeError(text) from error
+        with workers.naming_lost(model.distribute_strategy):
+            yield
     finally:
         callbacks = arguments.get("callbacks") or []
         if fit_callbacks.is_fixed(callbacks):

@@ -21,6 +21,8 @@ from simclr_keras.training.text_files import read_text
 from simclr_keras.training.text_files import unused_path
 from simclr_keras.training.text_files import write_whole
 
+# Names of embeddings, and of the number of rows of incomplete ones.
+_EMBEDDINGS = re.compile(r"embeddings(-\d+-of-\d+)?\.(npy|npy\.rows|parquet)")
 # Flags that set the length of training.
 _LENGTH = {"--train_epochs", "--train_steps"}
 
@@ -203,10 +205,11 @@ class RunDirectory:
 
     def _has_begun(self):
         """Whether there are outputs that depend on the flags."""
-        names = ("embeddings.npy", "embeddings.npy.rows", "cells")
-        outputs = [self.path / name for name in names]
-        outputs += [self.results, self.metrics, self.checkpoints]
-        return any(path.exists() for path in outputs)
+        outputs = [self.path / "cells", self.results, self.metrics]
+        outputs += [self.checkpoints]
+        return any(path.exists() for path in outputs) or any(
+            _EMBEDDINGS.fullmatch(path.name) for path in self.path.iterdir()
+        )
 
     def finished(self) -> dict[str, Any] | None:
         """Returns the results of a run that has ended, else None.

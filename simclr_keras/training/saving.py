@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from simclr_keras import paths
+from simclr_keras.distribute import votes
 from simclr_keras.distribute import workers
 from simclr_keras.training import checkpointing
 from simclr_keras.training import finite
@@ -63,7 +64,7 @@ class Saver:
         self._model, self._progress = model, progress
         strategy = model.distribute_strategy
         self._chief = workers.is_chief(strategy)
-        self._votes = workers.Votes(strategy)
+        self._votes = votes.Votes(strategy)
         self._clock = time.monotonic()
         self._stop = self._pending = False
         self._saved = progress.step or None  # the step it was resumed from

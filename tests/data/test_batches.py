@@ -1,5 +1,7 @@
 """What `load` returns: no `tf.data.Dataset`, but taken by all that is ours."""
 
+import shutil
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -164,3 +166,24 @@ def test_models_and_evaluation_take_it(folder, traced):
     loss = probe.evaluate(still.as_dataset(), verbose=0)
     assert probe.evaluate(still, verbose=0) == pytest.approx(loss)
     assert probe.predict(still, verbose=0).shape == (10, 2)
+
+
+@pytest.mark.newest
+def test_a_range_of_batches_skips_the_others(folder, tmp_path):
+    """Without decoding what comes before; an epoch goes by, as with all."""
+    path = tmp_path / "photographs"
+    shutil.copytree(folder.removeprefix("folder:"), path)
+    (path / "a" / "0.png").write_bytes(b"\x89PNG damaged")
+    damaged = load(f"folder:{path}", training=False)
+    whole = list(load(folder, training=False))
+    for first, stop in ((1, 3), (2, 3), (2, 2)):
+        part = damaged.between(first, stop)
+        assert int(part.cardinality()) == stop - first
+        found = list(part)
+        assert len(found) == stop - first
+        for ours, theirs in zip(found, whole[first:stop]):
+            np.testing.assert_array_equal(ours, theirs)
+    shuffled, same = (load(folder, seed=3) for _ in range(2))
+    for _ in range(2):
+        (ours,) = shuffled.between(1, 2)
+        np.testing.assert_array_equal(ours, list(same)[1])

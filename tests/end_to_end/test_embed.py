@@ -1,6 +1,7 @@
 """simclr-embed: killed and resumed, of several layers, and what it draws."""
 
 import csv
+import importlib.util
 import pathlib
 import signal
 
@@ -144,6 +145,94 @@ def test_what_is_drawn(checkpoint, tmp_path, capsys):
         in (folder / "projector_config.pbtxt").read_text()
     )
     assert (path / "embeddings.npy").stat().st_mtime_ns == written
+
+
+def _parts(path, name):
+    return sorted(path.glob(name))
+
+
+def test_files_of_rows(checkpoint, tmp_path):
+    """With the bits of one file, as a file holds whole batches; also drawn."""
+    whole = _run(checkpoint, tmp_path / "whole", "--neighbors=random:2")
+    path = _run(checkpoint, tmp_path / "parts", "--rows_per_file=128")
+    files = _parts(path, "embeddings-*-of-00003.npy")
+    rows = np.concatenate([np.load(file) for file in files])
+    np.testing.assert_array_equal(rows, np.load(whole / "embeddings.npy"))
+    indexes = _parts(path, "index-*-of-00003.csv")
+    found = [row for file in indexes for row in csv.reader(file.open())]
+    found = [row for row in found if row[0] != "row"]
+    expected = list(csv.reader((whole / "index.csv").open()))[1:]
+    assert found == expected and len(files) == len(indexes) == 3
+    draw = ("--neighbors=random:2", "--map", "--projector")
+    _run(checkpoint, path, "--rows_per_file=128", *draw)
+    pictures = [(each / "neighbors.png").read_bytes() for each in (path, whole)]
+    assert pictures[0] == pictures[1]
+    assert (path / "map.png").exists()
+    with pytest.raises(ValueError, match="rows_per_file"):
+        _run(checkpoint, path, "--rows_per_file=64")
+
+
+@pytest.mark.newest
+def test_missing_files_of_rows_are_written_and_no_other(checkpoint, tmp_path):
+    flags = ("--rows_per_file=128",)
+    path = _run(checkpoint, tmp_path / "run", *flags)
+    files = _parts(path, "embeddings-*.npy")
+    before = [file.read_bytes() for file in files]
+    kept = files[2].stat().st_mtime_ns
+    (path / "results.json").unlink()
+    files[1].unlink()
+    files[0].write_bytes(before[2])  # of fewer rows
+    with pytest.raises(ValueError, match=f"{files[0]} must have 128 rows"):
+        _run(checkpoint, path, *flags)
+    files[0].write_bytes(before[0])
+    (path / f"{files[2].name}.rows").write_text("40")  # killed as it ended
+    _run(checkpoint, path, *flags)
+    assert not _parts(path, "*.rows")
+    assert [file.read_bytes() for file in files] == before
+    assert files[2].stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize("rows_per_file", [0, 128])
+def test_parquet(checkpoint, tmp_path, rows_per_file):
+    """The same embeddings; a file that was not converted yet is converted."""
+    reader = pytest.importorskip("pyarrow.parquet")
+    whole = _run(checkpoint, tmp_path / "whole")
+    flags = ("--format=parquet", f"--rows_per_file={rows_per_file}")
+    path = _run(checkpoint, tmp_path / "run", *flags)
+    names = "embeddings*.parquet"
+    for again in (False, True):
+        files = _parts(path, names)
+        assert len(files) == (3 if rows_per_file else 1)
+        tables = [reader.read_table(file) for file in files]
+        columns = [table["embedding"].to_pylist() for table in tables]
+        rows = np.float32(sum(columns, []))
+        np.testing.assert_array_equal(rows, np.load(whole / "embeddings.npy"))
+        ids = sum((table["id"].to_pylist() for table in tables), [])
+        assert ids == data.open_source("shapes", SPLIT).ids
+        left = {each.name for each in path.iterdir()} - {
+            each.name for each in files
+        }
+        assert not any("embeddings" in name for name in left), left
+        if not again:
+            first = rows[: rows_per_file or None]
+            np.save(files[0].with_suffix(".npy"), first)
+            files[0].unlink()
+            (path / "results.json").unlink()
+            _run(checkpoint, path, *flags)
+
+
+def test_parquet_is_refused_before_any_work(checkpoint, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="--format must be npy for"):
+        _run(checkpoint, tmp_path / "run", "--format=parquet", "--map")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "pyarrow" else found(name),
+    )
+    with pytest.raises(ValueError, match="--format can be parquet only with"):
+        _run(checkpoint, tmp_path / "run", "--format=parquet")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

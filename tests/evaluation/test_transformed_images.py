@@ -13,7 +13,7 @@ def _all(source, name, batch_size=16, **arguments):
     batches = evaluation.transformed_images(
         source, name, 16, batch_size, **arguments
     )
-    images, labels = zip(*batches.as_numpy_iterator())
+    images, labels = zip(*batches.as_dataset().as_numpy_iterator())
     return np.concatenate(images), np.concatenate(labels)
 
 
@@ -55,9 +55,9 @@ def test_images_are_those_of_the_evaluation():
     source = data.open_source(pixels)
     expected = np.concatenate(
         list(
-            data.evaluation_images(
-                source, 16, 8, labelled=False
-            ).as_numpy_iterator()
+            data.evaluation_images(source, 16, 8, labelled=False)
+            .as_dataset()
+            .as_numpy_iterator()
         )
     )
     images, labels = _all(source, "sobel")

@@ -96,7 +96,7 @@ def train(settings, devices, directory, model, source):
     return stages.fit(settings, devices, directory, model, source, dataset)
 
 
-def outputs_of(settings, model, held_out):
+def outputs_of(settings, devices, model, held_out):
     """Outputs `[n, K]` of a trained model for held-out images, and labels."""
     # Not `evaluate`: the replicas may be unable to share its last batch evenly.
     return sk.evaluation.extract(
@@ -104,4 +104,5 @@ def outputs_of(settings, model, held_out):
         sk.data.evaluation_images(
             held_out, model.image_size, settings.eval_batch_size
         ),
+        strategy=devices.strategy,
     )

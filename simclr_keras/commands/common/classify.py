@@ -144,7 +144,7 @@ def run(settings, freeze, measure_features=None, predict=None):
                 directory.record_start()  # in a training, `fit` does
             figures = {}
             features = _features(
-                settings, pretrained, source, held_out, size, predict
+                settings, devices, pretrained, source, held_out, size, predict
             )
             measured, outputs = measure_features(settings, *features)
             labels = features[-1]
@@ -158,7 +158,7 @@ def run(settings, freeze, measure_features=None, predict=None):
             )
             measured = {"steps": stages.steps_done(model)}
             outputs, labels = classifier_training.outputs_of(
-                settings, model, held_out
+                settings, devices, model, held_out
             )
         results = {
             "dataset": source.name,
@@ -207,7 +207,7 @@ def _check_classes(source, held_out):
         )
 
 
-def _features(settings, pretrained, source, held_out, size, predict):
+def _features(settings, devices, pretrained, source, held_out, size, predict):
     """Features that `--ft_proj_selector` names, and labels, of both sources."""
     print(f"Evaluating features of {source.summary()}")
     if predict:
@@ -229,4 +229,6 @@ def _features(settings, pretrained, source, held_out, size, predict):
         else sk.data.evaluation_images(each, size, settings.eval_batch_size)
         for each in (source, held_out)
     )
-    return sk.evaluation.extract_both(encoder, train, test)
+    return sk.evaluation.extract_both(
+        encoder, train, test, strategy=devices.strategy
+    )

@@ -5,37 +5,55 @@ import csv
 import simclr_keras as sk
 
 
-def write(path, source):
-    """Writes `index.csv`: the number, the id and the labels of each image.
-
-    The label is the number of a class, or names of labels with `|` between
-    them. Numbers that are labels are in columns of their own.
+def write(path, source, first=0):
+    """Writes an index: the number, the id and the labels of each image.
 
     Args:
         path: path object of the file.
         source: `data.Source`.
+        first: number of the first image. Defaults to 0.
     """
     from simclr_keras import disk
 
-    names, rows = _columns(source)
+    columns = label_columns(source)
+    cells = zip(*map(_texts, columns.values()))
     with disk.naming(path), path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["row", "id", *names])
-        for number, (name, labels) in enumerate(zip(source.ids, rows)):
+        writer.writerow(["row", "id", *columns])
+        for number, (name, labels) in enumerate(zip(source.ids, cells), first):
             writer.writerow([number, name, *labels])
 
 
-def _columns(source):
-    """Names of the columns of labels, and their cells for each image."""
+def label_columns(source):
+    """The labels of all images, by column.
+
+    Args:
+        source: `data.Source` of n images.
+
+    Returns:
+        Dict of name -> array or list of n values. The column `label` holds
+        numbers of classes, or names of labels with `|` between them, or None
+        without labels. Numbers that are labels have a column each, in float32.
+    """
     if not source.has_labels:
-        return ["label"], [[""]] * source.num_examples
+        return {"label": [None] * source.num_examples}
     labels = sk.data.read_labels(source)
     if source.task == "regression":
-        rows = [[f"{value:.7g}" for value in row] for row in labels]
-        return source.class_names, rows
+        return dict(zip(source.class_names, labels.T))
     if source.task == "multilabel":
         labels = sk.data.label_texts(labels, source.class_names, source.task)
-    return ["label"], [[label] for label in labels]
+    return {"label": labels}
+
+
+def _texts(column):
+    for value in column:
+        number = isinstance(value, float) or hasattr(value, "dtype")
+        if value is None:
+            yield ""
+        elif number and not float(value).is_integer():
+            yield f"{value:.7g}"
+        else:
+            yield value
 
 
 def label_texts(source, rows):

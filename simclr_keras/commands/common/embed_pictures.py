@@ -1,0 +1,158 @@
+"""Draws what `simclr-embed` is asked for: neighbours, a map, the projector."""
+
+import simclr_keras as sk
+from simclr_keras.commands.common import embedding_index
+from simclr_keras.commands.common import flag_kinds
+
+_RANDOM = "random:"
+# Largest number of images in the map, and in TensorBoard's projector.
+_MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
+_PICTURE_PIXELS = 128  # largest side of an image in neighbors.png
+
+
+def wanted(settings):
+    """Whether the flags ask for a picture or for the projector."""
+    return bool(settings.neighbors or settings.map or settings.projector)
+
+
+def check(settings):
+    """Refuses flags of pictures that cannot be drawn, before any work.
+
+    Raises:
+        ValueError: `--neighbors` is neither random:N nor a file; or there is
+            something to draw, and `--format` is one that is not read here.
+    """
+    if wanted(settings) and settings.format != "npy":
+        raise ValueError(
+            "--format must be npy for --neighbors, --map and --projector, which"
+            f" do not read other files. Received: --format={settings.format}"
+        )
+    value = settings.neighbors
+    if not value:
+        return
+    if value.startswith(_RANDOM):
+        number = value[len(_RANDOM) :]
+        if not number.isdecimal() or not int(number):
+            raise ValueError(
+                "--neighbors=random:N needs a number of at least 1. Received:"
+                f" --neighbors={value}"
+            )
+    elif not flag_kinds.as_path(value, "--neighbors").is_file():
+        raise ValueError(
+            "--neighbors must be an image file, or random:N. Received:"
+            f" --neighbors={value}, which is not a file"
+        )
+
+
+def query(settings, count):
+    """The decoded image file of `--neighbors`; None if it names no file.
+
+    Raises:
+        ValueError: it cannot be decoded, or has no neighbours among `count`
+            images.
+    """
+    value = settings.neighbors
+    if not value:
+        return None
+    if count < 2:
+        raise ValueError(
+            f"--neighbors needs at least two embedded images. Received: {count}"
+        )
+    if value.startswith(_RANDOM):
+        return None
+    from simclr_keras.report import neighbor_grid
+
+    return neighbor_grid.query_image(
+        value, settings.max_pixels, settings.pixel_range, "--neighbors"
+    )
+
+
+def draw(settings, run, source, query, features, size):
+    """Writes the pictures that the flags ask for into the run directory.
+
+    Args:
+        settings: the command's.
+        run: `RunDirectory` with the embeddings, as `.npy` files.
+        source: the images that were embedded.
+        query: the decoded image of `--neighbors`, or None.
+        features: function of float images that returns their embeddings.
+        size: side of its input images in pixels.
+    """
+    from simclr_keras.images import CenterCrop
+
+    labels = sk.data.read_labels(source) if source.has_classes else None
+    with sk.evaluation.open_embeddings(run.path) as bank:
+        if settings.neighbors:
+            h = None if query is None else features(CenterCrop(size)(query))
+            _draw_neighbors(settings, run, source, bank, labels, query, h)
+        if settings.map:
+            _draw_map(settings, run, source, bank, labels)
+        if settings.projector:
+            _write_projector(settings, run, source, bank)
+
+
+def _draw_neighbors(settings, run, source, bank, labels, query, h):
+    from simclr_keras.report import neighbor_grid
+
+    k = min(settings.neighbors_k, len(bank) - 1)
+    read = _reader(settings, source)
+    if query is None:
+        number = int(settings.neighbors[len(_RANDOM) :])
+        rows = _sample(settings, len(bank), number)
+        picture, share = neighbor_grid.draw_of_rows(
+            run.path, bank, rows, k, read, labels, source.ids
+        )
+        if share is not None:
+            print(f"Neighbours of the class of their query: {share:.1%}.")
+    else:
+        own = neighbor_grid.row_of_file(source.files, settings.neighbors)
+        picture = neighbor_grid.draw_of_image(
+            run.path, bank, h, query, k, read, source.ids, own
+        )
+    print(f"Neighbours: {picture}")
+
+
+def _reader(settings, source):
+    """Function of rows that returns their images in the size for pictures."""
+    pixels = _PICTURE_PIXELS
+    if source.image_shape is not None:
+        pixels = min(pixels, max(source.image_shape[:2]))
+    batch = settings.eval_batch_size
+    return lambda rows: sk.data.read_images(source, rows, pixels, batch)
+
+
+def _draw_map(settings, run, source, bank, labels):
+    from simclr_keras.report import embedding_map
+
+    rows = _sample(settings, len(bank), _MAP_ROWS)
+    names, read = source.class_names, _reader(settings, source)
+    picture, method = embedding_map.draw(
+        run.path, bank, rows, labels, names, settings.seed, read
+    )
+    print(f"Map of {len(rows)} images by {method}: {picture}")
+
+
+def _write_projector(settings, run, source, bank):
+    from simclr_keras.report import projector
+
+    rows = _sample(settings, len(bank), _PROJECTOR_ROWS)
+    names = embedding_index.label_texts(source, rows)
+    ids, size = source.ids, projector.image_size(len(rows))
+    folder = run.path / "tensorboard" / "projector"
+    projector.write(
+        folder,
+        bank[rows],
+        [ids[row] for row in rows],
+        names,
+        sk.data.read_images(source, rows, size, settings.eval_batch_size),
+        settings.layer,
+    )
+    print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")
+
+
+def _sample(settings, count, most):
+    """Returns at most `most` of `count` rows, drawn at random, sorted."""
+    import numpy as np
+
+    rng = np.random.default_rng(settings.seed)
+    return np.sort(rng.choice(count, min(count, most), replace=False))
