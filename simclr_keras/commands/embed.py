@@ -5,13 +5,16 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import channels
 from simclr_keras.commands.common import cli
+from simclr_keras.commands.common import embedding_pictures
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
+from simclr_keras.commands.common.embedding_pictures import RANDOM
 from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
@@ -29,15 +32,11 @@ EXAMPLE = (
     " --model_dir=runs/photos_embeddings --neighbors=random:8 --map"
 )
 
-_RANDOM = "random:"
-# Largest number of images in the map, and in TensorBoard's projector.
-_MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
-_PICTURE_PIXELS = 128  # largest side of an image in neighbors.png
-
 
 def define_flags(values):
     """Defines the flags of `simclr-embed`."""
     image_flags.define_data(values)
+    image_flags.define_pictures(values)
     Group(values, "data").string("split", "train", "Split that is embedded.")
     shared_flags.define_checkpoint(values)
     Group(values, "network").string(
@@ -79,13 +78,17 @@ def define_flags(values):
 
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
+    from simclr_keras.report import bands
+
     cli.require(settings, "model_dir", "checkpoint")
     _check_neighbors(settings)
     devices = stages.set_up(settings)
+    loaded = channels.load_checkpoint(settings)
     source = input_data.open_source(settings, settings.split)
+    bands.check(settings.show_channels, source.num_channels, "--show_channels")
     query = _query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")
-    model = build.pretrained(settings, source)
+    model = build.pretrained(settings, source, loaded)
     size = input_data.image_size(settings, source, build.trained_size(model))
     features = sk.evaluation.layer_features(model, settings.layer)
     with stages.run_directory(settings, devices) as (run, results):
@@ -95,7 +98,9 @@ def run(settings):
             results, timing = _embed(settings, run, source, features, size)
             stages.finish(devices, run, results, timing)
         if settings.neighbors or settings.map or settings.projector:
-            _draw(settings, run, source, query, features, size)
+            embedding_pictures.draw(
+                settings, run, source, query, features, size
+            )
     return run.path
 
 
@@ -104,8 +109,8 @@ def _check_neighbors(settings):
     value = settings.neighbors
     if not value:
         return
-    if value.startswith(_RANDOM):
-        number = value[len(_RANDOM) :]
+    if value.startswith(RANDOM):
+        number = value[len(RANDOM) :]
         if not number.isdecimal() or not int(number):
             raise ValueError(
                 "--neighbors=random:N needs a number of at least 1. Received:"
@@ -132,12 +137,16 @@ def _query(settings, count):
         raise ValueError(
             f"--neighbors needs at least two embedded images. Received: {count}"
         )
-    if value.startswith(_RANDOM):
+    if value.startswith(RANDOM):
         return None
     from simclr_keras.report import neighbor_grid
 
     return neighbor_grid.query_image(
-        value, settings.max_pixels, settings.pixel_range, "--neighbors"
+        value,
+        settings.max_pixels,
+        settings.pixel_range,
+        "--neighbors",
+        settings.channels,
     )
 
 
@@ -150,8 +159,8 @@ def _embed(settings, run, source, features, size):
     import numpy as np
 
     started = time.perf_counter()
-    columns = features(np.zeros([1, size, size, 3], np.float32)).shape[-1]
-    count = source.num_examples
+    count, shape = source.num_examples, (size, size, source.num_channels)
+    columns = features(np.zeros([1, *shape], np.float32)).shape[-1]
     _write_index(run.path / "index.csv", source)
     path = run.path / "embeddings.npy"
     rows = sk.evaluation.RowsFile(path, count, columns)
@@ -164,7 +173,8 @@ def _embed(settings, run, source, features, size):
         dataset = sk.data.evaluation_images(
             missing, size, settings.eval_batch_size, labelled=False
         )
-        batches = sk.evaluation.Extractor(features).batches(dataset)
+        extractor = sk.evaluation.Extractor(features, channels=shape[-1])
+        batches = extractor.batches(dataset)
         with progress_output.of_rows(settings, count, resumed) as show:
             rows.append_all((h for h, _ in batches), show)
     rows.finish()
@@ -192,103 +202,6 @@ def _write_index(path, source):
         writer.writerow(["row", "id", "label"])
         for row, name in enumerate(source.ids):
             writer.writerow([row, name, "" if labels is None else labels[row]])
-
-
-def _draw(settings, run, source, query, features, size):
-    """Writes the pictures that the flags ask for into the run directory.
-
-    Args:
-        settings: the command's.
-        run: `RunDirectory` with `embeddings.npy`.
-        source: the images that were embedded.
-        query: the decoded image of `--neighbors`, or None.
-        features: function of float images that returns their embeddings.
-        size: side of its input images in pixels.
-    """
-    import numpy as np
-
-    from simclr_keras import paths
-    from simclr_keras.images import CenterCrop
-
-    labels = sk.data.read_labels(source) if source.has_labels else None
-    with paths.local_copy(run.path / "embeddings.npy") as file:
-        bank = np.load(file, mmap_mode="r")
-        if settings.neighbors:
-            h = None if query is None else features(CenterCrop(size)(query))
-            _draw_neighbors(settings, run, source, bank, labels, query, h)
-        if settings.map:
-            _draw_map(settings, run, source, bank, labels)
-        if settings.projector:
-            _write_projector(settings, run, source, bank, labels)
-
-
-def _draw_neighbors(settings, run, source, bank, labels, query, h):
-    from simclr_keras.report import neighbor_grid
-
-    k = min(settings.neighbors_k, len(bank) - 1)
-    read = _reader(settings, source)
-    if query is None:
-        number = int(settings.neighbors[len(_RANDOM) :])
-        rows = _sample(settings, len(bank), number)
-        picture, share = neighbor_grid.draw_of_rows(
-            run.path, bank, rows, k, read, labels, source.ids
-        )
-        if share is not None:
-            print(f"Neighbours of the class of their query: {share:.1%}.")
-    else:
-        own = neighbor_grid.row_of_file(source.files, settings.neighbors)
-        picture = neighbor_grid.draw_of_image(
-            run.path, bank, h, query, k, read, source.ids, own
-        )
-    print(f"Neighbours: {picture}")
-
-
-def _reader(settings, source):
-    """Function of rows that returns their images in the size for pictures."""
-    pixels = _PICTURE_PIXELS
-    if source.image_shape is not None:
-        pixels = min(pixels, max(source.image_shape[:2]))
-    batch = settings.eval_batch_size
-    return lambda rows: sk.data.read_images(source, rows, pixels, batch)
-
-
-def _draw_map(settings, run, source, bank, labels):
-    from simclr_keras.report import embedding_map
-
-    rows = _sample(settings, len(bank), _MAP_ROWS)
-    names, read = source.class_names, _reader(settings, source)
-    picture, method = embedding_map.draw(
-        run.path, bank, rows, labels, names, settings.seed, read
-    )
-    print(f"Map of {len(rows)} images by {method}: {picture}")
-
-
-def _write_projector(settings, run, source, bank, labels):
-    from simclr_keras.report import projector
-
-    rows = _sample(settings, len(bank), _PROJECTOR_ROWS)
-    names = [""] * len(rows)
-    if labels is not None:
-        names = [source.class_names[label] for label in labels[rows]]
-    ids, size = source.ids, projector.image_size(len(rows))
-    folder = run.path / "tensorboard" / "projector"
-    projector.write(
-        folder,
-        bank[rows],
-        [ids[row] for row in rows],
-        names,
-        sk.data.read_images(source, rows, size, settings.eval_batch_size),
-        settings.layer,
-    )
-    print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")
-
-
-def _sample(settings, count, most):
-    """Returns at most `most` of `count` rows, drawn at random, sorted."""
-    import numpy as np
-
-    rng = np.random.default_rng(settings.seed)
-    return np.sort(rng.choice(count, min(count, most), replace=False))
 
 
 def main():

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import data
+from simclr_keras import networks
 from simclr_keras.images import value_range
 from simclr_keras.models import fitting
 from simclr_keras.models import pixels
@@ -23,7 +24,7 @@ class Extractor:
     weights, so an encoder can be measured repeatedly during training.
 
     Args:
-        encoder: `keras.Model` that maps float images `[B, H, W, 3]` in [0, 1]
+        encoder: `keras.Model` that maps float images `[B, H, W, C]` in [0, 1]
             to features `[B, C]` or to a feature map, which is averaged over
             space; or a model with a method `embed` (`SimCLR`, `Classifier`),
             which returns h; or any function of images.
@@ -32,6 +33,9 @@ class Extractor:
             [0, 1]. Defaults to None.
         outputs: if `encoder` returns a dict, as `SimCLR` does: the name of the
             entry to extract, or a tuple of names. Defaults to None.
+        channels: number of channels that the images must have; for 3, grey and
+            alpha are converted to RGB. Defaults to None: those of the encoder's
+            input, 3 if it does not say.
 
     Raises:
         ValueError: in a call, before any image is read: the data set is
@@ -45,8 +49,10 @@ class Extractor:
         *,
         preprocess: Callable | None = None,
         outputs: str | tuple[str, ...] | None = None,
+        channels: int | None = None,
     ):
         self._encoder = encoder
+        self._channels = channels or networks.input_channels(encoder) or 3
         self._preprocess = preprocess
         self._outputs = outputs
         # Without XLA, which makes convolutions slower on CPU.
@@ -96,7 +102,7 @@ class Extractor:
             yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
-        images = pixels.to_rgb_float(images)
+        images = pixels.to_float(images, self._channels)
         if self._preprocess is not None:
             images = self._preprocess(images)
         outputs = self._call(images)
@@ -132,6 +138,7 @@ def extract(
     *,
     preprocess: Callable | None = None,
     outputs: str | tuple[str, ...] | None = None,
+    channels: int | None = None,
     verbose: bool = False,
 ) -> tuple:
     """Extracts the features of a data set, with the encoder in inference mode.
@@ -139,10 +146,11 @@ def extract(
     Args:
         encoder: see `Extractor`.
         dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`, of
-            images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1], or of
+            images `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1], or of
             `(images, labels)` with integer labels `[B]`.
         preprocess: see `Extractor`. Defaults to None.
         outputs: see `Extractor`. Defaults to None.
+        channels: see `Extractor`. Defaults to None.
         verbose: whether to show a progress bar. Defaults to False.
 
     Returns:
@@ -158,7 +166,9 @@ def extract(
         crop = CenterCrop(224)
         train_h, train_y = extract(model.encoder, train, preprocess=crop)
     """
-    extractor = Extractor(encoder, preprocess=preprocess, outputs=outputs)
+    extractor = Extractor(
+        encoder, preprocess=preprocess, outputs=outputs, channels=channels
+    )
     return extractor(dataset, verbose=verbose)
 
 
@@ -166,6 +176,7 @@ def extract_both(
     encoder: Callable,
     train: data.Batches | tf.data.Dataset,
     test: data.Batches | tf.data.Dataset,
+    channels: int | None = None,
 ) -> tuple:
     """Extracts the features of a training and a test set, tracing once.
 
@@ -173,27 +184,29 @@ def extract_both(
         encoder: see `Extractor`.
         train: see `extract`.
         test: see `extract`.
+        channels: see `Extractor`. Defaults to None.
 
     Returns:
         `(train_h, train_y, test_h, test_y)`, as `knn_accuracy`,
         `linear_accuracy` and `logistic_regression` take them.
     """
-    extractor = Extractor(encoder)
+    extractor = Extractor(encoder, channels=channels)
     return (*extractor(train), *extractor(test))
 
 
-def pixel_features(images: tf.Tensor) -> tf.Tensor:
+def pixel_features(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
     """Returns pixels as features: the baseline that any encoder must beat.
 
     Can be used as an encoder: `extract(pixel_features, dataset)`.
 
     Args:
-        images: `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1].
+        images: `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1].
+        channels: C; for 3, grey and alpha are converted to RGB. Defaults to 3.
 
     Returns:
-        float32 tensor `[B, H * W * 3]`, in [0, 1].
+        float32 tensor `[B, H * W * C]`, in [0, 1].
     """
-    images = tf.cast(pixels.to_rgb_float(images), tf.float32)
+    images = tf.cast(pixels.to_float(images, channels), tf.float32)
     # The width must be static; reshaping to [B, -1] would make it unknown if
     # the batch size is.
     width = images.shape[1:].num_elements()
@@ -218,7 +231,7 @@ def _check_dataset(dataset):
     images = spec[0] if labelled else spec
     if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
         raise ValueError(
-            "dataset must yield batches of images [B, H, W, 3], or (images,"
+            "dataset must yield batches of images [B, H, W, C], or (images,"
             f" labels). Received: elements of the form {spec}"
         )
     if labelled and not (

@@ -219,7 +219,11 @@ class KNNCallback(keras.callbacks.Callback):
         size = 0 if first is None else int(first[0].shape[0])
         if batch_count >= 0:
             _check_k(self._k, batch_count * size)
-        self._extractor = Extractor(model.encoder, preprocess=self._preprocess)
+        self._extractor = Extractor(
+            model.encoder,
+            preprocess=self._preprocess,
+            channels=getattr(model, "input_channels", None),
+        )
 
 
 def _step_of(model):

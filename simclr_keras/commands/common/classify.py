@@ -5,6 +5,7 @@ import time
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import channels
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
@@ -101,10 +102,11 @@ def run(settings, freeze, measure_features=None, predict=None):
     """
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
+    loaded = channels.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
         stages.check(settings, devices, source.num_examples)
-    pretrained = build.pretrained(settings, source)
+    pretrained = build.pretrained(settings, source, loaded)
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)
     )
@@ -156,7 +158,7 @@ def _open(settings, labelled):
     source = input_data.open_source(settings, settings.train_split)
     held_out = input_data.open_source(settings, settings.eval_split)
     if labelled:
-        _check_classes(source, held_out)
+        input_data.check_classes(source, held_out)
     sk.data.warn_of_overlap(source, held_out)
     if settings.label_fraction != 1:
         source = sk.data.label_subset(
@@ -165,17 +167,6 @@ def _open(settings, labelled):
     batch = min(settings.train_batch_size, source.num_examples)
     settings.train_batch_size = batch
     return source, held_out
-
-
-def _check_classes(source, held_out):
-    for each in (source, held_out):
-        sk.data.require_labels(each)
-    if held_out.num_classes > source.num_classes:
-        raise ValueError(
-            "--eval_split must have no classes that --train_split lacks."
-            f" Received: {held_out.num_classes} classes in"
-            f" {held_out.summary()}, {source.num_classes} in {source.summary()}"
-        )
 
 
 def _write_classes(directory, names, labels, predictions):
@@ -206,7 +197,9 @@ def _features(settings, pretrained, source, held_out, size, predict):
         else sk.data.evaluation_images(each, size, settings.eval_batch_size)
         for each in (source, held_out)
     )
-    return sk.evaluation.extract_both(encoder, train, test)
+    return sk.evaluation.extract_both(
+        encoder, train, test, channels=source.num_channels
+    )
 
 
 def _model(settings, pretrained, source, size, freeze):
@@ -253,7 +246,7 @@ def _view(settings, size, source):
 
     Photographs are cropped on the host, so their view does not crop again.
     """
-    arguments = build.view_arguments(settings, size)
+    arguments = build.view_arguments(settings, size, source.num_channels)
     if settings.use_blur is None:
         arguments["blur_probability"] = 0.0
     return sk.View(crop=source.image_shape is not None, **arguments)
@@ -285,6 +278,7 @@ def _evaluate(settings, model, held_out):
         sk.data.evaluation_images(
             held_out, model.image_size, settings.eval_batch_size
         ),
+        channels=held_out.num_channels,
     )
     right = probabilities[np.arange(len(labels)), labels]
     results = {

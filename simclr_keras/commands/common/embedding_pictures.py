@@ -1,0 +1,128 @@
+"""Draws the pictures of `simclr-embed`: neighbours, map and projector."""
+
+import simclr_keras as sk
+
+# Begins a value of `--neighbors` that asks for random images.
+RANDOM = "random:"
+# Largest number of images in the map, and in TensorBoard's projector.
+_MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
+_PICTURE_PIXELS = 128  # largest side of an image in neighbors.png
+_SAMPLE = 64  # images by whose values pictures of bands are stretched
+
+
+def draw(settings, run, source, query, features, size):
+    """Writes the pictures that the flags ask for into the run directory.
+
+    Args:
+        settings: the command's.
+        run: `RunDirectory` with `embeddings.npy`.
+        source: the images that were embedded.
+        query: the decoded image of `--neighbors`, or None.
+        features: function of float images that returns their embeddings.
+        size: side of its input images in pixels.
+    """
+    import numpy as np
+
+    from simclr_keras import paths
+    from simclr_keras.images import CenterCrop
+
+    labels = sk.data.read_labels(source) if source.has_labels else None
+    with paths.local_copy(run.path / "embeddings.npy") as file:
+        bank = np.load(file, mmap_mode="r")
+        if settings.neighbors:
+            h = None if query is None else features(CenterCrop(size)(query))
+            _draw_neighbors(settings, run, source, bank, labels, query, h)
+        if settings.map:
+            _draw_map(settings, run, source, bank, labels)
+        if settings.projector:
+            _write_projector(settings, run, source, bank, labels)
+
+
+def _draw_neighbors(settings, run, source, bank, labels, query, h):
+    from simclr_keras.report import neighbor_grid
+
+    k = min(settings.neighbors_k, len(bank) - 1)
+    to_rgb = _bands(settings, source)
+    read = _reader(settings, source, to_rgb)
+    if query is None:
+        number = int(settings.neighbors[len(RANDOM) :])
+        rows = _sample(settings, len(bank), number)
+        picture, share = neighbor_grid.draw_of_rows(
+            run.path, bank, rows, k, read, labels, source.ids
+        )
+        if share is not None:
+            print(f"Neighbours of the class of their query: {share:.1%}.")
+    else:
+        own = neighbor_grid.row_of_file(source.files, settings.neighbors)
+        picture = neighbor_grid.draw_of_image(
+            run.path, bank, h, query, k, read, source.ids, own, to_rgb
+        )
+    print(f"Neighbours: {picture}")
+
+
+def _bands(settings, source):
+    """The `Bands` that convert images to RGB, stretched by some of them."""
+    import numpy as np
+
+    from simclr_keras.report import bands
+
+    if source.num_channels == 3 and settings.show_channels is None:
+        return bands.Bands()
+    count = source.num_examples
+    rows = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int))
+    some = sk.data.read_images(source, rows, _pixels(source))
+    return bands.bands_of(some, settings.show_channels)
+
+
+def _pixels(source):
+    """Side of an image in pictures."""
+    if source.image_shape is None:
+        return _PICTURE_PIXELS
+    return min(_PICTURE_PIXELS, max(source.image_shape[:2]))
+
+
+def _reader(settings, source, to_rgb):
+    """Function of rows that returns their images as pictures show them."""
+    pixels, batch = _pixels(source), settings.eval_batch_size
+    return lambda rows: to_rgb(sk.data.read_images(source, rows, pixels, batch))
+
+
+def _draw_map(settings, run, source, bank, labels):
+    from simclr_keras.report import embedding_map
+
+    rows = _sample(settings, len(bank), _MAP_ROWS)
+    names = source.class_names
+    read = _reader(settings, source, _bands(settings, source))
+    picture, method = embedding_map.draw(
+        run.path, bank, rows, labels, names, settings.seed, read
+    )
+    print(f"Map of {len(rows)} images by {method}: {picture}")
+
+
+def _write_projector(settings, run, source, bank, labels):
+    from simclr_keras.report import projector
+
+    rows = _sample(settings, len(bank), _PROJECTOR_ROWS)
+    names = [""] * len(rows)
+    if labels is not None:
+        names = [source.class_names[label] for label in labels[rows]]
+    ids, size = source.ids, projector.image_size(len(rows))
+    folder = run.path / "tensorboard" / "projector"
+    images = sk.data.read_images(source, rows, size, settings.eval_batch_size)
+    projector.write(
+        folder,
+        bank[rows],
+        [ids[row] for row in rows],
+        names,
+        _bands(settings, source)(images),
+        settings.layer,
+    )
+    print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")
+
+
+def _sample(settings, count, most):
+    """Returns at most `most` of `count` rows, drawn at random, sorted."""
+    import numpy as np
+
+    rng = np.random.default_rng(settings.seed)
+    return np.sort(rng.choice(count, min(count, most), replace=False))
