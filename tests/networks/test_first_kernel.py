@@ -43,17 +43,18 @@ def test_a_kernel_by_hand():
 
 
 @pytest.mark.parametrize(
-    "make",
+    "make, channels",
     [
-        lambda: sk.TinyResNet((4, 8)),
-        lambda: sk.ResNet(18, width=0.0625, sk_ratio=0.1, small_images=False),
-        _own,
-        _nested,
-        _mobile,
+        pytest.param(lambda: sk.TinyResNet((4, 8)), 4, id="tiny"),
+        pytest.param(
+            lambda: sk.ResNet(18, width=0.0625, sk_ratio=0.1), 4, id="resnet"
+        ),
+        pytest.param(_own, 4, id="own"),
+        pytest.param(_own, 1, id="own to grey"),
+        pytest.param(_nested, 4, id="nested"),
+        pytest.param(_mobile, 4, id="mobile", marks=pytest.mark.long),
     ],
-    ids=["tiny", "resnet", "own", "nested", "mobilenet"],
 )
-@pytest.mark.parametrize("channels", [1, 4])
 def test_equal_channels_have_the_features_of_grey(make, channels):
     keras.utils.set_random_seed(0)
     encoder = make()

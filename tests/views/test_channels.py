@@ -48,6 +48,7 @@ def test_two_views_of_any_number(channels):
     assert views(ready, step=0)[1].shape == (6, 16, 16, channels)
 
 
+@pytest.mark.long
 def test_compiled_by_xla():
     """The same to rounding."""
     views = [sk.TwoViews(16, channels=4, jit=jit) for jit in (False, True)]

@@ -102,11 +102,11 @@ def run(settings, freeze, measure_features=None, predict=None):
     """
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
-    loaded = channels.load_checkpoint(settings)
+    pretrained = channels.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
         stages.check(settings, devices, source.num_examples)
-    pretrained = build.pretrained(settings, source, loaded)
+    pretrained = build.pretrained(settings, source, pretrained)
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)
     )
