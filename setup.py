@@ -92,7 +92,10 @@ setuptools.setup(
             "pytest-xdist>=3.7",
             "ruff==0.17.6",
             "tf2onnx>=1.16",
+            "tifffile>=2023.7",
         ],
+        # imagecodecs decompresses LZW and the like for it.
+        "tiff": ["imagecodecs>=2023.7", "tifffile>=2023.7"],
         # The last TensorFlow on which tensorflow-addons imports.
         "tf215": [
             "absl-py==1.4.0",

@@ -19,7 +19,12 @@ FLAGS = {"folder_layout": "legacy", "split_order": "position"}
 # From flags to the value that computes what runs without the flag computed.
 SAME_AS_ABSENT = {"pixel_range": "0.0,65535.0"}
 # From classes to {argument: value in configurations without the argument}.
-ARGUMENTS = {}
+ARGUMENTS = {
+    "ResNet": {"input_channels": 3},
+    "TinyResNet": {"input_channels": 3},
+    "TwoViews": {"channels": 3},
+    "View": {"channels": 3},
+}
 # From classes to the names of arguments that were removed.
 DROPPED = {}
 

@@ -3,6 +3,7 @@
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import channels
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import embed_files
 from simclr_keras.commands.common import embed_pictures
@@ -32,6 +33,7 @@ EXAMPLE = (
 def define_flags(values):
     """Defines the flags of `simclr-embed`."""
     image_flags.define_data(values)
+    image_flags.define_pictures(values)
     Group(values, "data").string("split", "train", "Split that is embedded.")
     shared_flags.define_checkpoint(values)
     Group(values, "network").string(
@@ -98,16 +100,20 @@ def define_flags(values):
 
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
+    from simclr_keras.report import bands
+
     cli.require(settings, "model_dir", "checkpoint")
     embed_pictures.check(settings)
     embed_files.check(settings)
     from simclr_keras.distribute import workers
 
     devices = _set_up(settings)
+    model = channels.load_checkpoint(settings)
     source = input_data.open_source(settings, settings.split)
+    bands.check(settings.show_channels, source.num_channels, "--show_channels")
     query = embed_pictures.query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")
-    model = build.pretrained(settings, source)
+    model = build.pretrained(settings, source, model)
     size = input_data.image_size(settings, source, build.trained_size(model))
     features = sk.evaluation.layer_features(model, settings.layer)
     with stages.run_directory(settings, devices) as (run, results):

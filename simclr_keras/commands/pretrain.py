@@ -54,6 +54,7 @@ def define_flags(values):
     shared_flags.define_replicas(values)
     shared_flags.define_checkpoints(values)
     image_flags.define_ablations(values)
+    image_flags.define_pictures(values)
     Group(values, "views").boolean(
         "preview_views",
         False,
@@ -120,6 +121,8 @@ def _define_evaluation(values):
 
 def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
+    from simclr_keras.report import bands
+
     cli.require(settings, "model_dir")
     _check_negatives(settings)
     devices = stages.set_up(settings)
@@ -132,13 +135,14 @@ def run(settings):
     images = warm_start.with_image_size(settings, images, start)
     dataset = input_data.pretraining_batches(settings, devices, images)
     input_data.check_whole_images(settings, images)
-    views = build.two_views(settings, images.size)
+    bands.check(settings.show_channels, images.channels, "--show_channels")
+    views = build.two_views(settings, images.size, images.channels)
     # A preview of the views never extends a finished run.
     number = None if settings.preview_views else images.trained.num_examples
     with stages.run_directory(settings, devices, number) as taken:
         directory, finished = taken
         if settings.preview_views:
-            picture = _write_views(devices, directory, views, dataset)
+            picture = _write_views(settings, devices, directory, views, dataset)
             stages.announce(devices, f"View pairs: {picture}")
             return {"views": str(picture)}
         if finished is not None:
@@ -148,7 +152,7 @@ def run(settings):
             settings, devices, images, dataset, epochs
         )
         dataset = stages.group_short_epochs(settings, images.trained, dataset)
-        _write_views(devices, directory, views, dataset)
+        _write_views(settings, devices, directory, views, dataset)
         with devices.strategy.scope():
             model = _model(settings, images, views, start)
         begins_with = start and start.describe(model.projection_head)
@@ -182,13 +186,19 @@ def _check_negatives(settings):
         )
 
 
-def _write_views(devices, directory, views, dataset):
+def _write_views(settings, devices, directory, views, dataset):
     """Writes the picture of one batch's views; returns its path."""
     from simclr_keras.report import grids
 
     picture = directory.path / "views.png"
     if devices.chief:
-        grids.write_view_pairs(picture, views, dataset, directory.tensorboard)
+        grids.write_view_pairs(
+            picture,
+            views,
+            dataset,
+            directory.tensorboard,
+            settings.show_channels,
+        )
     return picture
 
 
@@ -197,7 +207,9 @@ def _model(settings, images, views, start):
     optimizer, decay_in_loss = build.optimizer(
         settings, images.trained.num_examples
     )
-    encoder, head = warm_start.make_networks(settings, images.size, start)
+    encoder, head = warm_start.make_networks(
+        settings, images.size, images.channels, start
+    )
     model = sk.SimCLR(
         encoder,
         head,

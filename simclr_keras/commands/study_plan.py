@@ -145,6 +145,8 @@ def check(cells, failures):
         for cell in cells
         for run in cell.runs
     )
+    from simclr_keras.views import transformed
+
     opened, work, checked = {}, {}, []
 
     def look_at(cell, each):
@@ -157,6 +159,8 @@ def check(cells, failures):
             _check_settled(each, parsed)
         splits = parsed.dataset, parsed.train_split, parsed.eval_split
         key = (each.measure is None, parsed.image_size, *splits)
+        if getattr(parsed, "predict", None) == "gray":
+            transformed.check_gray(parsed.channels or 3)
         if key not in opened:
             opened[key] = _open(parsed, each, labelled)
         return parsed, opened[key]

@@ -27,6 +27,7 @@ def open_array_file(
     split: str = "train",
     split_order: str = "shuffled",
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
 ) -> Source:
     """Opens a file that contains an array of images, with or without labels.
 
@@ -39,6 +40,7 @@ def open_array_file(
         split: name of a split, or a slice of it such as `"train[:90%]"`.
         split_order: order from which slices are cut, see `slices.open_slice`.
         pixel_range: see `arrays.from_arrays`.
+        channels: see `arrays.from_arrays`.
 
     Raises:
         ValueError: there is no such file or split, the file is damaged, or its
@@ -70,6 +72,7 @@ def open_array_file(
         class_names if name in labels else None,
         source_name,
         pixel_range,
+        channels,
     )
     source = dataclasses.replace(
         source, origin=f"{source_name}:{name}", left_out=others

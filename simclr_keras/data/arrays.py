@@ -14,7 +14,9 @@ from simclr_keras.data import slices
 from simclr_keras.data.labels import number_labels
 from simclr_keras.data.source import Source
 from simclr_keras.images import array_to_rgb
+from simclr_keras.images import array_to_uint8
 from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.channels import mismatch
 
 
 def from_arrays(
@@ -23,19 +25,22 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
 ) -> Source:
     """Makes a source of images in memory.
 
     Args:
         images: array `[n, H, W, C]` or `[n, H, W]`; `uint8`, `uint16`, or
             float in [0, 1]; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4
-            (RGB, alpha).
+            (RGB, alpha), or `channels`.
         labels: optional labels of any kind, see `labels.number_labels`.
         class_names: optional names of the classes; default: the distinct
             labels.
         name: name of the source in messages.
         pixel_range: pair (low, high), the values that become 0 and 255, for
             arrays of any type. Default None: the range of the type.
+        channels: number of channels of the images, which are kept as they are.
+            Default None: images become RGB.
 
     Raises:
         ValueError: shape, type or range is not allowed; labels are not classes.
@@ -43,16 +48,11 @@ def from_arrays(
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] > 4 or not all(images.shape):
-        raise ValueError(
-            f"Images of {name} must be an array [n, height, width, channels]"
-            " with 1 to 4 channels, or [n, height, width]. Received: shape"
-            f" {np.shape(images)}, dtype {images.dtype}"
-        )
+    _check_shape(images, name, channels)
     if pixel_range is not None and np.isfinite(images).all():
         images = ranges.to_uint8(images, pixel_range)
-    _check_values(images, name)
-    images = array_to_rgb(images)
+    _check_values(images, name, channels)
+    images = array_to_rgb(images) if not channels else array_to_uint8(images)
     if labels is not None:
         (labels,), names = number_labels([labels], class_names)
         if len(labels) != len(images):
@@ -73,12 +73,27 @@ def from_arrays(
         image_shape=images.shape[1:],
         images=images,
         pixel_range=pixel_range,
+        channels=channels,
     )
 
 
-def _check_values(images, name):
+def _check_shape(images, name, channels):
+    shape = images.shape
+    if len(shape) != 4 or not all(shape) or (not channels and shape[-1] > 4):
+        raise ValueError(
+            f"Images of {name} must be an array [n, height, width, channels]"
+            " with 1 to 4 channels, or [n, height, width]; other numbers of"
+            " channels are stated by channels=13 (--channels=13). Received:"
+            f" shape {shape}, dtype {images.dtype}"
+        )
+    if channels not in (None, shape[-1]):
+        raise mismatch(f"the array of {name}", shape[-1], channels)
+
+
+def _check_values(images, name, channels):
     if images.dtype == np.uint16:
-        highest = int(ranges.colors(images).max())
+        shown = images if channels else ranges.colors(images)
+        highest = int(shown.max())
         ranges.refuse_dark(highest, len(images), name)
     if images.dtype in (np.uint8, np.uint16):
         return
@@ -113,6 +128,7 @@ def open_arrays(
     split: str,
     split_order: str = "shuffled",
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
 ) -> Source:
     """Opens images, (images, labels) or (images, labels, class_names)."""
     if not (isinstance(arrays, (tuple, list)) and len(arrays) == 2):
@@ -120,7 +136,7 @@ def open_arrays(
         named = named and all(isinstance(name, str) for name in arrays[2])
         if not named:
             arrays = (arrays,)
-    source = from_arrays(*arrays, pixel_range=pixel_range)
+    source = from_arrays(*arrays, pixel_range=pixel_range, channels=channels)
     return slices.open_slice(source, split, ["train"], split_order)
 
 

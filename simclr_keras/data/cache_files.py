@@ -53,6 +53,8 @@ def place(directory: str | os.PathLike, source: Source) -> pathlib.Path:
     whole = len(rows) == rows[-1] + 1
     key = [_LAYOUT, tf.__version__, source.origin, source.split]
     key += [source.max_pixels, source.pixel_range]
+    if source.channels is not None:
+        key.append(source.channels)
     if not whole:
         key.append(rows.tobytes())
     if source.shards is not None:

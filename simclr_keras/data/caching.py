@@ -97,7 +97,7 @@ def _in_memory(source, directory, limit):
     sizes = _sizes_that_fit(source, allowed, "memory", directory)
     if sizes is None:
         return None
-    _, length = decoded.layout(sizes)
+    _, length = decoded.layout(sizes, source.num_channels)
     array = decoded.in_memory(length)
     _say_begin(source, length, "memory")
     sizes = _fill(source, sizes)(array)
@@ -118,7 +118,7 @@ def _on_disk(source, directory, limit):
             sizes = _sizes_that_fit(source, allowed, "disk", directory)
             if sizes is None:
                 return None
-            _, length = decoded.layout(sizes)
+            _, length = decoded.layout(sizes, source.num_channels)
             _say_begin(source, length, str(path))
             cache_files.write(path, mark, length, _fill(source, sizes))
             found = cache_files.read(path, mark)
@@ -141,15 +141,17 @@ def _fill(source, sizes):
             sizes,
             max_pixels=source.max_pixels,
             pixel_range=source.pixel_range,
+            channels=source.channels,
         )
 
     return fill
 
 
 def _with_pixels(source, array, sizes):
-    starts, _ = decoded.layout(sizes)
+    channels = source.num_channels
+    starts, _ = decoded.layout(sizes, channels)
     buffer = decoded.Buffer(array)
-    pixels = decoded.Decoded(buffer, starts, sizes)
+    pixels = decoded.Decoded(buffer, starts, sizes, channels)
     return dataclasses.replace(source, decoded=pixels, encoded=None)
 
 
@@ -157,16 +159,21 @@ def _sizes_that_fit(source, allowed, kind, directory):
     """Sizes of all images; None, after a message, if they need too much."""
     count = source.num_examples
     fetch = _fetch(source)
+
+    def read_sizes(rows):
+        return decoded.read_sizes(
+            fetch, source.max_pixels, rows, source.channels
+        )
+
     if count > 4 * _SAMPLE:
         rows = np.linspace(0, count - 1, _SAMPLE).astype(np.int64)
-        some = decoded.read_sizes(fetch, source.max_pixels, rows)
-        about = decoded.layout(some)[1] / _SAMPLE * count
+        some = decoded.layout(read_sizes(rows), source.num_channels)
+        about = some[1] / _SAMPLE * count
         if about > _SAFETY * allowed:
             _say_too_large(source, about, "about ", allowed, kind, directory)
             return None
-    rows = np.arange(count)
-    sizes = decoded.read_sizes(fetch, source.max_pixels, rows)
-    _, length = decoded.layout(sizes)
+    sizes = read_sizes(np.arange(count))
+    _, length = decoded.layout(sizes, source.num_channels)
     if length > allowed:
         _say_too_large(source, length, "", allowed, kind, directory)
         return None

@@ -36,7 +36,8 @@ def leave_out_corrupt(source: Source) -> Source:
     Raises:
         ValueError: no image can be decoded.
     """
-    if source.images is not None:
+    tensors = source.records is not None and source.records.is_tensor
+    if source.images is not None or tensors:
         return source
     examples = Examples(source)
     count = source.num_examples

@@ -46,15 +46,27 @@ class Decoded:
         buffer: `Buffer`.
         starts: see above.
         sizes: see above.
+        channels: number of channels of the images. Default 3.
     """
 
-    def __init__(self, buffer: Buffer, starts: np.ndarray, sizes: np.ndarray):
-        self._buffer = buffer
+    def __init__(
+        self,
+        buffer: Buffer,
+        starts: np.ndarray,
+        sizes: np.ndarray,
+        channels: int = 3,
+    ):
+        self._buffer, self._channels = buffer, channels
         self.starts, self.sizes = starts, sizes
 
     def take(self, indices: np.ndarray) -> Decoded:
         """Some of the images, in the order given; the bytes are shared."""
-        return Decoded(self._buffer, self.starts[indices], self.sizes[indices])
+        return Decoded(
+            self._buffer,
+            self.starts[indices],
+            self.sizes[indices],
+            self._channels,
+        )
 
     def reader(
         self,
@@ -65,7 +77,7 @@ class Decoded:
         with tf.device("CPU:0"):
             starts = tf.constant(self.starts, tf.int64)
             sizes = tf.constant(self.sizes, tf.int32)
-        pixels = self._buffer.tensor()
+        pixels, channels = self._buffer.tensor(), self._channels
 
         def size_of(row):
             return sizes[row]
@@ -73,8 +85,8 @@ class Decoded:
         def image_of(row):
             height, width = tf.unstack(sizes[row])
             start = starts[row]
-            stop = start + 3 * tf.cast(height * width, tf.int64)
-            return tf.reshape(pixels[start:stop], [height, width, 3])
+            stop = start + channels * tf.cast(height * width, tf.int64)
+            return tf.reshape(pixels[start:stop], [height, width, channels])
 
         return size_of, image_of
 
@@ -91,6 +103,7 @@ def read_sizes(
     fetch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
     max_pixels: int,
     rows: np.ndarray,
+    channels: int | None = None,
 ) -> np.ndarray:
     """Sizes of encoded images, from their headers.
 
@@ -99,6 +112,7 @@ def read_sizes(
             and its label.
         max_pixels: as for `images.decode`.
         rows: `int64` `[n]`, row numbers of the images.
+        channels: as for `images.decode`. Default None.
 
     Returns:
         `int32` `[n, 2]`: height and width in pixels; 0 where the header cannot
@@ -106,7 +120,8 @@ def read_sizes(
     """
 
     def size(number, row):
-        return number, images.image_size(fetch(row)[0], max_pixels)
+        encoded = fetch(row)[0]
+        return number, images.image_size(encoded, max_pixels, channels)
 
     sizes = np.zeros((len(rows), 2), np.int32)
     for number, found in _decoded(size, rows):
@@ -114,9 +129,9 @@ def read_sizes(
     return sizes
 
 
-def layout(sizes: np.ndarray) -> tuple[np.ndarray, int]:
+def layout(sizes: np.ndarray, channels: int = 3) -> tuple[np.ndarray, int]:
     """Offsets of images of these sizes in a buffer, and its size in bytes."""
-    counts = 3 * np.prod(sizes, axis=1, dtype=np.int64)
+    counts = channels * np.prod(sizes, axis=1, dtype=np.int64)
     counts = -(-counts // _ALIGNMENT) * _ALIGNMENT
     stops = np.cumsum(counts)
     return stops - counts, int(stops[-1])
@@ -129,6 +144,7 @@ def fill(
     *,
     max_pixels: int,
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
 ) -> np.ndarray:
     """Decodes all images into a buffer.
 
@@ -138,6 +154,7 @@ def fill(
         sizes: `int32` `[n, 2]` of `read_sizes`.
         max_pixels: as for `images.decode`.
         pixel_range: as for `images.decode`.
+        channels: as for `images.decode`.
 
     Returns:
         `sizes`, with 0 where an image cannot be decoded.
@@ -145,11 +162,14 @@ def fill(
 
     def pixels(number, row):
         image = images.decode(
-            fetch(row)[0], max_pixels, pixel_range=pixel_range
+            fetch(row)[0],
+            max_pixels,
+            pixel_range=pixel_range,
+            channels=channels,
         )
         return number, image
 
-    starts, _ = layout(sizes)
+    starts, _ = layout(sizes, channels or 3)
     count = len(sizes)
     filled = np.zeros_like(sizes)
     with console.counting(count) as show:

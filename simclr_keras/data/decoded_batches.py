@@ -71,8 +71,8 @@ def cut_crops(
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns a function from an image and its boxes to its resized crops.
 
-    The boxes are `[views, 4]`; the crops are `uint8` `[views, h, w, 3]`, or
-    `[h, w, 3]` if there is one view. Arguments are those of `random_boxes`.
+    The boxes are `[views, 4]`; the crops are `uint8` `[views, h, w, C]`, or
+    `[h, w, C]` if there is one view. Arguments are those of `random_boxes`.
     """
 
     def cut(image, boxes):

@@ -35,7 +35,7 @@ def evaluation_images(
         drop_remainder: drop the last batch if it is not full. Default False.
 
     Returns:
-        `Batches` of images `[B, S, S, 3]`, `float32` in [0, 1] or `uint8`, and
+        `Batches` of images `[B, S, S, C]`, `float32` in [0, 1] or `uint8`, and
         of their labels, `int64` `[B]`.
 
     Raises:
@@ -49,7 +49,7 @@ def evaluation_images(
         labelled=labelled,
         drop_remainder=drop_remainder,
     )
-    shape = (image_size, image_size, 3)
+    shape = (image_size, image_size, source.num_channels)
     fits = source.image_shape == shape and image_size <= SMALL_IMAGE
     if source.image_shape is None or fits:
         return dataset
@@ -77,7 +77,7 @@ def read_images(
         batch_size: images that are read at a time. Default 256.
 
     Returns:
-        `uint8` array `[*rows.shape, S, S, 3]`.
+        `uint8` array `[*rows.shape, S, S, C]`.
     """
     wanted, places = np.unique(rows, return_inverse=True)
     dataset = evaluation_images(

@@ -10,6 +10,7 @@ from simclr_keras import images
 from simclr_keras import paths
 from simclr_keras.data import order
 from simclr_keras.data.source import Source
+from simclr_keras.images import pixel_range as ranges
 
 CORRUPT = (
     "Corrupt image, it cannot be decoded (remove it, or leave such images out"
@@ -99,15 +100,21 @@ class Examples:
         """Height and width `[2]` in pixels of the image that `decode` makes."""
         if self.source.decoded is not None:
             return self._size_of(fetched)
-        return images.image_size(fetched, self.source.max_pixels)
+        source = self.source
+        return images.image_size(fetched, source.max_pixels, source.channels)
 
     def decode(self, fetched: tf.Tensor) -> tf.Tensor:
-        """The pixels, `uint8` `[H, W, 3]`."""
-        if self.source.decoded is not None:
-            return self._image_of(fetched)
+        """The pixels, `uint8` `[H, W, C]`."""
         source = self.source
+        if source.decoded is not None:
+            return self._image_of(fetched)
+        if source.records is not None and source.records.is_tensor:
+            return ranges.tensor_to_uint8(fetched, source.pixel_range)
         return images.decode(
-            fetched, source.max_pixels, pixel_range=source.pixel_range
+            fetched,
+            source.max_pixels,
+            pixel_range=source.pixel_range,
+            channels=source.channels,
         )
 
     def name(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -138,7 +145,7 @@ class Examples:
             encoded = self._read_shard(tf.constant(row)).numpy()
         except tf.errors.OpError as error:
             return f"the record cannot be read ({error.message.strip()})"
-        return images.problem(encoded, self.source.max_pixels)
+        return self._problem(encoded)
 
     def _reason(self, stored):
         """Says why an image, given by path or content, cannot be decoded."""
@@ -149,7 +156,16 @@ class Examples:
                 return "the file is gone since the data set was opened"
             except OSError as error:
                 return f"the file cannot be read ({error.strerror})"
-        return images.problem(stored, self.source.max_pixels)
+        return self._problem(stored)
+
+    def _problem(self, encoded):
+        source = self.source
+        return images.problem(
+            encoded,
+            source.max_pixels,
+            pixel_range=source.pixel_range,
+            channels=source.channels,
+        )
 
 
 def label_spec(source: Source) -> tf.TensorSpec:

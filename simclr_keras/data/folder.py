@@ -14,7 +14,9 @@ from simclr_keras.data import slices
 from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.source import Source
 from simclr_keras.images import EXTENSIONS
+from simclr_keras.images import tiff
 
+_TIFF = tiff.EXTENSIONS
 _OUTSIDE = "images outside the {}"
 _WARNED = (
     listing.IMAGE_LIKE
@@ -31,6 +33,7 @@ def open_folder(
     folder_layout: str = "auto",
     split_order: str = "shuffled",
     skip_corrupt: bool = False,
+    channels: int | None = None,
 ) -> Source:
     """Opens a folder, and searches it for images at every depth.
 
@@ -49,8 +52,11 @@ def open_folder(
         split_order: order from which slices are cut, see `slices.open_slice`.
         skip_corrupt: leave out sub-folders that cannot be read. Default
             False: such a folder is an error.
+        channels: number of channels of the images, of which TIFF files are some
+            then. Default None: images become RGB, and TIFF files are left out.
 
     Raises:
+        ImportError: there are TIFF files, and tifffile is not installed.
         ValueError: there is no such folder, no image in it, or no such split;
             its sub-folders have two meanings; or one cannot be read; or the
             table does not fit, see `labelled_folder.open_labelled`.
@@ -61,15 +67,18 @@ def open_folder(
             "`folder:` must be followed by an existing folder. Received:"
             f" {str(path)!r}"
         )
-    found = listing.find(root)
+    extensions = EXTENSIONS if channels is None else EXTENSIONS + _TIFF
+    found = listing.find(root, extensions)
     if not skip_corrupt:
         _refuse_unreadable(root, found)
     if not found.images:
         raise ValueError(
             "The folder must hold images, at any depth"
-            f" ({', '.join(EXTENSIONS)}). Received: {str(root)!r},"
+            f" ({', '.join(extensions)}). Received: {str(root)!r},"
             f" which has none{_instead(found)}"
         )
+    if any(parts[-1].lower().endswith(_TIFF) for parts in found.images):
+        tiff.check_installed()
     source_name = f"folder:{path}"
     name, _, _ = slices.parse_split(split)
     if labels is not None:
@@ -107,7 +116,8 @@ def _instead(found):
         return ""
     return (
         f" but {listing.counted(counts)}; convert what is an image to PNG or"
-        " JPEG"
+        " JPEG, or state the channels of TIFF files by channels=3"
+        " (--channels=3)"
     )
 
 

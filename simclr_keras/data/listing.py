@@ -53,11 +53,14 @@ class Listing:
         return tuple(sorted(numbers.items(), key=lambda x: (-x[1], x[0])))
 
 
-def find(root: paths.PathLike) -> Listing:
+def find(
+    root: paths.PathLike, extensions: tuple[str, ...] = EXTENSIONS
+) -> Listing:
     """Lists a folder at every depth; links are followed, but not in a circle.
 
     Args:
         root: path of the folder, local or with a scheme.
+        extensions: those of images, in lower case.
 
     Returns:
         `Listing`.
@@ -74,7 +77,7 @@ def find(root: paths.PathLike) -> Listing:
             continue
         for entry in entries:
             path = (*folder, entry.name)
-            kind = _kind(entry, above)
+            kind = _kind(entry, above, extensions)
             if kind == "image":
                 images.append(path)
             elif kind == "folder":
@@ -84,7 +87,7 @@ def find(root: paths.PathLike) -> Listing:
     return Listing(tuple(sorted(images)), tuple(sorted(left_out)))
 
 
-def _kind(entry, above):
+def _kind(entry, above, extensions):
     """`"image"`, `"folder"`, or the kind under which it is left out."""
     if entry.name.startswith("."):
         return HIDDEN
@@ -94,7 +97,7 @@ def _kind(entry, above):
         return LOOP if circle else "folder"
     if not entry.is_file():
         return BROKEN_LINK if entry.is_symlink() else SPECIAL
-    if entry.name.lower().endswith(EXTENSIONS):
+    if entry.name.lower().endswith(extensions):
         return "image"
     extension = pathlib.PurePath(entry.name).suffix.lower()
     return extension or "without an extension"

@@ -16,6 +16,7 @@ from simclr_keras.data import corrupt
 from simclr_keras.data import folder
 from simclr_keras.data import pixel_depth
 from simclr_keras.data import subsets
+from simclr_keras.data import tensor_features
 from simclr_keras.data import tfds_source
 from simclr_keras.data import tfrecord_source
 from simclr_keras.data.epochs import Batches
@@ -23,6 +24,7 @@ from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.source import Source
 from simclr_keras.images import MAX_PIXELS
+from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import check_max_pixels
 from simclr_keras.images import pixel_range as ranges
 
@@ -45,6 +47,7 @@ def open_source(
     folder_layout: str = "auto",
     labels: paths.PathLike | LabelTable | None = None,
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
     max_pixels: int = MAX_PIXELS,
     feature_image: str = FEATURE_IMAGE,
     feature_label: str = FEATURE_LABEL,
@@ -89,6 +92,9 @@ def open_source(
             bits.
             Default None: the range of the type, of which 16-bit images must
             use more than half.
+        channels: number of channels that every image has and keeps, such as 1
+            for grey images or 13 for bands; folders may hold TIFF files then,
+            and TFDS data sets tensors. Default None: images become RGB.
         max_pixels: height times width of the largest image that is decoded;
             a larger one counts as corrupt. Default 89,478,485, as in Pillow.
         feature_image: the encoded image's feature in TFRecord shards.
@@ -100,13 +106,19 @@ def open_source(
 
     Raises:
         ValueError: there is no such data set, split or slice, or it is empty;
-            the message says what there is.
+            the message says what there is. Or an image has other channels.
+        ImportError: a TIFF file needs tifffile, which is not installed.
     """
     pixel_range = ranges.check(pixel_range)
     labels = _label_table(labels, spec)
+    channels = channel_counts.check(channels)
     if not isinstance(spec, str):
-        return arrays.open_arrays(spec, split, split_order, pixel_range)
+        return arrays.open_arrays(
+            spec, split, split_order, pixel_range, channels
+        )
     if spec == "shapes":
+        if channels not in (None, 3):
+            raise channel_counts.mismatch("'shapes'", 3, channels)
         if pixel_range is not None:
             raise ValueError(
                 "pixel_range must be left out for 'shapes', whose pictures have"
@@ -115,7 +127,7 @@ def open_source(
         return arrays.open_shapes(split, seed, image_size, num_examples)
     if spec.startswith(_ARRAYS):
         return array_files.open_array_file(
-            spec[len(_ARRAYS) :], split, split_order, pixel_range
+            spec[len(_ARRAYS) :], split, split_order, pixel_range, channels
         )
     if spec.startswith(_FOLDER):
         source = folder.open_folder(
@@ -125,6 +137,7 @@ def open_source(
             folder_layout=folder_layout,
             split_order=split_order,
             skip_corrupt=skip_corrupt,
+            channels=channels,
         )
     elif spec.startswith(_TFRECORD):
         source = tfrecord_source.open_tfrecord(
@@ -136,12 +149,16 @@ def open_source(
         )
     else:
         source = tfds_source.open_tfds(
-            spec, split, data_dir, download, memory_limit
+            spec, split, data_dir, download, memory_limit, channels
         )
     if source.paths is not None:
         corrupt.check_names(source.paths)
     max_pixels = check_max_pixels(max_pixels)
-    source = dataclasses.replace(source, max_pixels=max_pixels)
+    source = dataclasses.replace(
+        source, max_pixels=max_pixels, channels=channels
+    )
+    if not skip_corrupt:
+        pixel_depth.check_channels(source)
     source = pixel_depth.with_pixel_range(source, pixel_range)
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
@@ -165,6 +182,8 @@ def _label_table(labels, spec):
 
 def _decode_small(source, memory_limit):
     """Decodes images of one shape into memory if they are small enough."""
+    if source.records is not None and source.records.is_tensor:
+        return tensor_features.in_memory(source, memory_limit)
     if source.image_shape is None or source.encoded is None:
         return source
     shape = (source.num_examples, *source.image_shape)
@@ -195,6 +214,7 @@ def load(
     num_examples: int | None = None,
     memory_limit: int = MEMORY_LIMIT,
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
     max_pixels: int = MAX_PIXELS,
     feature_image: str = FEATURE_IMAGE,
     feature_label: str = FEATURE_LABEL,
@@ -228,6 +248,7 @@ def load(
         num_examples: see `open_source`.
         memory_limit: see `open_source`.
         pixel_range: see `open_source`.
+        channels: see `open_source`.
         max_pixels: see `open_source`.
         feature_image: see `open_source`.
         feature_label: see `open_source`.
@@ -258,6 +279,7 @@ def load(
         folder_layout=folder_layout,
         labels=labels,
         pixel_range=pixel_range,
+        channels=channels,
         max_pixels=max_pixels,
         feature_image=feature_image,
         feature_label=feature_label,

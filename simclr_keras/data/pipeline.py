@@ -78,9 +78,9 @@ def make_dataset(
             for memory. Default 8192.
 
     Returns:
-        `Batches`. Images are `uint8`, `[B, H, W, 3]` of one shape; in
-        training on photographs `[B, 2, h, w, 3]`, or `[B, h, w, 3]` if
-        `views` is 1; in evaluation of photographs `float32` `[B, h, w, 3]` in
+        `Batches`. Images are `uint8`, `[B, H, W, C]` of one shape; in
+        training on photographs `[B, 2, h, w, C]`, or `[B, h, w, C]` if
+        `views` is 1; in evaluation of photographs `float32` `[B, h, w, C]` in
         [0, 1], cropped by `images.CenterCrop`. Labels are `int64` `[B]`, or
         `float32` `[B, K]` of several at once or of numbers.
 
@@ -102,7 +102,7 @@ def make_dataset(
     total = steps * batch_size if drop_remainder else source.num_examples
     if labelled:
         require_labels(source)
-    host_crops = None
+    host_crops, channels = None, source.num_channels
     if source.images is not None:
         shape, dtype = source.images.shape[1:], tf.uint8
         one_epoch = _in_memory(source, training, seed, batch_size, total)
@@ -113,12 +113,13 @@ def make_dataset(
             size = _size(source, image_size)
             host_crops = HostCrops(stated, views)
             host_crops.resolve(NO_CROPS)  # refuses invalid crops
-            shape = (views, *size, 3) if views > 1 else (*size, 3)
-            dtype = tf.uint8
+            shape, dtype = (*size, channels), tf.uint8
+            if views > 1:
+                shape = (views, *shape)
             cropping = functools.partial(_random_crops, host_crops, size, seed)
         else:
             size = _size(source, image_size)
-            shape, dtype = (*size, 3), tf.float32
+            shape, dtype = (*size, channels), tf.float32
             cropping = _central_crops(size, crop_proportion, antialias)
         one_epoch = decoded_batches.DecodedBatches(
             examples.Examples(source, seed, training, shuffle_buffer),

@@ -1,4 +1,4 @@
-"""Finds out whether images of a source have 16 bits; checks their range."""
+"""Examines some images of a source: their bits, range and channels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import tensorflow as tf
 
 from simclr_keras import images
 from simclr_keras import paths
+from simclr_keras.data import tensor_features
 from simclr_keras.data.source import Source
 from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images import tiff
+from simclr_keras.images.channels import mismatch
 
 # Number of images that are examined: spread evenly over a source, or the first
 # ones of a stream.
@@ -26,19 +29,21 @@ def with_pixel_range(
     use more than half of the full range.
 
     Args:
-        source: `Source` of encoded images.
+        source: `Source` of encoded images, or of records of tensors.
         pixel_range: pair (low, high), or None.
 
     Raises:
         ValueError: images of 16 bits need a range, or a range is stated and
             no image has 16 bits.
     """
+    if source.records is not None and source.records.is_tensor:
+        return _with_range_of_tensors(source, pixel_range)
     count, highest = 0, 0
-    for encoded in _encoded(source):
-        if ranges.is_deep_png(encoded):
+    for _, encoded in _encoded(source):
+        if _is_deep(encoded, source):
             count += 1
             if pixel_range is None:
-                highest = max(highest, _highest(encoded, source.max_pixels))
+                highest = max(highest, _highest(encoded, source))
     if pixel_range is None:
         if count:
             ranges.refuse_dark(highest, count, source.name)
@@ -52,47 +57,109 @@ def with_pixel_range(
     return dataclasses.replace(source, pixel_range=pixel_range)
 
 
-def _highest(encoded, max_pixels):
-    """Largest value of a PNG of 16 bits.
+def check_channels(source: Source) -> None:
+    """Examines whether some of the images have the stated channels.
+
+    The others are examined when they are decoded.
+
+    Args:
+        source: `Source`.
+
+    Raises:
+        ValueError: an image has other channels than `source.channels`, or is a
+            TIFF file that cannot be read; the message names it.
+    """
+    tensors = source.records is not None and source.records.is_tensor
+    if source.channels is None or tensors:
+        return  # the shape of tensors is known
+    for row, encoded in _encoded(source):
+        found = images.stored_channels(encoded, source.max_pixels)
+        if found not in (None, source.channels):
+            raise mismatch(source.ids[row], found, source.channels)
+
+
+def _is_deep(encoded, source):
+    """Whether an image has values of more than 8 bits."""
+    if source.channels is not None and tiff.is_tiff(encoded):
+        try:
+            return tiff.describe(encoded, source.max_pixels)[1] != np.uint8
+        except ValueError:  # reported when it is decoded
+            return False
+    return ranges.is_deep_png(encoded)
+
+
+def _highest(encoded, source):
+    """Largest value of an image of more than 8 bits.
 
     For one that cannot be decoded, or has too many pixels, this is the largest
     possible value: it does not show that images are dark, and an error will
     name it when it is decoded.
     """
     try:
-        images.image_size(tf.constant(encoded), max_pixels)
+        if source.channels is not None and tiff.is_tiff(encoded):
+            pixels = tiff.read(encoded, source.max_pixels)
+            if pixels.dtype != np.uint16:
+                tiff.to_uint8(pixels, None)  # refuses values without a range
+                return np.iinfo(np.uint16).max
+            return int(pixels.max())
+        images.image_size(tf.constant(encoded), source.max_pixels)
         pixels = tf.io.decode_png(encoded, dtype=tf.uint16)
     except tf.errors.OpError:
         return np.iinfo(np.uint16).max
-    return int(tf.reduce_max(ranges.colors(pixels)))
+    if source.channels is None:
+        pixels = ranges.colors(pixels)
+    return int(tf.reduce_max(pixels))
+
+
+def _with_range_of_tensors(source, pixel_range):
+    """`with_pixel_range` of a source whose records are tensors."""
+    high, low, dtype = tensor_features.highest_and_lowest(source, _SAMPLE)
+    if not np.isfinite([high, low]).all():
+        raise ValueError(
+            f"The images of {source.name} must be finite numbers. Received:"
+            f" values from {low} to {high}"
+        )
+    if pixel_range is None:
+        if dtype == tf.uint16:
+            ranges.refuse_dark(high, _SAMPLE, source.name)
+        elif dtype != tf.uint8 and not (
+            dtype.is_floating and 0 <= low and high <= 1
+        ):
+            raise ValueError(
+                f"Images of {source.name} must be uint8, uint16, or floats in"
+                " [0, 1]; else say their black and white by pixel_range"
+                f" (--pixel_range). Received: {dtype.name}, values from"
+                f" {low:g} to {high:g}"
+            )
+    return dataclasses.replace(source, pixel_range=pixel_range)
 
 
 def _encoded(source):
-    """Yields the contents of some images, except those that cannot be read."""
+    """Yields rows and contents of some images, except unreadable ones."""
     count = source.num_examples
     some = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int))
     if source.records is not None:
         records = source.records.in_order(source.positions).take(_SAMPLE)
-        for _, record in records:
-            yield source.records.parse(record)[0].numpy()
+        for row, (_, record) in enumerate(records):
+            yield row, source.records.parse(record)[0].numpy()
         return
     if source.shards is not None:
         read, _ = source.shards.reader()
         for row in some:
             try:
-                yield read(tf.constant(row)).numpy()
+                yield row, read(tf.constant(row)).numpy()
             except tf.errors.OpError:  # said where it is decoded
                 continue
         return
     if source.files is None:
-        yield from (source.encoded[i] for i in some)
+        yield from ((i, source.encoded[i]) for i in some)
         return
-    for path in source.files[some]:
+    for row, path in zip(some, source.files[some]):
         try:
             with paths.as_path(path).open("rb") as file:
                 encoded = file.read(32)
-                if ranges.is_deep_png(encoded):
+                if source.channels or ranges.is_deep_png(encoded):
                     encoded += file.read()
-            yield encoded
+            yield row, encoded
         except OSError:  # reported when it is decoded
             continue

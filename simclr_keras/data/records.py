@@ -24,9 +24,11 @@ class Records:
         skips: `int64`, records at the start of each file that do not belong
             to the split.
         takes: `int64`, records of each file that do.
-        features: `tfds.features.FeaturesDict` of `image` and perhaps `label`.
+        features: `tfds.features.FeaturesDict` of the images and perhaps of
+            `label`.
         bytes_per_record: average size of a record.
         memory_limit: bytes of encoded images that may be kept in memory.
+        image: name of the feature of the images. Default "image".
     """
 
     files: tuple
@@ -35,6 +37,14 @@ class Records:
     features: object
     bytes_per_record: float
     memory_limit: int
+    image: str = "image"
+
+    @property
+    def is_tensor(self) -> bool:
+        """Whether the images are stored as tensors, not as encoded files."""
+        import tensorflow_datasets as tfds
+
+        return not isinstance(self.features[self.image], tfds.features.Image)
 
     def __post_init__(self):
         missing = [path for path in self.files if not tf.io.gfile.exists(path)]
@@ -45,14 +55,15 @@ class Records:
             )
 
     def parse(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Parses a record to (encoded image, `int64` label or -1)."""
+        """Parses a record to (encoded image or tensor, `int64` label or -1)."""
         import tensorflow_datasets as tfds
 
-        example = self.features.deserialize_example(
-            record, decoders={"image": tfds.decode.SkipDecoding()}
-        )
+        decoders = None
+        if not self.is_tensor:
+            decoders = {self.image: tfds.decode.SkipDecoding()}
+        example = self.features.deserialize_example(record, decoders=decoders)
         label = example.get("label", tf.constant(-1, tf.int64))
-        return example["image"], tf.cast(label, tf.int64)
+        return example[self.image], tf.cast(label, tf.int64)
 
     def _read_file(self, number):
         """(position in the split, record) of the split's part of a file."""

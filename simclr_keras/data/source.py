@@ -38,9 +38,9 @@ class Source:
         task: what labels are. `"classification"`: numbers of classes;
             `"multilabel"`: 0 and 1 for each of several labels;
             `"regression"`: numbers.
-        image_shape: (height, width, 3) in pixels if it is the same for every
-            image, None for photographs of any size.
-        images: `uint8` array `[num_examples, H, W, 3]` in memory.
+        image_shape: (height, width, channels), sides in pixels, if it is the
+            same for every image, None for photographs of any size.
+        images: `uint8` array `[num_examples, H, W, C]` in memory.
         files: array of paths of image files.
         encoded: array of encoded images (bytes) in memory.
         shards: record files to read single images from (`shards.Shards`).
@@ -50,6 +50,8 @@ class Source:
         max_pixels: largest image that is decoded, height times width.
         pixel_range: (low, high), the values of 16-bit images that become 0 and
             255, if it was given; else None.
+        channels: stated number that every image has; None: images are RGB, and
+            others are converted.
         skipped: `ids` of corrupt images that were left out.
         layout: how a folder or shards were read, such as `"splits train,
             test; classes a, b"`; else empty.
@@ -73,6 +75,7 @@ class Source:
     decoded: object = dataclasses.field(default=None, repr=False)
     max_pixels: int = MAX_PIXELS
     pixel_range: tuple = None
+    channels: int = None
     skipped: tuple = dataclasses.field(default=(), repr=False)
     layout: str = dataclasses.field(default="", repr=False)
     left_out: tuple = dataclasses.field(default=(), repr=False)
@@ -81,6 +84,11 @@ class Source:
     def num_examples(self) -> int:
         """Number of examples."""
         return len(self.positions)
+
+    @property
+    def num_channels(self) -> int:
+        """Number of channels of the images that the pipeline yields."""
+        return self.channels or 3
 
     @property
     def num_classes(self) -> int | None:
@@ -184,6 +192,8 @@ class Source:
 def load_if_small(source: Source) -> Source:
     """Reads a stream's encoded images into memory if they are small enough."""
     records = source.records
+    if records.is_tensor:
+        return source
     if source.num_examples * records.bytes_per_record > records.memory_limit:
         return source
     encoded, labels = records.load(source.positions)

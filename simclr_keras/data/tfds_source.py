@@ -8,10 +8,12 @@ import numpy as np
 
 from simclr_keras import paths
 from simclr_keras.data import slices
+from simclr_keras.data import tensor_features
 from simclr_keras.data.records import Records
 from simclr_keras.data.source import Source
 from simclr_keras.data.source import load_if_small
 from simclr_keras.data.source import without_void_labels
+from simclr_keras.images.channels import mismatch
 
 
 def open_tfds(
@@ -20,6 +22,7 @@ def open_tfds(
     data_dir: paths.PathLike | None,
     download: bool,
     memory_limit: int,
+    channels: int | None = None,
 ) -> Source:
     """Opens a prepared TFDS data set.
 
@@ -32,6 +35,9 @@ def open_tfds(
         data_dir: TFDS folder; None for TFDS's default.
         download: download and prepare the data set if it is not there.
         memory_limit: bytes.
+        channels: number of channels of the images. Images may then be a Tensor
+            feature `[H, W, channels]`, which stays streamed here. Default
+            None: images are an Image feature, and become RGB.
 
     Returns:
         `Source` with `encoded` or `records`.
@@ -41,17 +47,20 @@ def open_tfds(
             its features are not images.
     """
     builder = _prepared_builder(name, data_dir, download)
-    features = _features(builder, name)
-    records = _records(builder, name, split, features, memory_limit)
-    height, width = features["image"].shape[:2]
+    features, image = _features(builder, name, channels)
+    records = _records(builder, name, split, features, image, memory_limit)
+    height, width = features[image].shape[:2]
     source = Source(
         name=name,
         split=split,
         origin=f"{name}:{split}",
         positions=np.arange(int(records.takes.sum())),
         class_names=_class_names(features),
-        image_shape=(height, width, 3) if height and width else None,
+        image_shape=(
+            (height, width, channels or 3) if height and width else None
+        ),
         records=records,
+        channels=channels,
     )
     return without_void_labels(load_if_small(source))
 
@@ -117,8 +126,8 @@ def _prepared(data_dir):
     return ", ".join(sorted(map(str, names))) or "nothing"
 
 
-def _features(builder, name):
-    """The features `image` and, if there is one, `label`."""
+def _features(builder, name, channels):
+    """The features of images and labels, and the name of the former."""
     import tensorflow_datasets as tfds
 
     all_features = dict(builder.info.features.items())
@@ -129,11 +138,20 @@ def _features(builder, name):
     ):
         if isinstance(all_features.get(key), kind):
             features[key] = all_features[key]
+    if "image" not in features and channels is not None:
+        found = tensor_features.find(all_features, channels, name)
+        features[found] = all_features[found]
+        return tfds.features.FeaturesDict(features), found
     if "image" not in features:
         raise ValueError(
-            "The TFDS data set must have an Image feature called 'image'."
+            "The TFDS data set must have an Image feature called 'image', or"
+            " images as a Tensor feature, whose number of channels channels=13"
+            " (--channels=13) states."
             f" Received: {name!r} with the features {sorted(all_features)}"
         )
+    stored = features["image"].shape[-1]
+    if None not in (channels, stored) and channels != stored:
+        raise mismatch(f"the data set {name!r}", stored, channels)
     kind = np.dtype(features["image"].np_dtype)
     if kind not in (np.uint8, np.uint16):
         raise ValueError(
@@ -143,14 +161,14 @@ def _features(builder, name):
             f" (arrays:FILE.npz --pixel_range). Received: {name!r} with images"
             f" of {kind}"
         )
-    return tfds.features.FeaturesDict(features)
+    return tfds.features.FeaturesDict(features), "image"
 
 
 def _class_names(features):
     return tuple(features["label"].names) if "label" in features else None
 
 
-def _records(builder, name, split, features, memory_limit):
+def _records(builder, name, split, features, image, memory_limit):
     import tensorflow_datasets as tfds
 
     info = builder.info
@@ -183,4 +201,5 @@ def _records(builder, name, split, features, memory_limit):
         features=features,
         bytes_per_record=sum(part.num_bytes for part in whole) / num_records,
         memory_limit=memory_limit,
+        image=image,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import data
+from simclr_keras import networks
 from simclr_keras.distribute import sharing
 from simclr_keras.distribute import workers
 from simclr_keras.images import value_range
@@ -26,7 +27,7 @@ class Extractor:
     weights, so an encoder can be measured repeatedly during training.
 
     Args:
-        encoder: `keras.Model` that maps float images `[B, H, W, 3]` in [0, 1]
+        encoder: `keras.Model` that maps float images `[B, H, W, C]` in [0, 1]
             to features `[B, C]` or to a feature map, which is averaged over
             space; or a model with a method `embed` (`SimCLR`, `Classifier`),
             which returns h; or any function of images.
@@ -35,6 +36,9 @@ class Extractor:
             [0, 1]. Defaults to None.
         outputs: if `encoder` returns a dict, as `SimCLR` does: the name of the
             entry to extract, or a tuple of names. Defaults to None.
+        channels: number of channels that the images must have; for 3, grey and
+            alpha are converted to RGB. Defaults to None: those of the encoder's
+            input, 3 if it does not say.
         strategy: `tf.distribute.Strategy` whose processes share the work. If
             there are several, each of them runs over a contiguous slice of the
             batches of a `data.Batches`, and gathers the features of the others,
@@ -54,10 +58,12 @@ class Extractor:
         *,
         preprocess: Callable | None = None,
         outputs: str | tuple[str, ...] | None = None,
+        channels: int | None = None,
         strategy: tf.distribute.Strategy | None = None,
     ):
         self._encoder = encoder
         self._strategy = strategy
+        self._channels = channels or networks.input_channels(encoder) or 3
         self._preprocess = preprocess
         self._outputs = outputs
         # Without XLA, which makes convolutions slower on CPU.
@@ -153,7 +159,7 @@ class Extractor:
             yield tf.nest.map_structure(_numpy, run(images)), labels
 
     def _features(self, images):
-        images = pixels.to_rgb_float(images)
+        images = pixels.to_float(images, self._channels)
         if self._preprocess is not None:
             images = self._preprocess(images)
         outputs = self._call(images)
@@ -189,6 +195,7 @@ def extract(
     *,
     preprocess: Callable | None = None,
     outputs: str | tuple[str, ...] | None = None,
+    channels: int | None = None,
     verbose: bool = False,
     strategy: tf.distribute.Strategy | None = None,
 ) -> tuple:
@@ -197,11 +204,12 @@ def extract(
     Args:
         encoder: see `Extractor`.
         dataset: `data.Batches`, or a batched, finite `tf.data.Dataset`, of
-            images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1], or of
+            images `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1], or of
             `(images, labels)` with integer labels `[B]`, or rows `[B, K]` of
             several labels or numbers.
         preprocess: see `Extractor`. Defaults to None.
         outputs: see `Extractor`. Defaults to None.
+        channels: see `Extractor`. Defaults to None.
         verbose: whether to show a progress bar. Defaults to False.
         strategy: see `Extractor`. Defaults to None.
 
@@ -219,7 +227,11 @@ def extract(
         train_h, train_y = extract(model.encoder, train, preprocess=crop)
     """
     extractor = Extractor(
-        encoder, preprocess=preprocess, outputs=outputs, strategy=strategy
+        encoder,
+        preprocess=preprocess,
+        outputs=outputs,
+        channels=channels,
+        strategy=strategy,
     )
     return extractor(dataset, verbose=verbose)
 
@@ -229,6 +241,7 @@ def extract_both(
     train: data.Batches | tf.data.Dataset,
     test: data.Batches | tf.data.Dataset,
     *,
+    channels: int | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> tuple:
     """Extracts the features of a training and a test set, tracing once.
@@ -237,13 +250,14 @@ def extract_both(
         encoder: see `Extractor`.
         train: see `extract`.
         test: see `extract`.
+        channels: see `Extractor`. Defaults to None.
         strategy: see `Extractor`. Defaults to None.
 
     Returns:
         `(train_h, train_y, test_h, test_y)`, as `knn_accuracy`,
         `linear_accuracy` and `logistic_regression` take them.
     """
-    extractor = Extractor(encoder, strategy=strategy)
+    extractor = Extractor(encoder, channels=channels, strategy=strategy)
     return (*extractor(train), *extractor(test))
 
 
@@ -259,7 +273,7 @@ def _check_dataset(dataset):
     images = spec[0] if labelled else spec
     if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
         raise ValueError(
-            "dataset must yield batches of images [B, H, W, 3], or (images,"
+            "dataset must yield batches of images [B, H, W, C], or (images,"
             f" labels). Received: elements of the form {spec}"
         )
     if labelled and not _are_labels(spec[1]):

@@ -231,6 +231,7 @@ class KNNCallback(keras.callbacks.Callback):
         self._extractor = Extractor(
             model.encoder,
             preprocess=self._preprocess,
+            channels=getattr(model, "input_channels", None),
             strategy=self._strategy,
         )
 

@@ -22,7 +22,7 @@ def layer_features(
             averaged over space.
 
     Returns:
-        Function of float images `[B, H, W, 3]` in [0, 1] that returns float
+        Function of float images `[B, H, W, C]` in [0, 1] that returns float
         features `[B, C]`.
 
     Raises:
@@ -66,7 +66,7 @@ def projection_features(
         name: name of the index in error messages. Defaults to "index".
 
     Returns:
-        The encoder for 0; else a function of float images `[B, H, W, 3]` in
+        The encoder for 0; else a function of float images `[B, H, W, C]` in
         [0, 1] that returns float features `[B, C]`.
 
     Raises:

@@ -7,18 +7,19 @@ import tensorflow as tf
 from simclr_keras.models import pixels
 
 
-def pixel_features(images: tf.Tensor) -> tf.Tensor:
+def pixel_features(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
     """Returns pixels as features: the baseline that any encoder must beat.
 
     Can be used as an encoder: `extract(pixel_features, dataset)`.
 
     Args:
-        images: `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1].
+        images: `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1].
+        channels: C; for 3, grey and alpha are converted to RGB. Defaults to 3.
 
     Returns:
-        float32 tensor `[B, H * W * 3]`, in [0, 1].
+        float32 tensor `[B, H * W * C]`, in [0, 1].
     """
-    images = tf.cast(pixels.to_rgb_float(images), tf.float32)
+    images = tf.cast(pixels.to_float(images, channels), tf.float32)
     # The width must be static; reshaping to [B, -1] would make it unknown if
     # the batch size is.
     width = images.shape[1:].num_elements()

@@ -38,7 +38,7 @@ def transformed_images(
             Default False.
 
     Returns:
-        `data.Batches` of images `[B, S, S, 3]`, `float32` in [0, 1], in the
+        `data.Batches` of images `[B, S, S, C]`, `float32` in [0, 1], in the
         order of the source, and of the classes of their transformations,
         `int64` `[B]`.
 
@@ -49,6 +49,8 @@ def transformed_images(
     References:
         Chen et al. 2020 (arXiv 2002.05709), table 3.
     """
+    if name == "gray":
+        transformed.check_gray(source.num_channels)
     batches = data.evaluation_images(
         source, image_size, batch_size, labelled=False
     )

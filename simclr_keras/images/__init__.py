@@ -1,6 +1,7 @@
 """Decodes, crops and resizes images, the same in training and serving."""
 
 from simclr_keras.images.blending import array_to_rgb
+from simclr_keras.images.blending import array_to_uint8
 from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop
 from simclr_keras.images.contents import EXTENSIONS
@@ -9,15 +10,18 @@ from simclr_keras.images.decoding import check_max_pixels
 from simclr_keras.images.decoding import decode
 from simclr_keras.images.decoding import image_size
 from simclr_keras.images.decoding import problem
+from simclr_keras.images.decoding import stored_channels
 
 __all__ = [
     "EXTENSIONS",
     "MAX_PIXELS",
     "CenterCrop",
     "array_to_rgb",
+    "array_to_uint8",
     "central_crop",
     "check_max_pixels",
     "decode",
     "image_size",
     "problem",
+    "stored_channels",
 ]

@@ -30,6 +30,20 @@ def _blend(colors, alpha):
     return (colors * alpha + 255 * (255 - alpha) + 127) // 255
 
 
+def array_to_uint8(images: np.ndarray) -> np.ndarray:
+    """Converts an array of any shape to `uint8`.
+
+    Args:
+        images: `uint8`; `uint16`, whose lower byte is dropped; or float in
+            [0, 1].
+    """
+    if images.dtype == np.uint16:
+        return (images >> 8).astype(np.uint8)
+    if images.dtype != np.uint8:
+        return np.round(images * 255.0).astype(np.uint8)
+    return images
+
+
 def array_to_rgb(images: np.ndarray) -> np.ndarray:
     """Converts an array of 1 to 4 channels to `uint8` RGB.
 
@@ -42,10 +56,7 @@ def array_to_rgb(images: np.ndarray) -> np.ndarray:
     Returns:
         `uint8` array `[..., H, W, 3]`.
     """
-    if images.dtype == np.uint16:
-        images = (images >> 8).astype(np.uint8)
-    elif images.dtype != np.uint8:
-        images = np.round(images * 255.0).astype(np.uint8)
+    images = array_to_uint8(images)
     channels = images.shape[-1]
     if channels in (2, 4):
         images = on_white(images[..., :-1], images[..., -1:])

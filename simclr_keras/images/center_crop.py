@@ -94,7 +94,7 @@ def central_crop(
     the graph is built.
 
     Args:
-        images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
+        images: `[B, H, W, C]`, `uint8` in [0, 255] or float in [0, 1].
         image_size: int or (height, width) of the result in pixels.
         crop_proportion: in (0, 1]; None resizes the whole image, which may
             change its aspect ratio. Default 0.875.
@@ -102,7 +102,7 @@ def central_crop(
             as in the official code.
 
     Returns:
-        `float32` tensor `[B, height, width, 3]`, clipped to [0, 1].
+        `float32` tensor `[B, height, width, C]`, clipped to [0, 1].
     """
     images = tf.convert_to_tensor(images)
     value_range.check_eagerly(images)
@@ -121,7 +121,8 @@ def central_crop(
     images = interpolation.resize_along(
         images, 2, box[1], box[3], width, antialias
     )
-    images = tf.ensure_shape(images, [None, height, width, 3])
+    channels = images.shape[-1] or 3
+    images = tf.ensure_shape(images, [None, height, width, channels])
     return tf.clip_by_value(images, 0.0, 1.0)
 
 
@@ -141,10 +142,10 @@ class CenterCrop(keras.layers.Layer):
             under every policy.
 
     Call:
-        images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
+        images: `[B, H, W, C]`, `uint8` in [0, 255] or float in [0, 1].
 
     Returns:
-        `float32` tensor `[B, height, width, 3]` in [0, 1].
+        `float32` tensor `[B, height, width, C]` in [0, 1].
 
     Raises:
         ValueError: an argument breaks its rule.
@@ -174,8 +175,8 @@ class CenterCrop(keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns `(B, height, width, 3)`."""
-        return (input_shape[0], *self.size, 3)
+        """Returns `(B, height, width, C)`."""
+        return (input_shape[0], *self.size, input_shape[-1] or 3)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""

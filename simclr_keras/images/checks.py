@@ -71,20 +71,28 @@ def choice(name: str, value: Any, allowed: Collection) -> Any:
     return value
 
 
-def view_shape(name: str, images: tf.Tensor, size: tuple[int, int]) -> None:
-    """Raises a ValueError if the static shape is not `[B, *size, 3]`."""
-    if not images.shape[1:].is_compatible_with([*size, 3]):
+def view_shape(
+    name: str, images: tf.Tensor, size: tuple[int, int], channels: int = 3
+) -> None:
+    """Raises a ValueError if the static shape is not `[B, *size, channels]`."""
+    if not images.shape[1:].is_compatible_with([*size, channels]):
         raise ValueError(
-            f"{name} must have the shape [B, {size[0]}, {size[1]}, 3] of"
-            f" `image_size`. Received: shape {images.shape}"
+            f"{name} must have the shape [B, {size[0]}, {size[1]}, {channels}]"
+            f" of `image_size`. Received: shape {images.shape}"
         )
 
 
-def rgb(images: tf.Tensor) -> None:
-    """Raises a ValueError if the static shape does not have three channels."""
-    if images.shape[-1] not in (3, None):
+def num_channels(images: tf.Tensor, channels: int = 3) -> None:
+    """Raises a ValueError if the static shape has another last dimension."""
+    if images.shape[-1] in (channels, None):
+        return
+    if channels != 3:
         raise ValueError(
-            "`images` of a view must have three channels, RGB; repeat grey ones"
-            " (tf.image.grayscale_to_rgb), leave out alpha. Received: shape"
-            f" {images.shape}"
+            f"`images` of a view must have the {channels} channels of its"
+            f" argument `channels`. Received: shape {images.shape}"
         )
+    raise ValueError(
+        "`images` of a view must have three channels, RGB; repeat grey ones"
+        " (tf.image.grayscale_to_rgb), leave out alpha; or state other channels"
+        f" by the argument `channels`. Received: shape {images.shape}"
+    )

@@ -24,16 +24,21 @@ def crop_to_planes(
     flip: tf.Tensor | None = None,
     antialias: bool = False,
 ) -> list[tf.Tensor]:
-    """`crop_and_resize` that returns three colour planes `[B, h, w]`."""
+    """`crop_and_resize` that returns a plane `[B, h, w]` of each channel."""
     height, width = checks.size("size", size)
     resize = _by_matrices if antialias else _by_taps
     plane = tf.zeros([tf.shape(images)[0], height, width])
     return batch_parts.apply_to_chosen(
         functools.partial(resize, size=(height, width)),
-        [plane] * 3,
+        [plane] * _count(images),
         None,
         {"images": images, "boxes": boxes, "flip": flip},
     )
+
+
+def _count(images):
+    """Number of channels; RGB if it is not known."""
+    return images.shape[-1] or 3
 
 
 def _by_taps(images, boxes, flip, size):
@@ -46,7 +51,7 @@ def _by_taps(images, boxes, flip, size):
     images = interpolation.resize_rows(images, *rows)
     # Without it, XLA computes the rows again for each tap of the columns.
     images = xla.fusion_barrier(images)
-    images = tf.transpose(images, [0, 2, 1, 3])  # [B, W, h, 3]
+    images = tf.transpose(images, [0, 2, 1, 3])  # [B, W, h, C]
     images = interpolation.resize_rows(images, *columns)
     return tf.unstack(tf.transpose(images, [3, 0, 2, 1]))
 
@@ -57,19 +62,19 @@ def _by_matrices(images, boxes, flip, size):
     One product is along the rows, one along the columns.
     """
     images = interpolation.to_float32(images)
-    shape = tf.shape(images)
+    shape, count = tf.shape(images), _count(images)
     rows = interpolation.matrices(boxes[:, 0], boxes[:, 2], size[0], shape[1])
     columns = interpolation.matrices(
         boxes[:, 1], boxes[:, 3], size[1], shape[2], flip
     )
-    # [b, h, H] x [b, H, W * 3] -> [b, h, W * 3]
-    images = tf.reshape(images, [shape[0], shape[1], shape[2] * 3])
-    images = tf.reshape(rows @ images, [shape[0], size[0], shape[2], 3])
-    # [b, 3 * h, W] x [b, W, w] -> [b, 3 * h, w]
+    # [b, h, H] x [b, H, W * C] -> [b, h, W * C]
+    images = tf.reshape(images, [shape[0], shape[1], shape[2] * count])
+    images = tf.reshape(rows @ images, [shape[0], size[0], shape[2], count])
+    # [b, C * h, W] x [b, W, w] -> [b, C * h, w]
     images = tf.transpose(images, [0, 3, 1, 2])
-    images = tf.reshape(images, [shape[0], 3 * size[0], shape[2]])
+    images = tf.reshape(images, [shape[0], count * size[0], shape[2]])
     images = tf.matmul(images, columns, transpose_b=True)
-    return tf.unstack(tf.reshape(images, [-1, 3, *size]), axis=1)
+    return tf.unstack(tf.reshape(images, [-1, count, *size]), axis=1)
 
 
 def crop_and_resize(
@@ -86,7 +91,7 @@ def crop_and_resize(
     overshoot [0, 1].
 
     Args:
-        images: `[B, H, W, 3]`, `uint8` or float.
+        images: `[B, H, W, C]`, `uint8` or float.
         boxes: `int32` `[B, 4]`: y, x, height, width in pixels.
         size: int or (height, width) of the result in pixels.
         flip: `bool` `[B]`, whether to mirror an image left to right. Default
@@ -95,7 +100,7 @@ def crop_and_resize(
             as in the official code.
 
     Returns:
-        `float32` tensor `[B, height, width, 3]`.
+        `float32` tensor `[B, height, width, C]`.
     """
     planes = crop_to_planes(images, boxes, size, flip, antialias)
     return tf.stack(planes, axis=-1)
@@ -113,13 +118,13 @@ def crop_and_resize_one(
     the size of every photograph.
 
     Args:
-        image: `[H, W, 3]`, `uint8` or float.
+        image: `[H, W, C]`, `uint8` or float.
         box: `int32` `[4]`: y, x, height, width in pixels.
         size: int or (height, width) of the result in pixels.
         antialias: whether to widen the kernel when shrinking. Default False.
 
     Returns:
-        `float32` tensor `[height, width, 3]`, not clipped.
+        `float32` tensor `[height, width, C]`, not clipped.
     """
     size = checks.size("size", size)
     image = image[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
@@ -129,7 +134,7 @@ def crop_and_resize_one(
         method="bicubic",
         antialias=antialias,
     )
-    return tf.ensure_shape(image, [*size, 3])
+    return tf.ensure_shape(image, [*size, _count(image)])
 
 
 def flip_planes(planes: list[tf.Tensor], flip: tf.Tensor) -> list[tf.Tensor]:

@@ -9,28 +9,27 @@ an animation gives its first frame; the EXIF orientation is applied.
 TensorFlow operations cannot decode animated WebP, compressed bitmaps, and, in
 older releases of TensorFlow, any WebP. Pillow decodes these when Python runs;
 an exported graph refuses them.
+
+With a stated number of channels nothing is converted: an image has the channels
+of its file, or is refused. tifffile then decodes TIFF.
 """
 
 from __future__ import annotations
 
 import functools
-import io
 
-import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.choices import MAX_PIXELS
-from simclr_keras.images import blending
-from simclr_keras.images import bmp
+from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import checks
 from simclr_keras.images import contents
-from simclr_keras.images import gif
+from simclr_keras.images import formats
 from simclr_keras.images import headers
 from simclr_keras.images import orientation
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images import tiff
 
-_PILLOW_FORMATS = ("BMP", "WEBP")
 # Signature of the decoding functions: encoded image, max_pixels.
 _SPECS = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 _RULE = (
@@ -44,6 +43,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     *,
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
     in_graph: bool = False,
 ) -> tf.Tensor:
     """Decodes an image file.
@@ -53,8 +53,10 @@ def decode(
         max_pixels: largest height times width to decode, checked against the
             header. Default 89,478,485, as in Pillow.
         pixel_range: pair (low, high), the values of 16-bit PNG files that
-            become 0 and 255. Default None: the lower eight bits are dropped,
-            so 0 and 65535.
+            become 0 and 255; and those of TIFF files of any type but `uint8`.
+            Default None: the lower eight bits are dropped, so 0 and 65535.
+        channels: number that the file must have. Default None: any, and the
+            image becomes RGB.
         in_graph: whether to use TensorFlow operations alone, for a graph that
             will run without Python. Default False: Pillow decodes what
             TensorFlow cannot, and a `tf.data` pipeline calls back into one
@@ -62,33 +64,73 @@ def decode(
             operations inside the pipeline would cost seconds in every epoch.
 
     Returns:
-        `uint8` tensor `[H, W, 3]`. The operation fails if the image is of
-        another format, corrupt, cut short or too large.
+        `uint8` tensor `[H, W, 3]`, or `[H, W, channels]`. The operation fails
+        if the image is of another format, corrupt, cut short or too large, or
+        has other channels.
     """
     max_pixels = check_max_pixels(max_pixels)
+    shape = [None, None, channels or 3]
     if in_graph:
-        function = _exportable(pixel_range)
+        function = _exportable(pixel_range, channels)
         limit = tf.constant(max_pixels, tf.int64)
-        return tf.ensure_shape(function(encoded, limit), [None, None, 3])
-    function = _trace_once(_decode, pixel_range)
-    image = _call_traced(function, encoded, max_pixels, tf.uint8)
-    return tf.ensure_shape(image, [None, None, 3])
+        return tf.ensure_shape(function(encoded, limit), shape)
+    function = _trace_once(_decode, pixel_range, channels)
+    read_tiff = None
+    if channels is not None:
+        read_tiff = functools.partial(
+            tiff.decode, pixel_range=pixel_range, channels=channels
+        )
+    image = _call_traced(function, encoded, max_pixels, tf.uint8, read_tiff)
+    return tf.ensure_shape(image, shape)
 
 
-def image_size(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
+def image_size(
+    encoded: tf.Tensor,
+    max_pixels: int = MAX_PIXELS,
+    channels: int | None = None,
+) -> tf.Tensor:
     """Reads the size of the image that `decode` returns from the header alone.
 
     Args:
         encoded: string scalar, the content of an image file.
         max_pixels: as for `decode`.
+        channels: as for `decode`; only whether it is None matters.
 
     Returns:
         `int32` tensor `[2]`: height and width in pixels. The operation fails
         if the header shows that `decode` will fail.
     """
     max_pixels = check_max_pixels(max_pixels)
-    size = _call_traced(_trace_once(_image_size), encoded, max_pixels, tf.int32)
+    function = _trace_once(_image_size)
+    read_tiff = None if channels is None else tiff.size
+    size = _call_traced(function, encoded, max_pixels, tf.int32, read_tiff)
     return tf.ensure_shape(size, [2])
+
+
+def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
+    """Number of channels that an image file has, alpha included.
+
+    Args:
+        encoded: content of the file.
+        max_pixels: as for `decode`.
+
+    Returns:
+        Integer; or None if the file cannot be decoded.
+
+    Raises:
+        ImportError: it is a TIFF file, and tifffile is not installed.
+    """
+    try:
+        if tiff.is_tiff(encoded):
+            return tiff.describe(encoded, max_pixels)[0][-1]
+        if encoded[:2] == b"\xff\xd8":
+            # A JPEG in CMYK is decoded to RGB.
+            return min(3, int(tf.io.extract_jpeg_shape(encoded)[-1]))
+        keep = _trace_once(_decode, None, 0)
+        limit = tf.constant(check_max_pixels(max_pixels), tf.int64)
+        return int(keep(tf.constant(encoded), limit).shape[-1])
+    except (ValueError, tf.errors.OpError):
+        return None
 
 
 @functools.cache
@@ -102,24 +144,29 @@ def _trace_once(function, *arguments):
 
 
 @functools.cache
-def _exportable(pixel_range):
+def _exportable(pixel_range, channels):
     """`_decode` without Pillow, as a function that exported graphs call."""
     return tf.function(
         lambda encoded, limit: _decode(
-            encoded, limit, pixel_range, pillow=False
+            encoded, limit, pixel_range, channels, pillow=False
         ),
         input_signature=_SPECS,
         autograph=False,
     )
 
 
-def _call_traced(function, encoded, max_pixels, dtype):
-    """Calls a traced function, from within a graph too."""
-    if tf.executing_eagerly():
-        limit = tf.constant(max_pixels, tf.int64)
-        return function(tf.convert_to_tensor(encoded), limit)
+def _call_traced(function, encoded, max_pixels, dtype, read_tiff=None):
+    """Calls a traced function, from within a graph too.
+
+    `read_tiff`, a function of bytes and `max_pixels`, takes its place for TIFF
+    files. It is called here because a call of Python in the traced function
+    waits for a thread of TensorFlow's, while this one holds one: with few
+    threads, no image would ever be finished.
+    """
 
     def call(encoded):
+        if read_tiff is not None and tiff.is_tiff(encoded):
+            return read_tiff(encoded, max_pixels)
         limit = tf.constant(max_pixels, tf.int64)
         try:
             return function(tf.constant(encoded), limit).numpy()
@@ -127,25 +174,35 @@ def _call_traced(function, encoded, max_pixels, dtype):
             # TensorFlow turns this into an InvalidArgumentError.
             raise ValueError(error.message) from None
 
-    return tf.numpy_function(call, [encoded], dtype, stateful=False)
+    if not tf.executing_eagerly():
+        return tf.numpy_function(call, [encoded], dtype, stateful=False)
+    encoded = tf.convert_to_tensor(encoded)
+    if read_tiff is None or not tiff.is_tiff(encoded.numpy()):
+        return function(encoded, tf.constant(max_pixels, tf.int64))
+    try:
+        return tf.constant(read_tiff(encoded.numpy(), max_pixels))
+    except ValueError as error:
+        raise tf.errors.InvalidArgumentError(None, None, str(error)) from error
 
 
-def _decode(encoded, max_pixels, pixel_range, pillow=True):
+def _decode(encoded, max_pixels, pixel_range, channels=None, pillow=True):
+    """Pixels `[H, W, C]`; `channels` of 0 are as many as the file has."""
     header, encoded = _check_header(encoded, max_pixels, pillow)
-    png = functools.partial(_png, pixel_range=pixel_range)
-    decoders = [_jpeg, png, gif.decode, bmp.decode, _webp]
+    decoders = formats.decoders(pixel_range, channels is not None, pillow)
     number = header.format
     if pillow:
-        decoders.append(_with_pillow)
         special = _needs_pillow(header)
         number = tf.where(special, len(decoders) - 1, number)
     image = tf.switch_case(
         number,
         [lambda decoder=decoder: decoder(encoded) for decoder in decoders],
     )
-    image = tf.ensure_shape(image, [None, None, 3])
+    shape = [None, None, 3]
+    if channels is not None:
+        shape[2] = channels or None
+    image = tf.ensure_shape(image, shape)
     image = orientation.turn_upright(image, header.orientation)
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(image, shape)
 
 
 def _image_size(encoded, max_pixels):
@@ -155,19 +212,34 @@ def _image_size(encoded, max_pixels):
     return tf.where(swapped, size[::-1], size)
 
 
-def problem(encoded: bytes, max_pixels: int = MAX_PIXELS) -> str:
+def problem(
+    encoded: bytes,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
+) -> str:
     """Says why `decode` refuses an image.
 
     Args:
         encoded: `bytes`, the content of an image file.
         max_pixels: as for `decode`.
+        pixel_range: as for `decode`.
+        channels: as for `decode`.
 
     Returns:
         String such as "it is a GIF cut short".
     """
+    if channels is not None:
+        found = stored_channels(encoded, max_pixels)
+        if found not in (None, channels):
+            counted = channel_counts.counted(found)
+            return f"it has {counted}, and channels={channels} is stated"
+        if tiff.is_tiff(encoded):
+            return tiff.problem(encoded, max_pixels, pixel_range)
     try:
         header = headers.read(tf.constant(encoded))
-        text = _problem(header, max_pixels, pillow=True).numpy().decode()
+        text = headers.problem(header, max_pixels, pillow=True).numpy().decode()
     except tf.errors.OpError:
         text = ""  # the header is right: a decoder failed
     return text or "it is corrupt or cut short"
@@ -188,31 +260,13 @@ def check_max_pixels(max_pixels: int) -> int:
     return int(max_pixels)
 
 
-def _problem(header, max_pixels, pillow):
-    # The sides are clipped first: their product may overflow 64 bits.
-    limit = tf.convert_to_tensor(max_pixels, tf.int64)
-    sides = header.height, header.width
-    pixels = tf.minimum(sides[0], limit + 1) * tf.minimum(sides[1], limit + 1)
-    height, width = map(tf.strings.as_string, sides)
-    large = tf.strings.join(
-        [
-            *("it has ", height, " x ", width, " pixels, max_pixels="),
-            tf.strings.as_string(limit),
-        ]
-    )
-    text = header.fault
-    if not pillow:
-        text = tf.where(tf.equal(text, ""), header.special, text)
-    return tf.where(tf.equal(text, "") & (pixels > limit), large, text)
-
-
 def _check_header(encoded, max_pixels, pillow):
     """Returns the header and the content, which fail if the header is bad.
 
     Both depend on the check, so that no decoder runs before it.
     """
     header = headers.read(encoded)
-    text = _problem(header, max_pixels, pillow)
+    text = headers.problem(header, max_pixels, pillow)
     message = tf.strings.join([_RULE, text])
     check = tf.debugging.Assert(tf.equal(text, ""), [message])
     with tf.control_dependencies([check]):
@@ -224,60 +278,3 @@ def _needs_pillow(header):
     if not compat.DECODES_WEBP:
         special |= tf.equal(header.format, contents.WEBP)
     return special
-
-
-def _jpeg(encoded):
-    # The accurate inverse transform equals Pillow's, at the same speed.
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _png(encoded, pixel_range):
-    # Without channels=4, because TensorFlow then invents alpha for palettes.
-    if pixel_range is None:
-        return _to_rgb(tf.io.decode_png(encoded))
-    # Byte 24 of the header is the number of bits per sample.
-    deep = tf.equal(tf.strings.substr(encoded, 24, 1), b"\x10")
-    image = tf.cond(
-        deep,
-        lambda: ranges.to_uint8(
-            tf.io.decode_png(encoded, dtype=tf.uint16), pixel_range
-        ),
-        lambda: tf.io.decode_png(encoded),
-    )
-    return _to_rgb(image)
-
-
-def _webp(encoded):
-    # Older runtimes do not have this operation and fail with their own message.
-    image = tf.raw_ops.DecodeImage(
-        contents=encoded,
-        channels=0,
-        dtype=tf.uint8,
-        expand_animations=False,
-    )
-    return _to_rgb(tf.ensure_shape(image, [None, None, None]))
-
-
-def _to_rgb(image):
-    """`blending.array_to_rgb` for one `uint8` image in a graph."""
-    image = tf.cond(
-        tf.shape(image)[2] % 2 == 0,
-        lambda: blending.on_white(image[..., :-1], image[..., -1:]),
-        lambda: image,
-    )
-    return tf.broadcast_to(image, [*tf.unstack(tf.shape(image)[:2]), 3])
-
-
-def _with_pillow(encoded):
-    return tf.numpy_function(
-        _decode_with_pillow, [encoded], tf.uint8, stateful=False
-    )
-
-
-def _decode_with_pillow(encoded):
-    import PIL.Image
-
-    with PIL.Image.open(io.BytesIO(encoded), formats=_PILLOW_FORMATS) as image:
-        if image.has_transparency_data:
-            return blending.array_to_rgb(np.array(image.convert("RGBA")))
-        return np.array(image.convert("RGB"))

@@ -52,6 +52,33 @@ def read(encoded: tf.Tensor) -> Header:
     return Header(number, height, width, exif_orientation, fault, special)
 
 
+def problem(
+    header: Header, max_pixels: int | tf.Tensor, pillow: bool
+) -> tf.Tensor:
+    """Says why an image is refused by its header, a string scalar; or "".
+
+    Args:
+        header: see `read`.
+        max_pixels: largest height times width that is decoded.
+        pillow: whether Pillow decodes what TensorFlow cannot.
+    """
+    # The sides are clipped first: their product may overflow 64 bits.
+    limit = tf.convert_to_tensor(max_pixels, tf.int64)
+    sides = header.height, header.width
+    pixels = tf.minimum(sides[0], limit + 1) * tf.minimum(sides[1], limit + 1)
+    height, width = map(tf.strings.as_string, sides)
+    large = tf.strings.join(
+        [
+            *("it has ", height, " x ", width, " pixels, max_pixels="),
+            tf.strings.as_string(limit),
+        ]
+    )
+    text = header.fault
+    if not pillow:
+        text = tf.where(tf.equal(text, ""), header.special, text)
+    return tf.where(tf.equal(text, "") & (pixels > limit), large, text)
+
+
 def _unknown(encoded):
     del encoded
     zero = tf.constant(0, tf.int64)

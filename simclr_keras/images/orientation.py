@@ -69,11 +69,11 @@ def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Undoes the rotation and the mirroring of an EXIF orientation.
 
     Args:
-        image: `[H, W, 3]`.
+        image: `[H, W, C]`.
         orientation: `int32` scalar from 1 to 8.
 
     Returns:
-        The image as viewers show it, `[H, W, 3]` or `[W, H, 3]`.
+        The image as viewers show it, `[H, W, C]` or `[W, H, C]`.
     """
 
     def is_one_of(*values):

@@ -63,6 +63,26 @@ def to_uint8(
     return tf.cast(tf.clip_by_value(tf.round(scaled), 0, 255), tf.uint8)
 
 
+def tensor_to_uint8(
+    images: tf.Tensor, pixel_range: tuple[float, float] | None
+) -> tf.Tensor:
+    """Maps a tensor of any type of images to 8 bits.
+
+    Args:
+        images: tensor of numbers; `uint8` is returned as it is without a range.
+        pixel_range: pair (low, high), which become 0 and 255; None: the range
+            of the type, (0, 65535) of `uint16` and (0, 1) of floats.
+
+    Returns:
+        `uint8` tensor of the same shape.
+    """
+    if pixel_range is None:
+        if images.dtype == tf.uint8:
+            return images
+        pixel_range = _FULL_RANGE if images.dtype == tf.uint16 else (0.0, 1.0)
+    return to_uint8(images, pixel_range)
+
+
 def unit_to_uint8(images: np.ndarray) -> np.ndarray:
     """Array of floats in [0, 1] as `uint8`; clips the values outside."""
     return (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)

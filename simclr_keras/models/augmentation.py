@@ -32,18 +32,19 @@ class Augmentation:
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, crops_are_ready: bool
     ) -> tf.Tensor:
-        """Augments RGB images of this replica.
+        """Augments images of this replica.
 
         Args:
-            images: `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1].
+            images: `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1].
             step: int64 scalar, number of the training step.
             crops_are_ready: whether the images are crops already.
 
         Returns:
-            float tensor `[B, S, S, 3]` in [0, 1].
+            float tensor `[B, S, S, C]` in [0, 1].
         """
         if not isinstance(self._views, View):
-            return self._views(pixels.to_rgb_float(images), training=True)
+            images = pixels.to_float(images, images.shape[-1])
+            return self._views(images, training=True)
         seeds = randomness.stateless_seeds(
             self._seed,
             step,

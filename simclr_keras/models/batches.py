@@ -16,9 +16,10 @@ class Batch:
     """A batch for `SimCLR`.
 
     Attributes:
-        images: RGB `[B, H, W, 3]`, or ready views `[B, 2, S, S, 3]`.
+        images: `[B, H, W, C]` with the channels of the encoder's input, or
+            ready views `[B, 2, S, S, C]`.
         labels: integers `[B]` of the images, or of `probe_images`; or None.
-        probe_images: `[P, H, W, 3]` if the probe has its own data; else None.
+        probe_images: `[P, H, W, C]` if the probe has its own data; else None.
     """
 
     images: Any
@@ -27,7 +28,10 @@ class Batch:
 
 
 def unpack(
-    data: Any, num_classes: int | None, loss_takes_labels: bool = False
+    data: Any,
+    num_classes: int | None,
+    loss_takes_labels: bool = False,
+    channels: int = 3,
 ) -> Batch:
     """Converts an element of a data set to a `Batch`.
 
@@ -38,6 +42,8 @@ def unpack(
             without a probe.
         loss_takes_labels: whether the loss needs labels of the images. Defaults
             to False.
+        channels: number of channels of the encoder's input, see
+            `pixels.with_channels`. Defaults to 3.
 
     Raises:
         ValueError: the form is unknown, there are sample weights, or labels
@@ -63,7 +69,7 @@ def unpack(
         batch = Batch(data[0], data[1])
     else:
         batch = Batch(data)
-    batch = _with_rgb(batch)
+    batch = _with_channels(batch, channels)
     if loss_takes_labels:
         _check_labels_for_loss(batch)
         num_classes = num_classes or _columns(batch.labels)
@@ -176,12 +182,11 @@ def with_static_batch_size(batch: Batch, rows: int) -> Batch:
     return dataclasses.replace(batch, images=known(batch.images), labels=labels)
 
 
-def _with_rgb(batch):
-    """The same `Batch`, with images of three channels.
+def _with_channels(batch, channels):
+    """The same `Batch`, with images of the channels of the encoder's input.
 
     Raises:
-        ValueError: they are not images, or do not have the channels of grey or
-            RGB, with or without alpha.
+        ValueError: they are not images, or have other channels.
     """
     images = tf.convert_to_tensor(batch.images)
     if images.shape.rank not in (4, 5):
@@ -192,10 +197,9 @@ def _with_rgb(batch):
         )
     probe_images = batch.probe_images
     if probe_images is not None:
-        probe_images = pixels.to_rgb(probe_images)
-    return dataclasses.replace(
-        batch, images=pixels.to_rgb(images), probe_images=probe_images
-    )
+        probe_images = pixels.with_channels(probe_images, channels)
+    images = pixels.with_channels(images, channels)
+    return dataclasses.replace(batch, images=images, probe_images=probe_images)
 
 
 def after_batch(data: Any) -> AbstractContextManager:

@@ -31,8 +31,8 @@ class Classifier(trained_model.TrainedModel):
     does not change the pretrained model. Frozen parts run in inference mode;
     their batch-norm statistics do not change.
 
-    `fit` takes `(images, labels)` with images `[B, H, W, 3]`, uint8 in
-    [0, 255] or float in [0, 1] (grey and alpha as `SimCLR` takes them), and
+    `fit` takes `(images, labels)` with images `[B, H, W, C]`, uint8 in
+    [0, 255] or float in [0, 1] (channels as `SimCLR` takes them), and
     integer labels `[B]` or `[B, 1]`, or one-hot `[B, K]`.
 
     Calling the model returns class probabilities `[B, K]`, float32, so
@@ -131,8 +131,9 @@ class Classifier(trained_model.TrainedModel):
         size = getattr(views, "size", None) or (
             image_size and (image_size,) * 2
         )
-        networks.check_encoder(encoder, size)
-        image = fitting.build_images(encoder, size)
+        shape = size, trained_model.channels_of(views)
+        networks.check_encoder(encoder, *shape)
+        image = fitting.build_images(encoder, *shape)
         self.encoder = trained_model.copy_model(encoder, image)
         self.projection_head = None
         if projection_layer != 0:
@@ -162,10 +163,10 @@ class Classifier(trained_model.TrainedModel):
         )
 
     def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
+        """Maps images `[B, H, W, C]` to the representation `h` `[B, C]`."""
         training = training and self.freeze != "all"
-        features = self.encoder(pixels.to_rgb_float(images), training=training)
-        return fitting.pooled(features)
+        images = pixels.to_float(images, self.input_channels)
+        return fitting.pooled(self.encoder(images, training=training))
 
     def logits_of(self, h: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps `h` `[B, C]` to logits `[B, K]`, float32."""
@@ -212,8 +213,7 @@ class Classifier(trained_model.TrainedModel):
         size = fitting.image_size_of(x)
         if size is not None and self.views is None:
             networks.check_encoder(self.encoder, (size, size))
-        if self.image_size is None:
-            self.image_size = size
+        self.image_size = self.image_size or size
         with fitting.guarded_fit(self, kwargs):
             return super().fit(x, y, *args, **kwargs)
 
@@ -257,19 +257,18 @@ class Classifier(trained_model.TrainedModel):
         return super().predict_step((self._images(x),))
 
     def _images(self, x):
-        """RGB images of a batch; records the range of their pixels."""
+        """Checked images of a batch; records the range of their pixels."""
         if x.shape.rank not in (4, None):
             raise ValueError(
-                "images must have the shape [B, H, W, 3], grey ones [B, H, W,"
-                " 1]; photographs are loaded with views=1 for a classifier."
-                f" Received: shape {x.shape}"
+                "images must have the shape [B, H, W, C]; load photographs with"
+                f" views=1 for a classifier. Received: shape {x.shape}"
             )
-        x = pixels.to_rgb(x)
+        x = pixels.with_channels(x, self.input_channels)
         self.pixel_watch.note(x)
         return x
 
     def _unpack(self, data):
-        """`(images, targets, weights)` of a batch, the images as RGB."""
+        """`(images, targets, weights)` of a batch, the images checked."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y = outputs.targets(y, *self._target_arguments())
         return self._images(x), y, sample_weight

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
+from simclr_keras import networks
 from simclr_keras.data.host_crops import ViewCrops
 from simclr_keras.distribute import limits
 from simclr_keras.distribute import workers
@@ -50,7 +51,7 @@ def prepare(
     """
     dataset = _cropped_as_stated(model, dataset, arguments)
     images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
-    pixels.check_channels(getattr(images, "shape", None))
+    pixels.check_channels(getattr(images, "shape", None), model.input_channels)
     strategy = model.distribute_strategy
     model.global_batch_size = batch_size(dataset, arguments.get("batch_size"))
     limits.check_batch(model.global_batch_size, strategy.num_replicas_in_sync)
@@ -226,19 +227,24 @@ def training_step(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
 
 
 def build_images(
-    encoder: keras.Model, size: tuple[int, int] | None = None
+    encoder: keras.Model,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
 ) -> tf.Tensor:
-    """An image of zeros, `[1, H, W, 3]`, on which an encoder can be built.
+    """An image of zeros, `[1, H, W, C]`, on which an encoder can be built.
 
     Args:
         encoder: `keras.Model`.
         size: (height, width) in pixels of the images that it will get; some
             models can be built for this size only. Defaults to None: unknown.
+        channels: number of channels if the encoder does not say it. Defaults to
+            None: 3.
     """
     shape = getattr(encoder, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == 4:
         size = (shape[i] or 64 for i in (1, 2))  # small: it costs less
-    return tf.zeros((1, *(size or (64, 64)), 3))
+    channels = networks.input_channels(encoder) or channels or 3
+    return tf.zeros((1, *(size or (64, 64)), channels))
 
 
 def pooled(features: tf.Tensor) -> tf.Tensor:

@@ -23,13 +23,7 @@ def to_rgb(images: tf.Tensor) -> tf.Tensor:
     Raises:
         ValueError: another number of channels, or other integers than uint8.
     """
-    images = tf.convert_to_tensor(images)
-    if images.dtype != tf.uint8 and not images.dtype.is_floating:
-        raise ValueError(
-            "images must be uint8 in [0, 255] or floats in [0, 1]; divide"
-            " integers by their largest value, such as images / 65535 for"
-            f" uint16. Received: images of dtype {images.dtype.name}"
-        )
+    images = _checked(images)
     channels = images.shape[-1]
     if channels is None:
         return _to_rgb_dynamic(images)
@@ -43,22 +37,70 @@ def to_rgb(images: tf.Tensor) -> tf.Tensor:
     return images
 
 
-def check_channels(shape: tf.TensorShape | tuple | None) -> None:
-    """Raises a ValueError for a number of channels that `to_rgb` cannot handle.
+def _checked(images):
+    """The images as a tensor; refuses integers other than uint8."""
+    images = tf.convert_to_tensor(images)
+    if images.dtype != tf.uint8 and not images.dtype.is_floating:
+        raise ValueError(
+            "images must be uint8 in [0, 255] or floats in [0, 1]; divide"
+            " integers by their largest value, such as images / 65535 for"
+            f" uint16. Received: images of dtype {images.dtype.name}"
+        )
+    return images
+
+
+def with_channels(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
+    """Checks images that must have a number of channels.
+
+    Args:
+        images: `[..., H, W, C]`, uint8 in [0, 255] or float in [0, 1].
+        channels: those of the encoder's input. For 3, `to_rgb` converts images
+            of other channels; else nothing is converted.
+
+    Returns:
+        Tensor `[..., H, W, channels]` of the same dtype.
+
+    Raises:
+        ValueError: another number of channels, or other integers than uint8.
+    """
+    if channels == 3:
+        return to_rgb(images)
+    images = _checked(images)
+    check_channels(images.shape, channels)
+    if images.shape.rank is None:
+        return images
+    return tf.ensure_shape(images, [*images.shape[:-1], channels])
+
+
+def check_channels(
+    shape: tf.TensorShape | tuple | None, channels: int = 3
+) -> None:
+    """Raises a ValueError for channels that `with_channels` does not take.
 
     Args:
         shape: static shape of the images, channels last.
+        channels: those of the encoder's input. Default 3.
 
     Raises:
-        ValueError: the last dimension is neither unknown nor 1, 2, 3 or 4.
+        ValueError: the last dimension is known, and neither `channels` nor,
+            if this is 3, one of 1 to 4.
     """
     shape = tf.TensorShape(shape)
-    if shape.rank not in (4, 5) or shape[-1] in (None, 1, 2, 3, 4):
+    allowed = (1, 2, 3, 4) if channels == 3 else (channels,)
+    if shape.rank not in (4, 5) or shape[-1] in (None, *allowed):
         return
+    received = f"Received: {shape[-1]} channels, shape {shape}"
+    if channels != 3:
+        raise ValueError(
+            f"images must have the channels of the encoder's input, {channels},"
+            f" in the last dimension. {received}"
+        )
     raise ValueError(
         "images must have 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha)"
-        " channels, in the last dimension. Choose three of the bands, such as"
-        f" images[..., :3]. Received: {shape[-1]} channels, shape {shape}"
+        " channels, in the last dimension. For images of more bands make"
+        " encoder and views with so many, such as sk.ResNet(50,"
+        " input_channels=13) and sk.TwoViews(64, channels=13); or choose three"
+        f" of the bands, such as images[..., :3]. {received}"
     )
 
 
@@ -97,7 +139,23 @@ def to_rgb_float(images: tf.Tensor) -> tf.Tensor:
         ValueError: dtype or number of channels are not those of images; or, for
             eager tensors, floats are out of range.
     """
-    images = to_rgb(images)
+    return to_float(images)
+
+
+def to_float(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
+    """Converts images that a model gets to floats in [0, 1].
+
+    Args:
+        images: `[..., H, W, C]`, see `with_channels`.
+        channels: see `with_channels`. Default 3.
+
+    Returns:
+        Float tensor `[..., H, W, channels]`, float32 for uint8.
+
+    Raises:
+        ValueError: see `to_rgb_float`.
+    """
+    images = with_channels(images, channels)
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 255.0
     value_range.check_eagerly(images)

@@ -55,13 +55,14 @@ class SimCLR(trained_model.TrainedModel):
 
     `fit` takes a `tf.data.Dataset` (or anything else that Keras takes) of
 
-    * images `[B, H, W, 3]`, uint8 in [0, 255] or float in [0, 1]; grey ones
-      `[B, H, W, 1]` are repeated, those with alpha `[B, H, W, 4]` are
+    * images `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1], C the
+      channels of the encoder's input; for an encoder of RGB, grey ones
+      `[B, H, W, 1]` are repeated, and those with alpha `[B, H, W, 4]` are
       composited onto white; floats out of range raise an error after the first
       step;
     * `(images, labels)`; the labels, integers `[B]` or `[B, 1]` or one-hot,
       train the online probe, and are given to a loss that takes them;
-    * ready views `[B, 2, S, S, 3]`, crops made on the host, with or without
+    * ready views `[B, 2, S, S, C]`, crops made on the host, with or without
       labels: the device only flips, distorts colours and blurs;
     * dicts with `images` (any of the above), `probe_images` and
       `probe_labels`, if the probe has its own labelled data set
@@ -82,7 +83,7 @@ class SimCLR(trained_model.TrainedModel):
     `effective_rank`; with a probe `probe_loss` and `probe_accuracy`.
 
     Args:
-        encoder: `keras.Model` that maps float images `[B, S, S, 3]` in [0, 1]
+        encoder: `keras.Model` that maps float images `[B, S, S, C]` in [0, 1]
             to features `[B, C]`, or to a feature map, which is averaged over
             space. Wrap a model that expects another range, or that outputs
             tokens, with `networks.as_encoder`.
@@ -158,8 +159,9 @@ class SimCLR(trained_model.TrainedModel):
         self._validation = _Counter()
         self.pixel_watch = pixels.PixelWatch()
         size = getattr(views, "size", None)
-        networks.check_encoder(encoder, size)
-        outputs = self(fitting.build_images(encoder, size))
+        networks.check_encoder(encoder, size, trained_model.channels_of(views))
+        images = fitting.build_images(encoder, size, self.input_channels)
+        outputs = self(images)
         self.h_spec = micro_batches.row_spec(outputs["h"])
         self.z_spec = micro_batches.row_spec(outputs["z"])
 
@@ -167,7 +169,7 @@ class SimCLR(trained_model.TrainedModel):
         self, inputs: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:
         """Maps images to `h`, `z` and, with a probe, `probe_logits`."""
-        images = pixels.to_rgb_float(inputs)
+        images = pixels.to_float(inputs, self.input_channels)
         h = fitting.pooled(self.encoder(images, training=training))
         outputs = {"h": h, "z": self.projection_head(h, training=training)}
         if self.probe is not None:
@@ -175,8 +177,8 @@ class SimCLR(trained_model.TrainedModel):
         return outputs
 
     def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Maps images `[B, H, W, 3]` to the representation `h` `[B, C]`."""
-        images = pixels.to_rgb_float(images)
+        """Maps images `[B, H, W, C]` to the representation `h` `[B, C]`."""
+        images = pixels.to_float(images, self.input_channels)
         return fitting.pooled(self.encoder(images, training=training))
 
     def compile(
@@ -258,13 +260,20 @@ class SimCLR(trained_model.TrainedModel):
 
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Outputs of `call` for a batch, with or without labels."""
-        images = batches.unpack(data, num_classes=None).images
+        images = batches.unpack(
+            data, num_classes=None, channels=self.input_channels
+        ).images
         self.pixel_watch.note(images)
         return self(images, training=False)
 
     def _unpack(self, data):
         """`Batch` of an element of the data set; records its pixels' range."""
-        batch = batches.unpack(data, self.num_classes, takes_labels(self.loss))
+        batch = batches.unpack(
+            data,
+            self.num_classes,
+            takes_labels(self.loss),
+            self.input_channels,
+        )
         self.pixel_watch.note(batch.images, batch.probe_images)
         return batch
 

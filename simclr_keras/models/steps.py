@@ -240,7 +240,7 @@ def _separate_probe_metrics(model, batch):
                 number, count, images.shape[0]
             )
             part = tf.gather(images, rows)
-        part = pixels.to_rgb_float(part)
+        part = pixels.to_float(part, model.input_channels)
         if tuple(part.shape[1:3]) != tuple(model.views.size):
             part = tf.image.resize(part, model.views.size, antialias=True)
         return model.embed(part, training=False), {}

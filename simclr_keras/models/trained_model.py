@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import networks
 from simclr_keras.distribute import workers
 from simclr_keras.models import fitting
 from simclr_keras.optimizers.weight_decay import SUPERVISED_HEAD
@@ -35,15 +36,21 @@ class TrainedModel(compat.BuildsItself):
     crops_are_ready = False
 
     @property
+    def input_channels(self) -> int:
+        """Number of channels of its images: the encoder's, else the views'."""
+        own = networks.input_channels(self.encoder)
+        return own or channels_of(self.views) or 3
+
+    @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """Shape of a batch of images, `(None, H, W, 3)`.
+        """Shape of a batch of images, `(None, H, W, C)`.
 
         Height and width are those of training, None if no training has set
         them. Loggers show them; `predict` takes other sizes too.
         """
         size = getattr(self.views, "size", None)
         side = getattr(self, "image_size", None)
-        return (None, *(size or (side, side)), 3)
+        return (None, *(size or (side, side)), self.input_channels)
 
     def build(self, input_shape: Any = None) -> None:
         """Does nothing, as the constructor has built the model."""
@@ -105,6 +112,16 @@ class TrainedModel(compat.BuildsItself):
             for name in _NESTED
         }
         return cls(**{**config, **nested})
+
+
+def channels_of(views: Any) -> int | None:
+    """Number of channels that views state; None if they state none.
+
+    Args:
+        views: `TwoViews`, `View`, another layer or None.
+    """
+    channels = getattr(views, "channels", None)
+    return channels if isinstance(channels, int) else None
 
 
 def supervised_head(num_classes: int) -> keras.layers.Dense:

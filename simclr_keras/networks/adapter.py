@@ -9,6 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.images.checks import LEAST_SIZE
+from simclr_keras.networks.encoder import input_channels
+from simclr_keras.networks.first_kernel import with_input_channels
 from simclr_keras.networks.layers import precise_mean
 
 TOKENS = ("first", "mean")
@@ -52,6 +55,7 @@ def as_encoder(
     model: keras.Model,
     value_range: tuple[float, float] = (0.0, 1.0),
     tokens: str | None = None,
+    channels: int | None = None,
 ) -> keras.Sequential:
     """Wraps a model as an encoder of images in [0, 1].
 
@@ -60,18 +64,24 @@ def as_encoder(
     `include_preprocessing=True`) expect [0, 255].
 
     Args:
-        model: `keras.Model` of images `[B, H, W, 3]`.
+        model: `keras.Model` of images `[B, H, W, C]`.
         value_range: pair (low, high), the range of pixels that the model
             expects, such as (0, 255) or (-1, 1). Defaults to (0, 1).
         tokens: how to pool an output of tokens `[B, T, C]`: `"first"`, the
             class token, or `"mean"`, the mean over all tokens. Defaults to
             None: the output is `[B, C]` or a feature map.
+        channels: number of channels of the images. If the model takes another
+            number, a copy of it is wrapped, whose first convolution is
+            converted, see `with_input_channels`. Defaults to None: as many as
+            the model takes.
 
     Returns:
-        `keras.Sequential` that shares the model's weights.
+        `keras.Sequential` that shares the model's weights, or those of its
+        converted copy.
 
     Raises:
-        ValueError: an argument breaks its rule.
+        ValueError: an argument breaks its rule, or the model cannot be
+            converted.
 
     Example:
 
@@ -87,6 +97,8 @@ def as_encoder(
             "value_range must be a pair (low, high) of numbers with low < high."
             f" Received: value_range={value_range!r}"
         )
+    if channels is not None:
+        model = with_input_channels(model, channels)
     shape = getattr(model, "input_shape", None)
     has_shape = isinstance(shape, tuple) and len(shape) == 4
     layers = [keras.Input(shape[1:] if has_shape else (None, None, 3))]
@@ -111,7 +123,9 @@ def _check_tokens(tokens):
 
 
 def check_encoder(
-    encoder: keras.Model, size: tuple[int, int] | None = None
+    encoder: keras.Model,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
 ) -> None:
     """Raises a ValueError for an encoder that cannot encode images in [0, 1].
 
@@ -119,6 +133,7 @@ def check_encoder(
         encoder: `keras.Model`.
         size: (height, width) in pixels of the images that the encoder will
             get, or None if unknown.
+        channels: number of their channels, or None if unknown.
 
     Raises:
         ValueError: the encoder takes another size or number of channels, or
@@ -127,6 +142,7 @@ def check_encoder(
     shape = getattr(encoder, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == 4:
         _check_input(encoder, shape, size)
+        _check_channels(encoder, channels)
     gain = _gain(encoder)
     if gain < _LEAST_GAIN:
         raise ValueError(
@@ -139,9 +155,10 @@ def check_encoder(
 
 
 def _check_input(encoder, shape, size):
-    if shape[3] not in (3, None):
+    # No image is so low: these are the channels.
+    if shape[1] is not None and shape[1] < LEAST_SIZE:
         raise ValueError(
-            "encoder must take images [B, H, W, 3], RGB and channels last."
+            "encoder must take images [B, H, W, C], channels last."
             f" Received: {encoder.name!r}, which takes {shape}"
         )
     if size is None:
@@ -154,6 +171,20 @@ def _check_input(encoder, shape, size):
             f" {encoder.name!r}, which takes {shape[1]} x {shape[2]} pixels,"
             f" for images of {size[0]} x {size[1]}"
         )
+
+
+def _check_channels(encoder, channels):
+    own = input_channels(encoder)
+    if None in (own, channels) or own == channels:
+        return
+    raise ValueError(
+        "encoder must take images of the channels of the views. State the"
+        f" channels of the views, sk.TwoViews(size, channels={own}); or build"
+        f" the encoder for so many, such as sk.ResNet(50, input_channels="
+        f"{channels}); or convert its first kernel, sk.as_encoder(encoder,"
+        f" channels={channels}). Received: {encoder.name!r}, which takes {own},"
+        f" for views of channels={channels}"
+    )
 
 
 def _gain(encoder):

@@ -13,16 +13,38 @@ from simclr_keras.networks.blocks import BlockSettings
 _BLOCK_NAME = re.compile(r"block_group(\d+)(?:_block(\d+)_(shortcut)?)?")
 
 
-def image_input(policy: str) -> keras.KerasTensor:
-    """Symbolic images `[B, H, W, 3]`, in the variable dtype of a policy."""
+def image_input(policy: str, channels: int = 3) -> keras.KerasTensor:
+    """Symbolic images `[B, H, W, C]`, in the variable dtype of a policy.
+
+    Args:
+        policy: name of a dtype policy.
+        channels: C, the `input_channels` of an encoder. Default 3.
+
+    Raises:
+        ValueError: `channels` is not a whole number of at least 1.
+    """
+    integer = isinstance(channels, int) and not isinstance(channels, bool)
+    if not integer or channels < 1:
+        raise ValueError(
+            "`input_channels` must be a whole number of at least 1. Received:"
+            f" {channels!r}"
+        )
     dtype = keras.mixed_precision.Policy(policy).variable_dtype
-    return keras.Input((None, None, 3), dtype=dtype, name="images")
+    return keras.Input((None, None, channels), dtype=dtype, name="images")
+
+
+def input_channels(encoder: keras.Model) -> int | None:
+    """Number of channels that an encoder takes; None if it does not say."""
+    shape = getattr(encoder, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 4:
+        return shape[-1]
+    return None
 
 
 class StagedEncoder(keras.Model):
     """Image encoder whose layers belong to numbered stages.
 
-    A functional model from images `[B, H, W, 3]` to features `h [B, C]`. Stage
+    A functional model from images `[B, H, W, C]` to features `h [B, C]`. Stage
     0 is the stem; stage s >= 1 consists of the layers whose names begin with
     `block_group<s>`; the last of them has exactly this name.
 
@@ -158,6 +180,7 @@ class StagedEncoder(keras.Model):
             "name": self.name,
             "dtype": self._policy_name,
             "global_bn": self.global_bn,
+            "input_channels": input_channels(self),
             "frozen_through": self.frozen_through,
         }
 

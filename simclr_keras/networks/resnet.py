@@ -55,11 +55,12 @@ class ResNet(StagedEncoder):
             three 3x3) of stride 2 and a max pool.
         global_bn: Whether batch norm spans all replicas of a distribution
             strategy. Default True.
+        input_channels: Channels of the images, at least 1. Default 3, RGB.
         name: Name of the model. Default "resnet<depth>".
         dtype: A dtype policy or its name. Default: Keras's global policy.
 
     Call:
-        images: Float tensor `[B, H, W, 3]` in [0, 1], any H and W.
+        images: Float tensor `[B, H, W, input_channels]` in [0, 1], any H and W.
 
     Returns:
         h: `[B, C]`, `C = round(512 * width)` at depths 18 and 34, else
@@ -87,6 +88,7 @@ class ResNet(StagedEncoder):
         se_ratio: float = 0.0,
         small_images: bool = False,
         global_bn: bool = True,
+        input_channels: int = 3,
         name: str | None = None,
         dtype: str | keras.mixed_precision.Policy | None = None,
     ):
@@ -95,7 +97,7 @@ class ResNet(StagedEncoder):
         settings = blocks.BlockSettings(
             policy, sk_ratio, se_ratio, global_bn=global_bn
         )
-        images = image_input(policy)
+        images = image_input(policy, input_channels)
         x = _stem(images, width, small_images, settings)
         path = blocks.basic_path if depth < 50 else blocks.bottleneck_path
         for stage, count in enumerate(_BLOCKS[depth], start=1):

@@ -27,11 +27,12 @@ class TinyResNet(StagedEncoder):
         channels: Numbers of channels of the blocks, positive integers; the stem
             has as many as the first block. Default (32, 64, 128).
         global_bn: Whether batch norm spans all replicas. Default True.
+        input_channels: Channels of the images, at least 1. Default 3, RGB.
         name: Name of the model. Default "tiny_resnet".
         dtype: A dtype policy or its name. Default: Keras's global policy.
 
     Call:
-        images: Float tensor `[B, H, W, 3]` in [0, 1], any H and W.
+        images: Float tensor `[B, H, W, input_channels]` in [0, 1], any H and W.
 
     Returns:
         h: `[B, channels[-1]]`, in the compute dtype of the policy.
@@ -53,6 +54,7 @@ class TinyResNet(StagedEncoder):
         channels: tuple[int, ...] = (32, 64, 128),
         *,
         global_bn: bool = True,
+        input_channels: int = 3,
         name: str | None = None,
         dtype: str | keras.mixed_precision.Policy | None = None,
     ):
@@ -64,7 +66,7 @@ class TinyResNet(StagedEncoder):
         settings = blocks.BlockSettings(
             policy, last_gamma="ones", global_bn=global_bn
         )
-        images = image_input(policy)
+        images = image_input(policy, input_channels)
         x = blocks.conv(
             images, channels[0], 3, "initial_conv", settings, stride=2
         )

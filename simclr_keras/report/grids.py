@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,13 +14,18 @@ from simclr_keras import disk
 from simclr_keras import paths
 from simclr_keras.images.pixel_range import unit_to_uint8
 from simclr_keras.models import fitting
+from simclr_keras.report import bands
 from simclr_keras.report import view_header
 
 _MAX_CELL = 160  # pixels, largest side of an image in views.png
 
 
 def view_pairs(
-    two_views: keras.layers.Layer, batch: Any, pairs: int = 32, columns: int = 4
+    two_views: keras.layers.Layer,
+    batch: Any,
+    pairs: int = 32,
+    columns: int = 4,
+    show_channels: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Arranges the original and the two views of some images of a batch.
 
@@ -33,6 +39,7 @@ def view_pairs(
             of one of these and labels, or a dict with `images`.
         pairs: number of images to show. Defaults to 32.
         columns: number of images in a row. Defaults to 4.
+        show_channels: see `bands.bands_of`. Defaults to None.
 
     Returns:
         uint8 array `[H, W, 3]`. It shows ready crops in place of the original.
@@ -41,17 +48,21 @@ def view_pairs(
         batch = batch["images"]
     images = batch[0] if isinstance(batch, (tuple, list)) else batch
     shown = _shown(two_views, images[:pairs])
+    # The stretch of the images, so that their views can be compared with them.
+    to_rgb = bands.bands_of(next(iter(shown.values())), show_channels)
+    shown = {name: to_rgb(each) for name, each in shown.items()}
     size = shown["view 1"].shape[1:3]
     cells = np.stack([_scaled(each) for each in shown.values()], axis=1)
     cells = np.pad(cells, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])
     grid, lefts = _side_by_side(cells, columns)
     about = view_header.describe(two_views, len(cells), size)
+    about += filter(None, [to_rgb.text()])
     names = dict(zip(lefts, [*shown] * columns))
     return np.concatenate([view_header.draw(about, names, grid.shape[1]), grid])
 
 
 def _shown(two_views, images):
-    """Dict of column name -> images `[n, H, W, 3]` in [0, 1]."""
+    """Dict of column name -> images `[n, H, W, C]` in [0, 1]."""
     a, b = two_views(images, tf.constant(0, tf.int64))
     views = {"view 1": a, "view 2": b}
     if images.shape.rank == 4:
@@ -100,7 +111,7 @@ def _side_by_side(cells, columns):
     return unit_to_uint8(np.concatenate(rows, axis=0)), lefts
 
 
-def write_view_pairs(path, two_views, dataset, tensorboard):
+def write_view_pairs(path, two_views, dataset, tensorboard, show_channels=None):
     """Writes `view_pairs` of the first batch as PNG, and to TensorBoard.
 
     Args:
@@ -108,10 +119,12 @@ def write_view_pairs(path, two_views, dataset, tensorboard):
         two_views: see `view_pairs`.
         dataset: `data.Batches`; reset to the beginning of epoch 0.
         tensorboard: path object of the directory of event files.
+        show_channels: see `bands.bands_of`. Defaults to None.
     """
     # Crops are made as in `fit`, so that the picture shows its pipeline.
     dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
-    grid = view_pairs(two_views, next(iter(dataset)))
+    batch = next(iter(dataset))
+    grid = view_pairs(two_views, batch, show_channels=show_channels)
     dataset.seek(0)
     write_png(path, grid)
     write_to_tensorboard(tensorboard, "views", grid)

@@ -90,6 +90,7 @@ def query_image(
     max_pixels: int,
     pixel_range: tuple[float, float] | None = None,
     name: str = "path",
+    channels: int | None = None,
 ) -> tf.Tensor:
     """Decodes an image file like the images of a data set, for `draw_of_image`.
 
@@ -98,19 +99,21 @@ def query_image(
         max_pixels: height times width of the largest image that is decoded.
         pixel_range: see `data.open_source`. Defaults to None.
         name: name of the path in an error. Defaults to "path".
+        channels: see `data.open_source`. Defaults to None.
 
     Returns:
-        uint8 tensor `[1, H, W, 3]`.
+        uint8 tensor `[1, H, W, C]`.
 
     Raises:
         ValueError: it cannot be decoded.
     """
     encoded = tf.io.read_file(path)
+    how = {"pixel_range": pixel_range, "channels": channels}
     try:
-        image = decode(encoded, max_pixels, pixel_range=pixel_range)
+        image = decode(encoded, max_pixels, **how)
         return image[tf.newaxis]
     except tf.errors.OpError as error:
-        reason = problem(encoded.numpy(), max_pixels)
+        reason = problem(encoded.numpy(), max_pixels, **how)
         raise ValueError(
             f"{name} must be an image that can be decoded. Received:"
             f" {name}={path}: {reason}"
@@ -144,6 +147,7 @@ def draw_of_image(
     read_images: Callable[[np.ndarray], np.ndarray],
     names: Sequence[str] | None = None,
     own_row: int | None = None,
+    to_rgb: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> paths.AnyPath:
     """Draws the neighbours of an image, which may be none of the embedded ones.
 
@@ -151,12 +155,14 @@ def draw_of_image(
         folder: see `draw_of_rows`.
         bank: see `draw_of_rows`.
         features: float `[1, C]`, features of the image.
-        image: float or uint8 `[1, H, W, 3]`.
+        image: float or uint8 `[1, H, W, C]`.
         k: number of neighbours, at most n, or n - 1 with `own_row`.
         read_images: see `draw_of_rows`.
         names: see `draw_of_rows`.
         own_row: row of the image itself in the bank, which is left out.
             Defaults to None: the bank does not contain it, or it is unknown.
+        to_rgb: converts the image to RGB, such as `bands.Bands`. Defaults to
+            None: it is RGB.
 
     Returns:
         Path object of the PNG.
@@ -166,6 +172,7 @@ def draw_of_image(
     rows, similar = _without([own], rows, similar, k)
     images = read_images(rows)
     query = unit_to_uint8(CenterCrop(images.shape[2])(image).numpy())
+    query = query if to_rgb is None else to_rgb(query)
     own_lines = [] if own_row is None else _lines(names, own)
     texts = [[own_lines, *_all_lines(names, rows[0], similar[0])]]
     return _draw(folder, query, images, None, None, texts)

@@ -59,9 +59,11 @@ def _settings(view):
         else "no crops",
         _how_often("flip", view.flip_probability),
     ]
-    color = f"colour jitter of strength {view.color_strength:g}"
+    rgb = view.channels == 3
+    what = "colour jitter" if rgb else "jitter of brightness and contrast"
+    color = f"{what} of strength {view.color_strength:g}"
     parts.append(_how_often(color, view.jitter_probability))
-    parts.append(_how_often("grey", view.grayscale_probability))
+    parts.append(_how_often("grey", rgb * view.grayscale_probability))
     parts.append(_how_often("blur", view.blur_probability))
     parts += [_name(layer) for layer in view.append]
     return ", ".join(filter(None, parts))

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from simclr_keras import networks
 from simclr_keras.evaluation import markdown_table
 from simclr_keras.images import CenterCrop
 from simclr_keras.serving.signatures import inputs_of
@@ -66,6 +67,7 @@ def make(
         **names,
         **_outputs(model),
         "image_size": list(crop.size),
+        "channels": networks.input_channels(model) or 3,
         "crop_proportion": crop.crop_proportion,
         "signatures": {
             name: {
@@ -120,7 +122,7 @@ def _text(card):
         f" ({card['encoder_parameters']:,} parameters), as"
         f" {_FORMATS[card['format']]}. {_precision(card)}",
         "## Input and output",
-        f"Images are RGB in [0, 255], of any size. Inside they are {crop} to"
+        f"{_images(card)} Inside they are {crop} to"
         f" {height} x {width} pixels; batch normalisation uses its moving"
         " statistics, and nothing is random. An embedding has"
         f" {card['embedding_size']} numbers.",
@@ -160,6 +162,27 @@ def _targets(card):
         rows, ["number", "mean in training", "standard deviation"]
     )
     return f"They are in the units of the training labels.\n\n{table}"
+
+
+def _images(card):
+    """Sentences about the pixels of the images."""
+    channels = card["channels"]
+    if channels == 3:
+        return "Images are RGB in [0, 255], of any size."
+    kind = "grey images of 1 channel"
+    if channels > 1:
+        kind = f"images of {channels} channels"
+    text = f"Images are {kind} in [0, 255], of any size."
+    if card["pixel_range"] is not None:
+        low, high = card["pixel_range"]
+        text += (
+            f" 0 and 255 stand for the values {low:g} and {high:g} of the"
+            " training images"
+        )
+        if "serve_values" in card["signatures"]:
+            text += ", which `serve_values` takes as they are"
+        text += "."
+    return text
 
 
 def _precision(card):

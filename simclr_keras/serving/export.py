@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import networks
 from simclr_keras import paths
 from simclr_keras.choices import EXPORT_FORMATS as FORMATS
 from simclr_keras.choices import EXPORT_PRECISIONS as PRECISIONS
@@ -44,15 +45,18 @@ def export(
     `directory` holds versions in numbered folders, as TensorFlow Serving reads
     them (`--model_base_path`); this writes a new one. Its signatures:
 
-    * `serving_default`: `images`, uint8 `[B, H, W, 3]`, RGB, of any number and
-      size;
-    * `serve_encoded`: `encoded`, string `[B]`, contents of JPEG, PNG, GIF, BMP
-      and WebP files of any sizes, decoded as in training;
-    * `classify`, for a classifier: `encoded` as above.
+    * `serving_default`: `images`, uint8 `[B, H, W, C]`, C the channels of the
+      encoder's input (three are RGB), of any number and size;
+    * `serve_encoded`, for C of 1 or 3: `encoded`, string `[B]`, contents of
+      JPEG, PNG, GIF, BMP and WebP files of any sizes, decoded as in training;
+    * `classify`, for a classifier of such images: `encoded` as above;
+    * `serve_values`, with a `pixel_range` and C other than 3: `values`, float32
+      `[B, H, W, C]`, of which that range becomes black and white.
 
-    The first two return float32 tensors: `embedding` `[B, C]`, which is h; for
-    a classifier also `logits` and `probabilities` `[B, K]`, or `predictions` if
-    its activation is "linear", in the units of its targets. `classify` returns
+    All but `classify` return float32 tensors: `embedding` `[B, C]`, which is h;
+    for a classifier also `logits` and `probabilities` `[B, K]`, or
+    `predictions` if its activation is "linear", in the units of its targets.
+    `classify` returns
     `class_names` and `probabilities` `[B, K]`, the most probable first.
     The graph includes evaluation's preprocessing (division by 255, central
     crop, bicubic resize) and no augmentation. An image that cannot be decoded
@@ -91,8 +95,8 @@ def export(
             pair `(height, width)`. Defaults to None: the model's `image_size`,
             the size of its views, or that of the encoder's input.
         pixel_range: the `pixel_range` of `data.load` that the model was
-            trained with; encoded images of 16 bits are scaled by it. Defaults
-            to None.
+            trained with; encoded images of 16 bits, and `values`, are scaled
+            by it. Defaults to None.
         crop_proportion: see `views.CenterCrop`. Defaults to "auto", as in
             evaluation.
         max_pixels: largest height times width of an image that the signatures
@@ -137,6 +141,7 @@ def export(
         class_names,
         max_pixels=max_pixels,
         pixel_range=pixel_range,
+        channels=networks.input_channels(model) or 3,
     )
     if precision == "float32":
         _check_graph(functions[signatures.DEFAULT].get_concrete_function())

@@ -14,6 +14,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras.images import CenterCrop
 from simclr_keras.images import decode
+from simclr_keras.images import pixel_range as ranges
 from simclr_keras.models import fitting
 
 # Path of the Keras model's configuration in the SavedModel, and the name of its
@@ -21,8 +22,9 @@ from simclr_keras.models import fitting
 CONFIG = "assets.extra/model.json"
 WEIGHTS = "model_weights"
 DEFAULT = "serving_default"
-IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
+# Numbers of channels that encoded images can have: grey and RGB.
+ENCODED_CHANNELS = (1, 3)
 
 
 def make(
@@ -32,6 +34,7 @@ def make(
     *,
     max_pixels: int,
     pixel_range: tuple[float, float] | None = None,
+    channels: int = 3,
 ) -> dict[str, Callable]:
     """Makes the functions of an export.
 
@@ -41,17 +44,28 @@ def make(
         class_names: K names, or None for a model without classes.
         max_pixels: largest height times width of an image to decode.
         pixel_range: see `export`.
+        channels: number of channels of the images. Default 3.
 
     Returns:
         Dict from names to `tf.function`s with one input signature each.
     """
 
+    shape = [None, None, None, channels]
+    images = tf.TensorSpec(shape, tf.uint8, name="images")
+    values = tf.TensorSpec(shape, tf.float32, name="values")
+
     def serve(images):
         return _outputs(model, crop(images))
 
+    def serve_values(values):
+        # To 8 bits first, as in training.
+        return _outputs(model, crop(ranges.to_uint8(values, pixel_range)))
+
     @tf.function(input_signature=[ENCODED], autograph=False)
     def preprocess(encoded):  # traced once for both callers
-        return _decode_and_crop(encoded, crop, max_pixels, pixel_range)
+        return _decode_and_crop(
+            encoded, crop, max_pixels, pixel_range, channels
+        )
 
     def serve_encoded(encoded):
         return _outputs(model, preprocess(encoded))
@@ -64,12 +78,13 @@ def make(
             "probabilities": p,
         }
 
-    functions = {
-        DEFAULT: (serve, IMAGES),
-        "serve_encoded": (serve_encoded, ENCODED),
-    }
-    if class_names is not None:
-        functions["classify"] = (classify, ENCODED)
+    functions = {DEFAULT: (serve, images)}
+    if channels in ENCODED_CHANNELS:
+        functions["serve_encoded"] = (serve_encoded, ENCODED)
+        if class_names is not None:
+            functions["classify"] = (classify, ENCODED)
+    if channels != 3 and pixel_range is not None:
+        functions["serve_values"] = (serve_values, values)
     return {
         name: tf.function(function, input_signature=[spec], jit_compile=False)
         for name, (function, spec) in functions.items()
@@ -109,19 +124,23 @@ def inputs_of(signature: Callable) -> dict[str, tf.TensorSpec]:
     return {spec.name: spec for spec in specs}
 
 
-def _decode_and_crop(encoded, crop, max_pixels, pixel_range):
+def _decode_and_crop(encoded, crop, max_pixels, pixel_range, channels):
     """Decodes images of any sizes to one batch of the model's image size."""
 
     def decode_one(content):
         image = decode(
-            content, max_pixels, pixel_range=pixel_range, in_graph=True
+            content,
+            max_pixels,
+            pixel_range=pixel_range,
+            channels=None if channels == 3 else channels,
+            in_graph=True,
         )
         return crop(image[tf.newaxis])[0]
 
     return tf.map_fn(
         decode_one,
         encoded,
-        fn_output_signature=tf.TensorSpec((*crop.size, 3), tf.float32),
+        fn_output_signature=tf.TensorSpec((*crop.size, channels), tf.float32),
     )
 
 

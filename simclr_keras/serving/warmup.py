@@ -14,6 +14,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from simclr_keras.serving.signatures import DEFAULT
+from simclr_keras.serving.signatures import ENCODED_CHANNELS
 from simclr_keras.serving.signatures import inputs_of
 
 FILE = "assets.extra/tf_serving_warmup_requests"
@@ -39,11 +41,14 @@ def write(
         size: height and width of the images in pixels.
         signatures: dict from names to concrete functions.
     """
-    image = tf.zeros((*size, 3), tf.uint8)
+    shape = next(iter(inputs_of(signatures[DEFAULT]).values())).shape
+    image = tf.zeros((*size, shape[-1]), tf.uint8)
     values = {
         "images": image[tf.newaxis],
-        "encoded": tf.io.encode_jpeg(image)[tf.newaxis],
+        "values": tf.cast(image, tf.float32)[tf.newaxis],
     }
+    if shape[-1] in ENCODED_CHANNELS:
+        values["encoded"] = tf.io.encode_jpeg(image)[tf.newaxis]
     path = directory / FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -1,7 +1,7 @@
 """Implements augmentations for ablations that SimCLR's recipe does not use.
 
 The paper's figure 5 compares them with crop, colour and blur. Each is a pure
-function of images `[B, h, w, 3]` in [0, 1] and of seeds.
+function of images `[B, h, w, C]` in [0, 1] and of seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def cutout(
     """Covers a square of each image with grey.
 
     Args:
-        images: `[B, h, w, 3]` in [0, 1].
+        images: `[B, h, w, C]` in [0, 1].
         seeds: `uint32` `[B, 2]`.
         size: side of the square as a fraction of the shorter side of the
             image. Default 0.5.

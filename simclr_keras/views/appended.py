@@ -68,7 +68,7 @@ def apply(
 
     Args:
         items: list of `check`, or a part of it from `split`.
-        images: `float32` `[B, height, width, 3]` in [0, 1].
+        images: `float32` `[B, height, width, C]` in [0, 1].
         seeds: `uint32` `[B, 2]`.
 
     Returns:

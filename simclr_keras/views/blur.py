@@ -62,7 +62,7 @@ def blur_chosen(
         height: height of the images in pixels, which sets the kernel's width.
 
     Returns:
-        Three planes.
+        Planes of the same shapes.
     """
     return batch_parts.apply_to_chosen(
         functools.partial(gaussian_blur, radius=kernel_radius(height)),
@@ -80,13 +80,13 @@ def gaussian_blur(
     The image is padded with zeros, as in the official code, so borders darken.
 
     Args:
-        planes: three planes `[B, h, w]`, float32.
+        planes: a plane `[B, h, w]` of each channel, float32.
         sigmas: `[B]`, standard deviation in pixels, above 0.
         radius: radius of the kernel in pixels; its 2 * radius + 1 weights are
             proportional to exp(-i^2 / (2 sigma^2)) and sum to one.
 
     Returns:
-        Three planes.
+        Planes of the same shapes.
     """
     weights = _weights(sigmas, radius)
     blurred = []

@@ -1,8 +1,9 @@
 """Distorts the colours of a batch: jitter in random order, then grayscale.
 
-A batch is three planes (red, green, blue), each `[B, h, w]` float32, because
-XLA vectorises this work only with separate channels. Factors are `[B]`, one per
-image.
+A batch is a plane for each channel (red, green, blue), `[B, h, w]` float32,
+because XLA vectorises this work only with separate channels. Factors are `[B]`,
+one per image. Brightness and contrast take any number of planes, the other
+operations three.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from simclr_keras.images import batch_parts
+from simclr_keras.images.channels import RGB
 
 STREAMS = (
     JITTER_STREAM,
@@ -30,6 +33,19 @@ _RANKS = tuple(itertools.permutations(range(4)))
 # Arguments of `jitter` with one value per image.
 _JITTER_INPUTS = ("ranks", "brightness", "contrast", "saturation", "hue")
 _GRAY_WEIGHTS = (0.2989, 0.5870, 0.1140)
+
+
+def left_out(view: Any) -> tuple[str, ...]:
+    """Names of operations that a `View` leaves out, as they need RGB."""
+    if view.channels == RGB:
+        return ()
+    jitter = view.jitter_probability and view.color_strength
+    asked = {
+        "saturation": jitter and view.saturation,
+        "hue": jitter and view.hue,
+        "grey": view.grayscale_probability,
+    }
+    return tuple(name for name, value in asked.items() if value)
 
 
 def clip(planes: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -127,7 +143,8 @@ def jitter(
     which are expensive, suffice for all 24 orders.
 
     Args:
-        planes: three planes `[B, h, w]`; may leave [0, 1].
+        planes: three planes `[B, h, w]`, which may leave [0, 1]; any number
+            of them without saturation and hue.
         ranks: `int32` `[B, 4]`: the ranks, 0 to 3, of brightness, contrast,
             saturation and hue in the image's order.
         brightness: factors `[B]`; None leaves the operation out.
@@ -137,7 +154,7 @@ def jitter(
         additive: see `adjust_brightness`.
 
     Returns:
-        Three planes, in [0, 1] unless all four operations are None.
+        As many planes, in [0, 1] unless all four operations are None.
     """
     at_brightness, at_contrast, at_saturation, at_hue = tf.unstack(
         ranks, axis=1
@@ -204,7 +221,7 @@ def jitter_chosen(
         additive: see `adjust_brightness`.
 
     Returns:
-        Three planes.
+        As many planes.
     """
     inputs = {name: factors[name] for name in _JITTER_INPUTS}
     return batch_parts.apply_to_chosen(

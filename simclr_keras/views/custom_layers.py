@@ -24,11 +24,11 @@ def call(
 
     Args:
         layer: layer or model; gets `training=True` if it has that argument.
-        images: `float32` `[B, H, W, 3]` in [0, 1].
+        images: `float32` `[B, H, W, C]` in [0, 1].
         size: (height, width) that the result must have, in pixels.
 
     Returns:
-        `float32` tensor `[B, height, width, 3]`, clipped to [0, 1].
+        `float32` tensor `[B, height, width, C]`, clipped to [0, 1].
 
     Raises:
         ValueError: the result has another shape.
@@ -37,10 +37,11 @@ def call(
     takes_training = "training" in parameters or any(
         p.kind is p.VAR_KEYWORD for p in parameters.values()
     )
+    channels = images.shape[-1] or 3
     images = layer(images, training=True) if takes_training else layer(images)
     images = tf.clip_by_value(tf.cast(images, tf.float32), 0.0, 1.0)
-    checks.view_shape(f"The result of {layer.name!r}", images, size)
-    return tf.ensure_shape(images, [None, *size, 3])
+    checks.view_shape(f"The result of {layer.name!r}", images, size, channels)
+    return tf.ensure_shape(images, [None, *size, channels])
 
 
 def serialize(items: Sequence[str | keras.layers.Layer]) -> list[str | dict]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import randomness
+from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
@@ -81,8 +82,10 @@ class TwoViews(keras.layers.Layer):
             in place of the arguments of the views. A layer that is not a `View`
             gets whole images, float32 in [0, 1] (set its `value_range`, if it
             has one, to (0, 1)), with `training=True`; it must return
-            `[B, height, width, 3]`, which is clipped to [0, 1]. It draws from
+            `[B, height, width, C]`, which is clipped to [0, 1]. It draws from
             its own random generator, so such views are not stateless.
+        channels: number C of channels of the images, see `View`. Default 3,
+            RGB.
         jit: whether XLA compiles the views, independently of the training
             step. `"auto"` (default): if TensorFlow was built with XLA. Layers
             that are not a `View` are never compiled.
@@ -90,8 +93,8 @@ class TwoViews(keras.layers.Layer):
             `name` and `dtype` of the Keras layer.
 
     Call:
-        images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1]; or
-            ready views `[B, 2, height, width, 3]`, crops made on the host,
+        images: `[B, H, W, C]`, `uint8` in [0, 255] or float in [0, 1]; or
+            ready views `[B, 2, height, width, C]`, crops made on the host,
             which are not cropped again.
         step: integer scalar, the training step.
         positions: integers `[B]`, position of each image in the global batch.
@@ -101,7 +104,7 @@ class TwoViews(keras.layers.Layer):
             validation 2.
 
     Returns:
-        Pair of `float32` tensors `[B, height, width, 3]` in [0, 1].
+        Pair of `float32` tensors `[B, height, width, C]` in [0, 1].
 
     Raises:
         ValueError: an argument breaks its rule.
@@ -123,6 +126,7 @@ class TwoViews(keras.layers.Layer):
         seed: int = 0,
         second: dict | None = None,
         branches: tuple | None = None,
+        channels: int = 3,
         jit: bool | str = "auto",
         **view_arguments,
     ):
@@ -136,7 +140,9 @@ class TwoViews(keras.layers.Layer):
             raise ValueError(f"`seed` must be an integer. Received: {seed!r}")
         self.seed = seed
         self.jit = checks.choice("jit", jit, ("auto", True, False))
+        self.channels = channel_counts.check(channels) or channel_counts.RGB
         if branches is None:
+            view_arguments["channels"] = self.channels
             branches = _make_branches(
                 self.size, color_strength, blur, second, view_arguments
             )
@@ -152,6 +158,12 @@ class TwoViews(keras.layers.Layer):
                     "`branches` must make views of `image_size`. Received:"
                     f" image_size={self.size} and a view of {branch.size}"
                 )
+            if isinstance(branch, View) and branch.channels != self.channels:
+                raise ValueError(
+                    "`branches` must be views of as many `channels`. Received:"
+                    f" channels={self.channels} and a view of"
+                    f" channels={branch.channels}"
+                )
         self.first, self.second = branches
         self.built = True
 
@@ -162,6 +174,13 @@ class TwoViews(keras.layers.Layer):
             return False
         first, second = map(_config_without_name, (self.first, self.second))
         return first == second
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Operations that either view leaves out, see `View.left_out`."""
+        branches = self.first, self.second
+        names = [n for each in branches for n in getattr(each, "left_out", ())]
+        return tuple(dict.fromkeys(names))
 
     @functools.cached_property
     def _compiled(self):
@@ -191,7 +210,7 @@ class TwoViews(keras.layers.Layer):
                 "`images` must be [B, H, W, 3], or ready views [B, 2, H, W, 3]."
                 f" Received: shape {images.shape}"
             )
-        checks.rgb(images)
+        checks.num_channels(images, self.channels)
         value_range.check_eagerly(images)
         if positions is None:
             positions = tf.range(tf.shape(images)[0])
@@ -235,6 +254,7 @@ class TwoViews(keras.layers.Layer):
             **super().get_config(),
             "image_size": self.size,
             "seed": self.seed,
+            "channels": self.channels,
             "jit": self.jit,
             "branches": custom_layers.serialize((self.first, self.second)),
         }

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import checks
 from simclr_keras.images import cropping
 from simclr_keras.images import geometry
@@ -31,6 +32,9 @@ class View(keras.layers.Layer):
     `append`. Images are augmented independently. The draws are a pure function
     of the seeds given to `call`, and each kind of draw has its own stream of
     random numbers, so changing one probability does not change other draws.
+
+    Brightness and contrast change all channels alike. Saturation, hue and
+    grayscale need three channels, and are left out for another number.
 
     Args:
         image_size: int or (height, width), size of the view in pixels.
@@ -66,17 +70,18 @@ class View(keras.layers.Layer):
             last. Layers are called with `training=True` on float32 images in
             [0, 1] (set a layer's `value_range`, if it has one, to (0, 1)), and
             draw from their own random generators.
+        channels: number C of channels of the images. Default 3, RGB.
         **kwargs: `name` and `dtype` of the Keras layer. The work is float32
             under every policy.
 
     Call:
-        images: `[B, H, W, 3]`, `uint8` in [0, 255] or float in [0, 1].
+        images: `[B, H, W, C]`, `uint8` in [0, 255] or float in [0, 1].
         seeds: `uint32` `[B, 2]` of `randomness.stateless_seeds`.
         ready: whether the images are crops of the view's size, made on the
             host, which are not cropped again. Default False.
 
     Returns:
-        `float32` tensor `[B, height, width, 3]` in [0, 1].
+        `float32` tensor `[B, height, width, C]` in [0, 1].
 
     Raises:
         ValueError: an argument breaks its rule.
@@ -111,6 +116,7 @@ class View(keras.layers.Layer):
         blur_probability: float | None = None,
         blur_sigma: tuple[float, float] = (0.1, 2.0),
         append: tuple = (),
+        channels: int = 3,
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -148,6 +154,7 @@ class View(keras.layers.Layer):
         )
         self.blur_sigma = checks.interval("blur_sigma", blur_sigma)
         self.append = appended.check(append, self.size)
+        self.channels = channel_counts.check(channels) or color.RGB
         self.built = True
 
     @property
@@ -166,6 +173,11 @@ class View(keras.layers.Layer):
             self.crop_area, self.crop_aspect, self.crop_sampler, self.antialias
         )
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of operations that the channels do not allow, a tuple."""
+        return color.left_out(self)
+
     def call(
         self, images: tf.Tensor, seeds: tf.Tensor, ready: bool = False
     ) -> tf.Tensor:
@@ -177,21 +189,20 @@ class View(keras.layers.Layer):
     ) -> tf.Tensor:
         """Draws the view up to the first Keras layer in `append`."""
         images = tf.convert_to_tensor(images)
-        checks.rgb(images)
+        checks.num_channels(images, self.channels)
         value_range.check_eagerly(images)
         sampled = self.sample(seeds)
         planes = self._geometry(images, seeds, sampled["flip"], ready)
         planes = self._blur(self._color(planes, sampled), sampled)
         images = tf.ensure_shape(
-            tf.stack(planes, axis=-1), [None, *self.size, 3]
+            tf.stack(planes, axis=-1), [None, *self.size, self.channels]
         )
         stateless, _ = appended.split(self.append)
         return appended.apply(stateless, images, seeds)
 
     def finish(self, images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         """Applies `append` from its first Keras layer on, outside of XLA."""
-        _, rest = appended.split(self.append)
-        return appended.apply(rest, images, seeds)
+        return appended.apply(appended.split(self.append)[1], images, seeds)
 
     def sample(self, seeds: tf.Tensor) -> dict[str, tf.Tensor | None]:
         """Draws the parameters of each image's augmentation, except its crop.
@@ -211,6 +222,7 @@ class View(keras.layers.Layer):
             return color.random_factors(u[stream], half_range, centre)
 
         low, high = self.blur_sigma
+        rgb = self.channels == color.RGB
         return {
             "flip": u[geometry.FLIP_STREAM] < self.flip_probability,
             "jitter": u[color.JITTER_STREAM] < self.jitter_probability,
@@ -221,8 +233,10 @@ class View(keras.layers.Layer):
                 0.0 if self.additive_brightness else 1.0,
             ),
             "contrast": factors(color.CONTRAST_STREAM, self.contrast),
-            "saturation": factors(color.SATURATION_STREAM, self.saturation),
-            "hue": factors(color.HUE_STREAM, self.hue, centre=0.0),
+            "saturation": factors(
+                color.SATURATION_STREAM, rgb * self.saturation
+            ),
+            "hue": factors(color.HUE_STREAM, rgb * self.hue, centre=0.0),
             "grayscale": u[color.GRAYSCALE_STREAM] < self.grayscale_probability,
             "blur": u[blur.BLUR_STREAM] < self.blur_probability,
             "sigma": low + (high - low) * u[blur.SIGMA_STREAM],
@@ -231,20 +245,17 @@ class View(keras.layers.Layer):
     def _geometry(self, images, seeds, flip, ready):
         if self.crop and not ready:
             shape = tf.shape(images)
+            ratio = self.size[1] / self.size[0]
+            crops = self.crop_area, self.crop_aspect, self.crop_sampler
             boxes = geometry.sample_crops(
-                seeds,
-                shape[1],
-                shape[2],
-                self.size[1] / self.size[0],
-                self.crop_area,
-                self.crop_aspect,
-                self.crop_sampler,
+                seeds, shape[1], shape[2], ratio, *crops
             )
             return cropping.crop_to_planes(
                 images, boxes, self.size, flip, self.antialias
             )
-        checks.view_shape("`images` that are not cropped", images, self.size)
-        planes = tf.unstack(interpolation.to_float32(images), num=3, axis=-1)
+        what, count = "`images` that are not cropped", self.channels
+        checks.view_shape(what, images, self.size, count)
+        planes = tf.unstack(interpolation.to_float32(images), count, axis=-1)
         if self.flip_probability:
             planes = cropping.flip_planes(planes, flip)
         return planes
@@ -254,7 +265,7 @@ class View(keras.layers.Layer):
             planes = color.jitter_chosen(
                 planes, sampled["jitter"], sampled, self.additive_brightness
             )
-        if self.grayscale_probability:
+        if self.grayscale_probability and self.channels == color.RGB:
             planes = color.grayscale_chosen(planes, sampled["grayscale"])
         return color.clip(planes)
 

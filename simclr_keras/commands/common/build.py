@@ -8,12 +8,19 @@ from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
 
 
-def encoder(settings, size):
-    """The untrained encoder that `--encoder` and its like describe."""
+def encoder(settings, size, channels=3):
+    """The untrained encoder that `--encoder` and its like describe.
+
+    Args:
+        settings: the command's.
+        size: side of the images in pixels.
+        channels: number of channels of the images. Default 3.
+    """
     if settings.encoder == "tiny":
         return sk.TinyResNet(
             _tiny_channels(settings.width_multiplier),
             global_bn=settings.global_bn,
+            input_channels=channels,
         )
     from simclr_keras.images.checks import SMALL_IMAGE
 
@@ -27,10 +34,11 @@ def encoder(settings, size):
         se_ratio=settings.se_ratio,
         small_images=small,
         global_bn=settings.global_bn,
+        input_channels=channels,
     )
 
 
-def view_arguments(settings, size):
+def view_arguments(settings, size, channels):
     """Arguments of a `View`, from the settings."""
     strength = settings.color_jitter_strength
     blur = {None: None, True: 0.5, False: 0.0}[settings.use_blur]
@@ -44,12 +52,13 @@ def view_arguments(settings, size):
         "grayscale_probability": 0.2 if strength else 0.0,
         "blur_probability": blur,
         "append": tuple(settings.append_views),
+        "channels": channels,
     }
 
 
-def two_views(settings, size):
+def two_views(settings, size, channels):
     """The `TwoViews` of a pre-training; `size` is the side in pixels."""
-    arguments = view_arguments(settings, size)
+    arguments = view_arguments(settings, size, channels)
     if not settings.flip:
         arguments["flip_probability"] = 0.0
     plain = {
@@ -154,7 +163,7 @@ def compile_arguments(settings):
     }
 
 
-def pretrained(settings, source=None):
+def pretrained(settings, source=None, model=None):
     """The model of `--checkpoint`, with fresh weights for `--from_scratch`.
 
     Its networks compute in the precision of this command, not in that of their
@@ -163,6 +172,7 @@ def pretrained(settings, source=None):
     Args:
         settings: the command's.
         source: the images that the model will see, or None.
+        model: result of `as_trained`, if it was called already.
 
     Returns:
         `keras.Model`, not compiled: a `SimCLR`, a `Classifier` or an encoder.
@@ -172,7 +182,7 @@ def pretrained(settings, source=None):
     from simclr_keras import compat
     from simclr_keras.models import precision
 
-    model = as_trained(settings, source)
+    model = model or as_trained(settings, source)
     keras.utils.set_random_seed(getattr(settings, "seed", 0))
     weights = not getattr(settings, "from_scratch", False)
     return precision.rebuild(model, compat.dtype_policy_name(), weights)
@@ -206,7 +216,8 @@ def _named_network(settings, source, given):
             f" with. Received: --checkpoint={settings.checkpoint} alone"
         )
     network = types.SimpleNamespace(**{**shared_flags.NETWORK, **given})
-    return encoder(network, input_data.image_size(settings, source))
+    size = input_data.image_size(settings, source)
+    return encoder(network, size, getattr(settings, "channels", None) or 3)
 
 
 def _check_network(settings, network, given):

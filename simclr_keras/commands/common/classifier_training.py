@@ -65,7 +65,7 @@ def _view(settings, size, source):
 
     Photographs are cropped on the host, so their view does not crop again.
     """
-    arguments = build.view_arguments(settings, size)
+    arguments = build.view_arguments(settings, size, source.num_channels)
     if settings.use_blur is None:
         arguments["blur_probability"] = 0.0
     return sk.View(crop=source.image_shape is not None, **arguments)
@@ -104,5 +104,6 @@ def outputs_of(settings, devices, model, held_out):
         sk.data.evaluation_images(
             held_out, model.image_size, settings.eval_batch_size
         ),
+        channels=held_out.num_channels,
         strategy=devices.strategy,
     )

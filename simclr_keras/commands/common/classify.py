@@ -5,6 +5,7 @@ import time
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import channels
 from simclr_keras.commands.common import classifier_training
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import flag_kinds
@@ -122,10 +123,11 @@ def run(settings, freeze, measure_features=None, predict=None):
         what = f"--class_weight={settings.class_weight}"
         label_flags.require_classes(settings, what)
     devices = stages.set_up(settings)
+    pretrained = channels.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
         stages.check(settings, devices, source.num_examples)
-    pretrained = build.pretrained(settings, source)
+    pretrained = build.pretrained(settings, source, pretrained)
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)
     )
@@ -183,7 +185,7 @@ def _open(settings, labelled):
     source = input_data.open_source(settings, settings.train_split)
     held_out = input_data.open_source(settings, settings.eval_split)
     if labelled:
-        _check_classes(source, held_out)
+        input_data.check_classes(source, held_out)
     sk.data.warn_of_overlap(source, held_out)
     if settings.label_fraction != 1:
         source = sk.data.label_subset(
@@ -230,5 +232,9 @@ def _features(settings, devices, pretrained, source, held_out, size, predict):
         for each in (source, held_out)
     )
     return sk.evaluation.extract_both(
-        encoder, train, test, strategy=devices.strategy
+        encoder,
+        train,
+        test,
+        channels=source.num_channels,
+        strategy=devices.strategy,
     )

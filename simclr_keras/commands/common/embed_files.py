@@ -124,8 +124,9 @@ def write(settings, devices, run, source, features, size):
     from simclr_keras.evaluation import embedding_files
 
     started = time.perf_counter()
-    columns = features(np.zeros([1, size, size, 3], np.float32)).shape[-1]
-    extractor = sk.evaluation.Extractor(features)
+    shape = (size, size, source.num_channels)
+    columns = features(np.zeros([1, *shape], np.float32)).shape[-1]
+    extractor = sk.evaluation.Extractor(features, channels=shape[-1])
     job = _Job(settings, devices, source, extractor, size, columns)
     several = settings.rows_per_file
     parts = embedding_files.parts_of(

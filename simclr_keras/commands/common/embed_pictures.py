@@ -8,6 +8,7 @@ _RANDOM = "random:"
 # Largest number of images in the map, and in TensorBoard's projector.
 _MAP_ROWS, _PROJECTOR_ROWS = 5000, 10000
 _PICTURE_PIXELS = 128  # largest side of an image in neighbors.png
+_SAMPLE = 64  # images by whose values pictures of bands are stretched
 
 
 def wanted(settings):
@@ -63,7 +64,11 @@ def query(settings, count):
     from simclr_keras.report import neighbor_grid
 
     return neighbor_grid.query_image(
-        value, settings.max_pixels, settings.pixel_range, "--neighbors"
+        value,
+        settings.max_pixels,
+        settings.pixel_range,
+        "--neighbors",
+        settings.channels,
     )
 
 
@@ -95,7 +100,8 @@ def _draw_neighbors(settings, run, source, bank, labels, query, h):
     from simclr_keras.report import neighbor_grid
 
     k = min(settings.neighbors_k, len(bank) - 1)
-    read = _reader(settings, source)
+    to_rgb = _bands(settings, source)
+    read = _reader(settings, source, to_rgb)
     if query is None:
         number = int(settings.neighbors[len(_RANDOM) :])
         rows = _sample(settings, len(bank), number)
@@ -107,25 +113,44 @@ def _draw_neighbors(settings, run, source, bank, labels, query, h):
     else:
         own = neighbor_grid.row_of_file(source.files, settings.neighbors)
         picture = neighbor_grid.draw_of_image(
-            run.path, bank, h, query, k, read, source.ids, own
+            run.path, bank, h, query, k, read, source.ids, own, to_rgb
         )
     print(f"Neighbours: {picture}")
 
 
-def _reader(settings, source):
-    """Function of rows that returns their images in the size for pictures."""
-    pixels = _PICTURE_PIXELS
-    if source.image_shape is not None:
-        pixels = min(pixels, max(source.image_shape[:2]))
-    batch = settings.eval_batch_size
-    return lambda rows: sk.data.read_images(source, rows, pixels, batch)
+def _bands(settings, source):
+    """The `Bands` that convert images to RGB, stretched by some of them."""
+    import numpy as np
+
+    from simclr_keras.report import bands
+
+    if source.num_channels == 3 and settings.show_channels is None:
+        return bands.Bands()
+    count = source.num_examples
+    rows = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int))
+    some = sk.data.read_images(source, rows, _pixels(source))
+    return bands.bands_of(some, settings.show_channels)
+
+
+def _pixels(source):
+    """Side of an image in pictures."""
+    if source.image_shape is None:
+        return _PICTURE_PIXELS
+    return min(_PICTURE_PIXELS, max(source.image_shape[:2]))
+
+
+def _reader(settings, source, to_rgb):
+    """Function of rows that returns their images as pictures show them."""
+    pixels, batch = _pixels(source), settings.eval_batch_size
+    return lambda rows: to_rgb(sk.data.read_images(source, rows, pixels, batch))
 
 
 def _draw_map(settings, run, source, bank, labels):
     from simclr_keras.report import embedding_map
 
     rows = _sample(settings, len(bank), _MAP_ROWS)
-    names, read = source.class_names, _reader(settings, source)
+    names = source.class_names
+    read = _reader(settings, source, _bands(settings, source))
     picture, method = embedding_map.draw(
         run.path, bank, rows, labels, names, settings.seed, read
     )
@@ -139,12 +164,13 @@ def _write_projector(settings, run, source, bank):
     names = embedding_index.label_texts(source, rows)
     ids, size = source.ids, projector.image_size(len(rows))
     folder = run.path / "tensorboard" / "projector"
+    images = sk.data.read_images(source, rows, size, settings.eval_batch_size)
     projector.write(
         folder,
         bank[rows],
         [ids[row] for row in rows],
         names,
-        sk.data.read_images(source, rows, size, settings.eval_batch_size),
+        _bands(settings, source)(images),
         settings.layer,
     )
     print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")

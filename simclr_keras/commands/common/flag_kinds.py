@@ -6,12 +6,11 @@ import re
 
 from absl import flags
 
+from simclr_keras.commands.common import flag_parsers
+
 # In the order in which `--help` lists them.
 GROUPS = ("study", "data", "views", "network", "training", "devices", "run")
 
-_SWITCH = ("auto", "on", "off")
-# Values of a boolean flag, which `--jit` and `--nojit` also give a switch.
-_BOOLEANS = {"true": "on", "1": "on", "false": "off", "0": "off"}
 # A scheme with both slashes, or with one if pathlib or a shell dropped one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # Prefixes of the path of a data set.
@@ -49,7 +48,11 @@ class Group:
         Spaces separate words too, as they do in `flags.txt`.
         """
         flag = _SeveralTimes(
-            _WordsParser(), flags.ListSerializer(" "), name, default, text
+            flag_parsers.WordsParser(),
+            flags.ListSerializer(" "),
+            name,
+            default,
+            text,
         )
         self._add_flag(flag, may_change)
 
@@ -97,8 +100,14 @@ class Group:
         """Defines `--name=LOW,HIGH`, a pair of floats or None."""
         rule = "must be two numbers, the first below the second, such as 0,4095"
         serializer = flags.CsvListSerializer(",")
-        parser = _PairParser(float, -math.inf, rule)
+        parser = flag_parsers.PairParser(float, -math.inf, rule)
         self._add(parser, name, None, text, False, serializer)
+
+    def numbers(self, name, count, text, *, may_change=False):
+        """Defines `--name=1,2,...`, `count` integers from 1, or None."""
+        serializer = flags.CsvListSerializer(",")
+        parser = flag_parsers.NumbersParser(count)
+        self._add(parser, name, None, text, may_change, serializer)
 
     def interval(self, name, text, *, may_change=False):
         """Defines `--name=FIRST,LAST`, a pair of integers from 1, or None."""
@@ -106,13 +115,13 @@ class Group:
             "must be two steps from 1, the first before the last, such as 10,15"
         )
         serializer = flags.CsvListSerializer(",")
-        parser = _PairParser(int, 1, rule)
+        parser = flag_parsers.PairParser(int, 1, rule)
         self._add(parser, name, None, text, may_change, serializer)
 
     def switch(self, name, default, text, *, may_change=False):
         """Defines `--name=auto|on|off`; `--name` is on, `--noname` is off."""
         flag = flags.Flag(
-            _SwitchParser(),
+            flag_parsers.SwitchParser(),
             flags.ArgumentSerializer(),
             name,
             default,
@@ -163,38 +172,6 @@ def default_if(values, other, value, defaults):
         values[name].default_if = other, value, default
 
 
-class _SwitchParser(flags.ArgumentParser):
-    """`auto`, `on` or `off`; also accepts the values of a boolean flag."""
-
-    syntactic_help = "auto, on or off"
-
-    def parse(self, argument):
-        """One of the three words."""
-        word = str(argument).lower()
-        word = _BOOLEANS.get(word, word)
-        if word not in _SWITCH:
-            raise ValueError("must be auto, on or off")
-        return word
-
-    def flag_type(self):
-        """What absl calls it."""
-        return "string"
-
-
-class _WordsParser(flags.ArgumentParser):
-    """Words with spaces between them."""
-
-    syntactic_help = "words"
-
-    def parse(self, argument):
-        """List of words."""
-        return argument.split() if isinstance(argument, str) else argument
-
-    def flag_type(self):
-        """What absl calls it."""
-        return "string"
-
-
 class _SeveralTimes(flags.Flag):
     """A flag with a list as value; each further use appends to it."""
 
@@ -203,39 +180,6 @@ class _SeveralTimes(flags.Flag):
         before = self.value if self.present else []
         super().parse(argument)
         self.value = [*before, *self.value]
-
-
-class _PairParser(flags.ArgumentParser):
-    """Two numbers, the first below the second.
-
-    Args:
-        kind: `int` or `float`.
-        lowest: smallest value allowed for the first.
-        rule: text of the error for a wrong value.
-    """
-
-    syntactic_help = "low,high"
-
-    def __init__(self, kind, lowest, rule):
-        super().__init__()
-        self._kind, self._lowest, self._rule = kind, lowest, rule
-
-    def parse(self, argument):
-        """Pair of numbers."""
-        parts = argument
-        if isinstance(argument, str):
-            parts = argument.split(",")
-        try:
-            low, high = (self._kind(part) for part in parts)
-        except ValueError:
-            low = high = 0
-        if not self._lowest <= low < high < math.inf:
-            raise ValueError(self._rule)
-        return low, high
-
-    def flag_type(self):
-        """What absl calls it."""
-        return "string"
 
 
 class _PathParser(flags.ArgumentParser):

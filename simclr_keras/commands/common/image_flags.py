@@ -14,6 +14,7 @@ IMAGE_FLAGS = (
     "folder_layout",
     "split_order",
     "pixel_range",
+    "channels",
     "max_pixels",
     "skip_corrupt",
     "feature_image",
@@ -83,6 +84,14 @@ def define_data(values):
         " any type: 0,4095 for 12 bits. None: the range of the type, of which"
         " images of 16 bits must use more than half.",
     )
+    data.integer(
+        "channels",
+        None,
+        "Number of channels that every image has and keeps, such as 1 for grey"
+        " images or 13 for bands; folders may hold TIFF files then. None:"
+        " images become RGB; after pre-training, that of the checkpoint.",
+        least=1,
+    )
     define_max_pixels(values)
     data.string(
         "feature_image",
@@ -108,6 +117,18 @@ def define_max_pixels(values):
         "Height times width of the largest image that is decoded, checked"
         " before decoding; the default is Pillow's.",
         least=1,
+    )
+
+
+def define_pictures(values):
+    """Defines the flag for the channels that pictures show."""
+    Group(values, "data").numbers(
+        "show_channels",
+        3,
+        "Numbers, from 1, of the channels that pictures show as red, green and"
+        " blue, such as 4,3,2 for satellite images. None: the first three; one"
+        " or two channels are shown in grey.",
+        may_change=True,
     )
 
 

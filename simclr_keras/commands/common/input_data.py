@@ -21,6 +21,7 @@ def open_source(settings, split, dataset=None):
         folder_layout=settings.folder_layout,
         labels=labels,
         pixel_range=settings.pixel_range,
+        channels=settings.channels,
         max_pixels=settings.max_pixels,
         feature_image=settings.feature_image,
         feature_label=settings.feature_label,
@@ -89,6 +90,11 @@ class PretrainingImages:
         """Whether training and held-out images have classes, as kNN needs."""
         both = (self.trained, self.held_out)
         return all(source and source.has_classes for source in both)
+
+    @property
+    def channels(self):
+        """Number of channels of the images."""
+        return self.trained.num_channels
 
     @property
     def labelled(self):
@@ -168,6 +174,23 @@ def _probe_source(settings, trained):
     return source
 
 
+def check_classes(source, held_out):
+    """Refuses sources without labels, or with classes to evaluate on alone.
+
+    Args:
+        source: labelled training images.
+        held_out: labelled evaluation images.
+    """
+    for each in (source, held_out):
+        sk.data.require_labels(each)
+    if held_out.num_classes > source.num_classes:
+        raise ValueError(
+            "--eval_split must have no classes that --train_split lacks."
+            f" Received: {held_out.num_classes} classes in"
+            f" {held_out.summary()}, {source.num_classes} in {source.summary()}"
+        )
+
+
 def check_whole_images(settings, images):
     """Refuses views without crops if the images have another size.
 
@@ -177,7 +200,7 @@ def check_whole_images(settings, images):
     """
     whole = not settings.crop or settings.augment_one
     shape = images.trained.image_shape
-    if whole and shape != (images.size, images.size, 3):
+    if whole and (shape is None or shape[:2] != (images.size, images.size)):
         received = "files, of any sizes"
         if shape is not None:
             received = f"images of {shape[0]} x {shape[1]}"

@@ -6,6 +6,7 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import channels
 from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import tensorflow_log
 from simclr_keras.commands.common import user_callbacks
@@ -206,8 +207,11 @@ def fit(
     from simclr_keras.training import timing
 
     total = build.total_steps(settings, source.num_examples)
-    line = start_line(settings, devices, source, total)
-    print(f"{line} | begins with {begins_with}" if begins_with else line)
+    parts = [start_line(settings, devices, source, total)]
+    parts += channels.describe(source, model.views)
+    if begins_with:
+        parts.append(f"begins with {begins_with}")
+    print(" | ".join(parts))
     timer = timing.Timing(settings.started, settings.train_batch_size)
     epochs = settings.checkpoint_epochs
     if epochs:

@@ -88,6 +88,8 @@ class Start:
         image_size: pixels on which they were trained, or None.
         path: text, the path that they were loaded from.
         resumed: whether this is the directory of the run itself.
+        channels: number of channels of the images to train on. If the encoder
+            takes another number, its first kernel is converted.
     """
 
     encoder: Any
@@ -95,6 +97,14 @@ class Start:
     image_size: Any
     path: str
     resumed: bool
+    channels: int
+
+    @property
+    def encoder_channels(self):
+        """Number of channels that the loaded encoder takes."""
+        from simclr_keras import networks
+
+        return networks.input_channels(self.encoder) or 3
 
     def copy_head_weights(self, projection_head):
         """Copies the weights to a built projection head, if their shapes fit.
@@ -118,12 +128,18 @@ class Start:
         if self.resumed:
             return None
         missing = self._missing_head_weights(projection_head)
+        text = f"the encoder and the projection head of {self.path}"
         if missing:
-            return (
+            text = (
                 f"the encoder of {self.path} and a new projection head: that"
                 f" model has {missing}"
             )
-        return f"the encoder and the projection head of {self.path}"
+        if self.encoder_channels != self.channels:
+            text += (
+                "; the first kernel of the encoder was converted from"
+                f" {self.encoder_channels} to {self.channels} channels"
+            )
+        return text
 
     def _missing_head_weights(self, projection_head):
         """Text on the head that this model has; None if its weights fit."""
@@ -150,7 +166,8 @@ def load_start(settings, devices, source):
         `Start`, or None without `--checkpoint`: the networks are new.
 
     Raises:
-        ValueError: there is no model, or network flags name another one.
+        ValueError: there is no model, or network flags name another one; or
+            it takes several channels other than 3, and `--channels` is missing.
     """
     from simclr_keras.distribute import workers
     from simclr_keras.models import freezing
@@ -175,7 +192,21 @@ def load_start(settings, devices, source):
     # Those of a linear classifier are frozen.
     freezing.freeze_parts(encoder, head, "none")
     size = build.trained_size(model)
-    return Start(encoder, head, size, path, resumed=config is not None)
+    resumed = config is not None
+    start = Start(encoder, head, size, path, resumed, source.num_channels)
+    if not resumed:
+        _check_channels(settings, start)
+    return start
+
+
+def _check_channels(settings, start):
+    """Refuses to train on RGB by accident if the encoder takes other bands."""
+    if settings.channels is None and start.encoder_channels != 3:
+        raise ValueError(
+            f"--channels={start.encoder_channels} must be given to train on"
+            " images like those of --checkpoint; another number converts its"
+            f" first kernel. Received: --checkpoint={settings.checkpoint} alone"
+        )
 
 
 def _own_config(model_dir):
@@ -211,12 +242,13 @@ def with_image_size(settings, images, start):
     return dataclasses.replace(images, size=size)
 
 
-def make_networks(settings, size, start):
+def make_networks(settings, size, channels, start):
     """Encoder and projection head of a pre-training.
 
     Args:
         settings: the command's.
         size: side of the images in pixels.
+        channels: number of their channels.
         start: result of `load_start`.
 
     Returns:
@@ -225,13 +257,17 @@ def make_networks(settings, size, start):
         once it is.
     """
     if start is None:
-        encoder = build.encoder(settings, size)
+        encoder = build.encoder(settings, size, channels)
         return encoder, _projection_head(settings, {}, encoder, size)
+    from simclr_keras import networks
     from simclr_keras.models import fitting
     from simclr_keras.models import trained_model
 
-    image = fitting.build_images(start.encoder, (size, size))
-    encoder = trained_model.copy_model(start.encoder, image)
+    if start.encoder_channels != channels:
+        encoder = networks.with_input_channels(start.encoder, channels)
+    else:
+        image = fitting.build_images(start.encoder, (size, size))
+        encoder = trained_model.copy_model(start.encoder, image)
     known = {"global_bn": getattr(encoder, "global_bn", True)}
     if isinstance(start.projection_head, sk.ProjectionHead):
         known = start.projection_head.get_config()
@@ -248,8 +284,11 @@ def _projection_head(settings, known, encoder, size):
         arguments[name] = value
     arguments["width"] = arguments["width"] or None
     if not arguments["out_dim"]:
+        from simclr_keras.models import fitting
+
         shape = getattr(encoder, "output_shape", None)
         if shape is None:  # a subclassed model
-            shape = encoder.compute_output_shape((None, size, size, 3))
+            image = fitting.build_images(encoder, (size, size))
+            shape = encoder.compute_output_shape(tuple(image.shape))
         arguments["out_dim"] = shape[-1]
     return sk.ProjectionHead(**arguments)

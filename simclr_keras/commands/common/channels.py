@@ -1,0 +1,62 @@
+"""Takes the number of channels of images from a checkpoint, and states it."""
+
+import simclr_keras as sk
+from simclr_keras.commands.common import build
+
+
+def load_checkpoint(settings):
+    """Loads the model of `--checkpoint`, whose channels `--channels` becomes.
+
+    Call it before the images are opened.
+
+    Args:
+        settings: the command's; `channels` is set if it is None and the images
+            of the checkpoint were not converted to RGB.
+
+    Returns:
+        The model for `build.pretrained`; None for a file of weights, whose
+        network the flags describe.
+
+    Raises:
+        ValueError: there is no such model, or it takes other channels than
+            `--channels`.
+    """
+    from simclr_keras import networks
+
+    if sk.serving.is_weights_file(settings.checkpoint):
+        return None
+    model = build.as_trained(settings)
+    trained = networks.input_channels(getattr(model, "encoder", model)) or 3
+    if settings.channels is None:
+        run = sk.training.find_run(settings.checkpoint)
+        stated = run and run.settings().get("channels")
+        if stated or trained != 3:
+            settings.channels = int(stated or trained)
+    elif settings.channels != trained:
+        raise ValueError(
+            f"--channels must be left out, or be {trained}, as the images of"
+            " --checkpoint have. Received:"
+            f" --channels={settings.channels},"
+            f" --checkpoint={settings.checkpoint}"
+        )
+    return model
+
+
+def describe(source, views):
+    """Texts for the start line: channels, and what views leave out for them.
+
+    Args:
+        source: training images.
+        views: `TwoViews` or `View` of the model, or None.
+    """
+    from simclr_keras.images import channels
+
+    texts = []
+    if source.channels is not None:
+        texts.append(f"images of {channels.counted(source.channels)}")
+    left_out = getattr(views, "left_out", ())
+    if left_out:
+        *others, last = left_out
+        names = f"{', '.join(others)} and {last}" if others else last
+        texts.append(f"views without {names}, which need 3 channels")
+    return texts

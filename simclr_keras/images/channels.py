@@ -1,0 +1,51 @@
+"""Checks the number of channels that images are stated to have."""
+
+from __future__ import annotations
+
+import numbers
+
+RGB = 3
+
+
+def check(channels: int | None) -> int | None:
+    """Returns a stated number of channels; None stays None, which is RGB.
+
+    Raises:
+        ValueError: it is not a whole number of at least 1.
+    """
+    if channels is None:
+        return None
+    if (
+        isinstance(channels, bool)
+        or not isinstance(channels, numbers.Integral)
+        or channels < 1
+    ):
+        raise ValueError(
+            "`channels` must be a whole number of at least 1, the channels of"
+            " every image, or None: images become RGB. Received:"
+            f" channels={channels!r}"
+        )
+    return int(channels)
+
+
+def counted(channels: int) -> str:
+    """Text such as "1 channel" or "13 channels"."""
+    return f"{channels} channel{'s' * (channels != 1)}"
+
+
+def mismatch(name: str, found: int, channels: int) -> ValueError:
+    """Error about an image that has other channels than those stated.
+
+    Args:
+        name: name of the image, or of the data set if all have as many.
+        found: channels of the image.
+        channels: the stated number.
+
+    Returns:
+        `ValueError`, to be raised.
+    """
+    return ValueError(
+        f"channels={channels} must be the number of channels of every image;"
+        f" --channels={found} takes images like this one. Received: {name},"
+        f" which has {counted(found)}"
+    )
