@@ -1,16 +1,15 @@
 """Pretrains an encoder on unlabelled images by contrasting two views."""
 
-import shlex
-
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras import old_runs
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import image_flags
-from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import next_command
+from simclr_keras.commands.common import pretraining_data
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import training_checks
 from simclr_keras.commands.common import warm_start
 from simclr_keras.commands.common.flag_kinds import Group
 
@@ -126,15 +125,15 @@ def run(settings):
     cli.require(settings, "model_dir")
     _check_negatives(settings)
     devices = stages.set_up(settings)
-    images = input_data.open_for_pretraining(settings)
+    images = pretraining_data.open_for_pretraining(settings)
     if settings.preview_views:
         settings.train_batch_size = min(32, images.trained.num_examples)
     else:
-        stages.check(settings, devices, images.trained.num_examples)
+        training_checks.check(settings, devices, images.trained.num_examples)
     start = warm_start.load_start(settings, devices, images.trained)
     images = warm_start.with_image_size(settings, images, start)
-    dataset = input_data.pretraining_batches(settings, devices, images)
-    input_data.check_whole_images(settings, images)
+    dataset = pretraining_data.pretraining_batches(settings, devices, images)
+    pretraining_data.check_whole_images(settings, images)
     bands.check(settings.show_channels, images.channels, "--show_channels")
     views = build.two_views(settings, images.size, images.channels)
     # A preview of the views never extends a finished run.
@@ -148,7 +147,7 @@ def run(settings):
         if finished is not None:
             return finished
         epochs = build.num_epochs(settings, images.trained.num_examples)
-        images, dataset = input_data.cached_batches(
+        images, dataset = pretraining_data.cached_batches(
             settings, devices, images, dataset, epochs
         )
         dataset = stages.group_short_epochs(settings, images.trained, dataset)
@@ -171,7 +170,9 @@ def run(settings):
         )
         results = _results(settings, images, model, knn)
         results = stages.finish(devices, directory, results, figures)
-        text = _next_command(settings, directory, results, images.labelled)
+        text = next_command.after_pretraining(
+            settings, directory, results, images.labelled
+        )
         stages.announce(devices, text)
         return results
 
@@ -232,7 +233,7 @@ def _measures(settings, devices, images, dataset):
         return None, {}
     every = sk.data.epochs_to_fit_epochs(every, dataset.epochs_per_fit_epoch)
     knn = _knn(settings, images, every) if images.classified else None
-    return knn, input_data.validation(settings, devices, images, every)
+    return knn, pretraining_data.validation(settings, devices, images, every)
 
 
 def _knn(settings, images, every=1):
@@ -260,44 +261,6 @@ def _results(settings, images, model, knn=None):
         knn = knn or _knn(settings, images)
         results["knn_accuracy"] = round(float(knn.accuracy_of(model)), 6)
     return results
-
-
-def _next_command(settings, run_directory, results, labelled=False):
-    """Text that names the files to look at and the next command to run.
-
-    Args:
-        settings: the command's.
-        run_directory: `RunDirectory` of the run.
-        results: its results.
-        labelled: whether training and held-out images have labels of any kind.
-            Defaults to False: only if kNN was measured.
-    """
-    path = run_directory.path
-    given = old_runs.parse_flags(settings.flags_text)
-    handed_on = {
-        name: given[name]
-        for name in (*image_flags.IMAGE_FLAGS, "train_split", "eval_split")
-        if given[name] != settings.flag_defaults[name]
-    }
-    if "knn_accuracy" in results or labelled:
-        program, suffix = "simclr-linear-eval", "linear"
-    else:
-        program, suffix = "simclr-embed", "embeddings"
-        handed_on.pop("eval_split", None)
-        if "train_split" in handed_on:
-            handed_on["split"] = handed_on.pop("train_split")
-    arguments = {
-        "checkpoint": path,
-        "dataset": settings.dataset,
-        **handed_on,
-        "model_dir": f"{path}_{suffix}",
-    }
-    line = shlex.join([program, *(f"--{n}={arguments[n]}" for n in arguments)])
-    return (
-        f"\nRun directory: {path} (views.png, metrics.csv, results.json)\n"
-        f"Curves:  tensorboard --logdir {shlex.quote(str(path))}\n"
-        f"Next:    {line}"
-    )
 
 
 main = cli.training_command(define_flags, run, __doc__, FIRST, EXAMPLE)

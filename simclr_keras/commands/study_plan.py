@@ -14,6 +14,7 @@ from simclr_keras.commands.common import build
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import label_flags
+from simclr_keras.commands.common import pretraining_data
 from simclr_keras.studies import catalog
 
 # Flags of `simclr-study` that are no flags of `simclr-pretrain`.
@@ -233,7 +234,7 @@ def _open(parsed, run, labelled):
             if labelled:
                 sk.data.require_labels(source)
         return None
-    images = input_data.open_for_pretraining(parsed)
+    images = pretraining_data.open_for_pretraining(parsed)
     if labelled and not images.classified:
         raise ValueError(
             "--dataset must have labels to train and to evaluate on, by which"
@@ -252,5 +253,5 @@ def _check_pretraining(cell, parsed, images):
             " images. Received: --train_batch_size="
             f"{parsed.train_batch_size}"
         )
-    input_data.check_whole_images(parsed, images)
+    pretraining_data.check_whole_images(parsed, images)
     return build.total_steps(parsed, number)

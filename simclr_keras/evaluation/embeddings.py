@@ -15,6 +15,7 @@ from simclr_keras import data
 from simclr_keras import networks
 from simclr_keras.distribute import sharing
 from simclr_keras.distribute import workers
+from simclr_keras.evaluation import feature_data
 from simclr_keras.images import value_range
 from simclr_keras.models import fitting
 from simclr_keras.models import pixels
@@ -121,7 +122,7 @@ class Extractor:
 
     def _no_rows(self, dataset):
         """Features and labels of no images."""
-        image_spec, labelled = _check_dataset(dataset)
+        image_spec, labelled = feature_data.check(dataset)
         features = tf.nest.map_structure(
             lambda x: np.zeros([0, x.shape[1] or 0], np.float32),
             self._traced(image_spec).structured_outputs,
@@ -145,7 +146,7 @@ class Extractor:
             dataset: see `extract`.
         """
         dataset = data.as_dataset(dataset)
-        image_spec, labelled = _check_dataset(dataset)
+        image_spec, labelled = feature_data.check(dataset)
         run = self._traced(image_spec)
         for number, batch in enumerate(dataset):
             images = batch[0] if isinstance(batch, tuple) else batch
@@ -259,43 +260,6 @@ def extract_both(
     """
     extractor = Extractor(encoder, channels=channels, strategy=strategy)
     return (*extractor(train), *extractor(test))
-
-
-def _check_dataset(dataset):
-    """Checks a data set; returns the images' spec and whether it has labels."""
-    if not isinstance(dataset, tf.data.Dataset):
-        raise ValueError(
-            "dataset must be a batched tf.data.Dataset. Received: an object of"
-            f" type {type(dataset).__name__}"
-        )
-    spec = dataset.element_spec
-    labelled = isinstance(spec, tuple) and len(spec) == 2
-    images = spec[0] if labelled else spec
-    if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
-        raise ValueError(
-            "dataset must yield batches of images [B, H, W, C], or (images,"
-            f" labels). Received: elements of the form {spec}"
-        )
-    if labelled and not _are_labels(spec[1]):
-        raise ValueError(
-            "dataset must yield integer labels [B], one for each image, or rows"
-            " [B, K] of several labels or numbers. Received: labels of the form"
-            f" {spec[1]}"
-        )
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "dataset must end, so that each image is seen once; leave out"
-            " repeat(), or limit it with take(). Received: an endless dataset"
-        )
-    return images, labelled
-
-
-def _are_labels(spec):
-    if not isinstance(spec, tf.TensorSpec):
-        return False
-    if spec.shape.rank == 2:
-        return spec.dtype.is_integer or spec.dtype.is_floating
-    return spec.dtype.is_integer and spec.shape.rank in (1, None)
 
 
 def _progress_bar(dataset):

@@ -9,7 +9,7 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import command_line
-from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import training_checks
 
 
 def _settings(command, *arguments):
@@ -45,17 +45,17 @@ def test_a_warm_up_longer_than_the_run_is_said(capsys):
     """
     arguments = ["--train_batch_size=10", "--train_steps=20"]
     settings = _settings(pretrain, *arguments, "--warmup_epochs=10")
-    stages.check_steps(settings, 100)
+    training_checks.check_steps(settings, 100)
     said = capsys.readouterr().out
     assert "--warmup_epochs=10 are 100 steps, the run has 20" in said
     assert "to 19% of its peak" in said
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         build.optimizer(settings, 100)
-    stages.check_steps(
+    training_checks.check_steps(
         _settings(pretrain, *arguments, "--warmup_epochs=1"), 100
     )
-    stages.check_steps(_settings(finetune, *arguments), 100)
+    training_checks.check_steps(_settings(finetune, *arguments), 100)
     assert capsys.readouterr().out == ""
 
 

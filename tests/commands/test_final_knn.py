@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from simclr_keras import data
 from simclr_keras.commands import pretrain
-from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import pretraining_data
 from simclr_keras.evaluation import knn
 
 
@@ -16,7 +16,7 @@ def _results(monkeypatch, measured):
     """Results of a run of seven steps; measured anew, its kNN is 0.75."""
     monkeypatch.setattr(knn, "knn_accuracy", lambda *arguments: 0.75)
     source = data.open_source("shapes", "train[:8]")
-    images = input_data.PretrainingImages(source, source, source, 32)
+    images = pretraining_data.PretrainingImages(source, source, source, 32)
     model = types.SimpleNamespace(
         optimizer=types.SimpleNamespace(iterations=np.int64(7)),
         encoder=Encoder(),

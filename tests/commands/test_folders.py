@@ -13,7 +13,7 @@ from simclr_keras.commands import embed
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import command_line
-from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import pretraining_data
 from simclr_keras.commands.common import stages
 
 pytestmark = pytest.mark.newest
@@ -102,7 +102,7 @@ def test_slices_by_position_where_asked_for(photos, checkpoint, tmp_path):
 def test_photographs_without_a_test_split_are_a_normal_thing(photos, capsys):
     flat = [f"--dataset=folder:{photos}", "--folder_layout=flat"]
     settings = command_line.parse(pretrain.define_flags, flat)
-    images = input_data.open_for_pretraining(settings)
+    images = pretraining_data.open_for_pretraining(settings)
     assert images.held_out is None
     assert images.probe is None
     said = capsys.readouterr().out

@@ -13,6 +13,7 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import image_flags
+from simclr_keras.commands.common import next_command
 
 pytestmark = pytest.mark.newest
 
@@ -45,7 +46,7 @@ def test_it_hands_on_how_images_are_read(flags):
         ({"knn_accuracy": 0.5}, linear_eval),
         ({}, embed),
     ):
-        text = pretrain._next_command(settings, run, results)
+        text = next_command.after_pretraining(settings, run, results)
         _, _, line = text.partition("Next:")
         name, *arguments = shlex.split(line)
         assert name == command.EXAMPLE.split()[0]

@@ -14,7 +14,7 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import command_line
-from simclr_keras.commands.common import stages
+from simclr_keras.commands.common import training_checks
 from simclr_keras.distribute import strategy
 from simclr_keras.training import RunDirectory
 
@@ -125,11 +125,11 @@ def test_steps_that_the_run_lacks_are_refused(arguments, message):
     """Of 70 images in batches of 10: four epochs, 28 steps, are one of fit."""
     settings = _parse("--train_batch_size=10", *arguments)
     with pytest.raises(ValueError, match=message):
-        stages.check_steps(settings, 70)
+        training_checks.check_steps(settings, 70)
     settings = _parse(
         "--train_batch_size=10", "--train_steps=32", "--steps_per_execution=4"
     )
-    stages.check_steps(settings, 70)
+    training_checks.check_steps(settings, 70)
 
 
 @pytest.mark.newest

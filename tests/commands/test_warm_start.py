@@ -12,7 +12,7 @@ from simclr_keras import data
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import command_line
-from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import pretraining_data
 from simclr_keras.commands.common import warm_start
 from simclr_keras.report import page
 
@@ -69,7 +69,9 @@ def _begin(path, *arguments):
     )
     start = warm_start.load_start(settings, devices, source)
     images = warm_start.with_image_size(
-        settings, input_data.PretrainingImages(source, None, None, 32), start
+        settings,
+        pretraining_data.PretrainingImages(source, None, None, 32),
+        start,
     )
     encoder, head = warm_start.make_networks(settings, images.size, start)
     model = sk.SimCLR(encoder, head, sk.TwoViews(images.size))

@@ -3,13 +3,19 @@
 - `cli` starts a command, shows its help and reports errors; `command_line`
   reads its arguments, files of flags and recipes; `tensorflow_log` keeps the
   log lines of TensorFlow's C++ code out of its output;
-- `image_flags` and `shared_flags` define flags; `flag_kinds` has the types and
-  groups of flags, `flag_parsers` reads their text;
+- `image_flags`, `label_flags`, `shared_flags` and `user_callbacks` define
+  flags; `flag_kinds` has the types and groups of flags, `flag_parsers` reads
+  their text;
 - `stages` sets up devices and the run directory, trains, and writes results;
-  `progress_output` chooses how progress is shown;
-- `input_data` opens the images, and `build` makes or loads the model;
-  `warm_start` makes the networks that a pre-training begins with, and
+  `training_checks` refuses flags of a training before that, `progress_output`
+  chooses how progress is shown, and `next_command` names the command to run
+  next;
+- `input_data` opens images, `pretraining_data` those of a pre-training;
   `channels` takes the number of channels from a checkpoint;
-- `embedding_pictures` draws what `simclr-embed` shows;
-- `classify` has the code common to linear evaluation and fine-tuning.
+- `build` makes or loads the model, and `warm_start` the networks that a
+  pre-training begins with;
+- `classify` has the code common to linear evaluation and fine-tuning, for the
+  kinds of labels in `tasks`; `classifier_training` trains;
+- `embed_files`, `embedding_index` and `embed_pictures` write what
+  `simclr-embed` is asked for.
 """

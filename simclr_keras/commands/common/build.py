@@ -128,7 +128,7 @@ def optimizer(settings, num_examples):
         settings.learning_rate_scaling,
     )
     with warnings.catch_warnings():
-        # `stages.check_steps` has warned already, with the names of the flags.
+        # `training_checks` has warned already, with the names of the flags.
         warnings.simplefilter("ignore", sk.optimizers.CutWarmup)
         schedule = sk.WarmupCosine(
             peak,

@@ -15,6 +15,7 @@ from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
 from simclr_keras.commands.common import tasks
+from simclr_keras.commands.common import training_checks
 from simclr_keras.commands.common.flag_kinds import Group
 
 FIRST = (
@@ -126,7 +127,7 @@ def run(settings, freeze, measure_features=None, predict=None):
     pretrained = channels.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
-        stages.check(settings, devices, source.num_examples)
+        training_checks.check(settings, devices, source.num_examples)
     pretrained = build.pretrained(settings, source, pretrained)
     size = input_data.image_size(
         settings, source, build.trained_size(pretrained)

@@ -227,7 +227,7 @@ def with_image_size(settings, images, start):
 
     Args:
         settings: the command's.
-        images: `input_data.PretrainingImages`.
+        images: `pretraining_data.PretrainingImages`.
         start: result of `load_start`.
 
     Raises:

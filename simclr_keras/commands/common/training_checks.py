@@ -1,0 +1,66 @@
+"""Checks the flags of a training before any long work."""
+
+import simclr_keras as sk
+from simclr_keras.commands.common import build
+from simclr_keras.commands.common import user_callbacks
+
+
+def check(settings, devices, num_examples):
+    """Checks the flags of the training before any long work.
+
+    Args:
+        settings: the command's.
+        devices: `distribute.strategy.Choice`.
+        num_examples: number of training images.
+
+    Raises:
+        ValueError: the batch, its micro-batches or the steps are not possible,
+            or `--callbacks` names what does not exist.
+    """
+    from simclr_keras.distribute import limits
+    from simclr_keras.models import micro_batches
+
+    batch = settings.train_batch_size
+    limits.check_batch(batch, devices.replicas, "--train_batch_size")
+    micro_batches.check_size(
+        batch,
+        getattr(settings, "micro_batch_size", None) or None,
+        devices.replicas,
+        "--micro_batch_size",
+    )
+    check_steps(settings, num_examples)
+    user_callbacks.check(settings.callbacks)
+
+
+def check_steps(settings, num_examples):
+    """Refuses flags that contradict the run's steps; warns of a long warm-up.
+
+    Args:
+        settings: the command's.
+        num_examples: number of training images.
+    """
+    total = build.total_steps(settings, num_examples)
+    steps = num_examples // settings.train_batch_size
+    if not steps:
+        return  # the batch is too large: an error when batches are made
+    warmup = build.warmup_steps(settings, num_examples)
+    if warmup >= total:
+        print(
+            f"Warning: --warmup_epochs={settings.warmup_epochs:g} are {warmup}"
+            f" steps, the run has {total}: the learning rate only rises, to"
+            f" {(total - 1) / warmup:.0%} of its peak. Give a shorter warm-up."
+        )
+    last = total % (steps * sk.data.epochs_per_fit_epoch(total, steps))
+    several = settings.steps_per_execution
+    if last % several:
+        raise ValueError(
+            f"--steps_per_execution must divide the {last} steps of the last"
+            f" fit epoch: the run ends at step {total}. Received:"
+            f" --steps_per_execution={several}"
+        )
+    profiled = settings.profile_steps
+    if profiled is not None and profiled[1] > total:
+        raise ValueError(
+            f"--profile_steps must lie within the run's {total} steps."
+            f" Received: --profile_steps={profiled[0]},{profiled[1]}"
+        )
