@@ -36,7 +36,7 @@ def write(
     figures = evaluation.label_figures(probabilities, labels)
     figure_files.write_csv(
         directory.path / "labels.csv",
-        ["label", *figures._fields],
+        ["label", "images", "average_precision", "precision", "recall", "f1"],
         figure_files.rows(names, figures),
     )
     each = figures.average_precision

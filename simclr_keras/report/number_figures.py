@@ -38,7 +38,7 @@ def write(
     figures = evaluation.regression_figures(predictions, targets)
     figure_files.write_csv(
         directory.path / "numbers.csv",
-        ["number", *figures._fields],
+        ["number", "mse", "rmse", "mae", "r2"],
         (
             [name, *("" if np.isnan(x) else f"{x:.6g}" for x in row)]
             for name, row in zip(names, np.transpose(figures))

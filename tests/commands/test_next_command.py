@@ -32,6 +32,12 @@ def test_all_flags_of_how_images_are_read_are_handed_on():
         {"pixel_range": "0,4095", "max_pixels": "1000"},
         {"folder_layout": "classes", "split_order": "position"},
         {"data_dir": "/sets", "skip_corrupt": "true"},
+        {
+            "labels": "my labels.csv",
+            "label_columns": "a,b",
+            "task": "regression",
+        },
+        {"labels": "x.csv", "label_columns": "", "split_column": ""},
         {"train_split": "train[:9]", "eval_split": "validation"},
     ],
 )

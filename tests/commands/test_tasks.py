@@ -360,7 +360,7 @@ def test_embeddings_come_with_their_labels(
     expected = table[3]["green"] if cell is None else cell
     assert rows[3]["id"].endswith("/03.png")
     assert rows[3][header] == expected
-    (metadata,) = directory.glob("tensorboard/projector/*.tsv")
+    metadata = directory / "tensorboard" / "projector" / "metadata.tsv"
     said = {"kind": "warm", "colors": "blue|red", "green": expected}[columns]
     assert said in metadata.read_text().splitlines()[4]
 

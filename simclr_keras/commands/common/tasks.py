@@ -146,7 +146,8 @@ def _measure_numbers(predictions, targets, names):
 
     figures = sk.evaluation.regression_figures(predictions, targets)
     if len(names) == 1:
-        return _rounded({k: x[0] for k, x in figures._asdict().items()})
+        kinds = ("mse", "rmse", "mae", "r2")
+        return _rounded({kind: getattr(figures, kind)[0] for kind in kinds})
     results = {"mean_r2": np.mean(figures.r2)}
     for k, name in enumerate(names):
         for kind in ("rmse", "r2"):
