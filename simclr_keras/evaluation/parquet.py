@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -16,22 +16,24 @@ from simclr_keras import paths
 _ROWS = 2**14  # of a row group, which is in memory as a whole
 
 
-def check_installed(name: str = "file_format") -> None:
-    """Refuses Parquet if pyarrow is not installed.
+def check_usable(name: str = "file_format") -> None:
+    """Refuses Parquet if pyarrow cannot be imported.
 
     Args:
         name: name of the argument or flag, for the message. Defaults to
             "file_format".
 
     Raises:
-        ValueError: it is not.
+        ValueError: it cannot.
     """
-    if importlib.util.find_spec("pyarrow") is None:
+    try:
+        importlib.import_module("pyarrow.parquet")
+    except ImportError as error:  # newer ones do not work with NumPy 1
         raise ValueError(
             f"{name} can be parquet only with pyarrow, which the extra parquet"
             " installs (pip install '.[parquet]'). Received: an environment"
-            " without it"
-        )
+            f" in which importing it fails: {error}"
+        ) from error
 
 
 def write(

@@ -1,9 +1,9 @@
 """simclr-embed: killed and resumed, of several layers, and what it draws."""
 
 import csv
-import importlib.util
 import pathlib
 import signal
+import sys
 
 import keras
 import numpy as np
@@ -195,7 +195,7 @@ def test_missing_files_of_rows_are_written_and_no_other(checkpoint, tmp_path):
 @pytest.mark.parametrize("rows_per_file", [0, 128])
 def test_parquet(checkpoint, tmp_path, rows_per_file):
     """The same embeddings; a file that was not converted yet is converted."""
-    reader = pytest.importorskip("pyarrow.parquet")
+    reader = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
     whole = _run(checkpoint, tmp_path / "whole")
     flags = ("--format=parquet", f"--rows_per_file={rows_per_file}")
     path = _run(checkpoint, tmp_path / "run", *flags)
@@ -224,12 +224,8 @@ def test_parquet(checkpoint, tmp_path, rows_per_file):
 def test_parquet_is_refused_before_any_work(checkpoint, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="--format must be npy for"):
         _run(checkpoint, tmp_path / "run", "--format=parquet", "--map")
-    found = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name: None if name == "pyarrow" else found(name),
-    )
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
     with pytest.raises(ValueError, match="--format can be parquet only with"):
         _run(checkpoint, tmp_path / "run", "--format=parquet")
     assert not (tmp_path / "run").exists()

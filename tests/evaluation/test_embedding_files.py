@@ -112,7 +112,7 @@ def test_files_of_other_embeddings_are_refused(tmp_path):
 )
 def test_a_parquet_file_has_ids_and_labels(tmp_path, labels):
     """Read by pyarrow, over more than one row group."""
-    reader = pytest.importorskip("pyarrow.parquet")
+    reader = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
     count = 2**14 + 5
     rows = np.arange(2 * count, dtype=np.float32).reshape(-1, 2)
     ids = [f"a/{number}.png" for number in range(count)]

@@ -18,12 +18,12 @@ def check(settings):
     """Refuses a format of the files that cannot be written, before any work.
 
     Raises:
-        ValueError: the package that it needs is not installed.
+        ValueError: the package that it needs cannot be imported.
     """
     if settings.format == _PARQUET:
         from simclr_keras.evaluation import parquet
 
-        parquet.check_installed("--format")
+        parquet.check_usable("--format")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,11 +242,11 @@ def _check_directory(devices, files):
 
     if not workers.spans_processes(devices.strategy):
         return
-    end, missing = time.monotonic() + _SECONDS, list(files)
+    end = time.monotonic() + _SECONDS
+    missing = [path for path in files if not path.exists()]
     while missing and time.monotonic() < end:
+        time.sleep(0.5)
         missing = [path for path in missing if not path.exists()]
-        if missing:
-            time.sleep(0.5)
     seeing = np.array([int(not missing)])
     seeing = int(workers.worker_sum(devices.strategy, seeing)[0])
     count = workers.worker_count(devices.strategy)
