@@ -78,14 +78,12 @@ def define_flags(values):
 
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
-    from simclr_keras.report import bands
-
     cli.require(settings, "model_dir", "checkpoint")
     _check_neighbors(settings)
     devices = stages.set_up(settings)
     model = channels.load_checkpoint(settings)
     source = input_data.open_source(settings, settings.split)
-    bands.check(settings.show_channels, source.num_channels, "--show_channels")
+    input_data.check_shown(settings, source)
     query = _query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")
     model = build.pretrained(settings, source, model)

@@ -116,8 +116,6 @@ def _define_evaluation(values):
 
 def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
-    from simclr_keras.report import bands
-
     cli.require(settings, "model_dir")
     _check_negatives(settings)
     devices = stages.set_up(settings)
@@ -130,7 +128,7 @@ def run(settings):
     images = warm_start.with_image_size(settings, images, start)
     dataset = input_data.pretraining_batches(settings, devices, images)
     input_data.check_whole_images(settings, images)
-    bands.check(settings.show_channels, images.channels, "--show_channels")
+    input_data.check_shown(settings, images.trained)
     views = build.two_views(settings, images.size, images.channels)
     # A preview of the views never extends a finished run.
     number = None if settings.preview_views else images.trained.num_examples

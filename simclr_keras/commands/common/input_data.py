@@ -199,6 +199,13 @@ def check_whole_images(settings, images):
         )
 
 
+def check_shown(settings, source):
+    """Refuses a `--show_channels` that the images do not have."""
+    from simclr_keras.report import bands
+
+    bands.check(settings.show_channels, source.num_channels, "--show_channels")
+
+
 def pretraining_batches(settings, devices, images):
     """Shuffled batches, with labels if the probe or the loss needs them.
 
