@@ -200,7 +200,7 @@ def _model(settings, images, views, start):
         settings, images.trained.num_examples
     )
     encoder, head = warm_start.make_networks(
-        settings, images.size, images.channels, start
+        settings, images.size, start, images.channels
     )
     model = sk.SimCLR(
         encoder,
