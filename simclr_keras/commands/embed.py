@@ -5,7 +5,7 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channels
+from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import embedding_pictures
 from simclr_keras.commands.common import flag_kinds
@@ -81,7 +81,7 @@ def run(settings):
     cli.require(settings, "model_dir", "checkpoint")
     _check_neighbors(settings)
     devices = stages.set_up(settings)
-    model = channels.load_checkpoint(settings)
+    model = channel_settings.load_checkpoint(settings)
     source = input_data.open_source(settings, settings.split)
     input_data.check_shown(settings, source)
     query = _query(settings, source.num_examples)

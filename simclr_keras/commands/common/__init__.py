@@ -9,7 +9,7 @@
   `progress_output` chooses how progress is shown;
 - `input_data` opens the images, and `build` makes or loads the model;
   `warm_start` makes the networks that a pre-training begins with, and
-  `channels` takes the number of channels from a checkpoint;
+  `channel_settings` takes the number of channels from a checkpoint;
 - `embedding_pictures` draws what `simclr-embed` shows;
 - `classify` has the code common to linear evaluation and fine-tuning.
 """

@@ -5,7 +5,7 @@ import time
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channels
+from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
@@ -102,7 +102,7 @@ def run(settings, freeze, measure_features=None, predict=None):
     """
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
     devices = stages.set_up(settings)
-    pretrained = channels.load_checkpoint(settings)
+    pretrained = channel_settings.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
         stages.check(settings, devices, source.num_examples)
