@@ -3,7 +3,7 @@
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channels
+from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import embed_files
 from simclr_keras.commands.common import embed_pictures
@@ -100,17 +100,15 @@ def define_flags(values):
 
 def run(settings):
     """Embeds as the settings say; returns the run directory's path."""
-    from simclr_keras.report import bands
-
     cli.require(settings, "model_dir", "checkpoint")
     embed_pictures.check(settings)
     embed_files.check(settings)
     from simclr_keras.distribute import workers
 
     devices = _set_up(settings)
-    model = channels.load_checkpoint(settings)
+    model = channel_settings.load_checkpoint(settings)
     source = input_data.open_source(settings, settings.split)
-    bands.check(settings.show_channels, source.num_channels, "--show_channels")
+    input_data.check_shown(settings, source)
     query = embed_pictures.query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")
     model = build.pretrained(settings, source, model)

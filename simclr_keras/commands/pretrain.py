@@ -5,6 +5,7 @@ from simclr_keras import choices
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import image_flags
+from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import next_command
 from simclr_keras.commands.common import pretraining_data
 from simclr_keras.commands.common import shared_flags
@@ -120,8 +121,6 @@ def _define_evaluation(values):
 
 def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
-    from simclr_keras.report import bands
-
     cli.require(settings, "model_dir")
     _check_negatives(settings)
     devices = stages.set_up(settings)
@@ -134,7 +133,7 @@ def run(settings):
     images = warm_start.with_image_size(settings, images, start)
     dataset = pretraining_data.pretraining_batches(settings, devices, images)
     pretraining_data.check_whole_images(settings, images)
-    bands.check(settings.show_channels, images.channels, "--show_channels")
+    input_data.check_shown(settings, images.trained)
     views = build.two_views(settings, images.size, images.channels)
     # A preview of the views never extends a finished run.
     number = None if settings.preview_views else images.trained.num_examples
@@ -209,7 +208,7 @@ def _model(settings, images, views, start):
         settings, images.trained.num_examples
     )
     encoder, head = warm_start.make_networks(
-        settings, images.size, images.channels, start
+        settings, images.size, start, images.channels
     )
     model = sk.SimCLR(
         encoder,

@@ -66,8 +66,8 @@ def check_channels(source: Source) -> None:
         source: `Source`.
 
     Raises:
-        ValueError: an image has other channels than `source.channels`, or is a
-            TIFF file that cannot be read; the message names it.
+        ValueError: an image has other channels than `source.channels`; the
+            message names it.
     """
     tensors = source.records is not None and source.records.is_tensor
     if source.channels is None or tensors:
@@ -95,13 +95,9 @@ def _highest(encoded, source):
     possible value: it does not show that images are dark, and an error will
     name it when it is decoded.
     """
+    if source.channels is not None and tiff.is_tiff(encoded):
+        return _highest_of_tiff(encoded, source)
     try:
-        if source.channels is not None and tiff.is_tiff(encoded):
-            pixels = tiff.read(encoded, source.max_pixels)
-            if pixels.dtype != np.uint16:
-                tiff.to_uint8(pixels, None)  # refuses values without a range
-                return np.iinfo(np.uint16).max
-            return int(pixels.max())
         images.image_size(tf.constant(encoded), source.max_pixels)
         pixels = tf.io.decode_png(encoded, dtype=tf.uint16)
     except tf.errors.OpError:
@@ -109,6 +105,25 @@ def _highest(encoded, source):
     if source.channels is None:
         pixels = ranges.colors(pixels)
     return int(tf.reduce_max(pixels))
+
+
+def _highest_of_tiff(encoded, source):
+    """`_highest` of a TIFF file; refuses values that need a range."""
+    full = np.iinfo(np.uint16).max
+    try:
+        pixels = tiff.read(encoded, source.max_pixels)
+    except ValueError:
+        return full
+    if pixels.dtype == np.uint16:
+        return int(pixels.max())
+    if np.isfinite(pixels).all():
+        try:
+            tiff.to_uint8(pixels, None)
+        except ValueError as error:
+            raise ValueError(
+                f"An image of {source.name} cannot be read: {error}"
+            ) from error
+    return full
 
 
 def _with_range_of_tensors(source, pixel_range):

@@ -5,9 +5,17 @@ from __future__ import annotations
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP, WEBP, UNKNOWN = range(6)
+# Channels of the colour types of PNG, except palettes.
+PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 # First bytes of each format, in the order of the constants above.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
+
+
+def is_plain_png(encoded: bytes) -> bool:
+    """Whether bytes are a PNG whose header says how many channels it has."""
+    is_png = encoded[:8] == _SIGNATURES[1] and len(encoded) > 25
+    return is_png and encoded[25] in PNG_CHANNELS and b"tRNS" not in encoded
 
 
 def format_of(encoded: tf.Tensor) -> tf.Tensor:

@@ -126,6 +126,8 @@ def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
         if encoded[:2] == b"\xff\xd8":
             # A JPEG in CMYK is decoded to RGB.
             return min(3, int(tf.io.extract_jpeg_shape(encoded)[-1]))
+        if contents.is_plain_png(encoded):
+            return contents.PNG_CHANNELS[encoded[25]]
         keep = _trace_once(_decode, None, 0)
         limit = tf.constant(check_max_pixels(max_pixels), tf.int64)
         return int(keep(tf.constant(encoded), limit).shape[-1])

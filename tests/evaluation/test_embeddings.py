@@ -134,7 +134,7 @@ def test_wrong_data_sets_are_named(images):
         (tf.data.Dataset.from_tensor_slices(images), "batches of images"),
         (_dataset(images).repeat(), "repeat"),
         (_dataset(images).take(0), "empty"),
-        (_dataset(images, np.ones([7, 2], np.int32)), "labels"),
+        (_dataset(images, np.ones([7, 2, 2], np.int32)), "labels"),
         (_dataset(images, np.ones([7], np.float32)), "labels"),
     ]
     for dataset, text in cases:

@@ -134,7 +134,7 @@ def test_a_run_is_loaded_and_keeps_its_channels(tmp_path):
     found = loaded.model.embed(IMAGES)
     np.testing.assert_array_equal(found, whole.embed(IMAGES))
     grey = _simclr(1)
-    with pytest.raises(ValueError, match="input_channels: 5 there, 1 here"):
+    with pytest.raises(ValueError, match="input_channels: 5 there, 1 now"):
         grey.fit(
             IMAGES[..., :1],
             batch_size=8,

@@ -11,7 +11,7 @@
   chooses how progress is shown, and `next_command` names the command to run
   next;
 - `input_data` opens images, `pretraining_data` those of a pre-training;
-  `channels` takes the number of channels from a checkpoint;
+  `channel_settings` takes the number of channels from a checkpoint;
 - `build` makes or loads the model, and `warm_start` the networks that a
   pre-training begins with;
 - `classify` has the code common to linear evaluation and fine-tuning, for the

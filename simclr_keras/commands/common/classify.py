@@ -5,7 +5,7 @@ import time
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channels
+from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import classifier_training
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import flag_kinds
@@ -123,8 +123,9 @@ def run(settings, freeze, measure_features=None, predict=None):
     if settings.class_weight != "none":
         what = f"--class_weight={settings.class_weight}"
         label_flags.require_classes(settings, what)
+    label_flags.check(settings)
     devices = stages.set_up(settings)
-    pretrained = channels.load_checkpoint(settings)
+    pretrained = channel_settings.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)
     if measure_features is None:
         training_checks.check(settings, devices, source.num_examples)

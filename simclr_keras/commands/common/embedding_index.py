@@ -46,14 +46,13 @@ def label_columns(source):
 
 
 def _texts(column):
+    import numpy as np
+
     for value in column:
-        number = isinstance(value, float) or hasattr(value, "dtype")
         if value is None:
             yield ""
-        elif number and not float(value).is_integer():
-            yield f"{value:.7g}"
         else:
-            yield value
+            yield f"{value:.7g}" if isinstance(value, np.floating) else value
 
 
 def label_texts(source, rows):

@@ -80,3 +80,10 @@ def check_classes(source, held_out):
             f" Received: {held_out.num_classes} classes in"
             f" {held_out.summary()}, {source.num_classes} in {source.summary()}"
         )
+
+
+def check_shown(settings, source):
+    """Refuses a `--show_channels` that the images do not have."""
+    from simclr_keras.report import bands
+
+    bands.check(settings.show_channels, source.num_channels, "--show_channels")

@@ -48,15 +48,30 @@ def table(settings):
     """The `data.LabelTable` of `--labels`, or None without it.
 
     Raises:
-        ValueError: flags about labels are given without `--labels`.
+        ValueError: see `check`.
     """
-    given = {
-        "file_column": settings.file_column,
-        "label_columns": settings.label_columns,
-        "split_column": settings.split_column,
-    }
+    check(settings)
+    if not settings.labels:
+        return None
+    return sk.data.LabelTable(
+        settings.labels, task=settings.task, **_columns(settings)
+    )
+
+
+def _columns(settings):
+    names = ("file_column", "label_columns", "split_column")
+    return {name: getattr(settings, name) for name in names}
+
+
+def check(settings):
+    """Refuses flags about labels without `--labels`.
+
+    Raises:
+        ValueError: there are such flags.
+    """
     if settings.labels:
-        return sk.data.LabelTable(settings.labels, task=settings.task, **given)
+        return
+    given = _columns(settings)
     flags = [f"--{k}={v}" for k, v in given.items() if v is not None]
     if settings.task != CLASSIFICATION:
         flags.append(f"--task={settings.task}")
@@ -65,7 +80,6 @@ def table(settings):
             "--labels must name a CSV file, for the flags about its columns and"
             f" for labels other than classes. Received: {' '.join(flags)} alone"
         )
-    return None
 
 
 def require_classes(settings, what):

@@ -6,7 +6,7 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channels
+from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import tensorflow_log
 from simclr_keras.commands.common import user_callbacks
@@ -147,7 +147,7 @@ def fit(
 
     total = build.total_steps(settings, source.num_examples)
     parts = [start_line(settings, devices, source, total)]
-    parts += channels.describe(source, model.views)
+    parts += channel_settings.describe(source, model.views)
     if begins_with:
         parts.append(f"begins with {begins_with}")
     print(" | ".join(parts))

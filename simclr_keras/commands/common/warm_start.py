@@ -242,14 +242,14 @@ def with_image_size(settings, images, start):
     return dataclasses.replace(images, size=size)
 
 
-def make_networks(settings, size, channels, start):
+def make_networks(settings, size, start, channels=3):
     """Encoder and projection head of a pre-training.
 
     Args:
         settings: the command's.
         size: side of the images in pixels.
-        channels: number of their channels.
         start: result of `load_start`.
+        channels: number of channels of the images. Default 3.
 
     Returns:
         Pair of a `keras.Model`, with the weights of `start`, and of a
