@@ -38,6 +38,12 @@ def format_of(encoded: tf.Tensor) -> tf.Tensor:
     return tf.argmax(tf.stack(matches), output_type=tf.int32)
 
 
+def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """Whether `format_of` a file is `JPEG`, `bool` scalar."""
+    signature = _SIGNATURES[JPEG]
+    return tf.equal(tf.strings.substr(encoded, 0, len(signature)), signature)
+
+
 def bytes_at(
     encoded: tf.Tensor, start: int | tf.Tensor, count: int
 ) -> tf.Tensor:

@@ -332,9 +332,9 @@ def test_many_images_are_estimated_from_some(folder, capsys, monkeypatch):
     read = []
     sizes = decoded.read_sizes
 
-    def counted(fetch, max_pixels, rows):
+    def counted(fetch, max_pixels, rows, channels=None):
         read.append(len(rows))
-        return sizes(fetch, max_pixels, rows)
+        return sizes(fetch, max_pixels, rows, channels)
 
     monkeypatch.setattr(decoded, "read_sizes", counted)
     assert data.cached(source, "auto", limit=needed // 4) is source

@@ -184,3 +184,46 @@ def test_arrays_to_rgb():
     np.testing.assert_array_equal(to_rgb(floats), [[[0, 128, 255]]])
     rgba = np.array([[[0, 100, 255, 51], [1, 2, 3, 255]]], np.uint8)
     np.testing.assert_array_equal(to_rgb(rgba), [[[204, 224, 255], [1, 2, 3]]])
+
+
+def _jpegs():
+    """JPEG files of many kinds, whole and damaged."""
+    exif = PIL.Image.Exif()
+    whole = [
+        encode(RGB, "JPEG"),
+        encode(GREY, "JPEG"),
+        encode(RGB, "JPEG", progressive=True),
+        encode(PIL.Image.fromarray(RGB).convert("CMYK"), "JPEG"),
+        encode(RGB, "JPEG", comment=b"Exif\0\0II*\0"),
+    ]
+    for orientation in range(10):  # 0 and 9 have no meaning
+        exif[0x0112] = orientation
+        whole.append(encode(RGB, "JPEG", exif=exif))
+    cut = [whole[-4][:length] for length in (3, 20, 60, 300, 500, -30)]
+    turned = whole[-4]
+    broken = [turned[:k] + b"\xff" + turned[k + 1 :] for k in range(2, 90, 4)]
+    return [*whole, *cut, *broken]
+
+
+def test_a_pipeline_decodes_as_an_export_does():
+    """JPEG in the pipeline itself; others by one function for the process."""
+    files = [*_jpegs(), encode(RGB, "PNG"), encode(RGB, "GIF"), b"\xff\xd8"]
+
+    def made(function):
+        numbered = tf.data.Dataset.from_tensor_slices(files).enumerate()
+        numbered = numbered.map(lambda k, file: (k, function(file)))
+        found = numbered.ignore_errors().as_numpy_iterator()
+        return {int(k): value for k, value in found}
+
+    sizes, pictures = made(images.image_size), made(images.decode)
+    decoded = 0
+    for k, file in enumerate(files):
+        try:
+            expected = _exported()(file).numpy()
+        except tf.errors.OpError:
+            assert k not in pictures
+            continue
+        decoded += 1
+        np.testing.assert_array_equal(pictures[k], expected)
+        np.testing.assert_array_equal(sizes[k], expected.shape[:2])
+    assert 18 <= decoded < len(files) - 3
