@@ -122,7 +122,7 @@ class Classifier(trained_model.TrainedModel):
         self.class_weights = outputs.check_class_weights(
             class_weights, num_classes, self.activation
         )
-        self.target_scale = target_scale.check(
+        self.target_scale = scale = target_scale.check(
             target_mean, target_std, num_classes, self.activation
         )
         weight_decay.check_l2(l2)
@@ -149,7 +149,6 @@ class Classifier(trained_model.TrainedModel):
         self.image_size = image_size
         self.l2 = l2
         self.l2_scope = l2_scope
-        scale = self.target_scale
         self.target_mean = scale and scale.mean
         self.target_std = scale and scale.std
         self.pixel_watch = pixels.PixelWatch()
