@@ -4,9 +4,9 @@ from simclr_keras.images.blending import array_to_rgb
 from simclr_keras.images.blending import array_to_uint8
 from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop
+from simclr_keras.images.checks import check_max_pixels
 from simclr_keras.images.contents import EXTENSIONS
 from simclr_keras.images.decoding import MAX_PIXELS
-from simclr_keras.images.decoding import check_max_pixels
 from simclr_keras.images.decoding import decode
 from simclr_keras.images.decoding import image_size
 from simclr_keras.images.decoding import problem

@@ -96,3 +96,18 @@ def num_channels(images: tf.Tensor, channels: int = 3) -> None:
         " (tf.image.grayscale_to_rgb), leave out alpha; or state other channels"
         f" by the argument `channels`. Received: shape {images.shape}"
     )
+
+
+def check_max_pixels(max_pixels: int) -> int:
+    """Returns `max_pixels` if it is a positive whole number.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    number("max_pixels", max_pixels, 1)
+    if max_pixels != int(max_pixels):
+        raise ValueError(
+            "`max_pixels` must be a whole number of pixels. Received:"
+            f" max_pixels={max_pixels!r}"
+        )
+    return int(max_pixels)

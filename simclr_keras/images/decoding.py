@@ -70,7 +70,7 @@ def decode(
         if the image is of another format, corrupt, cut short or too large, or
         has other channels.
     """
-    max_pixels = check_max_pixels(max_pixels)
+    max_pixels = checks.check_max_pixels(max_pixels)
     shape = [None, None, channels or 3]
     if in_graph:
         function = _exportable(pixel_range, channels)
@@ -112,7 +112,7 @@ def image_size(
         `int32` tensor `[2]`: height and width in pixels. The operation fails
         if the header shows that `decode` will fail.
     """
-    max_pixels = check_max_pixels(max_pixels)
+    max_pixels = checks.check_max_pixels(max_pixels)
     function = _trace_once(_image_size)
     read_tiff = None if channels is None else tiff.size
     size = _jpeg_or_any(
@@ -154,7 +154,7 @@ def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
         if contents.is_plain_png(encoded):
             return contents.PNG_CHANNELS[encoded[25]]
         keep = _trace_once(_decode, None, 0)
-        limit = tf.constant(check_max_pixels(max_pixels), tf.int64)
+        limit = tf.constant(checks.check_max_pixels(max_pixels), tf.int64)
         return int(keep(tf.constant(encoded), limit).shape[-1])
     except (ValueError, tf.errors.OpError):
         return None
@@ -275,21 +275,6 @@ def problem(
     except tf.errors.OpError:
         text = ""  # the header is right: a decoder failed
     return text or "it is corrupt or cut short"
-
-
-def check_max_pixels(max_pixels: int) -> int:
-    """Returns `max_pixels` if it is a positive whole number.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    checks.number("max_pixels", max_pixels, 1)
-    if max_pixels != int(max_pixels):
-        raise ValueError(
-            "`max_pixels` must be a whole number of pixels. Received:"
-            f" max_pixels={max_pixels!r}"
-        )
-    return int(max_pixels)
 
 
 def _check_header(encoded, max_pixels, pillow, number=None):
