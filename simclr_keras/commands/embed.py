@@ -7,6 +7,7 @@ from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import embed_files
 from simclr_keras.commands.common import embed_pictures
+from simclr_keras.commands.common import embedding_index
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
@@ -108,6 +109,7 @@ def run(settings):
     devices = _set_up(settings)
     model = channel_settings.load_checkpoint(settings)
     source = input_data.open_source(settings, settings.split)
+    embedding_index.check(source)
     input_data.check_shown(settings, source)
     query = embed_pictures.query(settings, source.num_examples)
     print(f"Embedding {source.summary()}")

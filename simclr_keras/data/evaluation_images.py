@@ -36,7 +36,7 @@ def evaluation_images(
 
     Returns:
         `Batches` of images `[B, S, S, C]`, `float32` in [0, 1] or `uint8`, and
-        of their labels, `int64` `[B]`.
+        of their labels, `int64` `[B]` or `float32` `[B, K]`.
 
     Raises:
         ValueError: see `make_dataset`.

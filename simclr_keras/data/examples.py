@@ -109,6 +109,8 @@ class Examples:
         if source.decoded is not None:
             return self._image_of(fetched)
         if source.records is not None and source.records.is_tensor:
+            if fetched.dtype.is_floating:
+                fetched = tf.debugging.check_numerics(fetched, "the image")
             return ranges.tensor_to_uint8(fetched, source.pixel_range)
         return images.decode(
             fetched,

@@ -108,7 +108,8 @@ def read(table: LabelTable) -> TableRows:
             "`labels` (--labels) must have a line that names its columns."
             f" Received: {str(path)!r}, which is empty"
         )
-    (_, header), rows = lines[0], lines[1:]
+    # A name is one line, also where a cell has several.
+    header, rows = [_one_line(x) for x in lines[0][1]], lines[1:]
     if not rows:
         raise ValueError(
             "`labels` (--labels) must have a row for each image after its first"
@@ -135,11 +136,14 @@ def read(table: LabelTable) -> TableRows:
         lines=tuple(line for line, _ in rows),
         files=files,
         splits=splits,
-        # A name is one line, also where a cell has several.
         cells=tuple(
-            tuple(" ".join(row[k].split()) for k in places) for _, row in rows
+            tuple(_one_line(row[k]) for k in places) for _, row in rows
         ),
     )
+
+
+def _one_line(cell):
+    return " ".join(cell.split())
 
 
 def _text(path):

@@ -87,8 +87,11 @@ class Records:
 
     def in_order(self, positions: np.ndarray) -> tf.data.Dataset:
         """Dataset of (position, record), in the order of the positions."""
-        numbers = tf.data.Dataset.range(len(self.files))
-        return self._chosen(numbers.flat_map(self._read_file), positions)
+        # The files that hold any of them.
+        files = np.searchsorted(np.cumsum(self.takes), positions, side="right")
+        numbers = tf.data.Dataset.from_tensor_slices(np.unique(files))
+        records = self._chosen(numbers.flat_map(self._read_file), positions)
+        return records.take(len(positions))
 
     def shuffled(
         self,

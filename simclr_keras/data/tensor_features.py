@@ -10,6 +10,7 @@ import numpy as np
 
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.source import Source
+from simclr_keras.data.source import without_void_labels
 from simclr_keras.images.channels import mismatch
 
 
@@ -93,9 +94,10 @@ def in_memory(source: Source, memory_limit: int) -> Source:
         images[rows] = batch.numpy()
         if labelled:
             labels[rows] = numbers.numpy()
-    return dataclasses.replace(
+    source = dataclasses.replace(
         source,
         images=images,
         labels=labels if labelled else None,
         records=None,
     )
+    return without_void_labels(source)

@@ -157,14 +157,14 @@ def from_chief(
         Its value, in every process.
 
     Raises:
-        ValueError: in the other processes, if it raised a ValueError or an
-            OSError in the chief; they would wait for the chief otherwise.
+        ValueError: in the other processes, if it raised an error in the chief;
+            they would wait for the chief otherwise.
     """
     answer, failure = {}, None
     if is_chief(strategy):
         try:
             answer["value"] = make()
-        except (ValueError, OSError) as error:
+        except Exception as error:  # raised again below
             answer["error"], failure = str(error), error
     answer = value_of_chief(strategy, answer)
     if failure is not None:

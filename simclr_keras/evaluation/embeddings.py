@@ -127,7 +127,14 @@ class Extractor:
             lambda x: np.zeros([0, x.shape[1] or 0], np.float32),
             self._traced(image_spec).structured_outputs,
         )
-        return features, np.zeros([0], np.int64) if labelled else None
+        labels = None
+        if labelled:
+            spec = dataset.element_spec[1]  # as the other processes have them
+            several = spec.shape.rank == 2
+            labels = np.zeros([0], np.int64)
+            if several:
+                labels = np.zeros([0, spec.shape[1]], np.float32)
+        return features, labels
 
     def _traced(self, image_spec):
         """The function of a batch of any size: a smaller one is not traced."""

@@ -10,7 +10,8 @@ from simclr_keras.models import pixels
 def pixel_features(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
     """Returns pixels as features: the baseline that any encoder must beat.
 
-    Can be used as an encoder: `extract(pixel_features, dataset)`.
+    Can be used as an encoder: `extract(pixel_features, dataset)`, for other
+    channels `extract(functools.partial(pixel_features, channels=13), ...)`.
 
     Args:
         images: `[B, H, W, C]`, uint8 in [0, 255] or float in [0, 1].

@@ -126,22 +126,6 @@ def _on_white(colors, alpha):
     return blending.on_white(colors, alpha)
 
 
-def to_rgb_float(images: tf.Tensor) -> tf.Tensor:
-    """Converts images to RGB floats in [0, 1]; uint8 is divided by 255.
-
-    Args:
-        images: `[..., H, W, C]`, see `to_rgb`.
-
-    Returns:
-        Float tensor `[..., H, W, 3]`, float32 for uint8.
-
-    Raises:
-        ValueError: dtype or number of channels are not those of images; or, for
-            eager tensors, floats are out of range.
-    """
-    return to_float(images)
-
-
 def to_float(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
     """Converts images that a model gets to floats in [0, 1].
 
@@ -153,7 +137,8 @@ def to_float(images: tf.Tensor, channels: int = 3) -> tf.Tensor:
         Float tensor `[..., H, W, channels]`, float32 for uint8.
 
     Raises:
-        ValueError: see `to_rgb_float`.
+        ValueError: dtype or number of channels are not those of images; or, for
+            eager tensors, floats are out of range.
     """
     images = with_channels(images, channels)
     if images.dtype == tf.uint8:

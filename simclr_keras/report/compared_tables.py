@@ -15,7 +15,13 @@ from simclr_keras.report.run_files import ReportedRun
 _NONE = "-"
 _UNSET = "not set"
 # Flags that choose the images on which accuracy and loss are measured.
-_MEASURED_ON = ("eval_split", "probe_dataset", "label_columns")
+_MEASURED_ON = (
+    "eval_split",
+    "probe_dataset",
+    "labels",
+    "label_columns",
+    "split_column",
+)
 
 
 def command(run: ReportedRun) -> str:

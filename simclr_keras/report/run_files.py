@@ -106,9 +106,10 @@ def figure_text(name: str, value: Any) -> Any:
 
 def _is_share(name):
     """Whether a result is an accuracy or a mean average precision."""
+    kind = name.split(" of ")[0]
     return (
-        any(x in name for x in ("accuracy", "average_precision"))
-        or name == "top5"
+        any(x in kind for x in ("accuracy", "average_precision"))
+        or kind == "top5"
     )
 
 

@@ -5,6 +5,7 @@
 writes `worker-<number>.npz` to the folder; photographs are in `FOLDER/photos`.
 """
 
+import dataclasses
 import pathlib
 import sys
 
@@ -52,6 +53,14 @@ def features(model, devices, folder):
     found["h"], found["y"] = extractor(known)
     found["again"], _ = extractor(known)
     found["few"], found["few_y"] = extractor(few)
+    several = dataclasses.replace(
+        data.open_source(_images(16, 5)),
+        labels=np.eye(5, 2, dtype=np.float32),
+        class_names=("a", "b"),
+        task="multilabel",
+    )
+    several = data.evaluation_images(several, 16, BATCH)
+    found["several"], found["several_y"] = extractor(several)
     found["dataset"], _ = extractor(known.as_dataset())
     both, _ = sk.evaluation.extract(
         model, known, outputs=("h", "z"), strategy=devices

@@ -147,9 +147,7 @@ def test_grey_and_alpha_are_what_files_are():
     expected = np.asarray(white.convert("RGB"), int)
     found = pixels.to_rgb(four[None]).numpy()[0]
     assert np.abs(found.astype(int) - expected).max() <= 1
-    as_float = pixels.to_rgb_float(four[None].astype(np.float32) / 255).numpy()[
-        0
-    ]
+    as_float = pixels.to_float(four[None].astype(np.float32) / 255).numpy()[0]
     assert np.abs(as_float * 255 - expected).max() <= 1
     grey = pixels.to_rgb(IMAGES[..., :1]).numpy()
     for channel in range(3):

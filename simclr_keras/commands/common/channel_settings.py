@@ -28,8 +28,7 @@ def load_checkpoint(settings):
     model = build.as_trained(settings)
     trained = networks.input_channels(getattr(model, "encoder", model)) or 3
     if settings.channels is None:
-        run = sk.training.find_run(settings.checkpoint)
-        stated = run and run.settings().get("channels")
+        stated = _stated(settings.checkpoint)
         if stated or trained != 3:
             settings.channels = int(stated or trained)
     elif settings.channels != trained:
@@ -40,6 +39,19 @@ def load_checkpoint(settings):
             f" --checkpoint={settings.checkpoint}"
         )
     return model
+
+
+def _stated(checkpoint):
+    """`--channels` of the run of a checkpoint, or of the run it began with."""
+    seen = set()
+    while checkpoint and checkpoint not in seen:
+        seen.add(checkpoint)
+        run = sk.training.find_run(checkpoint)
+        flags = run.settings() if run else {}
+        if flags.get("channels"):
+            return flags["channels"]
+        checkpoint = flags.get("checkpoint")
+    return None
 
 
 def describe(source, views):

@@ -200,17 +200,6 @@ def _open(settings, labelled):
     return source, held_out
 
 
-def _check_classes(source, held_out):
-    for each in (source, held_out):
-        sk.data.require_labels(each)
-    if held_out.num_classes > source.num_classes:
-        raise ValueError(
-            "--eval_split must have no classes that --train_split lacks."
-            f" Received: {held_out.num_classes} classes in"
-            f" {held_out.summary()}, {source.num_classes} in {source.summary()}"
-        )
-
-
 def _features(settings, devices, pretrained, source, held_out, size, predict):
     """Features that `--ft_proj_selector` names, and labels, of both sources."""
     print(f"Evaluating features of {source.summary()}")

@@ -132,10 +132,13 @@ def write(settings, devices, run, source, features, size):
     parts = embedding_files.parts_of(
         run.path, source.num_examples, several, settings.format
     )
-    workers.from_chief(
-        devices.strategy,
-        lambda: embedding_files.refuse_others(run.path, parts),
-    )
+
+    def check_files():
+        embedding_files.refuse_others(run.path, parts)
+        for part in parts:
+            part.has_rows(columns)
+
+    workers.from_chief(devices.strategy, check_files)
     if several:
         _check_directory(devices, [run.flags])
         embedded = np.array([_write_parts(job, parts)])
@@ -212,6 +215,8 @@ def _write_parts(job, parts):
         for part in own:
             if part.path.exists():
                 part.remove_note()
+                if part.array != part.path:
+                    part.array.unlink(missing_ok=True)
                 continue
             source = job.source.take(np.arange(part.first, part.stop))
             file = job.begin(part, source)

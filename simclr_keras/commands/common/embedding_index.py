@@ -4,6 +4,8 @@ import csv
 
 import simclr_keras as sk
 
+_OWN_COLUMNS = ("row", "id", "embedding")
+
 
 def write(path, source, first=0):
     """Writes an index: the number, the id and the labels of each image.
@@ -22,6 +24,24 @@ def write(path, source, first=0):
         writer.writerow(["row", "id", *columns])
         for number, (name, labels) in enumerate(zip(source.ids, cells), first):
             writer.writerow([number, name, *labels])
+
+
+def check(source):
+    """Refuses numbers whose columns would have names of the index itself.
+
+    Args:
+        source: `data.Source`.
+
+    Raises:
+        ValueError: there is such a name.
+    """
+    taken = set(source.class_names or ()) & set(_OWN_COLUMNS)
+    if source.task == "regression" and taken:
+        raise ValueError(
+            "--label_columns must not be named as columns of the index,"
+            f" {', '.join(_OWN_COLUMNS)}; rename it in the table. Received:"
+            f" {', '.join(sorted(taken))}"
+        )
 
 
 def label_columns(source):

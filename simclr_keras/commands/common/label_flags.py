@@ -38,9 +38,10 @@ def define(data):
         choices.TASKS[0],
         choices.TASKS,
         "What --labels are. classification: one class for each image;"
-        " multilabel: several names with | between them in a cell, or columns"
-        " of 0 and 1; regression: numbers, in one or several columns, trained"
-        " by adam at --learning_rate=0.001 without scaling unless given.",
+        " multilabel: several names with | or ; between them in a cell, or"
+        " columns of 0 and 1; regression: numbers, in one or several columns,"
+        " trained by adam at --learning_rate=0.001 without scaling unless"
+        " given.",
     )
 
 
