@@ -84,6 +84,7 @@ def module(tmp_path, monkeypatch):
     return "my_callbacks"
 
 
+@pytest.mark.newest
 def test_they_see_the_flags_and_the_evaluations_and_add_to_the_logs(
     run, module, tmp_path
 ):
@@ -121,6 +122,7 @@ def test_early_stopping_ends_a_run(run, module, tmp_path, capsys):
     assert "Finished already" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_fine_tuning_takes_several(run, module, pretrained, tmp_path):
     results = run(
         finetune,

@@ -139,6 +139,7 @@ def test_other_channels_than_the_checkpoint_are_refused(
         _pretrain(run, bands, trained, "--channels=4")
 
 
+@pytest.mark.long
 def test_a_warm_start_converts_the_first_kernel(bands, tmp_path, run, capsys):
     rgb = sk.TinyResNet((4, 8, 16))
     rgb.save(tmp_path / "rgb.keras")

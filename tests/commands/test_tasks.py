@@ -222,6 +222,7 @@ def test_numbers_are_served_in_their_units(
     assert card["target_mean"] == pytest.approx(model.target_mean)
 
 
+@pytest.mark.long
 def test_several_numbers(run, photos, checkpoint, tmp_path):
     results = _tuned(
         run,
@@ -307,6 +308,7 @@ def trained(photos, run, tmp_path_factory):
     return train
 
 
+@pytest.mark.newest
 def test_pretraining_heeds_the_splits(trained, capsys):
     """With a probe and kNN, by the classes of the table."""
     results, directory = trained("kind", "classification")
@@ -316,6 +318,7 @@ def test_pretraining_heeds_the_splits(trained, capsys):
     assert "simclr-linear-eval" in said and "--label_columns=kind" in said
 
 
+@pytest.mark.long
 @pytest.mark.newest
 @pytest.mark.parametrize(
     "columns, task", [("colors", "multilabel"), ("green", "regression")]

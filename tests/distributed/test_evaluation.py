@@ -90,6 +90,7 @@ def checkpoint(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "flags"),
     [

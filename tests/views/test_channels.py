@@ -26,11 +26,11 @@ def test_bands_are_those_of_rgb_views(seeds, antialias, ready):
         "blur_probability": 0.5,
         "append": ("cutout", "sobel"),
     }
-    drawn = sk.View(channels=13, **arguments)(IMAGES, seeds(6), ready)
+    drawn = sk.View(channels=13, **arguments)(IMAGES, seeds(6), ready=ready)
     assert drawn.shape == (6, *size, 13)
     for bands in ([0, 1, 2], [12, 3, 7]):
         view = sk.View(**PLAIN, **arguments)
-        expected = view(IMAGES[..., bands], seeds(6), ready)
+        expected = view(IMAGES[..., bands], seeds(6), ready=ready)
         found = tf.gather(drawn, bands, axis=-1)
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
