@@ -117,7 +117,7 @@ def test_speed_may_change_between_the_parts_of_a_run(tmp_path):
         ),
         (
             ["--train_steps=30", "--steps_per_execution=4"],
-            "the 2 steps of the last fit epoch.*Received: --steps_per_execution=4",
+            "the 2 steps of the last fit epoch.*--steps_per_execution=4",
         ),
     ],
 )
