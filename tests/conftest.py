@@ -37,8 +37,11 @@ for _number, _handler in (
 LONGEST_FIRST = (
     "distributed/test_same_numbers",
     "end_to_end/test_kill",
+    "commands/test_tasks",
+    "distributed/test_evaluation",
     "distributed/test_workers",
     "end_to_end/test_main_job",
+    "commands/test_channels",
     "commands/test_study",
     "end_to_end/test_learning",
     "end_to_end/test_remote_paths",
