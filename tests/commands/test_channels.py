@@ -67,6 +67,7 @@ def test_the_start_line(bands, tmp_path, run, capsys):
     assert PIL.Image.open(tmp_path / "a" / "views.png").mode == "RGB"
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("protocol", ["knn", "gradient"])
 def test_linear_evaluation_takes_them_from_the_checkpoint(
     bands, trained, tmp_path, run, protocol

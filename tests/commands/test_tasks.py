@@ -98,6 +98,7 @@ def test_classes_of_a_table(run, photos, checkpoint, tmp_path, capsys):
     assert "task" not in results
 
 
+@pytest.mark.newest
 # Probabilities of a linear layer on mean colours can tell both labels.
 @pytest.mark.parametrize("columns", ["colors", "red,blue"])
 @pytest.mark.parametrize("protocol", ["gradient", "cached"])
@@ -123,6 +124,7 @@ def test_several_labels(run, photos, checkpoint, tmp_path, columns, protocol):
     assert not (tmp_path / "run" / "confusion.csv").exists()
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("protocol", ["gradient", "cached"])
 def test_numbers(run, photos, checkpoint, tmp_path, protocol):
     """The label is linear in the mean of green, whose noise is 8 / 16."""
@@ -276,6 +278,7 @@ def test_several_labels_are_exported_and_reported(
     assert "Area under precision and recall" in curves
 
 
+@pytest.mark.newest
 def test_a_regression_resumes(run, photos, checkpoint, tmp_path):
     """Twice as long: the scale is in the checkpoint, and the same."""
     directory, arguments = tmp_path / "run", ("green", "regression")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from simclr_keras import data
 from simclr_keras.images import tiff
 
+pytestmark = pytest.mark.newest
 RNG = np.random.default_rng(0)
 RANGE = (0, 10000)
 BANDS = RNG.integers(0, 10001, (8, 16, 16, 13), np.uint16)
