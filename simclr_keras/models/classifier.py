@@ -177,7 +177,7 @@ class Classifier(trained_model.TrainedModel):
         return self.head(h)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Maps images to class probabilities `[B, K]`, float32."""
+        """Maps images to probabilities or numbers `[B, K]`, float32."""
         h = self.embed(inputs, training=training)
         return self.activated(self.logits_of(h, training=training))
 

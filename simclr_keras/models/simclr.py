@@ -101,8 +101,8 @@ class SimCLR(trained_model.TrainedModel):
             supervised head's kernel (as the official code does with LARS).
             Defaults to `"all"`.
         micro_batch_size: number of images, over all replicas, that pass through
-            the networks at a time; must divide the global batch. A larger
-            global batch is trained on by gradient caching: the loss is exactly
+            the networks at a time; must divide a larger global batch. That
+            one is trained on by gradient caching: the loss is exactly
             that of the whole batch, in the memory of a micro-batch and for one
             additional forward pass. Batch norm then normalises over a
             micro-batch, which holds every K-th image if there are K, and moving
