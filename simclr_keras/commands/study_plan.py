@@ -12,11 +12,19 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import build
 from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common import pretraining_data
+from simclr_keras.commands.common import user_callbacks
 from simclr_keras.studies import catalog
 
+# Flags that decide which images a run opens, and how it reads them.
+_READING = (
+    *image_flags.IMAGE_FLAGS,
+    *("dataset", "train_split", "eval_split", "image_size"),
+    *("loss", "probe_dataset"),
+)
 # Flags of `simclr-study` that are no flags of `simclr-pretrain`.
 _OWN = (
     "study",
@@ -158,8 +166,10 @@ def check(cells, failures):
             raise ValueError(f"{cell.name}: {error}") from error
         if failures.settled(cell, each):
             _check_settled(each, parsed)
-        splits = parsed.dataset, parsed.train_split, parsed.eval_split
-        key = (each.measure is None, parsed.image_size, *splits)
+        key = (
+            each.measure is None,
+            *(str(getattr(parsed, name, None)) for name in _READING),
+        )
         if getattr(parsed, "predict", None) == "gray":
             transformed.check_gray(parsed.channels or 3)
         if key not in opened:
@@ -254,4 +264,5 @@ def _check_pretraining(cell, parsed, images):
             f"{parsed.train_batch_size}"
         )
     pretraining_data.check_whole_images(parsed, images)
+    user_callbacks.check(parsed.callbacks)
     return build.total_steps(parsed, number)

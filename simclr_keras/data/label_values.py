@@ -94,7 +94,7 @@ def _classes(texts, column, table):
 
 def _several(cells, lines, columns, table):
     single = {row[0].lower() for row in cells if row[0]}
-    if len(columns) == 1 and not single <= set(_ZERO_ONE):
+    if len(columns) == 1 and not (single and single <= set(_ZERO_ONE)):
         return _named([row[0] for row in cells], columns[0], table)
     labels = np.zeros([len(cells), len(columns)], np.float32)
     for k, (row, line) in enumerate(zip(cells, lines)):
@@ -104,6 +104,7 @@ def _several(cells, lines, columns, table):
                     f"Columns of labels of {table} must hold 0 and 1 for"
                     f" --task=multilabel. Received: {text!r} in column"
                     f" {column}, line {line}"
+                    + ("" if text else "; write 0, or leave the row out")
                 )
             labels[k, j] = _ZERO_ONE[text.lower()]
     return labels, tuple(columns)

@@ -136,7 +136,8 @@ def _with_range_of_tensors(source, pixel_range):
         )
     if pixel_range is None:
         if dtype == tf.uint16:
-            ranges.refuse_dark(high, _SAMPLE, source.name)
+            count = min(_SAMPLE, source.num_examples)
+            ranges.refuse_dark(int(high), count, source.name)
         elif dtype != tf.uint8 and not (
             dtype.is_floating and 0 <= low and high <= 1
         ):

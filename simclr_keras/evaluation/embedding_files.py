@@ -49,11 +49,16 @@ class Part:
         name = f"{self.array.name}.rows"
         self.array.with_name(name).unlink(missing_ok=True)
 
-    def has_rows(self, columns: int) -> bool:
-        """Whether all rows are in a complete file, `path` or `array`.
+    @property
+    def is_complete(self) -> bool:
+        """Whether all rows are in a complete file, `path` or `array`."""
+        return self.path.exists() or self.array.exists()
+
+    def check(self, columns: int) -> None:
+        """Checks the shape of a complete file.
 
         Raises:
-            ValueError: the file has another number of rows or columns.
+            ValueError: it has another number of rows or columns.
         """
         for path in (self.path, self.array):
             if path.exists():
@@ -64,8 +69,6 @@ class Part:
                         f" numbers, as this run makes them. Received: {shape};"
                         " name another directory, or remove the file"
                     )
-                return True
-        return False
 
     @property
     def array(self) -> paths.AnyPath:

@@ -118,6 +118,10 @@ def _outputs(train_h, train_y, test_h, activation, epochs, batch_size, seed):
     train_h, test_h = standardize(train_h, test_h)
     batch_size = min(batch_size, len(train_h))
     bound = _BOUNDS[activation] / linear_probe.largest_eigenvalue(train_h)
+    if activation == "linear":
+        # A batch of B rows has the curvature C / B along each of them, as C is
+        # the mean squared length of a standardised row.
+        bound = min(bound, 0.1 * batch_size / train_h.shape[1])
     kernel, bias = linear_probe.train(
         tf.constant(train_h),
         tf.constant(train_y),
@@ -131,4 +135,11 @@ def _outputs(train_h, train_y, test_h, activation, epochs, batch_size, seed):
         seed=int(seed),
         activation=activation,
     )
-    return test_h @ kernel.numpy() + bias.numpy()
+    outputs = test_h @ kernel.numpy() + bias.numpy()
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            "Training diverged on these features; a larger batch_size gives it"
+            f" smaller steps for each row. Received: batch_size={batch_size},"
+            f" {train_h.shape[1]} features"
+        )
+    return outputs

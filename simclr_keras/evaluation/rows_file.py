@@ -76,6 +76,8 @@ class RowsFile:
         return array, done
 
     def _fresh(self, shape):
+        # Of an earlier file, whose rows are no longer there.
+        self._notes.unlink(missing_ok=True)
         with disk.naming(self._partial):
             array = np.lib.format.open_memmap(
                 self._partial, "w+", np.float32, shape

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.images import channels
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 from simclr_keras.images import value_range
@@ -121,8 +122,8 @@ def central_crop(
     images = interpolation.resize_along(
         images, 2, box[1], box[3], width, antialias
     )
-    channels = images.shape[-1] or 3
-    images = tf.ensure_shape(images, [None, height, width, channels])
+    count = channels.of(images.shape)
+    images = tf.ensure_shape(images, [None, height, width, count])
     return tf.clip_by_value(images, 0.0, 1.0)
 
 
@@ -176,7 +177,7 @@ class CenterCrop(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `(B, height, width, C)`."""
-        return (input_shape[0], *self.size, input_shape[-1] or 3)
+        return (input_shape[0], *self.size, channels.of(input_shape))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numbers
 
+import tensorflow as tf
+
 RGB = 3
 
 
@@ -26,6 +28,11 @@ def check(channels: int | None) -> int | None:
             f" channels={channels!r}"
         )
     return int(channels)
+
+
+def of(shape: tf.TensorShape) -> int:
+    """Number of channels of a static shape `[..., C]`; 3 if it is unknown."""
+    return shape[-1] or RGB
 
 
 def counted(channels: int) -> str:

@@ -82,7 +82,7 @@ def view_shape(
         )
 
 
-def num_channels(images: tf.Tensor, channels: int = 3) -> None:
+def view_channels(images: tf.Tensor, channels: int = 3) -> None:
     """Raises a ValueError if the static shape has another last dimension."""
     if images.shape[-1] in (channels, None):
         return

@@ -12,6 +12,7 @@ import functools
 import tensorflow as tf
 
 from simclr_keras.images import batch_parts
+from simclr_keras.images import channels
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
 from simclr_keras.images import xla
@@ -30,15 +31,10 @@ def crop_to_planes(
     plane = tf.zeros([tf.shape(images)[0], height, width])
     return batch_parts.apply_to_chosen(
         functools.partial(resize, size=(height, width)),
-        [plane] * _count(images),
+        [plane] * channels.of(images.shape),
         None,
         {"images": images, "boxes": boxes, "flip": flip},
     )
-
-
-def _count(images):
-    """Number of channels; RGB if it is not known."""
-    return images.shape[-1] or 3
 
 
 def _by_taps(images, boxes, flip, size):
@@ -62,7 +58,7 @@ def _by_matrices(images, boxes, flip, size):
     One product is along the rows, one along the columns.
     """
     images = interpolation.to_float32(images)
-    shape, count = tf.shape(images), _count(images)
+    shape, count = tf.shape(images), channels.of(images.shape)
     rows = interpolation.matrices(boxes[:, 0], boxes[:, 2], size[0], shape[1])
     columns = interpolation.matrices(
         boxes[:, 1], boxes[:, 3], size[1], shape[2], flip
@@ -134,7 +130,7 @@ def crop_and_resize_one(
         method="bicubic",
         antialias=antialias,
     )
-    return tf.ensure_shape(image, [*size, _count(image)])
+    return tf.ensure_shape(image, [*size, channels.of(image.shape)])
 
 
 def flip_planes(planes: list[tf.Tensor], flip: tf.Tensor) -> list[tf.Tensor]:

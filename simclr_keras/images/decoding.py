@@ -30,6 +30,7 @@ from simclr_keras.images import headers
 from simclr_keras.images import orientation
 from simclr_keras.images import tiff
 
+_ANY = 0  # as many channels as the file has
 # Signature of the decoding functions: encoded image, max_pixels.
 _SPECS = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 _RULE = (
@@ -62,8 +63,8 @@ def decode(
             TensorFlow cannot, and for all formats but JPEG a `tf.data` pipeline
             calls back into one function that is traced once per process. Its
             two thousand operations inside the pipeline would cost seconds in
-            every epoch; the hundred for JPEG are in the pipeline, where they
-            take a third of the time and do not wait for Python.
+            every epoch; the hundred for JPEG are in the pipeline, and do not
+            wait for Python.
 
     Returns:
         `uint8` tensor `[H, W, 3]`, or `[H, W, channels]`. The operation fails
@@ -82,18 +83,15 @@ def decode(
         read_tiff = functools.partial(
             tiff.decode, pixel_range=pixel_range, channels=channels
         )
-    return tf.ensure_shape(
-        _jpeg_or_any(
-            lambda: _decode(
-                encoded, max_pixels, pixel_range, channels, number=contents.JPEG
-            ),
-            lambda: _call_traced(
-                function, encoded, max_pixels, tf.uint8, read_tiff
-            ),
-            encoded,
+    jpeg = functools.partial(_decode, file_format=contents.JPEG)
+    image = _jpeg_or_any(
+        lambda: jpeg(encoded, max_pixels, pixel_range, channels),
+        lambda: _call_traced(
+            function, encoded, max_pixels, tf.uint8, read_tiff
         ),
-        shape,
+        encoded,
     )
+    return tf.ensure_shape(image, shape)
 
 
 def image_size(
@@ -116,7 +114,7 @@ def image_size(
     function = _trace_once(_image_size)
     read_tiff = None if channels is None else tiff.size
     size = _jpeg_or_any(
-        lambda: _image_size(encoded, max_pixels, number=contents.JPEG),
+        lambda: _image_size(encoded, max_pixels, file_format=contents.JPEG),
         lambda: _call_traced(
             function, encoded, max_pixels, tf.int32, read_tiff
         ),
@@ -140,7 +138,7 @@ def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
         max_pixels: as for `decode`.
 
     Returns:
-        Integer; or None if the file cannot be decoded.
+        Integer; or None if its channels cannot be read.
 
     Raises:
         ImportError: it is a TIFF file, and tifffile is not installed.
@@ -153,7 +151,7 @@ def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
             return min(3, int(tf.io.extract_jpeg_shape(encoded)[-1]))
         if contents.is_plain_png(encoded):
             return contents.PNG_CHANNELS[encoded[25]]
-        keep = _trace_once(_decode, None, 0)
+        keep = _trace_once(_decode, None, _ANY)
         limit = tf.constant(checks.check_max_pixels(max_pixels), tf.int64)
         return int(keep(tf.constant(encoded), limit).shape[-1])
     except (ValueError, tf.errors.OpError):
@@ -213,13 +211,18 @@ def _call_traced(function, encoded, max_pixels, dtype, read_tiff=None):
 
 
 def _decode(
-    encoded, max_pixels, pixel_range, channels=None, pillow=True, number=None
+    encoded,
+    max_pixels,
+    pixel_range,
+    channels=None,
+    pillow=True,
+    file_format=None,
 ):
-    """Pixels `[H, W, C]`; `channels` of 0 are as many as the file has."""
-    header, encoded = _check_header(encoded, max_pixels, pillow, number)
+    """Pixels `[H, W, C]`; `channels` as in `decode`, or `_ANY`."""
+    header, encoded = _check_header(encoded, max_pixels, pillow, file_format)
     decoders = formats.decoders(pixel_range, channels is not None, pillow)
-    if number == contents.JPEG:  # which Pillow never decodes
-        image = decoders[number](encoded)
+    if file_format is not None:  # JPEG, which Pillow never decodes
+        image = decoders[file_format](encoded)
     else:
         number = header.format
         if pillow:
@@ -237,8 +240,8 @@ def _decode(
     return tf.ensure_shape(image, shape)
 
 
-def _image_size(encoded, max_pixels, number=None):
-    header, _ = _check_header(encoded, max_pixels, True, number)
+def _image_size(encoded, max_pixels, file_format=None):
+    header, _ = _check_header(encoded, max_pixels, True, file_format)
     size = tf.cast(tf.stack([header.height, header.width]), tf.int32)
     swapped = orientation.swaps_sides(header.orientation)
     return tf.where(swapped, size[::-1], size)
@@ -277,12 +280,12 @@ def problem(
     return text or "it is corrupt or cut short"
 
 
-def _check_header(encoded, max_pixels, pillow, number=None):
+def _check_header(encoded, max_pixels, pillow, file_format=None):
     """Returns the header and the content, which fail if the header is bad.
 
     Both depend on the check, so that no decoder runs before it.
     """
-    header = headers.read(encoded, number)
+    header = headers.read(encoded, file_format)
     text = headers.problem(header, max_pixels, pillow)
     message = tf.strings.join([_RULE, text])
     check = tf.debugging.Assert(tf.equal(text, ""), [message])

@@ -30,27 +30,27 @@ _EXIF_WITHIN = 2**16
 _WEBP_ANIMATED, _WEBP_EXIF = 0x02, 0x08
 
 
-def read(encoded: tf.Tensor, number: int | None = None) -> Header:
+def read(encoded: tf.Tensor, file_format: int | None = None) -> Header:
     """Reads the header of an image file.
 
     Args:
         encoded: string scalar, the content of the file.
-        number: its format, see `contents`, for a graph of the operations of
-            this format alone. Default None: any format.
+        file_format: its format, see `contents`, for a graph of the operations
+            of this format alone. Default None: any format.
 
     Returns:
         `Header` of scalars.
     """
     readers = [_jpeg, _png, gif.read_size, bmp.read_size, _webp, _unknown]
-    if number is None:
+    if file_format is None:
         number = contents.format_of(encoded)
         found = tf.switch_case(
             number,
             [lambda reader=reader: reader(encoded) for reader in readers],
         )
     else:
-        found = readers[number](encoded)
-        number = tf.constant(number)
+        number = tf.constant(file_format)
+        found = readers[file_format](encoded)
     height, width, exif, fault, special = found
     empty = (height < 1) | (width < 1)
     fault = tf.where(

@@ -8,6 +8,9 @@ from simclr_keras.images import contents
 
 _TAG = 0x0112
 _SHORT, _LONG = 3, 4
+# Orientations that are mirrored left to right and upside down, after the sides
+# are exchanged.
+MIRRORED, FLIPPED = (2, 3, 6, 7), (3, 4, 7, 8)
 # Entries of the first directory that are searched; cameras write about 20.
 _ENTRIES = 256
 
@@ -60,7 +63,7 @@ def _read_block(encoded, start):
     return tf.cast(contents.select(valid, value, 1), tf.int32)
 
 
-def swaps_sides(orientation: tf.Tensor) -> tf.Tensor:
+def swaps_sides(orientation: int | tf.Tensor) -> bool | tf.Tensor:
     """Whether turning upright exchanges height and width."""
     return orientation > 4
 
@@ -89,12 +92,12 @@ def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
             keep,
         )
         mirrored = tf.cond(
-            is_one_of(2, 3, 6, 7),
+            is_one_of(*MIRRORED),
             lambda: tf.reverse(transposed, axis=[1]),
             lambda: transposed,
         )
         return tf.cond(
-            is_one_of(3, 4, 7, 8),
+            is_one_of(*FLIPPED),
             lambda: tf.reverse(mirrored, axis=[0]),
             lambda: mirrored,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-_FULL_RANGE = (0, 65535)
+FULL_RANGE = (0, 65535)  # of 16 bits
 _VALUES_AT_ONCE = 2**24
 # Largest pixel values of cameras with 10, 12 or 14 bits.
 _TOPS = (1023, 4095, 16383)
@@ -52,7 +52,7 @@ def to_uint8(
         `uint8` array or tensor of the same shape.
     """
     low, high = pixel_range
-    if images.dtype in (np.uint16, tf.uint16) and (low, high) == _FULL_RANGE:
+    if images.dtype in (np.uint16, tf.uint16) and (low, high) == FULL_RANGE:
         # Drops the lower eight bits, as without a range.
         if tf.is_tensor(images):
             return tf.cast(tf.bitwise.right_shift(images, 8), tf.uint8)
@@ -91,7 +91,7 @@ def tensor_to_uint8(
     if pixel_range is None:
         if images.dtype == tf.uint8:
             return images
-        pixel_range = _FULL_RANGE if images.dtype == tf.uint16 else (0.0, 1.0)
+        pixel_range = FULL_RANGE if images.dtype == tf.uint16 else (0.0, 1.0)
     return to_uint8(images, pixel_range)
 
 
@@ -113,7 +113,7 @@ def refuse_dark(highest: int, count: int, name: str) -> None:
         count: number of images that were examined.
         name: name of the data set.
     """
-    full = _FULL_RANGE[1]
+    full = FULL_RANGE[1]
     if highest > full // 2:
         return
     top = next((t for t in _TOPS if highest <= t), full)

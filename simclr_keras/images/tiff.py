@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from simclr_keras.images import blending
+from simclr_keras.images import orientation
 from simclr_keras.images import pixel_range as ranges
 
 EXTENSIONS = (".tif", ".tiff")
@@ -60,41 +62,46 @@ def describe(
         return _described(series, max_pixels), np.dtype(series.dtype)
 
 
-def read(encoded: bytes, max_pixels: int) -> np.ndarray:
+def read(
+    encoded: bytes, max_pixels: int, channels: int | None = None
+) -> np.ndarray:
     """Reads the values of a TIFF file, upright, channels last.
 
     Args:
         encoded: content of the file.
         max_pixels: largest height times width that is allowed.
+        channels: number that the file must have. Default None: any.
 
     Returns:
         Array `[H, W, C]` in the type of the file, `uint8` for one of 1 bit.
 
     Raises:
         ImportError: tifffile is not installed.
-        ValueError: see `describe`.
+        ValueError: see `describe`; or the file has another number of channels.
     """
     with _opened(encoded) as series:
-        height, width, channels = _described(series, max_pixels)
+        height, width, found = _described(series, max_pixels)
+        if channels not in (None, found):
+            raise ValueError(f"it has {found} channels, not {channels}")
         page = series.keyframe
         image = np.asarray(series.asarray())
         if image.ndim == 2:
             image = image[..., np.newaxis]
         elif _channel_axis(series) == 0:
             image = np.moveaxis(image, 0, -1)
-        orientation = _orientation_of(page)
+        turn = _orientation_of(page)
         white_is_zero = page.photometric == _WHITE_IS_ZERO
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
     if white_is_zero and image.dtype in (np.uint8, np.uint16):
         image = np.iinfo(image.dtype).max - image
-    if orientation > 4:
+    if orientation.swaps_sides(turn):
         image = image.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
+    if turn in orientation.MIRRORED:
         image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if turn in orientation.FLIPPED:
         image = image[::-1]
-    if image.shape != (height, width, channels):
+    if image.shape != (height, width, found):
         raise ValueError("its header gives another size than its values have")
     return np.ascontiguousarray(image)
 
@@ -123,15 +130,14 @@ def to_uint8(
         raise ValueError("it has values that are NaN or infinite")
     if pixel_range is not None:
         return ranges.to_uint8(image, pixel_range)
-    if image.dtype == np.uint16:
-        return (image >> 8).astype(np.uint8)
     low, high = image.min(), image.max()
-    if not floating or low < 0 or high > 1:
+    in_range = floating and low >= 0 and high <= 1
+    if image.dtype != np.uint16 and not in_range:
         raise ValueError(
             f"it has values of {image.dtype} from {low:g} to {high:g}, whose"
             " black and white pixel_range must state (--pixel_range)"
         )
-    return np.round(image * 255.0).astype(np.uint8)
+    return blending.array_to_uint8(image)
 
 
 def decode(
@@ -154,13 +160,9 @@ def decode(
 
     Raises:
         ImportError: tifffile is not installed.
-        ValueError: see `describe` and `to_uint8`; or the file has another
-            number of channels.
+        ValueError: see `read` and `to_uint8`.
     """
-    found = describe(encoded, max_pixels)[0][-1]
-    if found != channels:
-        raise ValueError(f"it has {found} channels, not {channels}")
-    return to_uint8(read(encoded, max_pixels), pixel_range)
+    return to_uint8(read(encoded, max_pixels, channels), pixel_range)
 
 
 def size(encoded: bytes, max_pixels: int) -> np.ndarray:
@@ -214,7 +216,7 @@ def _described(series, max_pixels):
         )
     if series.keyframe.photometric == _PALETTE:
         raise ValueError("it has a palette, which is not read from TIFF")
-    if _orientation_of(series.keyframe) > 4:
+    if orientation.swaps_sides(_orientation_of(series.keyframe)):
         height, width = width, height
     return int(height), int(width), int(channels)
 

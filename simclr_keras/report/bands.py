@@ -56,13 +56,13 @@ class Bands:
     def __call__(self, images: np.ndarray | tf.Tensor) -> np.ndarray:
         """Converts images `[..., C]`, uint8 or float in [0, 1], to `[..., 3]`.
 
-        The result has the type of the images; floats are clipped to [0, 1].
+        uint8 stays uint8; floats become float32 and are clipped to [0, 1].
         """
         if self.channels is None:
             return images
         images = np.asarray(images)
         whole = images.dtype == np.uint8
-        shown = _floats(images)[..., self.channels]
+        shown = _floats(images[..., self.channels])
         low, high = (np.array(x, np.float32) for x in (self.low, self.high))
         shown = np.clip((shown - low) / (high - low), 0.0, 1.0)
         return np.round(shown * 255).astype(np.uint8) if whole else shown
@@ -104,7 +104,7 @@ def bands_of(
     channels = (0, 1, 2) if count >= 3 else (0, 0, 0)
     if show_channels is not None:
         channels = tuple(x - 1 for x in show_channels)
-    shown = _floats(np.asarray(images))[..., channels].reshape(-1, 3)
+    shown = _floats(np.asarray(images)[..., channels]).reshape(-1, 3)
     low, high = np.percentile(shown, [_BLACK, _WHITE], axis=0)
     flat = high - low < 1 / 255  # nothing to stretch
     low, high = np.where(flat, 0.0, low), np.where(flat, 1.0, high)

@@ -23,7 +23,8 @@ CONFIG = "assets.extra/model.json"
 WEIGHTS = "model_weights"
 DEFAULT = "serving_default"
 ENCODED = tf.TensorSpec([None], tf.string, name="encoded")
-# Numbers of channels that encoded images can have: grey and RGB.
+# Channels for which exports take encoded files; the warm-up request is a JPEG,
+# which has 1 or 3.
 ENCODED_CHANNELS = (1, 3)
 
 
@@ -58,7 +59,9 @@ def make(
         return _outputs(model, crop(images))
 
     def serve_values(values):
-        # To 8 bits first, as in training.
+        # To 8 bits first, as in training, to rounding at half a level.
+        if pixel_range == ranges.FULL_RANGE:  # drops the lower byte of uint16
+            values = tf.cast(tf.clip_by_value(values, 0.0, 65535.0), tf.uint16)
         return _outputs(model, crop(ranges.to_uint8(values, pixel_range)))
 
     @tf.function(input_signature=[ENCODED], autograph=False)

@@ -50,24 +50,15 @@ def claimed_run(
     """
     run = RunDirectory(path)
     with contextlib.ExitStack() as held:
-        answer = {}
-        if workers.is_chief(strategy):
-            try:
-                # Before the lock, which creates a file in the directory.
-                run.refuse_foreign_files()
-                _hold(run, held)
-                run.claim(flags, defaults, ignored, change, steps)
-                answer["results"] = (
-                    None if run.has_new_flags else run.finished()
-                )
-            except (ValueError, OSError) as error:
-                # Raised by every process, or the others would wait for the
-                # chief.
-                answer["error"] = str(error)
-        answer = workers.value_of_chief(strategy, answer)
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        yield run, answer["results"]
+
+        def take():
+            # Before the lock, which creates a file in the directory.
+            run.refuse_foreign_files()
+            _hold(run, held)
+            run.claim(flags, defaults, ignored, change, steps)
+            return None if run.has_new_flags else run.finished()
+
+        yield run, workers.from_chief(strategy, take)
 
 
 def _hold(run, held):

@@ -31,15 +31,7 @@ def take_directory(lock: RunLock, strategy: tf.distribute.Strategy) -> None:
     Raises:
         ValueError: it is in use by another process.
     """
-    error = None
-    if workers.is_chief(strategy):
-        try:
-            lock.acquire()
-        except (ValueError, OSError) as refusal:
-            error = str(refusal)
-    error = workers.value_of_chief(strategy, error)
-    if error is not None:
-        raise ValueError(error)
+    workers.from_chief(strategy, lock.acquire)
 
 
 def resume(

@@ -22,6 +22,7 @@ from simclr_keras.training.text_files import unused_path
 from simclr_keras.training.text_files import write_whole
 
 # Names of embeddings, and of the number of rows of incomplete ones.
+# As `evaluation.embedding_files` names them.
 _EMBEDDINGS = re.compile(r"embeddings(-\d+-of-\d+)?\.(npy|npy\.rows|parquet)")
 # Flags that set the length of training.
 _LENGTH = {"--train_epochs", "--train_steps"}

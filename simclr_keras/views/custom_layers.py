@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from simclr_keras.images import channels
 from simclr_keras.images import checks
 
 
@@ -37,11 +38,11 @@ def call(
     takes_training = "training" in parameters or any(
         p.kind is p.VAR_KEYWORD for p in parameters.values()
     )
-    channels = images.shape[-1] or 3
+    count = channels.of(images.shape)
     images = layer(images, training=True) if takes_training else layer(images)
     images = tf.clip_by_value(tf.cast(images, tf.float32), 0.0, 1.0)
-    checks.view_shape(f"The result of {layer.name!r}", images, size, channels)
-    return tf.ensure_shape(images, [None, *size, channels])
+    checks.view_shape(f"The result of {layer.name!r}", images, size, count)
+    return tf.ensure_shape(images, [None, *size, count])
 
 
 def serialize(items: Sequence[str | keras.layers.Layer]) -> list[str | dict]:

@@ -210,7 +210,7 @@ class TwoViews(keras.layers.Layer):
                 "`images` must be [B, H, W, 3], or ready views [B, 2, H, W, 3]."
                 f" Received: shape {images.shape}"
             )
-        checks.num_channels(images, self.channels)
+        checks.view_channels(images, self.channels)
         value_range.check_eagerly(images)
         if positions is None:
             positions = tf.range(tf.shape(images)[0])

@@ -189,7 +189,7 @@ class View(keras.layers.Layer):
     ) -> tf.Tensor:
         """Draws the view up to the first Keras layer in `append`."""
         images = tf.convert_to_tensor(images)
-        checks.num_channels(images, self.channels)
+        checks.view_channels(images, self.channels)
         value_range.check_eagerly(images)
         sampled = self.sample(seeds)
         planes = self._geometry(images, seeds, sampled["flip"], ready)

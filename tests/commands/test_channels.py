@@ -81,7 +81,23 @@ def test_linear_evaluation_takes_them_from_the_checkpoint(
         f"--model_dir={tmp_path / 'a'}",
         *SMALL[2:],
     )
-    assert 0 <= results["accuracy"] <= 1
+    train, test = (
+        sk.data.open_source(
+            f"arrays:{bands}", split, channels=13, pixel_range=(0, 10000)
+        )
+        for split in ("train", "test")
+    )
+    if protocol == "knn":
+        model = sk.load(trained).model
+        h, other = (np.asarray(model.embed(x.images)) for x in (train, test))
+        expected = sk.evaluation.knn_accuracy(
+            h, train.labels, other, test.labels, k=16
+        )
+    else:
+        model = sk.load(tmp_path / "a").model
+        predicted = model.predict(test.images, verbose=0).argmax(axis=1)
+        expected = (predicted == test.labels).mean()
+    assert results["accuracy"] == pytest.approx(expected)
 
 
 def test_embedding_with_pictures(bands, trained, tmp_path, run):

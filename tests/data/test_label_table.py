@@ -199,6 +199,16 @@ def test_slices_have_their_share_of_every_class(photos):
             "--task=regression. Received: 2 different",
         ),
         (
+            "file,label\na/1.png,\nc.png,\n",
+            {"task": "multilabel"},
+            "must name labels.*2 empty cells",
+        ),
+        (
+            "file,label\na/1.png,1\nc.png,\n",
+            {"task": "multilabel"},
+            "line 3; write 0, or leave the row out",
+        ),
+        (
             "file,label,split\na/1.png,x,the first\nc.png,y,test\n",
             {},
             "Received: 'the first' in line 2",

@@ -7,10 +7,23 @@ strategies do not fit in one process.
 import json
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 
+import simclr_keras as sk
+
 TRAINING = pathlib.Path(__file__).with_name("training.py")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A `.keras` file of an untrained `SimCLR` for 16 pixels."""
+    keras.utils.set_random_seed(0)
+    model = sk.SimCLR(sk.TinyResNet((4,)), views=sk.TwoViews(16))
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
 
 
 @pytest.fixture(scope="module")

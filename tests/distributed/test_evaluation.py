@@ -3,12 +3,9 @@
 import json
 import pathlib
 
-import keras
 import numpy as np
 import PIL.Image
 import pytest
-
-import simclr_keras as sk
 
 SCRIPT = pathlib.Path(__file__).with_name("evaluating.py")
 WORKERS = 2
@@ -79,15 +76,6 @@ def test_slices_are_gathered_bit_for_bit(measured):
             worker["integers"],
             [0, 1, *(np.arange(3) - 2**40)],
         )
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    keras.utils.set_random_seed(0)
-    model = sk.SimCLR(sk.TinyResNet((4,)), views=sk.TwoViews(16))
-    path = tmp_path_factory.mktemp("model") / "model.keras"
-    model.save(path)
-    return path
 
 
 @pytest.mark.long

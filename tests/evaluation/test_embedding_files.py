@@ -88,11 +88,14 @@ def test_files_of_other_embeddings_are_refused(tmp_path):
     _write(tmp_path, 4)
     parts = embedding_files.parts_of(tmp_path, 10, 4)
     embedding_files.refuse_others(tmp_path, parts)
-    assert all(part.has_rows(3) for part in parts)
+    for part in parts:
+        assert part.is_complete
+        part.check(3)
     with pytest.raises(ValueError, match="must have 4 rows of 5 numbers"):
-        parts[0].has_rows(5)
+        parts[0].check(5)
     others = embedding_files.parts_of(tmp_path, 10, 5)
-    assert not others[0].has_rows(3)
+    assert not others[0].is_complete
+    others[0].check(3)
     with pytest.raises(ValueError, match="where 2 files are"):
         embedding_files.refuse_others(tmp_path, others)
 

@@ -24,6 +24,18 @@ def test_numbers_as_least_squares():
 
 
 @pytest.mark.newest
+def test_numbers_from_wide_features_in_small_batches():
+    """Where the rate for classes diverges: a batch fits its rows alone."""
+    h, rng = _features(1250, 512)
+    targets = h @ rng.normal(size=(512, 1)) / 30
+    predicted = evaluation.linear_predictions(
+        h[:1000], targets[:1000], h[1000:], epochs=60, batch_size=8
+    )
+    figures = evaluation.regression_figures(predicted, targets[1000:])
+    assert figures.r2[0] > 0.9
+
+
+@pytest.mark.newest
 def test_labels_as_logistic_regressions():
     """Noisy labels, for which scikit-learn's solution is finite."""
     from sklearn.linear_model import LogisticRegression

@@ -34,6 +34,17 @@ def test_goes_on_behind_what_is_safe(tmp_path):
     np.testing.assert_array_equal(np.load(path), ROWS)
 
 
+def test_a_note_without_its_file_counts_for_nothing(tmp_path):
+    """Neither at once nor after another process that saved nothing."""
+    first = RowsFile(tmp_path / "h.npy", 10, 3)
+    first.append(ROWS[:4])
+    first.save()
+    del first
+    (tmp_path / "h.npy.partial").unlink()
+    for _ in range(2):
+        assert RowsFile(tmp_path / "h.npy", 10, 3).done == 0
+
+
 def test_begins_anew_where_nothing_was_safe(tmp_path):
     first = RowsFile(tmp_path / "h.npy", 10, 3)
     first.append(ROWS[:4])

@@ -48,9 +48,14 @@ def test_the_reason_says_the_channels(image):
     assert images.problem(encoded, channels=5) == message
 
 
-def test_a_grey_jpeg():
+@pytest.mark.parametrize("run", [lambda f: f, tf.function])
+def test_a_grey_jpeg(run):
+    """Also by the operations that a pipeline has for JPEG."""
+    decode = run(lambda x: images.decode(x, channels=1))
     encoded = _file(GREY, "JPEG")
-    found = images.decode(tf.constant(encoded), channels=1)
+    found = decode(tf.constant(encoded))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(tf.constant(_file(RGB, "JPEG")))
     expected = np.asarray(PIL.Image.open(io.BytesIO(encoded)))
     np.testing.assert_array_equal(found[..., 0], expected)
     assert images.stored_channels(encoded) == 1

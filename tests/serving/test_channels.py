@@ -51,6 +51,20 @@ def test_five_bands(tmp_path):
     np.testing.assert_allclose(again(images), expected, atol=1e-6)
 
 
+def test_the_full_range_of_16_bits_is_served_as_it_is_trained(tmp_path):
+    """Without its lower byte, where dark images would round differently."""
+    model = _probe(2)
+    path = sk.export(model, tmp_path, pixel_range=(0, 65535))
+    values = RNG.integers(0, 2000, (4, 16, 16, 2), np.uint16)
+    source = sk.data.open_source(values, channels=2, pixel_range=(0, 65535))
+    found = _signatures(path)["serve_values"](
+        values=tf.constant(values.astype(np.float32))
+    )
+    np.testing.assert_allclose(
+        found["embedding"], model.embed(source.images), atol=1e-5
+    )
+
+
 def test_grey(tmp_path):
     model = _probe(1)
     path = sk.export(model, tmp_path)

@@ -68,8 +68,7 @@ class _Job:
         Returns:
             `RowsFile`; None if all rows are in a complete file already.
         """
-        if part.has_rows(self.columns):
-            part.remove_note()
+        if part.is_complete:
             return None
         if part.index is not None:
             embedding_index.write(part.index, source, part.first)
@@ -90,6 +89,7 @@ class _Job:
 
         if file is not None:
             file.finish()
+        part.remove_note()
         if part.path == part.array:
             return
         if not part.path.exists():
@@ -136,7 +136,7 @@ def write(settings, devices, run, source, features, size):
     def check_files():
         embedding_files.refuse_others(run.path, parts)
         for part in parts:
-            part.has_rows(columns)
+            part.check(columns)
 
     workers.from_chief(devices.strategy, check_files)
     if several:
@@ -209,14 +209,12 @@ def _write_parts(job, parts):
 
     own = parts[sharing.own_slice(job.devices.strategy, len(parts))]
     count = sum(part.count for part in own)
-    done = sum(part.count for part in own if part.has_rows(job.columns))
+    done = sum(part.count for part in own if part.is_complete)
     embedded = 0
     with progress_output.of_rows(job.settings, count, done) as show:
         for part in own:
             if part.path.exists():
-                part.remove_note()
-                if part.array != part.path:
-                    part.array.unlink(missing_ok=True)
+                job.finish(part, None, None)
                 continue
             source = job.source.take(np.arange(part.first, part.stop))
             file = job.begin(part, source)

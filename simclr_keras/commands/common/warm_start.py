@@ -175,13 +175,10 @@ def load_start(settings, devices, source):
 
     if not settings.checkpoint:
         return None
-    # Only the chief needs access to the run directory. Its error is raised in
-    # every process, or the others would wait for the chief.
-    answer = _own_config(settings.model_dir) if devices.chief else None
-    answer = workers.value_of_chief(devices.strategy, answer)
-    if "error" in answer:
-        raise ValueError(answer["error"])
-    config = answer["config"]
+    # Only the chief needs access to the run directory.
+    config = workers.from_chief(
+        devices.strategy, lambda: _own_config(settings.model_dir)
+    )
     if config is None:
         model, path = build.pretrained(settings, source), settings.checkpoint
     else:
@@ -210,16 +207,12 @@ def _check_channels(settings, start):
 
 
 def _own_config(model_dir):
-    """Dict with the `config` of a run's newest checkpoint, or an `error`."""
+    """The configuration in a run's newest checkpoint; None without one."""
     from simclr_keras.training import checkpointing
 
     run = sk.training.RunDirectory(model_dir)
-    try:
-        newest = checkpointing.newest_intact(run.checkpoints)
-        config = newest and checkpointing.read_config(newest)
-    except (ValueError, OSError) as error:
-        return {"error": str(error)}
-    return {"config": config}
+    newest = checkpointing.newest_intact(run.checkpoints)
+    return newest and checkpointing.read_config(newest)
 
 
 def with_image_size(settings, images, start):
