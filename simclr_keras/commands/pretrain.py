@@ -170,7 +170,7 @@ def run(settings):
         results = _results(settings, images, model, knn)
         results = stages.finish(devices, directory, results, figures)
         text = next_command.after_pretraining(
-            settings, directory, results, images.labelled
+            settings, directory, images.labelled
         )
         stages.announce(devices, text)
         return results

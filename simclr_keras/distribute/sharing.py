@@ -31,7 +31,10 @@ def own_slice(strategy: tf.distribute.Strategy | None, count: int) -> slice:
     Returns:
         `slice(first, stop)`, perhaps of nothing.
     """
-    number, several = workers.worker_number(strategy), _count(strategy)
+    number, several = (
+        workers.worker_number(strategy),
+        workers.worker_count(strategy),
+    )
     return slice(number * count // several, (number + 1) * count // several)
 
 
@@ -54,7 +57,10 @@ def gather_slices(
     """
     if not workers.spans_processes(strategy):
         return rows
-    several, number = _count(strategy), workers.worker_number(strategy)
+    several, number = (
+        workers.worker_count(strategy),
+        workers.worker_number(strategy),
+    )
     shapes = np.zeros([several, rows.ndim], np.int64)
     shapes[number] = rows.shape
     shapes = workers.worker_sum(strategy, shapes)
@@ -126,13 +132,9 @@ def in_turn(
     if not workers.spans_processes(strategy):
         yield from batches
         return
-    for _ in range(-(-count // _count(strategy))):
+    for _ in range(-(-count // workers.worker_count(strategy))):
         own = next(batches, np.zeros([0, 0], np.float32))
         yield gather_slices(strategy, own)
-
-
-def _count(strategy):
-    return workers.worker_count(strategy)
 
 
 def _words(rows, words):

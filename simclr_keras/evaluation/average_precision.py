@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simclr_keras.evaluation.confusion import share
+
 
 class LabelFigures(NamedTuple):
     """Figures of each of K labels, arrays `[K]`; NaN where they have no value.
@@ -93,11 +95,6 @@ def label_figures(
     taken = scores > threshold
     images, predicted = labels.sum(axis=0), taken.sum(axis=0)
     right = (labels & taken).sum(axis=0)
-
-    def share(part, whole):
-        return np.divide(
-            part, whole, np.full(len(part), np.nan), where=whole > 0
-        )
 
     return LabelFigures(
         images,

@@ -65,14 +65,14 @@ def class_figures(matrix: np.ndarray) -> ClassFigures:
     right, images = np.diagonal(matrix), matrix.sum(axis=1)
     taken = matrix.sum(axis=0)
 
-    def share(part, whole):
-        return np.divide(
-            part, whole, np.full(len(part), np.nan), where=whole > 0
-        )
-
     return ClassFigures(
         images,
         share(right, images),
         share(right, taken),
         share(2.0 * right, images + taken),
     )
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole` of two arrays `[K]`; NaN where `whole` is not above 0."""
+    return np.divide(part, whole, np.full(len(part), np.nan), where=whole > 0)

@@ -9,6 +9,7 @@ from simclr_keras.evaluation import linear_probe
 from simclr_keras.evaluation.features import check_counts
 from simclr_keras.evaluation.features import check_features
 from simclr_keras.evaluation.features import standardize
+from simclr_keras.models import target_scale
 
 # Bounds of the default learning rate, by the largest eigenvalue v of h' h / n.
 # Squared errors have the curvature v, and Nesterov momentum 0.9 is stable up to
@@ -82,17 +83,17 @@ def linear_predictions(
         Predictions in the units of the targets, float32 `[m, K]`.
 
     Raises:
-        ValueError: an argument is out of its range, or shapes do not fit.
+        ValueError: an argument is out of its range, shapes do not fit, a target
+            is the same in all rows, or training diverged.
     """
     train_y = _check_targets(train_y)
-    mean = train_y.mean(axis=0, dtype=np.float64)
-    std = train_y.std(axis=0, dtype=np.float64)
-    std = np.where(std > 0, std, 1.0)
-    standardised = ((train_y - mean) / std).astype(np.float32)
+    names = [f"column {k} of train_y" for k in range(train_y.shape[1])]
+    scale = target_scale.measure(train_y, names)
+    standardised = scale.standardize(train_y).numpy()
     outputs = _outputs(
         train_h, standardised, test_h, "linear", epochs, batch_size, seed
     )
-    return (outputs * std + mean).astype(np.float32)
+    return scale.to_units(outputs).numpy()
 
 
 def _check_targets(targets):

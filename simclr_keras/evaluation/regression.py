@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simclr_keras.evaluation.confusion import share
+
 
 class RegressionFigures(NamedTuple):
     """Figures of each of K targets, arrays `[K]`, in the targets' units.
@@ -48,9 +50,9 @@ def regression_figures(
         )
     errors = predictions - targets
     mse, variance = (errors**2).mean(axis=0), targets.var(axis=0)
-    ratio = np.divide(
-        mse, variance, np.full(len(mse), np.nan), where=variance > 0
-    )
     return RegressionFigures(
-        mse, np.sqrt(mse), np.abs(errors).mean(axis=0), 1.0 - ratio
+        mse,
+        np.sqrt(mse),
+        np.abs(errors).mean(axis=0),
+        1.0 - share(mse, variance),
     )

@@ -71,7 +71,8 @@ def validation_of(
         workers.spans_processes(strategy)
         and not validation.first_step
         and arguments.get("validation_steps") is None
-        and (size or 1) % strategy.num_replicas_in_sync == 0
+        and size is not None
+        and size % strategy.num_replicas_in_sync == 0
     )
     if not shareable:
         return validation.as_dataset()

@@ -73,7 +73,7 @@ def check(
     return TargetScale(*pair)
 
 
-def target_scale(targets: np.ndarray, names: Sequence[str]) -> TargetScale:
+def measure(targets: np.ndarray, names: Sequence[str]) -> TargetScale:
     """Measures the `TargetScale` of the targets of a training set.
 
     Args:

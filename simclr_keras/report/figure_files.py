@@ -18,22 +18,22 @@ from simclr_keras.report import plots
 
 
 def rows(
-    names: Sequence[str], figures: Iterable[np.ndarray]
+    names: Sequence[str], figures: Iterable[np.ndarray], form: str = ".4f"
 ) -> Iterable[tuple]:
     """Rows of a table: a name and its figures.
 
     Args:
         names: K texts.
-        figures: arrays `[K]`. Integers stay as they are, fractions get four
-            digits, NaN becomes "".
+        figures: arrays `[K]`. Integers stay as they are, NaN becomes "".
+        form: format of the other numbers. Defaults to four decimals.
     """
-    return zip(names, *([_cell(x) for x in each] for each in figures))
+    return zip(names, *([_cell(x, form) for x in each] for each in figures))
 
 
-def _cell(value):
+def _cell(value, form):
     if isinstance(value, np.integer):
         return int(value)
-    return "" if np.isnan(value) else f"{value:.4f}"
+    return "" if np.isnan(value) else format(value, form)
 
 
 def write_csv(

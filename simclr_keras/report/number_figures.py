@@ -39,10 +39,7 @@ def write(
     figure_files.write_csv(
         directory.path / "numbers.csv",
         ["number", "mse", "rmse", "mae", "r2"],
-        (
-            [name, *("" if np.isnan(x) else f"{x:.6g}" for x in row)]
-            for name, row in zip(names, np.transpose(figures))
-        ),
+        figure_files.rows(names, figures, ".6g"),
     )
     errors = [
         f"{name} with an RMSE of {rmse:.4g}"

@@ -223,12 +223,11 @@ def _names(model, class_names, target_names):
     """Names of classes and of numbers; None for what the model has not."""
     has_head = hasattr(model, "logits_of")
     numbers = has_head and model.activation == "linear"
-    counts = [None, None]
-    if has_head:
-        counts[numbers] = model.num_classes
+    count = model.num_classes if has_head else None
+    classes, targets = (None, count) if numbers else (count, None)
     return (
-        output_names.check("class_names", class_names, counts[0]),
-        output_names.check("target_names", target_names, counts[1]),
+        output_names.check("class_names", class_names, classes),
+        output_names.check("target_names", target_names, targets),
     )
 
 

@@ -48,11 +48,8 @@ def test_it_hands_on_how_images_are_read(flags):
         pretrain.define_flags, ["--dataset=folder:/my photos", *given]
     )
     run = types.SimpleNamespace(path=pathlib.Path("my runs/a"))
-    for results, command in (
-        ({"knn_accuracy": 0.5}, linear_eval),
-        ({}, embed),
-    ):
-        text = next_command.after_pretraining(settings, run, results)
+    for labelled, command in ((True, linear_eval), (False, embed)):
+        text = next_command.after_pretraining(settings, run, labelled)
         _, _, line = text.partition("Next:")
         name, *arguments = shlex.split(line)
         assert name == command.EXAMPLE.split()[0]

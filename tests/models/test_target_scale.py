@@ -71,7 +71,7 @@ def test_one_number_per_image():
     """Labels `[B]`, and statistics as NumPy numbers."""
     images = keras.Input((None, None, 3))
     encoder = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
-    scale = target_scale.target_scale(TARGETS[:, :1], ["red"])
+    scale = target_scale.measure(TARGETS[:, :1], ["red"])
     model = sk.Classifier(
         encoder,
         1,
@@ -103,7 +103,7 @@ def test_wrong_arguments(arguments):
 @pytest.mark.newest
 def test_targets_without_a_scale():
     with pytest.raises(ValueError, match="a is 2 for all 3"):
-        target_scale.target_scale(np.full([3, 1], 2.0), ["a"])
+        target_scale.measure(np.full([3, 1], 2.0), ["a"])
     years = np.array([[1e6], [1e6 + 1]])
     with pytest.raises(ValueError, match="subtract a constant"):
-        target_scale.target_scale(years, ["time"])
+        target_scale.measure(years, ["time"])

@@ -1,4 +1,6 @@
-"""Holds the code that several commands share, in the order of its use.
+"""Holds code that commands share, and parts of a command that is long.
+
+In the order of its use:
 
 - `cli` starts a command, shows its help and reports errors; `command_line`
   reads its arguments, files of flags and recipes; `tensorflow_log` keeps the

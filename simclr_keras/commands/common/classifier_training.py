@@ -56,7 +56,7 @@ def _target_scale(source):
         return {}
     from simclr_keras.models import target_scale
 
-    scale = target_scale.target_scale(source.labels, source.class_names)
+    scale = target_scale.measure(source.labels, source.class_names)
     return {"target_mean": scale.mean, "target_std": scale.std}
 
 

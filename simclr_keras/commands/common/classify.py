@@ -172,7 +172,7 @@ def run(settings, freeze, measure_features=None, predict=None):
             **({"predicted": predict} if predict else {}),
             **tasks.described(settings),
             **measured,
-            **task.measure(outputs, labels, names),
+            **task.measure(names, labels, outputs),
         }
         if devices.chief:
             task.write(directory, names, labels, outputs)

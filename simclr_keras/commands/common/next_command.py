@@ -6,15 +6,13 @@ from simclr_keras import old_runs
 from simclr_keras.commands.common import image_flags
 
 
-def after_pretraining(settings, run_directory, results, labelled=False):
+def after_pretraining(settings, run_directory, labelled):
     """Text that names the files to look at and the next command to run.
 
     Args:
         settings: the command's.
         run_directory: `RunDirectory` of the run.
-        results: its results.
         labelled: whether training and held-out images have labels of any kind.
-            Defaults to False: only if kNN was measured.
     """
     path = run_directory.path
     given = old_runs.parse_flags(settings.flags_text)
@@ -23,7 +21,7 @@ def after_pretraining(settings, run_directory, results, labelled=False):
         for name in (*image_flags.IMAGE_FLAGS, "train_split", "eval_split")
         if given[name] != settings.flag_defaults[name]
     }
-    if "knn_accuracy" in results or labelled:
+    if labelled:
         program, suffix = "simclr-linear-eval", "linear"
     else:
         program, suffix = "simclr-embed", "embeddings"

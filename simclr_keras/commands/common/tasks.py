@@ -21,10 +21,10 @@ class Task:
         loss: loss that it is trained with, a name.
         metrics: function of the number K of outputs that returns the metrics of
             the training.
-        measure: function of `(predicted, labels, names)`: the outputs of a
-            model for n images, `[n, K]` (or, for one class of K, the predicted
-            classes `[n]` alone), their labels and the names of the outputs. It
-            returns a dict of results.
+        measure: function of `(names, labels, predicted)` that returns a dict of
+            results: of the names of the outputs, the labels of n images, and
+            the outputs for them, `[n, K]` (or, for one class of K, the
+            predicted classes `[n]` alone).
         write: function of `(directory, names, labels, predicted)` that writes
             figures of each output to a `RunDirectory`.
     """
@@ -60,7 +60,7 @@ def check_targets(source: Any) -> None:
     if source.task == "regression":
         from simclr_keras.models import target_scale
 
-        target_scale.target_scale(source.labels, source.class_names)
+        target_scale.measure(source.labels, source.class_names)
     if source.task == "multilabel":
         counts = source.labels.sum(axis=0)
         none = [x for x, n in zip(source.class_names, counts) if not n]
@@ -103,7 +103,7 @@ def _number_metrics(num_targets):
     return [keras.metrics.RootMeanSquaredError(name="rmse")] if single else []
 
 
-def _measure_classes(predicted, labels, names):
+def _measure_classes(names, labels, predicted):
     import numpy as np
 
     results, predictions = {}, predicted
@@ -121,12 +121,11 @@ def _measure_classes(predicted, labels, names):
     return _rounded({**results, "mean_per_class_accuracy": mean})
 
 
-def _measure_labels(probabilities, labels, names):
+def _measure_labels(names, labels, probabilities):
     import numpy as np
 
     p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
     losses = np.where(labels > 0.5, -np.log(p), -np.log1p(-p))
-    figures = sk.evaluation.label_figures(probabilities, labels)
     results = {
         "mean_average_precision": sk.evaluation.mean_average_precision(
             probabilities, labels
@@ -134,14 +133,14 @@ def _measure_labels(probabilities, labels, names):
         "accuracy": float(((probabilities > 0.5) == (labels > 0.5)).mean()),
         "loss": float(losses.mean()),
     }
-    without = int((figures.images == 0).sum())
+    without = int((labels.sum(axis=0) == 0).sum())
     return {
         **_rounded(results),
         **({"labels_without_test_images": without} if without else {}),
     }
 
 
-def _measure_numbers(predictions, targets, names):
+def _measure_numbers(names, targets, predictions):
     import numpy as np
 
     figures = sk.evaluation.regression_figures(predictions, targets)
