@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import socket
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ import tensorflow as tf
 # Largest message of one collective, in int32 words.
 _CHUNK = 2**24
 _CONNECT_SECONDS = 5.0
+# How long a process whose connections broke may still accept others.
+_ENDING_SECONDS = 10.0
 
 
 def spans_processes(strategy: tf.distribute.Strategy | None) -> bool:
@@ -218,25 +221,44 @@ def explain_loss(
     """
     if not spans_processes(strategy):
         return None
-    addresses = addresses_of(strategy.cluster_resolver)
-    lost = [
-        f"{name} ({address})"
-        for name, address in addresses.items()
-        if not _answers(address)
-    ]
+    lost = _lost(strategy.cluster_resolver, str(error))
     if not lost:
-        # The worker may hang, or be about to end. It is then the first one that
-        # TensorFlow's message names.
-        named = re.search(r"/job:(\w+)/replica:\d+/task:(\d+)", str(error))
-        if named is None:
-            return None
-        lost = [" ".join(named.groups())]
+        return None
     return (
         f"lost {', '.join(lost)}: its process has ended or cannot be reached,"
         " and the others cannot go on without it. Its own output says why."
         " Start all workers again with the same command: they go on from what"
         " was saved last."
     )
+
+
+def _lost(resolver, message):
+    """Names of the lost workers, by their addresses or else by `message`.
+
+    TensorFlow's message cannot tell alone: it names this worker too, also where
+    all live (memory that ran out). A process that ends answers until the system
+    has closed its sockets.
+    """
+    own = name_of(resolver)
+    others = {
+        name: address
+        for name, address in addresses_of(resolver).items()
+        if name != own
+    }
+    until = time.monotonic() + _ENDING_SECONDS
+    while time.monotonic() < until:
+        silent = [
+            f"{name} ({address})"
+            for name, address in others.items()
+            if not _answers(address)
+        ]
+        if silent:
+            return silent
+        time.sleep(0.1)
+    # A worker that hangs answers.
+    found = re.findall(r"/job:(\w+)/replica:\d+/task:(\d+)", message)
+    named = {f"{job} {number}" for job, number in found}
+    return [name for name in others if name in named]
 
 
 @contextlib.contextmanager
