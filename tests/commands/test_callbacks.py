@@ -110,6 +110,7 @@ def test_they_see_the_flags_and_the_evaluations_and_add_to_the_logs(
     )
 
 
+@pytest.mark.newest
 def test_early_stopping_ends_a_run(run, module, tmp_path, capsys):
     """After the first 32 of 160 steps, 32 more show no progress."""
     command = (*_PRETRAIN, "--eval_split=", f"--model_dir={tmp_path / 'run'}")

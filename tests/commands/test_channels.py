@@ -56,6 +56,7 @@ def _pretrain(run, bands, directory, *arguments):
     )
 
 
+@pytest.mark.newest
 def test_the_start_line(bands, tmp_path, run, capsys):
     _pretrain(run, bands, tmp_path / "a")
     printed = capsys.readouterr().out
@@ -100,6 +101,7 @@ def test_linear_evaluation_takes_them_from_the_checkpoint(
     assert results["accuracy"] == pytest.approx(expected)
 
 
+@pytest.mark.newest
 def test_embedding_with_pictures(bands, trained, tmp_path, run):
     arguments = [
         f"--checkpoint={trained}",
@@ -117,6 +119,7 @@ def test_embedding_with_pictures(bands, trained, tmp_path, run):
         run(embed, *arguments, "--show_channels=1,2,14")
 
 
+@pytest.mark.newest
 def test_export(trained, run):
     path = run(export, f"--checkpoint={trained}")
     served = tf.saved_model.load(str(path)).signatures

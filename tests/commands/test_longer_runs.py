@@ -79,6 +79,7 @@ def test_a_pre_training_that_had_ended_goes_on(run, tmp_path, capsys):
     assert "Finished already" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.newest
 def test_a_run_that_its_checkpoint_refuses_stays_as_it_was(run, tmp_path):
     """The flags alone do not show that there are more images now."""
@@ -111,6 +112,7 @@ def test_a_run_that_its_checkpoint_refuses_stays_as_it_was(run, tmp_path):
     assert epochs(1, images[:16]) == first
 
 
+@pytest.mark.long
 @pytest.mark.newest
 def test_a_fine_tuning_goes_on(run, tmp_path, capsys):
     path = tmp_path / "encoder.keras"

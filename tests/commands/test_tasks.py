@@ -100,7 +100,9 @@ def test_classes_of_a_table(run, photos, checkpoint, tmp_path, capsys):
 
 @pytest.mark.newest
 # Probabilities of a linear layer on mean colours can tell both labels.
-@pytest.mark.parametrize("columns", ["colors", "red,blue"])
+@pytest.mark.parametrize(
+    "columns", ["colors", pytest.param("red,blue", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("protocol", ["gradient", "cached"])
 def test_several_labels(run, photos, checkpoint, tmp_path, columns, protocol):
     results = _evaluate(
@@ -334,6 +336,7 @@ def test_pretraining_does_without_other_labels(trained, columns, task, capsys):
     assert "simclr-linear-eval" in said and f"--task={task}" in said
 
 
+@pytest.mark.long
 @pytest.mark.newest
 def test_pretraining_without_labels(trained, capsys):
     results, _ = trained("", "classification")

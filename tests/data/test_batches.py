@@ -140,6 +140,7 @@ def test_what_is_made_of_it_shares_its_position():
     assert data.as_dataset(dataset) is dataset
 
 
+@pytest.mark.newest
 def test_models_and_evaluation_take_it(folder, traced):
     """A classifier and SimCLR, and crops that their views state."""
     views = sk.TwoViews(SIZE, crop_area=(0.5, 1.0), jit=False)

@@ -85,7 +85,9 @@ def scans(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+@pytest.mark.parametrize(
+    "cache", ["none", pytest.param("memory", marks=pytest.mark.long), "disk"]
+)
 def test_a_folder_of_grey_images(scans, tmp_path_factory, cache):
     arguments = {
         "batch_size": 6,

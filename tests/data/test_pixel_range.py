@@ -158,6 +158,7 @@ def test_a_range_that_nothing_needs_is_refused(tmp_path):
         data.open_source("shapes", pixel_range=RANGE)
 
 
+@pytest.mark.newest
 def test_the_export_scales_what_it_is_sent(tmp_path):
     """As the evaluation does, whose pixels the encoder gets."""
     images = keras.Input((16, 16, 3))
@@ -170,6 +171,7 @@ def test_the_export_scales_what_it_is_sent(tmp_path):
     _assert_scaled(np.round(h.reshape(6, 16, 16, 3) * 255))
 
 
+@pytest.mark.newest
 def test_an_export_hands_its_range_on(tmp_path):
     """To an export of it, wherever it was copied to."""
     first = sk.export(

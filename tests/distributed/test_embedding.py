@@ -72,6 +72,7 @@ def test_a_killed_worker_ends_the_others_and_they_go_on(embed, whole, tmp_path):
     assert ours == (whole / "embeddings.npy").read_bytes()
 
 
+@pytest.mark.newest
 def test_files_of_rows_are_written_by_all_and_resumed(embed, whole, tmp_path):
     """Killed, then by more workers: every row once, and the same bits."""
     run, flags = tmp_path / "run", ("--rows_per_file=16",)
@@ -104,6 +105,7 @@ def test_files_of_rows_are_written_by_all_and_resumed(embed, whole, tmp_path):
     assert not any("partial" in name or "rows" in name for name in left)
 
 
+@pytest.mark.newest
 def test_a_disk_that_only_one_sees_is_refused(embed, whole, tmp_path):
     """For several files; one file is written by the first worker alone."""
     script = pathlib.Path(__file__).with_name("embedding_elsewhere.py")

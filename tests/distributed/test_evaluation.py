@@ -7,6 +7,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+# The collectives of both stacks are tested by trainings.
+pytestmark = pytest.mark.newest
+
 SCRIPT = pathlib.Path(__file__).with_name("evaluating.py")
 WORKERS = 2
 # What differs between one process and several.

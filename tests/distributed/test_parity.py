@@ -10,7 +10,7 @@ import pytest
 SCRIPT = pathlib.Path(__file__).with_name("parity.py")
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.long), 4])
 def test_nt_xent_over_replicas(parity, tmp_path, count):
     """Loss, gradient through the gather, accuracy, entropy: rel. 1e-5."""
     path, output = parity("ntxent_replicas.npz"), tmp_path / "out.npz"

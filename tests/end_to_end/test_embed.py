@@ -151,6 +151,7 @@ def _parts(path, name):
     return sorted(path.glob(name))
 
 
+@pytest.mark.newest
 def test_files_of_rows(checkpoint, tmp_path):
     """With the bits of one file, as a file holds whole batches; also drawn."""
     whole = _run(checkpoint, tmp_path / "whole", "--neighbors=random:2")

@@ -231,6 +231,7 @@ def test_embeddings_stand_in_the_order_of_their_index(
     np.testing.assert_allclose(h[:4], expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command, elsewhere",
     [(pretrain, RESNET), (linear_eval, NEIGHBOURS), (finetune, set())],

@@ -104,6 +104,7 @@ def _probe_losses(labels):
     return [*history["probe_loss"], *history["probe_accuracy"]]
 
 
+@pytest.mark.newest
 def test_the_probe_learns_alike_from_one_hot_rows():
     """By micro-batches, whose rows of the labels are gathered."""
     expected = _probe_losses(NUMBERS)

@@ -31,7 +31,9 @@ def _losses(model, data):
     return float(model.train_step(data)["loss"])
 
 
-@pytest.mark.parametrize("micro_batch_size", [None, 4])
+@pytest.mark.parametrize(
+    "micro_batch_size", [None, pytest.param(4, marks=pytest.mark.newest)]
+)
 def test_labels_reach_the_loss_in_the_order_of_the_images(micro_batch_size):
     """Also by micro-batches, and one-hot; each image a class is NT-Xent.
 

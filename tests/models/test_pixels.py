@@ -154,6 +154,7 @@ def test_grey_and_alpha_are_what_files_are():
         np.testing.assert_array_equal(grey[..., channel], IMAGES[..., 0])
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("channels", [1, 4])
 def test_grey_and_alpha_are_trained_on(simclr, classifier, channels):
     images = np.resize(IMAGES, (24, 16, 16, channels))

@@ -106,6 +106,7 @@ def test_crops_that_nobody_cuts_are_not_stated_in_silence(folder):
         load(folder, training=False, crop_sampler="official")
 
 
+@pytest.mark.newest
 def test_validation_and_what_is_made_of_data_sets_follow(folder):
     model = simclr(crop_area=(0.9, 1.0))
     _, arguments = prepared(
@@ -152,6 +153,7 @@ def test_one_crop_cannot_be_contrasted(folder):
         simclr().fit(load(folder, views=1), verbose=0)
 
 
+@pytest.mark.newest
 def test_a_classifier_does_not_crop_crops(folder):
     """Whole pictures in, no flip, no colour: the views change nothing."""
     view = sk.View(

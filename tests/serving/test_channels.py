@@ -24,6 +24,7 @@ def _signatures(path):
     return tf.saved_model.load(str(path)).signatures
 
 
+@pytest.mark.newest
 def test_five_bands(tmp_path):
     model = _probe(5)
     path = sk.export(model, tmp_path, pixel_range=(0, 10000))
@@ -65,6 +66,7 @@ def test_the_full_range_of_16_bits_is_served_as_it_is_trained(tmp_path):
     )
 
 
+@pytest.mark.newest
 def test_grey(tmp_path):
     model = _probe(1)
     path = sk.export(model, tmp_path)

@@ -231,6 +231,7 @@ def _kept_of_an_error(count=3000):
     return max(0, _resident() - before) / count
 
 
+@pytest.mark.newest
 @needs_linux
 @pytest.mark.parametrize(
     "count", [2_000, pytest.param(100_000, marks=pytest.mark.long)]

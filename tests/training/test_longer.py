@@ -62,6 +62,7 @@ def test_more_images_are_no_longer_run(pretraining, make_simclr, tmp_path):
         model.fit(images, callbacks=sk.training.callbacks(tmp_path), verbose=0)
 
 
+@pytest.mark.newest
 def test_more_images_are_no_longer_run_of_an_earlier_release(
     pretraining, make_simclr, tmp_path, monkeypatch, capsys
 ):
