@@ -7,8 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-# The collectives of both stacks are tested by trainings.
-pytestmark = pytest.mark.newest
+pytestmark = pytest.mark.long
 
 SCRIPT = pathlib.Path(__file__).with_name("evaluating.py")
 WORKERS = 2
@@ -81,7 +80,6 @@ def test_slices_are_gathered_bit_for_bit(measured):
         )
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
