@@ -74,12 +74,15 @@ setuptools.setup(
         "threadpoolctl>=3.2",
     ],
     extras_require={
+        # Threads share a reader, which was tried with this version.
+        "arrayrecord": ["array_record>=0.8.6; python_version >= '3.11'"],
         "gpu": ["tensorflow[and-cuda]"],
         "keras-cv": ["keras-cv>=0.9"],
         "onnx": ["tf2onnx>=1.16"],
         "parquet": ["pyarrow>=14"],
         "search": ["faiss-cpu>=1.8", "umap-learn>=0.5.5"],
         "test": [
+            "array_record>=0.8.6; python_version >= '3.11'",
             "faiss-cpu>=1.8",
             "ipykernel>=6.29",
             "keras-cv>=0.9",

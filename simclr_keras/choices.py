@@ -7,7 +7,7 @@ appear before TensorFlow is loaded.
 CACHES = ("auto", "none", "memory", "disk")
 CLASS_WEIGHTS = ("none", "balanced")
 CROP_SAMPLERS = ("official", "torchvision")
-# Features of images and labels in TFRecord shards, as ImageNet's are written.
+# Features of images and labels in shards of records, as ImageNet's are written.
 FEATURE_IMAGE = "image/encoded"
 FEATURE_LABEL = "image/class/label"
 EMBEDDING_FORMATS = ("npy", "parquet")

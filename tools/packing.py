@@ -1,4 +1,4 @@
-"""Packs a folder of images into TFRecord shards; tools/pack_folder runs it.
+"""Packs a folder of images into shards of records; tools/pack_folder runs it.
 
 Files are copied unchanged, in the order in which `folder:` reads them and with
 its labels. A shard is written under another name and renamed when it is
@@ -7,6 +7,7 @@ complete, so that the same command resumes where an earlier one was stopped.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import glob
 import hashlib
@@ -21,6 +22,7 @@ import tensorflow as tf
 
 from simclr_keras import choices
 from simclr_keras import paths
+from simclr_keras.data import arrayrecord_format
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder as folders
 from simclr_keras.data import layout as layouts
@@ -28,6 +30,10 @@ from simclr_keras.data import listing
 from simclr_keras.training.lock import RunLock
 
 PLAN = "packed.json"
+_WRITERS = {
+    "tfrecord": tf.io.TFRecordWriter,
+    "arrayrecord": arrayrecord_format.writer,
+}
 
 
 def main(arguments):
@@ -39,22 +45,24 @@ def main(arguments):
             options.output,
             int(options.shard_mib * 2**20),
             options.folder_layout,
+            options.format,
         )
-    except (ValueError, OSError, tf.errors.OpError) as error:
+    except (ValueError, OSError, ImportError, tf.errors.OpError) as error:
         sys.exit(f"Error: {error}")
 
 
 def _parse(arguments):
     parser = argparse.ArgumentParser(
         prog="tools/pack_folder",
-        description="Packs a folder of images into TFRecord shards. The same"
-        " command again goes on where the last one ended.",
+        description="Packs a folder of images into TFRecord or ArrayRecord"
+        " shards. The same command again goes on where the last one ended.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--folder", required=True, help="of images, as folder: reads it")
     add("--output", required=True, help="folder of the shards, new or empty")
     add("--shard_mib", type=float, default=128.0, help="default: 128 MiB")
+    add("--format", default="tfrecord", choices=_WRITERS)
     add("--folder_layout", default="auto", choices=choices.FOLDER_LAYOUTS)
     options = parser.parse_args(arguments)
     if not 1 <= options.shard_mib * 2**20 < float("inf"):
@@ -81,15 +89,15 @@ class Split:
     times: np.ndarray
     starts: np.ndarray
 
-    def shards(self, output):
+    def shards(self, output, kind):
         """Yields the path of each shard and the rows of its images."""
         count = len(self.starts) - 1
         for number in range(count):
-            name = f"{self.source.split}-{number:05}-of-{count:05}.tfrecord"
+            name = f"{self.source.split}-{number:05}-of-{count:05}.{kind}"
             yield output / name, range(*self.starts[number : number + 2])
 
 
-def pack(folder, output, shard_bytes, folder_layout="auto"):
+def pack(folder, output, shard_bytes, folder_layout="auto", kind="tfrecord"):
     """Writes the missing shards of all splits of a folder.
 
     Args:
@@ -97,27 +105,37 @@ def pack(folder, output, shard_bytes, folder_layout="auto"):
         output: directory of the shards, likewise.
         shard_bytes: bytes of images after which the next shard begins.
         folder_layout: see `layout.find`.
+        kind: format of the shards, `"tfrecord"` or `"arrayrecord"`.
 
     Raises:
         ValueError: there are no images, `output` holds something else, or
-            another process packs into it.
+            another process packs into it; or it is not local, and the format is
+            ArrayRecord.
+        ImportError: ArrayRecord needs array_record, which is not installed.
     """
     root = paths.as_path(folder, "--folder").expanduser()
     output = paths.as_path(output, "--output").expanduser()
+    if kind == "arrayrecord":
+        arrayrecord_format.check_installed()
+        if paths.is_remote(output):
+            raise ValueError(
+                "--output must be local for --format=arrayrecord. Received:"
+                f" {output}"
+            )
     found = layouts.find(
         listing.find(root).images, f"folder:{folder}", folder_layout
     )
     splits = [
         _split(root, name, shard_bytes, folder_layout) for name in found.splits
     ]
-    _claim(output, _plan(root, splits))
+    _claim(output, _plan(root, splits, kind))
     # Two processes would write the same temporary files.
     with RunLock(output).held():
         for split in splits:
             print(split.source.summary(), flush=True)
-            _write_split(output, root, split)
+            _write_split(output, root, split, kind)
     place = glob.escape(str(output.resolve()))
-    dataset = shlex.quote(f"--dataset=tfrecord:{place}/{{split}}-*")
+    dataset = shlex.quote(f"--dataset={kind}:{place}/{{split}}-*")
     print(f"Packed; read it by {dataset}")
 
 
@@ -132,7 +150,7 @@ def _split(root, name, shard_bytes, folder_layout):
     return Split(source, sizes, times, np.append(starts, len(sizes)))
 
 
-def _plan(root, splits):
+def _plan(root, splits, kind):
     """Dict for `packed.json`; it is equal only if the shards would be equal."""
     digest = hashlib.blake2b(digest_size=16)
     for split in splits:
@@ -142,6 +160,7 @@ def _plan(root, splits):
         digest.update(repr([source.split, source.class_names]).encode())
         digest.update(repr(source.files.tolist()).encode())
     return {
+        **({} if kind == "tfrecord" else {"format": kind}),  # as before
         "folder": str(root),
         "digest": digest.hexdigest(),
         "splits": {
@@ -182,14 +201,14 @@ def _claim(output, plan):
     partial.replace(file)
 
 
-def _write_split(output, root, split):
+def _write_split(output, root, split, kind):
     written, begun = 0, time.monotonic()
-    for path, rows in split.shards(output):
+    for path, rows in split.shards(output, kind):
         if path.exists():
             print(f"{path.name}: is there", flush=True)
             continue
         partial = path.with_name(f".{path.name}.partial")
-        with tf.io.TFRecordWriter(str(partial)) as writer:
+        with contextlib.closing(_WRITERS[kind](str(partial))) as writer:
             for row in rows:
                 writer.write(_example(root, split.source, row))
         if not paths.is_remote(partial):

@@ -15,10 +15,10 @@ from simclr_keras.data import caching
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder
 from simclr_keras.data import pixel_depth
+from simclr_keras.data import shard_source
 from simclr_keras.data import subsets
 from simclr_keras.data import tensor_features
 from simclr_keras.data import tfds_source
-from simclr_keras.data import tfrecord_source
 from simclr_keras.data.epochs import Batches
 from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.pipeline import make_dataset
@@ -28,7 +28,7 @@ from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import check_max_pixels
 from simclr_keras.images import pixel_range as ranges
 
-_FOLDER, _ARRAYS, _TFRECORD = "folder:", "arrays:", "tfrecord:"
+_FOLDER, _ARRAYS = "folder:", "arrays:"
 MEMORY_LIMIT = 4 * 2**30
 
 
@@ -57,10 +57,11 @@ def open_source(
     Args:
         spec: `"shapes"`, the embedded data set; `"folder:/path"`, see
             `folder.open_folder`; `"arrays:/path.npz"`, see
-            `array_files.open_array_file`; `"tfrecord:/path/{split}-*"`, see
-            `tfrecord_source.open_tfrecord`; the name of a TFDS data set, such
-            as `"cifar10"`; an array of images; a pair (images, labels), see
-            `labels.number_labels`; or (images, labels, class_names).
+            `array_files.open_array_file`; `"tfrecord:/path/{split}-*"` or
+            `"arrayrecord:..."`, see `shard_source.open_shards`; the name of a
+            TFDS data set, such as `"cifar10"`; an array of images; a pair
+            (images, labels), see `labels.number_labels`; or a triple of these
+            and class_names.
         split: name of a split, or a slice of it in TFDS's syntax, such as
             `"train[:90%]"`. Default `"train"`.
         data_dir: folder of TFDS's data sets. Default: TFDS's own.
@@ -89,15 +90,14 @@ def open_source(
             Default None.
         pixel_range: pair (low, high), the values of 16-bit images, or of
             arrays of any type, that become 0 and 255; such as (0, 4095) for 12
-            bits.
-            Default None: the range of the type, of which 16-bit images must
-            use more than half.
+            bits. Default None: the range of the type, of which 16-bit images
+            must use more than half.
         channels: number of channels that every image has and keeps, such as 1
             for grey images or 13 for bands; folders may hold TIFF files then,
             and TFDS data sets tensors. Default None: images become RGB.
         max_pixels: height times width of the largest image that is decoded;
             a larger one counts as corrupt. Default 89,478,485, as in Pillow.
-        feature_image: the encoded image's feature in TFRecord shards.
+        feature_image: the encoded image's feature in shards of records.
             Default `"image/encoded"`.
         feature_label: the label's there. Default `"image/class/label"`.
 
@@ -107,7 +107,8 @@ def open_source(
     Raises:
         ValueError: there is no such data set, split or slice, or it is empty;
             the message says what there is. Or an image has other channels.
-        ImportError: a TIFF file needs tifffile, which is not installed.
+        ImportError: a TIFF file needs tifffile, or an ArrayRecord file
+            array_record, which is not installed.
     """
     pixel_range = ranges.check(pixel_range)
     labels = _label_table(labels, spec)
@@ -139,9 +140,9 @@ def open_source(
             skip_corrupt=skip_corrupt,
             channels=channels,
         )
-    elif spec.startswith(_TFRECORD):
-        source = tfrecord_source.open_tfrecord(
-            spec[len(_TFRECORD) :],
+    elif spec.partition(":")[0] in shard_source.FORMATS:
+        source = shard_source.open_shards(
+            *spec.split(":", 1),
             split,
             feature_image=feature_image,
             feature_label=feature_label,

@@ -1,4 +1,4 @@
-"""Reads single images from TFRecord shards, in any order."""
+"""Reads single images from record files, in any order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,26 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-# Bytes of a record besides its data: the length and two checksums.
-_FRAME = 16
+# Function of a path, a string tensor, and of the `int64` numbers [k] that find
+# a record in this file (`ShardIndex.places`), which returns the record, a
+# string tensor.
+RecordReader = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ShardIndex:
+    """The records of a shard.
+
+    Attributes:
+        places: `int64` `[k, n]`, the numbers that find each record in the
+            shard; which ones, the format of the file says.
+        labels: `int64` `[n]`, -1 for a record without a label.
+        texts: names of the classes, see `record_labels.RecordLabels`.
+    """
+
+    places: np.ndarray
+    labels: np.ndarray
+    texts: dict
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,24 +39,24 @@ class Shards:
         firsts: `int64`, number of records in the shards before each shard.
         feature: name of the feature that holds the encoded image.
         numbers: `int32` `[n]`, the shard of each image.
-        offsets: `int64` `[n]`, position in bytes of its record in the shard.
-        lengths: `int64` `[n]`, number of bytes of the record's data.
+        places: `int64` `[k, n]`, see `ShardIndex`.
+        record_reader: function without arguments that returns the
+            `RecordReader` of the format of the files.
     """
 
     files: tuple
     firsts: np.ndarray
     feature: str
     numbers: np.ndarray
-    offsets: np.ndarray
-    lengths: np.ndarray
+    places: np.ndarray
+    record_reader: Callable[[], RecordReader]
 
     def take(self, indices: np.ndarray) -> Shards:
         """Some of the images, in the order given."""
         return dataclasses.replace(
             self,
             numbers=self.numbers[indices],
-            offsets=self.offsets[indices],
-            lengths=self.lengths[indices],
+            places=self.places[:, indices],
         )
 
     def names(self, positions: np.ndarray) -> list[str]:
@@ -61,30 +79,20 @@ class Shards:
         """Functions for `tf.data` that read and name an image.
 
         Returns:
-            Function of the row that reads the encoded image; TensorFlow
-            verifies the checksums of its record. Function of the row and the
-            position that returns the name of the image, see `names`.
+            Function of the row that reads the encoded image; the checksums
+            of its record are verified. Function of the row and the position
+            that returns the name of the image, see `names`.
         """
         with tf.device("CPU:0"):
             files = tf.constant(self.files, tf.string)
             numbers = tf.constant(self.numbers, tf.int32)
-            offsets = tf.constant(self.offsets, tf.int64)
-            lengths = tf.constant(self.lengths, tf.int64)
+            places = tf.constant(self.places, tf.int64)
             firsts = tf.constant(self.firsts, tf.int64)
+        read_record = self.record_reader()
         features = {self.feature: tf.io.FixedLenFeature([], tf.string)}
 
         def encoded_image(row):
-            # `tf.data.TFRecordDataset` has no argument for the offset.
-            records = tf.raw_ops.TFRecordDatasetV2(
-                filenames=files[numbers[row]][tf.newaxis],
-                compression_type="",
-                buffer_size=lengths[row] + _FRAME,
-                byte_offsets=offsets[row][tf.newaxis],
-            )
-            records = tf.data.experimental.from_variant(
-                records, tf.TensorSpec([], tf.string)
-            )
-            record = records.take(1).get_single_element()
+            record = read_record(files[numbers[row]], places[:, row])
             return tf.io.parse_single_example(record, features)[self.feature]
 
         def name(row, position):

@@ -209,7 +209,7 @@ def without_void_labels(source: Source) -> Source:
     """Drops all labels if some are -1.
 
     TFDS gives this label to images without one, such as stl10's `unlabelled`,
-    and so does `shard_index` to records without one.
+    and so does `record_labels` to records without one.
     """
     if source.labels is None or source.labels.min() >= 0:
         return source
@@ -247,7 +247,7 @@ def require_labels(source: Source) -> None:
         raise ValueError(
             "Labels are needed: a folder is labelled by a sub-folder per"
             " class or a CSV file (--labels), arrays by a pair (images,"
-            " labels), TFRecord shards by the feature of --feature_label, a"
+            " labels), shards of records by the feature of --feature_label, a"
             " TFDS data set by a ClassLabel"
             f" feature. Received: {source.summary()}"
         )

@@ -79,8 +79,8 @@ def _prepared_builder(name, data_dir, download):
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as e:
         raise ValueError(
             "The data set must be 'shapes', 'folder:/path', 'arrays:/path',"
-            " 'tfrecord:PATTERN', or a name that tensorflow-datasets knows."
-            f" Received: {name!r}."
+            " 'tfrecord:PATTERN', 'arrayrecord:PATTERN', or a name that"
+            f" tensorflow-datasets knows. Received: {name!r}."
             f" Prepared under {data_dir}: {_prepared(data_dir)}."
             f" {str(e).splitlines()[0]}"
         ) from e
@@ -174,8 +174,10 @@ def _records(builder, name, split, features, image, memory_limit):
     info = builder.info
     if info.file_format != tfds.core.FileFormat.TFRECORD:
         raise ValueError(
-            "TFDS data sets are read from TFRecord files. Received:"
-            f" {name!r}, prepared as {info.file_format}"
+            "TFDS data sets are read from TFRecord files; ArrayRecord files by"
+            " --dataset='arrayrecord:PATTERN' --feature_image=image"
+            f" --feature_label=label. Received: {name!r}, prepared as"
+            f" {info.file_format} in {builder.data_dir}"
         )
     base, _, _ = split.partition("[")
     if base not in info.splits and "+" not in split:

@@ -14,7 +14,7 @@ GROUPS = ("study", "data", "views", "network", "training", "devices", "run")
 # A scheme with both slashes, or with one if pathlib or a shell dropped one.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # Prefixes of the path of a data set.
-_DATA_SET = re.compile("folder:|arrays:|tfrecord:")
+_DATA_SET = re.compile("folder:|arrays:|tfrecord:|arrayrecord:")
 
 
 class Group:

@@ -30,7 +30,8 @@ def define_data(values):
         "shapes",
         "shapes (generated), a TensorFlow Datasets name such as cifar10 or"
         " imagenet2012_subset/1pct, folder:/path of images, arrays:/path of an"
-        " .npy or .npz file, or tfrecord:/path/{split}-* of TFRecord shards.",
+        " .npy or .npz file, or tfrecord:/path/{split}-* of TFRecord shards and"
+        " arrayrecord:/path/{split}-* of ArrayRecord ones.",
     )
     data.path(
         "data_dir",
@@ -96,13 +97,14 @@ def define_data(values):
     data.string(
         "feature_image",
         choices.FEATURE_IMAGE,
-        "Feature of the encoded images of tfrecord:PATTERN.",
+        "Feature of the encoded images of tfrecord:PATTERN and"
+        " arrayrecord:PATTERN; image in files of TensorFlow Datasets.",
     )
     data.string(
         "feature_label",
         choices.FEATURE_LABEL,
-        "Feature of the labels of tfrecord:PATTERN; empty, or one that the"
-        " records lack: no labels.",
+        "Feature of the labels of tfrecord:PATTERN and arrayrecord:PATTERN;"
+        " empty, or one that the records lack: no labels.",
     )
     data.integer(
         "eval_batch_size", 256, "Images per batch in evaluation.", least=1

@@ -1,4 +1,4 @@
-"""Opens TFRecord shards as a source of photographs of any size."""
+"""Opens TFRecord or ArrayRecord shards as a source of photographs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ import tensorflow as tf
 from simclr_keras import paths
 from simclr_keras.choices import FEATURE_IMAGE
 from simclr_keras.choices import FEATURE_LABEL
-from simclr_keras.data import shard_index
+from simclr_keras.data import arrayrecord_format
 from simclr_keras.data import slices
+from simclr_keras.data import tfrecord_format
 from simclr_keras.data.layout import classes_text
 from simclr_keras.data.shards import Shards
 from simclr_keras.data.source import Source
 from simclr_keras.data.source import without_void_labels
 
+# The module of each format has functions `index` and `reader`.
+FORMATS = {
+    "tfrecord": tfrecord_format,
+    "arrayrecord": arrayrecord_format,
+}
 _SPLIT = "{split}"
 _THREADS = 8
 # Bytes of shards from which a line says that they are being read.
@@ -30,7 +36,8 @@ _LARGE = 2**30
 _MOST_CLASSES = 2**20
 
 
-def open_tfrecord(
+def open_shards(
+    kind: str,
     pattern: str,
     split: str = "train",
     *,
@@ -40,9 +47,10 @@ def open_tfrecord(
 ) -> Source:
     """Opens the shards that a pattern matches.
 
-    The header of every record and its label are read now. Each image is read
-    from its shard when it is needed, as images of a folder are. Images are in
-    the order of the names of the shards, and of the records within a shard.
+    Of every record, where it is and its label are read now; see the `index` of
+    the format. Each image is read from its shard when it is needed, as images
+    of a folder are. Images are in the order of the names of the shards, and of
+    the records within a shard.
 
     Labels are the integers in the records. The names of the classes come from
     the feature beside the label, `image/class/text` for `image/class/label`;
@@ -50,6 +58,7 @@ def open_tfrecord(
     two classes have the same, all names are the numbers.
 
     Args:
+        kind: `"tfrecord"` or `"arrayrecord"`.
         pattern: path with `*`, `?` and `[...]` as in a shell, local or with a
             scheme. `{split}` in it stands for the name of the split; without
             it, the only split is `train`.
@@ -63,14 +72,16 @@ def open_tfrecord(
     Raises:
         ValueError: there is no such file or split, or no record, or a file is
             compressed or damaged or has other features.
+        ImportError: ArrayRecord files need array_record, which is not
+            installed.
     """
-    source_name = f"tfrecord:{pattern}"
+    source_name = f"{kind}:{pattern}"
     name, _, _ = slices.parse_split(split)
-    files = _files(pattern, source_name, name)
-    shards, labels, texts = _read(files, feature_image, feature_label)
+    files = _files(kind, pattern, name)
+    shards, labels, texts = _read(kind, files, feature_image, feature_label)
     if not len(labels):
         raise ValueError(
-            "TFRecord shards must hold at least one record. Received:"
+            "Shards must hold at least one record. Received:"
             f" {source_name}, {len(files)} empty files such as {files[0]!r}"
         )
     source = Source(
@@ -86,8 +97,9 @@ def open_tfrecord(
     return slices.open_slice(source, split, [name], split_order)
 
 
-def _files(pattern, source_name, split):
+def _files(kind, pattern, split):
     """Sorted paths of the shards of a split."""
+    source_name = f"{kind}:{pattern}"
     if _SPLIT not in pattern:
         slices.check_split(source_name, split, ["train"])
     chosen = pattern.replace(_SPLIT, split)
@@ -102,8 +114,8 @@ def _files(pattern, source_name, split):
     if paths.as_path(chosen).expanduser().is_dir():
         hint = f", but a folder is there: say {chosen.rstrip('/')}/{_SPLIT}-*"
     raise ValueError(
-        "`tfrecord:` must be followed by a pattern that files match, such as"
-        " tfrecord:/data/{split}-*, where {split} stands for train and the"
+        f"`{kind}:` must be followed by a pattern that files match, such as"
+        f" {kind}:/data/{_SPLIT}-*, where {_SPLIT} stands for train and the"
         f" like. Received: {source_name}; no file matches {chosen!r}{hint}"
     )
 
@@ -113,7 +125,7 @@ def _matches(pattern):
 
     Hidden files are left out, unless the pattern's last part begins with a dot.
     """
-    path = paths.as_path(pattern, "`tfrecord:`").expanduser()
+    path = paths.as_path(pattern, "the pattern of shards").expanduser()
     if paths.is_remote(path):
         with path.python_errors():
             found = tf.io.gfile.glob(str(path))
@@ -148,11 +160,11 @@ def _splits(pattern):
     return {match["split"] for match in found if match}
 
 
-def _read(files, feature_image, feature_label):
+def _read(kind, files, feature_image, feature_label):
     """`Shards` of all records, their labels, and the names of classes."""
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         marks = tuple(pool.map(_mark, files))
-    return _read_marked(marks, feature_image, feature_label)
+    return _read_marked(kind, marks, feature_image, feature_label)
 
 
 def _mark(path):
@@ -162,7 +174,7 @@ def _mark(path):
 
 # Two slices of one split, for training and evaluation, need one reading.
 @functools.lru_cache(maxsize=4)
-def _read_marked(marks, feature_image, feature_label):
+def _read_marked(kind, marks, feature_image, feature_label):
     files = tuple(path for path, _, _ in marks)
     size = sum(size for _, size, _ in marks)
     if size >= _LARGE:
@@ -172,11 +184,11 @@ def _read_marked(marks, feature_image, feature_label):
         )
 
     def read(path):
-        return shard_index.read(path, feature_image, feature_label)
+        return FORMATS[kind].index(path, feature_image, feature_label)
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(read, files))
-    counts = np.array([len(each.offsets) for each in found], np.int64)
+    counts = np.array([len(each.labels) for each in found], np.int64)
     texts = {}
     for each in reversed(found):
         texts.update(each.texts)
@@ -185,8 +197,8 @@ def _read_marked(marks, feature_image, feature_label):
         np.cumsum(counts) - counts,
         feature_image,
         np.repeat(np.arange(len(files), dtype=np.int32), counts),
-        np.concatenate([each.offsets for each in found]),
-        np.concatenate([each.lengths for each in found]),
+        np.concatenate([each.places for each in found], axis=1),
+        FORMATS[kind].reader,
     )
     return shards, np.concatenate([each.labels for each in found]), texts
 
