@@ -16,6 +16,7 @@ import tensorflow as tf
 from simclr_keras import randomness
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
+from simclr_keras.data.examples import label_spec
 from simclr_keras.images import cropping
 from simclr_keras.images import geometry
 from simclr_keras.images import pixel_range
@@ -116,7 +117,6 @@ class DecodedBatches:
 
     def __call__(self, epoch, first_step, part, crops):
         """Dataset of (pixels, labels) from a step of an epoch on."""
-        draw, cut = self.cropping(crops)
         found = self.examples.epoch(
             epoch, first_step * self.batch_size, self.total
         )
@@ -127,16 +127,7 @@ class DecodedBatches:
             found = found.filter(
                 lambda number, _: number % self.batch_size // size == index
             )
-        found = found.map(self._read, tf.data.AUTOTUNE)
-        if draw is not None:
-            found = self._with_boxes(found, epoch, draw)
-
-        def make(number, label, fetched, *boxes):
-            pixels = cut(self.examples.decode(fetched), *boxes)
-            return number, label, tf.ensure_shape(pixels, self.shape)
-
-        found = found.map(make, tf.data.AUTOTUNE)
-        found = found.ignore_errors(log_warning=True)
+        found = self.decode(found, epoch, crops)
         # Adds one example, so that a missing last example leaves a gap too.
         end = tf.constant(-1, tf.int64)
         label = found.element_spec[1]
@@ -146,6 +137,34 @@ class DecodedBatches:
         batches = found.concatenate(end).batch(size)
         batches = batches.enumerate(first_step).take(self.steps - first_step)
         return batches.map(lambda *x: self._check(epoch, index, size, *x))
+
+    @property
+    def label_spec(self):
+        """Shape and dtype of the label of one example."""
+        return label_spec(self.examples.source)
+
+    def decode(self, found, epoch, crops):
+        """Reads, decodes and crops examples, and drops those that fail.
+
+        Args:
+            found: dataset of (number in the epoch, key for `Examples.fetch`).
+            epoch: number of the epoch.
+            crops: as for `HostCrops.resolve`.
+
+        Returns:
+            Dataset of (number, label, pixels).
+        """
+        draw, cut = self.cropping(crops)
+        found = found.map(self._read, tf.data.AUTOTUNE)
+        if draw is not None:
+            found = self._with_boxes(found, epoch, draw)
+
+        def make(number, label, fetched, *boxes):
+            pixels = cut(self.examples.decode(fetched), *boxes)
+            return number, label, tf.ensure_shape(pixels, self.shape)
+
+        found = found.map(make, tf.data.AUTOTUNE)
+        return found.ignore_errors(log_warning=True)
 
     def _read(self, number, key):
         fetched, label = self.examples.fetch(key)

@@ -51,7 +51,8 @@ class Examples:
         if source.decoded is not None:
             self._size_of, self._image_of = source.decoded.reader()
 
-    def _order(self, epoch):
+    def order(self, epoch: int | tf.Tensor) -> tf.Tensor:
+        """Keys for `fetch` in the order of an epoch, except of a stream."""
         count = self.source.num_examples
         if not self._shuffle:
             return tf.range(count, dtype=tf.int64)
@@ -66,7 +67,7 @@ class Examples:
         """Dataset of (number in the epoch, key for `fetch`)."""
         source = self.source
         if source.records is None:
-            rows = self._order(epoch)[first:stop]
+            rows = self.order(epoch)[first:stop]
             return tf.data.Dataset.from_tensor_slices(rows).enumerate(first)
         if self._shuffle:
             records = source.records.shuffled(
@@ -124,7 +125,7 @@ class Examples:
         if self.source.records is not None:
             place = tf.strings.as_string(number)
             return tf.strings.join([self.source.origin, " (", place, " read)"])
-        index = self._order(epoch)[number]
+        index = self.order(epoch)[number]
         if self.source.files is not None:
             name = self._stored[index]
         elif self.source.shards is not None:

@@ -6,6 +6,7 @@ import functools
 
 import tensorflow as tf
 
+from simclr_keras.data import data_service as services
 from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
 from simclr_keras.data import examples
@@ -34,6 +35,7 @@ def make_dataset(
     crop_proportion: str | float | None = "auto",
     drop_remainder: bool | None = None,
     shuffle_buffer: int = 8192,
+    data_service: str | None = None,
 ) -> epochs.Batches:
     """Makes the batches of a source.
 
@@ -76,6 +78,10 @@ def make_dataset(
             training only.
         shuffle_buffer: records in the shuffle buffer of a data set too large
             for memory. Default 8192.
+        data_service: `grpc://HOST:PORT`, the dispatcher of a tf.data service
+            whose workers decode and crop the images in training, into the same
+            batches. They must be JPEG, in files that the workers find under
+            the same paths. Default None: this process decodes them.
 
     Returns:
         `Batches`. Images are `uint8`, `[B, H, W, C]` of one shape; in
@@ -97,6 +103,8 @@ def make_dataset(
     }
     stated = {k: v for k, v in stated.items() if v is not None}
     _check_used(stated, crop_proportion, source, training)
+    if data_service is not None:
+        _check_service(data_service, source, training)
     drop_remainder = training if drop_remainder is None else drop_remainder
     steps = _steps(source, batch_size, drop_remainder)
     total = steps * batch_size if drop_remainder else source.num_examples
@@ -130,6 +138,8 @@ def make_dataset(
             steps=steps,
             total=total,
         )
+        if data_service is not None:
+            one_epoch = services.ServedBatches(one_epoch, data_service)
     rows = batch_size if total % batch_size == 0 else None
     images = tf.TensorSpec([rows, *shape], dtype)
     label = examples.label_spec(source)
@@ -140,6 +150,17 @@ def make_dataset(
         (images, labels) if labelled else images,
         host_crops=host_crops,
     )
+
+
+def _check_service(data_service, source, training):
+    services.check_address(data_service)
+    if not training:
+        raise ValueError(
+            "`data_service` must be left out of evaluation. Received:"
+            f" data_service={data_service!r}"
+        )
+    services.check_source(source)
+    services.check_answers(data_service)
 
 
 def _check_used(stated, crop_proportion, source, training):
