@@ -36,7 +36,7 @@ def define_flags(values):
     """Defines the flags of `simclr-pretrain`."""
     image_flags.define_data(values)
     image_flags.define_splits(values, eval_split=None)
-    image_flags.define_cache(values)
+    image_flags.define_decoding(values)
     image_flags.define_views(values, color_strength=1.0)
     warm_start.define_flags(values)
     shared_flags.define_training(
@@ -123,6 +123,7 @@ def run(settings):
     """Pretrains as the settings say; returns the results that it wrote."""
     cli.require(settings, "model_dir")
     _check_negatives(settings)
+    training_checks.check_service(settings)
     devices = stages.set_up(settings)
     images = pretraining_data.open_for_pretraining(settings)
     if settings.preview_views:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 
@@ -9,6 +10,10 @@ import tensorflow as tf
 
 # Seconds without any batch after which the service counts as silent.
 _SILENCE_SECONDS = 60
+_REMEDY = (
+    "has failed. Start it again, and then the same command, which goes on from"
+    " what was saved last; or leave out --data_service, for the same batches."
+)
 
 
 class Arrivals:
@@ -62,15 +67,13 @@ class Arrivals:
             stream = _Stream(self._from_number, number, self._ahead)
             self._stream = stream
         batch, reason = stream.take()
-        if stream.error is not None:
-            raise RuntimeError(
-                f"the data service at {self._address} failed:"
-                f" {stream.error}. Start it again, and then the same command,"
-                " which goes on from what was saved last; or leave out"
-                " --data_service, for the same batches."
-            )
         if batch is not None:
             return True, *batch
+        if stream.error is not None:
+            raise RuntimeError(
+                f"the data service at {self._address} {_REMEDY} It failed with:"
+                f" {stream.error}"
+            )
         self._missed += 1
         if str(self._missed).strip("0") == "1":  # the 1st, 10th, 100th, ...
             print(
@@ -78,6 +81,22 @@ class Arrivals:
                 f" ({self._missed} so far; data service {self._address})."
             )
         return False, *self._empty
+
+
+def explain(message: str) -> str:
+    """Explains to the user that the service failed.
+
+    Args:
+        message: TensorFlow's message, which contains that of `Arrivals.take`.
+
+    Returns:
+        The lines of `Arrivals.take`; `message` itself if it has none.
+    """
+    found = re.search(
+        rf"RuntimeError: (the data service at .*?{re.escape(_REMEDY)}[^\n]*)",
+        message,
+    )
+    return message if found is None else found[1]
 
 
 class _Stream:

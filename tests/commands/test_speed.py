@@ -98,6 +98,7 @@ def test_speed_may_change_between_the_parts_of_a_run(tmp_path):
         "--cache=disk",
         "--cache_dir=/elsewhere",
         "--cache_gib=3",
+        "--data_service=grpc://localhost:5050",
         "--profile_steps=10,15",
     ):
         run.claim(_parse(argument).flags_text, ignored=may_change)

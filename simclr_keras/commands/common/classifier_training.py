@@ -91,6 +91,7 @@ def train(settings, devices, directory, model, source):
         labelled=True,
         views=1,
         seed=settings.seed,
+        data_service=settings.data_service,
     )
     dataset = stages.group_short_epochs(settings, source, dataset)
     return stages.fit(settings, devices, directory, model, source, dataset)

@@ -42,7 +42,7 @@ def define_flags(values, *, epochs, rate, baseline):
     """
     image_flags.define_data(values)
     image_flags.define_splits(values)
-    image_flags.define_cache(values)
+    image_flags.define_decoding(values)
     Group(values, "data").float(
         "label_fraction",
         1.0,
@@ -124,6 +124,7 @@ def run(settings, freeze, measure_features=None, predict=None):
         what = f"--class_weight={settings.class_weight}"
         label_flags.require_classes(settings, what)
     label_flags.check(settings)
+    training_checks.check_service(settings, trains=measure_features is None)
     devices = stages.set_up(settings)
     pretrained = channel_settings.load_checkpoint(settings)
     source, held_out = _open(settings, labelled=not predict)

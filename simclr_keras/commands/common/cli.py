@@ -152,11 +152,16 @@ def start(
     except Exception as error:
         # An error of TensorFlow's from inside the pipeline is recognised by its
         # text: to compare its class, this module would have to load TensorFlow.
-        if "orrupt image" not in str(error):
-            raise
-        from simclr_keras.data import corrupt
+        text = str(error)
+        if "orrupt image" in text:
+            from simclr_keras.data import corrupt
 
-        _end(error, corrupt.explain(str(error)))
+            _end(error, corrupt.explain(text))
+        if "the data service at" in text:
+            from simclr_keras.data import arrivals
+
+            _end(error, arrivals.explain(text))
+        raise
 
 
 def training_command(define, run, description, first, example):

@@ -152,16 +152,26 @@ def define_splits(values, eval_split="test"):
     )
 
 
-def define_cache(values):
-    """Defines the flags of the cache of decoded images."""
+def define_decoding(values):
+    """Defines the flags on where training images are decoded and kept."""
     data = Group(values, "data")
+    data.string(
+        "data_service",
+        None,
+        "grpc://HOST:PORT of the dispatcher of a tf.data service whose workers"
+        " decode and crop the training images, which must be JPEG in"
+        " folder:PATH or tfrecord:PATTERN, under paths that are the same there."
+        " The batches are the same. None: each process decodes its own.",
+        may_change=True,
+    )
     data.choice(
         "cache",
         "auto",
         choices.CACHES,
         "Where training images are kept decoded, so that later epochs need not"
         " decode them: memory, a file (disk), or nowhere. auto: in memory where"
-        " they fit. Small images of one size are in memory in any case.",
+        " they fit, nowhere with --data_service. Small images of one size are"
+        " in memory in any case.",
         may_change=True,
     )
     data.path(

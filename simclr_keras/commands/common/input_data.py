@@ -24,7 +24,7 @@ def open_source(settings, split, dataset=None):
     )
 
 
-def cached(settings, source, epochs):
+def cached(settings, source, epochs, *, trained=True):
     """The source with decoded images cached as `--cache` says.
 
     Args:
@@ -32,7 +32,11 @@ def cached(settings, source, epochs):
         source: `data.Source`.
         epochs: passes over its images, perhaps a fraction; `--cache=auto`
             caches for more than one only.
+        trained: whether these are training images, which are not cached with
+            `--data_service`. Default True.
     """
+    if trained and settings.data_service is not None:
+        return source
     return sk.data.cached(
         source,
         settings.cache,

@@ -57,7 +57,9 @@ class PretrainingImages:
             probe = input_data.cached(settings, probe, epochs)
         if held_out is not None and settings.eval_every_epochs:
             times = epochs / settings.eval_every_epochs
-            held_out = input_data.cached(settings, held_out, times)
+            held_out = input_data.cached(
+                settings, held_out, times, trained=False
+            )
         return PretrainingImages(trained, probe, held_out, self.size)
 
 
@@ -154,6 +156,7 @@ def pretraining_batches(settings, devices, images):
         labelled=probe is images.trained or _is_supervised(settings),
         views=2,
         seed=settings.seed,
+        data_service=settings.data_service,
     )
     if probe is None or probe is images.trained:
         return dataset
@@ -167,6 +170,7 @@ def pretraining_batches(settings, devices, images):
         labelled=True,
         views=1,
         seed=settings.seed + 1,
+        data_service=settings.data_service,
     )
     return sk.data.with_probe(dataset, labelled)
 

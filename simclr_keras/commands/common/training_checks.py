@@ -32,6 +32,31 @@ def check(settings, devices, num_examples):
     user_callbacks.check(settings.callbacks)
 
 
+def check_service(settings, trains=True):
+    """Refuses a `--data_service` that cannot be used.
+
+    Args:
+        settings: the command's.
+        trains: whether the command trains by steps, which a service feeds.
+            Default True.
+    """
+    address = settings.data_service
+    if address is None:
+        return
+    sk.data.check_address(address)
+    if not trains:
+        raise ValueError(
+            "--data_service must be left out where features are measured, of"
+            f" each image once. Received: --data_service={address}"
+        )
+    if settings.cache not in ("auto", "none"):
+        raise ValueError(
+            "--cache must be auto or none with --data_service, whose workers"
+            f" decode in every epoch. Received: --cache={settings.cache}"
+            f" --data_service={address}"
+        )
+
+
 def check_steps(settings, num_examples):
     """Refuses flags that contradict the run's steps; warns of a long warm-up.
 
