@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 # Seconds without any batch after which the service counts as silent.
@@ -35,7 +36,7 @@ class Arrivals:
     def __init__(
         self,
         from_number: Callable[[int], tf.data.Dataset],
-        empty: tuple[tf.Tensor, ...],
+        empty: tuple[np.ndarray, ...],
         ahead: int,
         address: str,
     ):

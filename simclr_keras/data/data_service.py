@@ -183,13 +183,12 @@ class ServedBatches:
             rows = batches.batch_size // part[1]
             size = rows * math.prod(batches.shape) * batches.dtype.size
             ahead = max(_LEAST_AHEAD, min(_AHEAD, _AHEAD_BYTES // size))
-            empty = (
-                tf.zeros([0], batches.dtype),
-                tf.zeros([0], batches.label_spec.dtype),
-            )
+            dtypes = batches.dtype, batches.label_spec.dtype
+            empty = tuple(np.zeros(0, x.as_numpy_dtype) for x in dtypes)
 
             def from_number(number):
-                dataset = _of_workers(batches, number, part, crops)
+                with tf.device("CPU:0"):
+                    dataset = _of_workers(batches, number, part, crops)
                 return dataset.apply(
                     tf.data.experimental.service.distribute(
                         tf.data.experimental.service.ShardingPolicy.DYNAMIC,
