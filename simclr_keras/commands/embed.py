@@ -10,6 +10,7 @@ from simclr_keras.commands.common import embed_pictures
 from simclr_keras.commands.common import embedding_index
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
+from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common import shared_flags
 from simclr_keras.commands.common import stages
 from simclr_keras.commands.common.flag_kinds import Group
@@ -104,11 +105,12 @@ def run(settings):
     cli.require(settings, "model_dir", "checkpoint")
     embed_pictures.check(settings)
     embed_files.check(settings)
+    table = label_flags.table(settings)
     from simclr_keras.distribute import workers
 
     devices = _set_up(settings)
     model = channel_settings.load_checkpoint(settings)
-    source = input_data.open_source(settings, settings.split)
+    source = input_data.open_source(settings, settings.split, table)
     embedding_index.check(source)
     input_data.check_shown(settings, source)
     query = embed_pictures.query(settings, source.num_examples)

@@ -239,8 +239,9 @@ def _check_settled(run, parsed):
 def _open(parsed, run, labelled):
     """Opens the images of a run; raises if needed labels are missing."""
     if run.measure is not None:
+        table = label_flags.table(parsed)
         for split in (parsed.train_split, parsed.eval_split):
-            source = input_data.open_source(parsed, split)
+            source = input_data.open_source(parsed, split, table)
             if labelled:
                 sk.data.require_labels(source)
         return None

@@ -17,11 +17,10 @@ from simclr_keras.images import EXTENSIONS
 from simclr_keras.images import tiff
 
 _TIFF = tiff.EXTENSIONS
-_OUTSIDE = "images outside the {}"
 _WARNED = (
     listing.IMAGE_LIKE
     | {listing.BROKEN_LINK, listing.LOOP, listing.UNREADABLE}
-    | {_OUTSIDE.format(each) for each in ("splits", "classes")}
+    | {layouts.OUTSIDE_SPLITS, layouts.OUTSIDE_CLASSES}
 )
 
 
@@ -61,6 +60,8 @@ def open_folder(
             its sub-folders have two meanings; or one cannot be read; or the
             table does not fit, see `labelled_folder.open_labelled`.
     """
+    if labels is not None:
+        labelled_folder.check_layout(labels, folder_layout)
     root = paths.as_path(path, "`folder:`").expanduser()
     if not root.is_dir():
         raise ValueError(
@@ -149,11 +150,7 @@ def _left_out(split, layout, found):
         other = layout.depth and len(parts) > 1 and parts[0] in layout.splits
         return not other or parts[0] == split
 
-    counts = found.counts(mine)
-    if layout.outside:
-        kind = _OUTSIDE.format("splits" if layout.depth else "classes")
-        counts = ((kind, len(layout.outside)), *counts)
-    return counts
+    return *layout.outside_counts(), *found.counts(mine)
 
 
 def _warn(source):

@@ -21,7 +21,8 @@ class LabelTable:
     """A CSV file with a row for each image, and what its columns mean.
 
     The file is UTF-8. Its first line names the columns; commas, semicolons or
-    tabs separate them.
+    tabs separate them; blank lines are skipped. It is read once, when the
+    table is made.
 
     Attributes:
         path: path of the file, local or with a scheme.
@@ -36,9 +37,12 @@ class LabelTable:
             if there is such a column. Empty: there is none.
         task: `"classification"`, `"multilabel"` or `"regression"`. Default
             `"classification"`.
+        rows: its `TableRows`.
 
     Raises:
-        ValueError: there is no such task, or it takes one column of labels.
+        ValueError: there is no such task, or it takes one column of labels;
+            there is no such file, it is not UTF-8 or not CSV, a column is
+            missing, or a line has another number of cells than the header.
     """
 
     path: paths.PathLike
@@ -46,6 +50,7 @@ class LabelTable:
     label_columns: Sequence[str] | None = None
     split_column: str | None = None
     task: str = "classification"
+    rows: TableRows = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         columns = self.label_columns
@@ -62,6 +67,7 @@ class LabelTable:
                 " are for --task=multilabel or --task=regression. Received:"
                 f" {', '.join(self.label_columns)}"
             )
+        object.__setattr__(self, "rows", _read(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +94,8 @@ class TableRows:
     cells: tuple
 
 
-def read(table: LabelTable) -> TableRows:
-    """Reads a `LabelTable`; blank lines are skipped.
-
-    Raises:
-        ValueError: there is no such file, it is not UTF-8 or not CSV, a column
-            is missing, or a line has another number of cells than the header.
-    """
+def _read(table):
+    """The `TableRows` of a `LabelTable`."""
     path = paths.as_path(table.path, "`labels`").expanduser()
     if not path.is_file():
         raise ValueError(

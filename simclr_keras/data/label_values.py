@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from simclr_keras.data.labels import look_measured
 from simclr_keras.data.layout import classes_text
 from simclr_keras.data.layout import listed
 
@@ -67,7 +68,9 @@ def _classes(texts, column, table):
     distinct = sorted(set(texts))
     if all(map(_INTEGER.fullmatch, distinct)):
         distinct.sort(key=int)
-    elif 2 * len(distinct) > len(texts) and all(map(_is_number, distinct)):
+    elif all(map(_is_fraction, distinct)) and look_measured(
+        len(distinct), len(texts)
+    ):
         raise ValueError(
             f"Column {column} of {table} must hold classes, each with several"
             " images; fractions that hardly ever come twice are measurements,"
@@ -141,6 +144,11 @@ def _numbers(cells, lines, columns, table):
                 )
             values[k, j] = float(text)
     return values
+
+
+def _is_fraction(text):
+    """Whether a text is a number, perhaps with a decimal comma."""
+    return _is_number(text.replace(",", ".", 1))
 
 
 def _is_number(text):

@@ -14,20 +14,54 @@ from simclr_keras.data import label_values
 from simclr_keras.data import layout as layouts
 from simclr_keras.data import slices
 from simclr_keras.data.listing import Listing
+from simclr_keras.data.listing import counted
 from simclr_keras.data.source import Source
 
 # Split of the images that the table does not name.
 UNLABELLED = "unlabelled"
 _TRAIN = "train"
+# Layouts of folders that have no classes.
+_LAYOUTS = ("auto", "splits", "flat")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Labelled:
-    """Images that have a row, sorted by path: their splits and row numbers."""
+class _Divided:
+    """The images of a folder by what the table says of them, sorted by path.
+
+    Attributes:
+        images: those with a row that has a label and a split.
+        splits: their splits.
+        rows: numbers of their rows.
+        without: those without a row.
+        counts: dict of kind -> number of rows that are left out.
+    """
 
     images: tuple
     splits: tuple
     rows: tuple
+    without: tuple
+    counts: dict
+
+
+def check_layout(table: label_table.LabelTable, folder_layout: str) -> None:
+    """Refuses a `folder_layout` that says what the table says.
+
+    Raises:
+        ValueError: it is not `"auto"`, and the table has a column of splits;
+            or it is one that has classes.
+    """
+    if table.rows.splits is not None and folder_layout != "auto":
+        raise ValueError(
+            "`folder_layout` must be auto if the table has a column of splits;"
+            " an empty `split_column` (--split_column=) takes the splits from"
+            f" the folders. Received: --folder_layout={folder_layout}"
+        )
+    if folder_layout not in _LAYOUTS:
+        raise ValueError(
+            f"`folder_layout` must be one of {', '.join(_LAYOUTS)} with a table"
+            " of labels, which says the classes. Received:"
+            f" --folder_layout={folder_layout}"
+        )
 
 
 def open_labelled(
@@ -52,46 +86,44 @@ def open_labelled(
         found: its images.
         split: name of a split.
         table: the table.
-        folder_layout: what sub-folders mean, see `layout.find`; `"auto"` if
-            the table has a column of splits.
+        folder_layout: what sub-folders mean, see `layout.find` and
+            `check_layout`.
 
     Returns:
         Pair of the `Source` of the whole split, and the names of all splits.
 
     Raises:
-        ValueError: see `label_table.read` and `label_values.from_cells`; or no
-            row names an image, two rows of one image differ, there is no such
-            split, or both table and `folder_layout` say what the splits are.
+        ValueError: see `label_values.from_cells`; or no row names an image, two
+            rows of one image differ, or there is no such split.
     """
-    rows = label_table.read(table)
+    rows = table.rows
     row_of, counts = _match(rows, root, found, source_name)
-    layout = None
+    inside, outside = found.images, ()
     if rows.splits is None:
         layout = layouts.find(found.images, source_name, folder_layout)
-    elif folder_layout != "auto":
-        raise ValueError(
-            "`folder_layout` must be auto if the table has a column of splits;"
-            " an empty `split_column` (--split_column=) takes the splits from"
-            f" the folders. Received: --folder_layout={folder_layout}"
-        )
-    kept, more = _kept(rows, row_of, layout, table.task)
-    counts.update(more)
-    without = _without_row(found.images, row_of, layout)
+        split_of, outside = layout.split_of(), layout.outside_counts()
+        inside = sorted(split_of)
+    else:
+        split_of = {image: _split(rows, k) for image, k in row_of.items()}
+    divided = _divide(inside, rows, row_of, split_of, table.task)
+    counts.update((*divided.counts.items(), *outside))
+    _check_any(divided, counts, rows.name)
+    without = divided.without
     if without and split != UNLABELLED:
         counts["images without a row"] = len(without)
     labels = names = None
     if rows.columns:
         labels, names = label_values.from_cells(
-            [rows.cells[k] for k in kept.rows],
-            [rows.lines[k] for k in kept.rows],
+            [rows.cells[k] for k in divided.rows],
+            [rows.lines[k] for k in divided.rows],
             rows.columns,
             table.task,
             rows.name,
         )
-    existing = sorted({*kept.splits, *([UNLABELLED] if without else [])})
+    existing = sorted({*divided.splits, *([UNLABELLED] if without else [])})
     slices.check_split(source_name, split, existing)
-    chosen = np.array([each == split for each in kept.splits], bool)
-    images = [x for x, mine in zip(kept.images, chosen) if mine]
+    chosen = np.array([each == split for each in divided.splits], bool)
+    images = [x for x, mine in zip(divided.images, chosen) if mine]
     if split == UNLABELLED and without:
         images, part = sorted([*images, *without]), None
     else:
@@ -106,7 +138,10 @@ def open_labelled(
         task=table.task,
         files=np.array([str(root.joinpath(*p)) for p in images], object),
         layout=_text(rows.name, existing, labels, names, table.task, part),
-        left_out=(*counts.items(), *found.counts(lambda parts: True)),
+        left_out=(
+            *counts.items(),
+            *found.counts(lambda parts: True),
+        ),
     )
     return source, tuple(existing)
 
@@ -173,57 +208,45 @@ def _check_equal(rows, first, second):
         )
 
 
-def _kept(rows, row_of, layout, task):
-    """Returns the `_Labelled`, and numbers of rows that are left out."""
-    folder_split = {}
-    if layout is not None:
-        folder_split = {
-            image: name
-            for name, images in layout.splits.items()
-            for image in images
-        }
-    kept, counts = [], {}
-    for image in sorted(row_of):
-        k = row_of[image]
-        if layout is None:
-            split, reason = rows.splits[k], "rows without a split"
-        else:
-            split = folder_split.get(image)
-            reason = "images outside the splits"
-        if rows.columns and label_values.is_empty(rows.cells[k], task):
-            split, reason = None, "rows without a label"
-        if split:
-            if layout is None:
-                _check_split_name(split, rows, k)
-            kept.append((image, split, k))
-        else:
-            counts[reason] = counts.get(reason, 0) + 1
-    if not kept:
-        said = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-        raise ValueError(
-            f"{rows.name} must have a row with a label, and with a split if it"
-            f" has a column of splits. Received: {said}"
-        )
-    return _Labelled(*zip(*kept)), counts
-
-
-def _check_split_name(split, rows, k):
-    if not slices.is_name(split):
+def _split(rows, k):
+    """The split of a row; refuses text that cannot name one."""
+    split = rows.splits[k]
+    if split and not slices.is_name(split):
         raise ValueError(
             f"The column of splits of {rows.name} must hold names such as train"
             " and test, of letters, digits and _ . - only. Received:"
             f" {split!r} in line {rows.lines[k]}; --split_column names another"
             " column, or none if it is empty"
         )
+    return split
 
 
-def _without_row(images, row_of, layout):
-    """Images without a row, except those outside of splits that are folders."""
-    without = [image for image in images if image not in row_of]
-    if layout is None or not layout.depth:
-        return without
-    inside = {image for part in layout.splits.values() for image in part}
-    return [image for image in without if image in inside]
+def _divide(images, rows, row_of, split_of, task):
+    """The `_Divided` of images that are not outside of all splits."""
+    kept, without, counts = [], [], {}
+    for image in images:
+        k = row_of.get(image)
+        reason = None
+        if k is None:
+            without.append(image)
+        elif rows.columns and label_values.is_empty(rows.cells[k], task):
+            reason = "rows without a label"
+        elif not split_of[image]:
+            reason = "rows without a split"
+        else:
+            kept.append((image, split_of[image], k))
+        if reason:
+            counts[reason] = counts.get(reason, 0) + 1
+    columns = zip(*kept) if kept else ((), (), ())
+    return _Divided(*columns, tuple(without), counts)
+
+
+def _check_any(divided, counts, table):
+    if not divided.images:
+        raise ValueError(
+            f"{table} must have a row with a label, and with a split if it has"
+            f" a column of splits. Received: {counted(counts.items())}"
+        )
 
 
 def _text(table, splits, labels, names, task, part):

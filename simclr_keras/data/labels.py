@@ -49,7 +49,15 @@ def number_labels(
             labels = [each.astype(np.int64) for each in values]
             return labels, tuple(map(str, range(count)))
     if distinct.dtype.kind == "f":
-        _refuse_measured(distinct, sum(map(len, values)))
+        count = sum(map(len, values))
+        if look_measured(len(distinct), count):
+            raise ValueError(
+                "Labels must be classes, each with several images; fractions"
+                " that hardly ever come twice are measurements, for a"
+                " `Classifier` with activation='linear' and a data set of your"
+                f" own. Received: {len(distinct)} different numbers for"
+                f" {count} images"
+            )
     labels = [np.searchsorted(distinct, each) for each in values]
     return [x.astype(np.int64) for x in labels], tuple(map(str, distinct))
 
@@ -77,14 +85,14 @@ def _named(values, distinct, names):
     return [numbers[np.searchsorted(distinct, x)] for x in values], names
 
 
-def _refuse_measured(distinct, count):
-    if 2 * len(distinct) > count:
-        raise ValueError(
-            "Labels must be classes, each with several images; fractions that"
-            " hardly ever come twice are measurements, for a `Classifier` with"
-            " activation='linear' and a data set of your own. Received:"
-            f" {len(distinct)} different numbers for {count} images"
-        )
+def look_measured(distinct: int, count: int) -> bool:
+    """Whether fractions are measurements rather than names of classes.
+
+    Args:
+        distinct: number of different values.
+        count: number of images.
+    """
+    return 2 * distinct > count
 
 
 def _shortened(names):

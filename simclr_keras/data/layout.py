@@ -14,6 +14,9 @@ SPLIT_NAMES = frozenset(
     " unlabelled".split()
 )
 _UNLABELLED = ("unlabeled", "unlabelled")
+# Kinds of images that belong to no split.
+OUTSIDE_SPLITS = "images outside the splits"
+OUTSIDE_CLASSES = "images outside the classes"
 _ORDER = ("train", "val", "dev", "eval", "test", "unlabel")
 
 
@@ -51,6 +54,21 @@ class Layout:
             if others:
                 parts.append(f"none in {', '.join(others)}")
         return "; ".join(parts)
+
+    def split_of(self) -> dict:
+        """Dict from each image of a split to the name of the split."""
+        return {
+            image: name
+            for name, images in self.splits.items()
+            for image in images
+        }
+
+    def outside_counts(self) -> tuple[tuple[str, int], ...]:
+        """The pair (kind, number) of the images of no split, if any."""
+        if not self.outside:
+            return ()
+        kind = OUTSIDE_SPLITS if self.depth else OUTSIDE_CLASSES
+        return ((kind, len(self.outside)),)
 
 
 def splits_text(names: Iterable[str]) -> str:

@@ -168,17 +168,15 @@ def open_source(
 
 def _label_table(labels, spec):
     """The `LabelTable`, or None; refuses one of images without paths."""
-    if labels is None or isinstance(labels, LabelTable):
-        table = labels
-    else:
-        table = LabelTable(labels)
     name = spec if isinstance(spec, str) else "arrays"
-    if table is not None and not name.startswith(_FOLDER):
+    if labels is None:
+        return None
+    if not name.startswith(_FOLDER):
         raise ValueError(
             "`labels` (--labels) must be left out of any data set but"
             f" folder:/path, whose images it names. Received: {name}"
         )
-    return table
+    return labels if isinstance(labels, LabelTable) else LabelTable(labels)
 
 
 def _decode_small(source, memory_limit):

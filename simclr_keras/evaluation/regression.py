@@ -49,7 +49,9 @@ def regression_figures(
             f" Received: {targets.size} of each, not all finite"
         )
     errors = predictions - targets
-    mse, variance = (errors**2).mean(axis=0), targets.var(axis=0)
+    mse = (errors**2).mean(axis=0)
+    # The variance of equal numbers need not be 0, by rounding.
+    variance = np.where(np.ptp(targets, axis=0) > 0, targets.var(axis=0), 0.0)
     return RegressionFigures(
         mse,
         np.sqrt(mse),

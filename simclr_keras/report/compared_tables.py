@@ -19,6 +19,7 @@ _MEASURED_ON = (
     "eval_split",
     "probe_dataset",
     "labels",
+    "file_column",
     "label_columns",
     "split_column",
 )

@@ -38,6 +38,7 @@ _SETTINGS = {
     "labels_without_test_images",
     "layer",
     "numbers",
+    "numbers_without_r2",
     "parameters",
     "predicted",
     "split",

@@ -12,8 +12,16 @@ from typing import Any
 from simclr_keras import old_runs
 from simclr_keras import paths
 from simclr_keras import training
+from simclr_keras.evaluation import result_names
 from simclr_keras.training import metrics_file
 from simclr_keras.training import text_files
+
+_BETTER = {
+    result_names.SHARE: max,
+    result_names.SCORE: max,
+    result_names.LOSS: min,
+    result_names.ERROR: min,
+}
 
 
 class ReportedRun:
@@ -101,16 +109,8 @@ def figure_text(name: str, value: Any) -> Any:
     """A value as tables show it: accuracies in per cent, floats rounded."""
     if not isinstance(value, float):
         return value
-    return f"{value:.2%}" if _is_share(name) else f"{value:.4g}"
-
-
-def _is_share(name):
-    """Whether a result is an accuracy or a mean average precision."""
-    kind = name.split(" of ")[0]
-    return (
-        any(x in kind for x in ("accuracy", "average_precision"))
-        or kind == "top5"
-    )
+    is_share = result_names.kind_of(name) == result_names.SHARE
+    return f"{value:.2%}" if is_share else f"{value:.4g}"
 
 
 def better(name: str) -> Callable[..., Any] | None:
@@ -119,8 +119,4 @@ def better(name: str) -> Callable[..., Any] | None:
     Returns:
         The function; None for results that are no measure of quality.
     """
-    if _is_share(name) or name.split(" ")[0] in ("r2", "mean_r2"):
-        return max
-    if name == "loss" or name.split(" ")[0] in ("mse", "rmse", "mae"):
-        return min
-    return None
+    return _BETTER.get(result_names.kind_of(name))

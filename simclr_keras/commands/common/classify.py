@@ -123,11 +123,11 @@ def run(settings, freeze, measure_features=None, predict=None):
     if settings.class_weight != "none":
         what = f"--class_weight={settings.class_weight}"
         label_flags.require_classes(settings, what)
-    label_flags.check(settings)
     training_checks.check_service(settings, trains=measure_features is None)
+    table = label_flags.table(settings)
     devices = stages.set_up(settings)
     pretrained = channel_settings.load_checkpoint(settings)
-    source, held_out = _open(settings, labelled=not predict)
+    source, held_out = _open(settings, table, not predict)
     if measure_features is None:
         training_checks.check(settings, devices, source.num_examples)
     pretrained = build.pretrained(settings, source, pretrained)
@@ -183,10 +183,10 @@ def run(settings, freeze, measure_features=None, predict=None):
         return results
 
 
-def _open(settings, labelled):
+def _open(settings, table, labelled):
     """Opens the training and evaluation images, with labels if needed."""
-    source = input_data.open_source(settings, settings.train_split)
-    held_out = input_data.open_source(settings, settings.eval_split)
+    source = input_data.open_source(settings, settings.train_split, table)
+    held_out = input_data.open_source(settings, settings.eval_split, table)
     if labelled:
         input_data.check_classes(source, held_out)
     sk.data.warn_of_overlap(source, held_out)

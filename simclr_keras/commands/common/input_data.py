@@ -1,12 +1,18 @@
 """Opens the images that the flags name."""
 
 import simclr_keras as sk
-from simclr_keras.commands.common import label_flags
 
 
-def open_source(settings, split, dataset=None):
-    """Opens a split of `--dataset`, or of another data set, without a table."""
-    labels = None if dataset else label_flags.table(settings)
+def open_source(settings, split, labels=None, dataset=None):
+    """Opens a split of `--dataset`, or of another data set.
+
+    Args:
+        settings: the command's.
+        split: name of a split or a slice of it.
+        labels: `label_flags.table` of the settings, for `--dataset`. Defaults
+            to None.
+        dataset: name of another data set. Defaults to None: `--dataset`.
+    """
     return sk.data.open_source(
         dataset or settings.dataset,
         split,

@@ -46,13 +46,14 @@ def define(data):
 
 
 def table(settings):
-    """The `data.LabelTable` of `--labels`, or None without it.
+    """Reads the `data.LabelTable` of `--labels`; None without it.
 
     Raises:
-        ValueError: see `check`.
+        ValueError: there are flags about labels without `--labels`, or the
+            table is wrong.
     """
-    check(settings)
     if not settings.labels:
+        _refuse_alone(settings)
         return None
     return sk.data.LabelTable(
         settings.labels, task=settings.task, **_columns(settings)
@@ -64,14 +65,8 @@ def _columns(settings):
     return {name: getattr(settings, name) for name in names}
 
 
-def check(settings):
-    """Refuses flags about labels without `--labels`.
-
-    Raises:
-        ValueError: there are such flags.
-    """
-    if settings.labels:
-        return
+def _refuse_alone(settings):
+    """Refuses flags about labels without `--labels`."""
     given = _columns(settings)
     flags = [f"--{k}={v}" for k, v in given.items() if v is not None]
     if settings.task != CLASSIFICATION:

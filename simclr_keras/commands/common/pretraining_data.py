@@ -74,11 +74,12 @@ def open_for_pretraining(settings):
     if _is_supervised(settings):
         what = f"--loss={settings.loss}, which takes classes"
         label_flags.require_classes(settings, what)
-    trained = input_data.open_source(settings, settings.train_split)
+    table = label_flags.table(settings)
+    trained = input_data.open_source(settings, settings.train_split, table)
     if _is_supervised(settings):
         sk.data.require_labels(trained)
     probe = _probe_source(settings, trained)
-    held_out = _evaluation_source(settings)
+    held_out = _evaluation_source(settings, table)
     sk.data.warn_of_overlap(trained, held_out)
     size = input_data.image_size(settings, trained)
     return PretrainingImages(trained, probe, held_out, size)
@@ -89,15 +90,17 @@ def _is_supervised(settings):
     return settings.loss in choices.SUPERVISED_LOSSES
 
 
-def _evaluation_source(settings):
+def _evaluation_source(settings, table):
     """The images of `--eval_split`, or None."""
     if settings.eval_split is not None:
         split = settings.eval_split
-        return input_data.open_source(settings, split) if split else None
+        if not split:
+            return None
+        return input_data.open_source(settings, split, table)
     from simclr_keras.data import slices
 
     try:
-        return input_data.open_source(settings, "test")
+        return input_data.open_source(settings, "test", table)
     except slices.NoSuchSplit:  # the usual case for photographs
         print("No labelled test split: no evaluation.")
     except ValueError as error:
@@ -111,7 +114,9 @@ def _probe_source(settings, trained):
         return None
     if settings.probe_dataset is None:
         return trained if trained.has_classes else None
-    source = input_data.open_source(settings, "train", settings.probe_dataset)
+    source = input_data.open_source(
+        settings, "train", dataset=settings.probe_dataset
+    )
     sk.data.require_labels(source)
     return source
 

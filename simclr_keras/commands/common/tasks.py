@@ -147,18 +147,25 @@ def _measure_numbers(names, targets, predictions):
     if len(names) == 1:
         kinds = ("mse", "rmse", "mae", "r2")
         return _rounded({kind: getattr(figures, kind)[0] for kind in kinds})
-    results = {"mean_r2": np.mean(figures.r2)}
+    known = figures.r2[np.isfinite(figures.r2)]
+    results = {"mean_r2": known.mean() if len(known) else np.nan}
     for k, name in enumerate(names):
         for kind in ("rmse", "r2"):
             results[f"{kind} of {name}"] = getattr(figures, kind)[k]
-    return _rounded(results)
+    without = len(names) - len(known)
+    return {
+        **_rounded(results),
+        **({"numbers_without_r2": without} if without else {}),
+    }
 
 
 def _rounded(results):
     """Errors in six significant digits, others in six decimals; NaN as None."""
+    from simclr_keras.evaluation import result_names
+
     rounded = {}
     for name, value in results.items():
-        error = name.startswith(("mse", "rmse", "mae"))
+        error = result_names.kind_of(name) == result_names.ERROR
         number = float(f"{value:.6g}" if error else f"{value:.6f}")
         rounded[name] = None if number != number else number
     return rounded
