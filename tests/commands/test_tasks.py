@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import study
 from simclr_keras.commands.common import command_line
+from simclr_keras.commands.common import tasks
 from simclr_keras.report import page
 
 SMALL = ("--image_size=16", "--verbose=0")
@@ -290,6 +292,55 @@ def test_a_regression_resumes(run, photos, checkpoint, tmp_path):
     assert (first["steps"], second["steps"]) == (3, 6)
 
 
+@pytest.mark.newest
+def test_a_run_is_not_resumed_with_other_numbers(
+    run, photos, checkpoint, tmp_path
+):
+    """The scale of its outputs is that of the numbers it was trained on."""
+    table = tmp_path / "labels.csv"
+    text = (photos.parent / "labels.csv").read_text()
+
+    def tune(text, epochs):
+        table.write_text(text)
+        run(
+            finetune,
+            f"--dataset=folder:{photos}",
+            f"--labels={table}",
+            "--label_columns=green",
+            "--task=regression",
+            f"--checkpoint={checkpoint}",
+            f"--model_dir={tmp_path / 'run'}",
+            f"--train_epochs={epochs}",
+            *SMALL,
+            *DESCENT,
+        )
+
+    tune(text, 1)
+    changed = text.splitlines()
+    *row, green, split = changed[1].split(",")
+    changed[1] = ",".join([*row, str(int(green) + 1000), split])
+    with pytest.raises(ValueError, match="target_mean.0: .* there, .* now"):
+        tune("\n".join(changed), 2)
+
+
+@pytest.mark.newest
+def test_columns_without_variance_have_no_part_in_the_mean():
+    """By hand: R2 of the first column is 0.625, the second is constant."""
+    task = tasks.of(types.SimpleNamespace(task="regression"))
+    targets = np.array([[0.0, 5], [2, 5], [4, 5]])
+    figures = task.measure(["a", "b"], targets, targets + [1, -2])
+    assert figures == {
+        "mean_r2": 0.625,
+        "rmse of a": 1.0,
+        "r2 of a": 0.625,
+        "rmse of b": 2.0,
+        "r2 of b": None,
+        "numbers_without_r2": 1,
+    }
+    same = targets[:, 1:].repeat(2, axis=1)
+    assert task.measure(["a", "b"], same, same)["mean_r2"] is None
+
+
 @pytest.fixture(scope="module")
 def trained(photos, run, tmp_path_factory):
     """Function of columns and task that pre-trains; returns the directory."""
@@ -338,6 +389,22 @@ def test_pretraining_does_without_other_labels(trained, columns, task, capsys):
 
 @pytest.mark.long
 @pytest.mark.newest
+def test_a_probe_has_labels_of_its_own(trained, photos, tmp_path):
+    """Sub-folders are its classes: the table is of the other images."""
+    for name in ("00.png", "01.png", "02.png", "03.png"):
+        folder = tmp_path / "probe" / ("odd" if name[1] in "13" else "even")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / name, folder)
+    results, directory = trained(
+        "green",
+        "regression",
+        f"--probe_dataset=folder:{tmp_path / 'probe'}",
+    )
+    assert results["train_images"] == 48 and "knn_accuracy" not in results
+    assert "probe_accuracy" in (directory / "metrics.csv").read_text()
+
+
+@pytest.mark.newest
 def test_pretraining_without_labels(trained, capsys):
     results, _ = trained("", "classification")
     assert results["train_images"] == 48 and "knn_accuracy" not in results
@@ -345,15 +412,30 @@ def test_pretraining_without_labels(trained, capsys):
 
 
 @pytest.mark.parametrize(
-    "columns, task, header, cell",
+    "columns, task, header, cell, pictures",
     [
-        ("kind", "classification", "label", "1"),
-        ("colors", "multilabel", "label", "blue|red"),
-        ("green", "regression", "green", None),
+        ("kind", "classification", "label", "1", ()),
+        (
+            "colors",
+            "multilabel",
+            "label",
+            "blue|red",
+            ("--map", "--neighbors=random:2"),
+        ),
+        ("green", "regression", "green", None, ()),
     ],
 )
 def test_embeddings_come_with_their_labels(
-    run, photos, checkpoint, tmp_path, columns, task, header, cell
+    run,
+    photos,
+    checkpoint,
+    tmp_path,
+    capsys,
+    columns,
+    task,
+    header,
+    cell,
+    pictures,
 ):
     directory = run(
         embed,
@@ -361,8 +443,16 @@ def test_embeddings_come_with_their_labels(
         f"--checkpoint={checkpoint}",
         f"--model_dir={tmp_path / 'run'}",
         "--projector",
+        *pictures,
         *SMALL,
     )
+    if pictures:  # frames and colours are of classes, which there are none of
+        said = capsys.readouterr().out
+        assert "Map of 48 images" in said and "of the class" not in said
+        with PIL.Image.open(directory / "map.png") as picture:
+            said = picture.info["Description"]
+        assert "shown in their places" in said and "coloured" not in said
+        assert (directory / "neighbors.png").exists()
     rows = _rows(directory / "index.csv")
     assert list(rows[0]) == ["row", "id", header] and len(rows) == 48
     table = _rows(photos.parent / "labels.csv")
@@ -399,6 +489,7 @@ def test_embeddings_come_with_their_labels(
             "classification for --class_weight=balanced",
         ),
         (finetune, ["--task=regression"], "--labels must name a CSV file"),
+        (finetune, ["--labels=y.csv"], "an existing CSV file.*'y.csv'"),
         (finetune, ["--split_column=x"], "Received: --split_column=x alone"),
         (pretrain, ["--labels=x.csv", "--dataset=shapes"], "any data set but"),
         (
@@ -419,9 +510,11 @@ def test_embeddings_come_with_their_labels(
     ],
 )
 def test_what_has_no_meaning_is_refused(
-    run, tmp_path, command, arguments, message
+    run, tmp_path, monkeypatch, command, arguments, message
 ):
     """Before the checkpoint, which is not there, is looked for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("file,label\na.png,b\n")
     if command in (linear_eval, finetune):
         arguments = [*arguments, f"--checkpoint={tmp_path / 'none'}"]
     with pytest.raises(ValueError, match=message):

@@ -146,6 +146,45 @@ def test_sub_folders_are_splits_where_the_table_has_none(photos):
 
 
 @pytest.mark.newest
+def test_images_outside_of_splits_are_counted_with_and_without_a_row(photos):
+    """`b/5.png` and `c.png` have none; `a` becomes the only split."""
+    (photos / "a").rename(photos / "train")
+    path = photos.parent / "labels.csv"
+    path.write_text("file,label\ntrain/1.png,x\ntrain/3.png,y\nb/2.png,y\n")
+    table = data.LabelTable(path)
+    with pytest.warns(UserWarning, match="3 images outside the splits"):
+        source = data.open_source(
+            f"folder:{photos}", labels=table, folder_layout="splits"
+        )
+    assert _short(source, photos) == ["train/1.png", "train/3.png"]
+    assert source.left_out == (("images outside the splits", 3),)
+
+
+@pytest.mark.newest
+def test_a_table_is_read_once_and_first(photos):
+    """Before the folder is looked at; later changes do not matter."""
+    path = photos.parent / "labels.csv"
+    path.write_text(TABLE)
+    table = data.LabelTable(path)
+    path.unlink()
+    splits = [
+        data.open_source(f"folder:{photos}", split, labels=table)
+        for split in ("train", "test")
+    ]
+    assert [each.num_examples for each in splits] == [2, 2]
+    with pytest.raises(ValueError, match="existing CSV file"):
+        data.open_source(f"folder:{photos}/none", labels=path)
+    path.write_text(TABLE)
+    for layout, column in (("flat", None), ("classes", ""), ("legacy", "")):
+        with pytest.raises(ValueError, match=f"--folder_layout={layout}"):
+            data.open_source(
+                f"folder:{photos}/none",
+                labels=data.LabelTable(path, split_column=column),
+                folder_layout=layout,
+            )
+
+
+@pytest.mark.newest
 def test_rows_that_are_left_out_are_counted(photos):
     text = TABLE + "gone.png,cat,train\nb/2.png,dog,train\nb/5.png,,train\n"
     with pytest.warns(UserWarning, match="1 of 7 rows.*'gone.png' in line 6"):
@@ -199,6 +238,11 @@ def test_slices_have_their_share_of_every_class(photos):
             "--task=regression. Received: 2 different",
         ),
         (
+            "file;label\na/1.png;1,5\nc.png;2,5\n",
+            {},
+            "--task=regression. Received: 2 different",
+        ),
+        (
             "file,label\na/1.png,\nc.png,\n",
             {"task": "multilabel"},
             "must name labels.*2 empty cells",
@@ -240,12 +284,6 @@ def test_wrong_arguments(photos):
         data.LabelTable("labels.csv", task="ranking")
     with pytest.raises(ValueError, match="has: test, train, unlabelled"):
         _opened(photos, TABLE, "validation")
-    with pytest.raises(ValueError, match="Received: --folder_layout=flat"):
-        data.open_source(
-            f"folder:{photos}",
-            labels=photos.parent / "labels.csv",
-            folder_layout="flat",
-        )
 
 
 @pytest.mark.newest

@@ -62,6 +62,9 @@ def test_figures_of_numbers_by_hand():
     np.testing.assert_allclose(figures.rmse, [1, 2])
     np.testing.assert_allclose(figures.mae, [1, 2])
     np.testing.assert_allclose(figures.r2, [1 - 1 / (8 / 3), np.nan])
+    # The variance of three times 0.1 is not 0 in float64.
+    same = np.full([3, 1], 0.1)
+    assert np.isnan(evaluation.regression_figures(same + 1, same).r2).all()
 
 
 @pytest.mark.newest

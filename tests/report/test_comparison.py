@@ -178,6 +178,21 @@ def test_the_best_is_named_where_it_is_clear(tmp_path, changed, best):
     assert marked == best
 
 
+@pytest.mark.parametrize("flag", ["file_column", "label_columns", None])
+def test_no_best_where_a_flag_names_other_images(tmp_path, flag):
+    runs = [
+        _run(
+            tmp_path / name,
+            {"protocol": "cached", **({flag: name} if flag else {})},
+            results={"dataset": "a", "test_images": 9, "accuracy": accuracy},
+        )
+        for name, accuracy in (("a", 0.25), ("b", 0.5))
+    ]
+    rows = dict(compared_tables.results(_reported(runs)))
+    expected = [("25.00%", False), ("50.00%", flag is None)]
+    assert rows["accuracy"] == expected
+
+
 def test_flags_of_other_releases(tmp_path):
     """What a run lacks has the default, or the value of then.
 

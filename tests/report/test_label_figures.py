@@ -65,6 +65,9 @@ def test_many_labels_and_numbers_have_room():
     "name, choose",
     [
         ("mean_average_precision", max),
+        ("val_probe_accuracy", max),
+        ("rmse of top5 accuracy", min),
+        ("numbers_without_r2", None),
         ("top5", max),
         ("mean_r2", max),
         ("r2 of age", max),
