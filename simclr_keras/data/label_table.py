@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 from collections.abc import Sequence
 
 from simclr_keras import paths
 from simclr_keras.choices import TASKS
+from simclr_keras.images import EXTENSIONS
 
 _DELIMITERS = ",;\t"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_LINES = 100  # that tell which separator is used
+_ZIP = b"PK\x03\x04"  # how files of spreadsheets begin
+_ALONE = " alone; commas, semicolons or tabs separate columns"
 _LABELS = ("label", "labels")  # names of the column, unless it is given
 _SPLIT = "split"
 
@@ -111,6 +116,11 @@ def _read(table):
         )
     # A name is one line, also where a cell has several.
     header, rows = [_one_line(x) for x in lines[0][1]], lines[1:]
+    if header[0].lower().endswith(EXTENSIONS):
+        raise ValueError(
+            f"The first line of {path.name} must name its columns, such as"
+            f" file,label. Received: {', '.join(header)}"
+        )
     if not rows:
         raise ValueError(
             "`labels` (--labels) must have a row for each image after its first"
@@ -150,6 +160,11 @@ def _one_line(cell):
 def _text(path):
     """The text of the file, without a byte-order mark."""
     content = path.read_bytes()
+    if content.startswith(_ZIP):
+        raise ValueError(
+            "`labels` (--labels) must be a CSV file; a spreadsheet writes it as"
+            f" 'CSV UTF-8'. Received: {path.name}, which is none"
+        )
     if content[:2] in _UTF_16:
         raise ValueError(
             "`labels` (--labels) must be UTF-8; a spreadsheet writes it as"
@@ -168,13 +183,7 @@ def _text(path):
 
 def _parsed(name, text):
     """Yields pairs of a line's number and its cells; skips blank lines."""
-    first = next((x for x in text.splitlines() if x.strip()), "")
-    delimiter = max(
-        _DELIMITERS, key=lambda x: len(next(csv.reader([first], delimiter=x)))
-    )
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, strict=True
-    )
+    reader = _reader(text, _delimiter(text), strict=True)
     try:
         for row in reader:
             row = [cell.strip() for cell in row]
@@ -185,6 +194,33 @@ def _parsed(name, text):
             "`labels` (--labels) must be a CSV file. Received:"
             f" {name}, line {reader.line_num}: {error}"
         ) from error
+
+
+def _reader(text, delimiter, strict):
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        skipinitialspace=True,
+        strict=strict,
+    )
+
+
+def _delimiter(text):
+    """The separator by which the first lines have as many cells, or most.
+
+    Names of columns and labels may contain another separator.
+    """
+
+    def cells(delimiter):
+        filled = filter(any, _reader(text, delimiter, strict=False))
+        try:
+            counts = [len(row) for row in itertools.islice(filled, _LINES)]
+        except csv.Error:  # is reported with the line where the file is read
+            return False, 0
+        first, *others = counts or [0]
+        return first > 1 and set(others) == {first}, first
+
+    return max(_DELIMITERS, key=cells)
 
 
 def _columns(table, header, name):
@@ -203,6 +239,7 @@ def _columns(table, header, name):
                 "`label_columns` (--label_columns) must name the column of the"
                 " labels, or be empty for images without labels. Received:"
                 f" nothing, and {name} has the columns {', '.join(header)}"
+                + ("" if others else _ALONE)
             )
     chosen = {"file_column": [file], "label_columns": labels}
     chosen["split_column"] = [split] if split else []

@@ -14,6 +14,8 @@ from simclr_keras.data.layout import classes_text
 from simclr_keras.data.layout import listed
 
 _NAMES_APART = re.compile("[|;]")
+_FEW = 10  # classes that may have one image each without a warning
+_LARGEST = float(np.finfo(np.float32).max)
 _INTEGER = re.compile(r"[+-]?\d+")
 _ZERO_ONE = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
@@ -91,6 +93,13 @@ def _classes(texts, column, table):
             " one class; --task=multilabel reads several labels.",
             stacklevel=6,
         )
+    if len(distinct) > _FEW and 2 * len(distinct) > len(texts):
+        warnings.warn(
+            f"Column {column} of {table} has {len(distinct)} classes for"
+            f" {len(texts)} images, such as {distinct[0]!r}. Classes need"
+            " several images each; numbers are for --task=regression.",
+            stacklevel=6,
+        )
     numbers = {name: k for k, name in enumerate(distinct)}
     return np.array([numbers[x] for x in texts], np.int64), tuple(distinct)
 
@@ -120,6 +129,14 @@ def _named(texts, column, table):
         for text in texts
     ]
     names = tuple(sorted(set().union(*rows)))
+    commas = [name for name in names if "," in name]
+    if commas:
+        warnings.warn(
+            f"{len(commas)} of the {len(names)} labels in column {column} of"
+            f" {table} contain a comma, such as {commas[0]!r}. Each of them is"
+            " one label; | or ; separates several.",
+            stacklevel=7,
+        )
     if not names:
         raise ValueError(
             f"Column {column} of {table} must name labels, with | or ; between"
@@ -136,10 +153,11 @@ def _numbers(cells, lines, columns, table):
     values = np.zeros([len(cells), len(columns)], np.float32)
     for k, (row, line) in enumerate(zip(cells, lines)):
         for j, (text, column) in enumerate(zip(row, columns)):
-            if not _is_number(text):
+            if not _is_number(text) or abs(float(text)) > _LARGEST:
                 raise ValueError(
                     f"Columns of labels of {table} must hold numbers for"
-                    " --task=regression, written as 3.5. Received:"
+                    " --task=regression, in float32 and written as 3.5, or be"
+                    " empty where an image has none. Received:"
                     f" {text!r} in column {column}, line {line}"
                 )
             values[k, j] = float(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
+import unicodedata
 import warnings
 
 import numpy as np
@@ -121,6 +122,8 @@ def open_labelled(
             rows.name,
         )
     existing = sorted({*divided.splits, *([UNLABELLED] if without else [])})
+    if rows.splits is not None:
+        _check_spellings(existing, rows.name)
     slices.check_split(source_name, split, existing)
     chosen = np.array([each == split for each in divided.splits], bool)
     images = [x for x, mine in zip(divided.images, chosen) if mine]
@@ -153,7 +156,8 @@ def _match(rows, root, found, source_name):
         Pair of a dict from images, as tuples of parts, to their first row, and
         a dict with the numbers of rows that are left out, by kind.
     """
-    known = {"/".join(parts): parts for parts in found.images}
+    known = {_composed("/".join(parts)): parts for parts in found.images}
+    known.update(("/".join(parts), parts) for parts in found.images)
     row_of, missing, repeated = {}, [], 0
     for k, name in enumerate(rows.files):
         parts = known.get(name) or known.get(_relative(name, root))
@@ -189,7 +193,15 @@ def _relative(name, root):
     name, prefix = name.replace("\\", "/"), f"{root}".rstrip("/") + "/"
     if name.startswith(prefix):
         name = name[len(prefix) :]
-    return posixpath.normpath(name)
+    return _composed(posixpath.normpath(name))
+
+
+def _composed(name):
+    """A name with each accent and its letter as one character, as in tables.
+
+    Files from macOS may have them as two.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def _check_equal(rows, first, second):
@@ -219,6 +231,19 @@ def _split(rows, k):
             " column, or none if it is empty"
         )
     return split
+
+
+def _check_spellings(splits, table):
+    """Refuses splits such as train and Train, each a part of what was meant."""
+    spellings = {}
+    for split in splits:
+        spellings.setdefault(split.lower(), []).append(split)
+    several = [names for names in spellings.values() if len(names) > 1]
+    if several:
+        raise ValueError(
+            f"Each split must have one spelling in {table}. Received:"
+            f" {', '.join(several[0])}"
+        )
 
 
 def _divide(images, rows, row_of, split_of, task):

@@ -57,20 +57,26 @@ def check_targets(source: Any) -> None:
     Raises:
         ValueError: a number is the same for all images.
     """
+    import numpy as np
+
     if source.task == "regression":
         from simclr_keras.models import target_scale
 
         target_scale.measure(source.labels, source.class_names)
+    counts, noun = [], "labels"
     if source.task == "multilabel":
         counts = source.labels.sum(axis=0)
-        none = [x for x, n in zip(source.class_names, counts) if not n]
-        if none:
-            print(
-                f"Caution: {len(none)} of the {len(counts)} labels cannot be"
-                f" learnt, as none of the {source.num_examples} training images"
-                f" has them: {', '.join(none[:10])}"
-                + (", ..." if len(none) > 10 else "")
-            )
+    elif source.has_classes and source.labels is not None:
+        counts = np.bincount(source.labels, minlength=source.num_classes)
+        noun = "classes"
+    none = [x for x, n in zip(source.class_names, counts) if not n]
+    if none:
+        print(
+            f"Caution: {len(none)} of the {len(counts)} {noun} cannot be"
+            f" learnt, as none of the {source.num_examples} training images"
+            f" has them: {', '.join(none[:10])}"
+            + (", ..." if len(none) > 10 else "")
+        )
 
 
 def _class_metrics(num_classes):
