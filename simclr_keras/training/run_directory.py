@@ -230,8 +230,20 @@ class RunDirectory:
         return {name: text for name, text in values.items() if text is not None}
 
     def write_class_names(self, names: Sequence[str]) -> None:
-        """Writes the names of a classifier's classes, in their order."""
-        write_whole(self.class_names, "".join(f"{name}\n" for name in names))
+        """Writes a classifier's class names; refuses others than were there.
+
+        Raises:
+            ValueError: a checkpoint has other names.
+        """
+        text = "".join(f"{name}\n" for name in names)
+        there, now = self.read_class_names(), text.splitlines()
+        resumes = there and checkpointing.checkpoints(self.checkpoints)
+        if resumes and there != now:
+            raise ValueError(
+                "labels must be those that the run in model_dir has. Received:"
+                f" {', '.join(now[:5])}; it has {', '.join(there[:5])}"
+            )
+        write_whole(self.class_names, text)
 
     def read_class_names(self) -> list[str] | None:
         """The class names that training wrote, or None."""

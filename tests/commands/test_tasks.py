@@ -526,7 +526,7 @@ def test_what_has_no_meaning_is_refused(
 def test_targets_that_cannot_be_learnt(
     run, photos, checkpoint, tmp_path, capsys
 ):
-    """A number that is constant is refused, a label without images is named."""
+    """A constant number is refused; classes without images are named."""
     table = tmp_path / "labels.csv"
     shutil.copy(photos.parent / "labels.csv", table)
     rows = table.read_text().splitlines()
@@ -555,3 +555,6 @@ def test_targets_that_cannot_be_learnt(
     assert not (tmp_path / "regression").exists()
     evaluate("red,rare", "multilabel")
     assert "1 of the 2 labels cannot be learnt" in capsys.readouterr().out
+    evaluate("rare", "classification")
+    said = capsys.readouterr().out
+    assert "1 of the 2 classes cannot be learnt" in said and ": 1\n" in said

@@ -91,8 +91,15 @@ def test_spreadsheets_have_several_ways(photos, encoding, delimiter, end):
 
 
 @pytest.mark.newest
-def test_separators_and_lines_within_quotes(photos):
-    text = '"file, path";label\na/1.png;"big\ncat"\nb/2.png;dog\n'
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"file, path";label\na/1.png;"big\ncat"\nb/2.png;dog\n',
+        "file, if, any;label\na/1.png;big cat\nb/2.png;dog\n",
+        'file, label\na/1.png, "big  cat"\nb/2.png, "dog"\n',
+    ],
+)
+def test_separators_and_lines_within_quotes(photos, text):
     assert _opened(photos, text).class_names == ("big cat", "dog")
 
 
@@ -124,11 +131,14 @@ def test_whole_numbers_are_in_the_order_of_their_values(photos):
 
 @pytest.mark.newest
 def test_other_spellings_of_paths(photos):
+    """Of the last name, the file has the accent as a character of its own."""
+    (photos / "c.png").rename(photos / "cafe\u0301.png")
     text = f"file,label\n{photos}/a/1.png,x\nb\\2.png,y\nb//5.png,x\n"
-    assert _short(_opened(photos, text), photos) == [
+    assert _short(_opened(photos, text + "caf\u00e9.png,y\n"), photos) == [
         "a/1.png",
         "b/2.png",
         "b/5.png",
+        "cafe\u0301.png",
     ]
 
 
@@ -242,6 +252,24 @@ def test_slices_have_their_share_of_every_class(photos):
             {},
             "--task=regression. Received: 2 different",
         ),
+        ("PK\x03\x04", {}, "as 'CSV UTF-8'. Received: labels.csv"),
+        ("a/1.png,x\nc.png,y\n", {}, "name its columns.*: a/1.png, x"),
+        ("file|label\na/1.png|x\n", {}, "alone; commas, semicolons or tabs"),
+        (
+            TABLE + "b/5.png,dog,Train\n",
+            {},
+            "one spelling in labels.csv. Received: Train, train",
+        ),
+        (
+            "file,label\na/1.png,1e39\nc.png,1\n",
+            {"task": "regression"},
+            "float32.*'1e39' in column label, line 2",
+        ),
+        (
+            "file,label\na/1.png,NA\nc.png,1\n",
+            {"task": "regression"},
+            "empty where an image has none. Received: 'NA'",
+        ),
         (
             "file,label\na/1.png,\nc.png,\n",
             {"task": "multilabel"},
@@ -291,6 +319,23 @@ def test_names_with_a_bar_are_one_class(photos):
     with pytest.warns(UserWarning, match="--task=multilabel"):
         source = _opened(photos, "file,label\na/1.png,x|y\nb/2.png,y\n")
     assert source.class_names == ("x|y", "y")
+
+
+@pytest.mark.newest
+def test_classes_of_one_image_each_are_doubtful(photos):
+    for k in range(11):
+        PIL.Image.new("RGB", (8, 8)).save(photos / f"{k:02}.png")
+    rows = "".join(f"{k:02}.png,{k}\n" for k in range(11))
+    with pytest.warns(UserWarning, match="11 classes for 11 .*'0'.*regression"):
+        _opened(photos, "file,label\n" + rows)
+
+
+@pytest.mark.newest
+def test_commas_do_not_separate_labels(photos):
+    text = "file;label\na/1.png;x, y\nb/2.png;y\n"
+    with pytest.warns(UserWarning, match="1 of the 2 labels.*'x, y'"):
+        source = _opened(photos, text, task="multilabel")
+    assert source.class_names == ("x, y", "y")
 
 
 def _several(photos, text, **options):

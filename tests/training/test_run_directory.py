@@ -54,3 +54,16 @@ def test_metrics_file_grows_columns_and_forgets_lost_steps(tmp_path):
         ("10", "0.5", "2"),
         ("15", "0.125", ""),
     ]
+
+
+def test_names_of_classes_stay_those_of_the_checkpoints(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.claim(FLAGS)
+    run.write_class_names(["cat", "dog"])
+    run.write_class_names(["dog", "eel"])  # nothing was trained
+    run.checkpoints.mkdir()
+    (run.checkpoints / "step-00000001.npz").touch()
+    run.write_class_names(["dog", "eel"])
+    with pytest.raises(ValueError, match="cat, dog; it has dog, eel"):
+        run.write_class_names(["cat", "dog"])
+    assert run.read_class_names() == ["dog", "eel"]

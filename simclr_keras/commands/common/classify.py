@@ -119,6 +119,8 @@ def run(settings, freeze, measure_features=None, predict=None):
         The dict written to `results.json`.
     """
     cli.require(settings, "model_dir", "eval_split", "checkpoint")
+    from simclr_keras.distribute import workers
+
     task = tasks.of(settings)
     if settings.class_weight != "none":
         what = f"--class_weight={settings.class_weight}"
@@ -141,8 +143,9 @@ def run(settings, freeze, measure_features=None, predict=None):
         if finished is not None:
             return finished
         names = choices.TRANSFORMATIONS.get(predict, source.class_names)
-        if devices.chief:
-            directory.write_class_names(names)
+        workers.from_chief(
+            devices.strategy, lambda: directory.write_class_names(names)
+        )
         started = time.perf_counter()
         if measure_features is not None:
             if devices.chief:
