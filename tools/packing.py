@@ -25,8 +25,6 @@ from simclr_keras import paths
 from simclr_keras.data import arrayrecord_format
 from simclr_keras.data import corrupt
 from simclr_keras.data import folder as folders
-from simclr_keras.data import layout as layouts
-from simclr_keras.data import listing
 from simclr_keras.training.lock import RunLock
 
 PLAN = "packed.json"
@@ -122,11 +120,9 @@ def pack(folder, output, shard_bytes, folder_layout="auto", kind="tfrecord"):
                 "--output must be local for --format=arrayrecord. Received:"
                 f" {output}"
             )
-    found = layouts.find(
-        listing.find(root).images, f"folder:{folder}", folder_layout
-    )
     splits = [
-        _split(root, name, shard_bytes, folder_layout) for name in found.splits
+        _split(source, shard_bytes)
+        for source in folders.open_splits(root, folder_layout)
     ]
     _claim(output, _plan(root, splits, kind))
     # Two processes would write the same temporary files.
@@ -139,8 +135,7 @@ def pack(folder, output, shard_bytes, folder_layout="auto", kind="tfrecord"):
     print(f"Packed; read it by {dataset}")
 
 
-def _split(root, name, shard_bytes, folder_layout):
-    source = folders.open_folder(root, name, folder_layout=folder_layout)
+def _split(source, shard_bytes):
     corrupt.check_names(source.files)
     about = [paths.as_path(path).stat() for path in source.files]
     sizes = np.array([each.st_size for each in about], np.int64)

@@ -62,22 +62,8 @@ def open_folder(
     """
     if labels is not None:
         labelled_folder.check_layout(labels, folder_layout)
-    root = paths.as_path(path, "`folder:`").expanduser()
-    if not root.is_dir():
-        raise ValueError(
-            "`folder:` must be followed by an existing folder. Received:"
-            f" {str(path)!r}"
-        )
     extensions = EXTENSIONS if channels is None else EXTENSIONS + _TIFF
-    found = listing.find(root, extensions)
-    if not skip_corrupt:
-        _refuse_unreadable(root, found)
-    if not found.images:
-        raise ValueError(
-            "The folder must hold images, at any depth"
-            f" ({', '.join(extensions)}). Received: {str(root)!r},"
-            f" which has none{_instead(found)}"
-        )
+    root, found = _list(path, extensions, skip_corrupt)
     if any(parts[-1].lower().endswith(_TIFF) for parts in found.images):
         tiff.check_installed()
     source_name = f"folder:{path}"
@@ -93,6 +79,53 @@ def open_folder(
         source = _describe(source_name, name, root, layout, found)
     _warn(source)
     return slices.open_slice(source, split, splits, split_order)
+
+
+def open_splits(
+    path: paths.PathLike, folder_layout: str = "auto"
+) -> list[Source]:
+    """Opens all splits of a folder, as `open_folder` does; lists it once.
+
+    Args:
+        path: the folder.
+        folder_layout: see `open_folder`.
+
+    Returns:
+        List of `Source`, one for each split.
+
+    Raises:
+        ValueError: see `open_folder`.
+    """
+    root, found = _list(path, EXTENSIONS)
+    source_name = f"folder:{path}"
+    layout = layouts.find(found.images, source_name, folder_layout)
+    sources = [
+        _describe(source_name, name, root, layout, found)
+        for name in layout.splits
+    ]
+    for source in sources:
+        _warn(source)
+    return sources
+
+
+def _list(path, extensions, skip_corrupt=False):
+    """The folder's path object, and the `Listing` of what is in it."""
+    root = paths.as_path(path, "`folder:`").expanduser()
+    if not root.is_dir():
+        raise ValueError(
+            "`folder:` must be followed by an existing folder. Received:"
+            f" {str(path)!r}"
+        )
+    found = listing.find(root, extensions)
+    if not skip_corrupt:
+        _refuse_unreadable(root, found)
+    if not found.images:
+        raise ValueError(
+            "The folder must hold images, at any depth"
+            f" ({', '.join(extensions)}). Received: {str(root)!r},"
+            f" which has none{_instead(found)}"
+        )
+    return root, found
 
 
 def _refuse_unreadable(root, found):

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
+from simclr_keras.data import listing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
 
@@ -65,6 +66,24 @@ def test_it_goes_on_where_it_ended(folder, tmp_path, monkeypatch, capsys):
     record = next(iter(tf.data.TFRecordDataset(source.shards.files[0])))
     features = tf.train.Example.FromString(record.numpy()).features.feature
     assert features["image/filename"].bytes_list.value == [b"a/0.png"]
+
+
+def test_the_folder_is_listed_once(folder, tmp_path, monkeypatch):
+    """Though it has two splits; each packed file is of one of them."""
+    (folder / "a").rename(folder / "train")
+    (folder / "b").rename(folder / "test")
+    find, listed = listing.find, []
+
+    def counted(*arguments):
+        listed.append(arguments)
+        return find(*arguments)
+
+    monkeypatch.setattr(listing, "find", counted)
+    pack(folder, tmp_path / "out")
+    assert len(listed) == 1
+    for split in ("train", "test"):
+        found = list((tmp_path / "out").glob(f"{split}-*-of-00004.tfrecord"))
+        assert len(found) == 4
 
 
 def test_it_refuses_what_is_not_its_own(folder, tmp_path):
