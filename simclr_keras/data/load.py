@@ -158,9 +158,10 @@ def open_source(
     source = dataclasses.replace(
         source, max_pixels=max_pixels, channels=channels
     )
-    if not skip_corrupt:
-        pixel_depth.check_channels(source)
-    source = pixel_depth.with_pixel_range(source, pixel_range)
+    # With `skip_corrupt`, images of other channels are left out instead.
+    source = pixel_depth.with_pixel_range(
+        source, pixel_range, check_channels=not skip_corrupt
+    )
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
     return _decode_small(source, memory_limit)

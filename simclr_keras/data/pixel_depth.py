@@ -21,25 +21,33 @@ _SAMPLE = 64
 
 
 def with_pixel_range(
-    source: Source, pixel_range: tuple[float, float] | None
+    source: Source,
+    pixel_range: tuple[float, float] | None,
+    check_channels: bool = True,
 ) -> Source:
     """Returns the source with the range by which to scale its 16-bit images.
 
     Some of its images are examined. If no range is given, those of 16 bits must
-    use more than half of the full range.
+    use more than half of the full range. The channels of the others are
+    examined when they are decoded.
 
     Args:
         source: `Source` of encoded images, or of records of tensors.
         pixel_range: pair (low, high), or None.
+        check_channels: whether all must have `source.channels`, if stated.
+            Default True.
 
     Raises:
         ValueError: images of 16 bits need a range, or a range is stated and
-            no image has 16 bits.
+            no image has 16 bits; or an image has other channels than those
+            stated, and the message names it.
     """
     if source.records is not None and source.records.is_tensor:
         return _with_range_of_tensors(source, pixel_range)
     count, highest = 0, 0
-    for _, encoded in _encoded(source):
+    for row, encoded in _encoded(source):
+        if check_channels:
+            _check_channels(encoded, source, row)
         if _is_deep(encoded, source):
             count += 1
             if pixel_range is None:
@@ -57,25 +65,12 @@ def with_pixel_range(
     return dataclasses.replace(source, pixel_range=pixel_range)
 
 
-def check_channels(source: Source) -> None:
-    """Examines whether some of the images have the stated channels.
-
-    The others are examined when they are decoded.
-
-    Args:
-        source: `Source`.
-
-    Raises:
-        ValueError: an image has other channels than `source.channels`; the
-            message names it.
-    """
-    tensors = source.records is not None and source.records.is_tensor
-    if source.channels is None or tensors:
-        return  # the shape of tensors is known
-    for row, encoded in _encoded(source):
-        found = images.stored_channels(encoded, source.max_pixels)
-        if found not in (None, source.channels):
-            raise mismatch(source.ids[row], found, source.channels)
+def _check_channels(encoded, source, row):
+    if source.channels is None:
+        return
+    found = images.stored_channels(encoded, source.max_pixels)
+    if found not in (None, source.channels):
+        raise mismatch(source.ids[row], found, source.channels)
 
 
 def _is_deep(encoded, source):

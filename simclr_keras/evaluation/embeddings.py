@@ -64,7 +64,7 @@ class Extractor:
     ):
         self._encoder = encoder
         self._strategy = strategy
-        self._channels = channels or networks.input_channels(encoder) or 3
+        self._channels = channels or networks.image_channels(encoder)
         self._preprocess = preprocess
         self._outputs = outputs
         # Without XLA, which makes convolutions slower on CPU.

@@ -9,8 +9,12 @@ import tensorflow as tf
 RGB = 3
 
 
-def check(channels: int | None) -> int | None:
+def check(channels: int | None, name: str = "channels") -> int | None:
     """Returns a stated number of channels; None stays None, which is RGB.
+
+    Args:
+        channels: the number, or None.
+        name: name of the argument, for the error. Default `"channels"`.
 
     Raises:
         ValueError: it is not a whole number of at least 1.
@@ -23,9 +27,8 @@ def check(channels: int | None) -> int | None:
         or channels < 1
     ):
         raise ValueError(
-            "`channels` must be a whole number of at least 1, the channels of"
-            " every image, or None: images become RGB. Received:"
-            f" channels={channels!r}"
+            f"`{name}` must be a whole number of at least 1, the channels of"
+            f" every image, or None for RGB. Received: {name}={channels!r}"
         )
     return int(channels)
 

@@ -243,7 +243,7 @@ def build_images(
     shape = getattr(encoder, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == 4:
         size = (shape[i] or 64 for i in (1, 2))  # small: it costs less
-    channels = networks.input_channels(encoder) or channels or 3
+    channels = networks.image_channels(encoder, channels or 3)
     return tf.zeros((1, *(size or (64, 64)), channels))
 
 

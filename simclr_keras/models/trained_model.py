@@ -10,6 +10,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras.distribute import workers
+from simclr_keras.images import channels as channel_counts
 from simclr_keras.models import fitting
 from simclr_keras.optimizers.weight_decay import SUPERVISED_HEAD
 
@@ -38,8 +39,8 @@ class TrainedModel(compat.BuildsItself):
     @property
     def input_channels(self) -> int:
         """Number of channels of its images: the encoder's, else the views'."""
-        own = networks.input_channels(self.encoder)
-        return own or channels_of(self.views) or 3
+        stated = channels_of(self.views) or channel_counts.RGB
+        return networks.image_channels(self.encoder, stated)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:

@@ -4,7 +4,7 @@ from simclr_keras.networks.adapter import TokenPooling
 from simclr_keras.networks.adapter import as_encoder
 from simclr_keras.networks.adapter import check_encoder
 from simclr_keras.networks.encoder import StagedEncoder
-from simclr_keras.networks.encoder import input_channels
+from simclr_keras.networks.encoder import image_channels
 from simclr_keras.networks.first_kernel import with_input_channels
 from simclr_keras.networks.normalization import BatchNormalization
 from simclr_keras.networks.projection_head import ProjectionHead
@@ -20,6 +20,6 @@ __all__ = [
     "TokenPooling",
     "as_encoder",
     "check_encoder",
-    "input_channels",
+    "image_channels",
     "with_input_channels",
 ]

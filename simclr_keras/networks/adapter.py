@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.images.checks import LEAST_SIZE
-from simclr_keras.networks.encoder import input_channels
+from simclr_keras.networks.encoder import image_channels
 from simclr_keras.networks.first_kernel import with_input_channels
 from simclr_keras.networks.layers import precise_mean
 
@@ -101,7 +101,8 @@ def as_encoder(
         model = with_input_channels(model, channels)
     shape = getattr(model, "input_shape", None)
     has_shape = isinstance(shape, tuple) and len(shape) == 4
-    layers = [keras.Input(shape[1:] if has_shape else (None, None, 3))]
+    any_size = (None, None, image_channels(model))
+    layers = [keras.Input(shape[1:] if has_shape else any_size)]
     if (low, high) != (0.0, 1.0):
         # In float32: bfloat16 cannot represent all 256 values of a pixel.
         layers.append(
@@ -142,7 +143,7 @@ def check_encoder(
     shape = getattr(encoder, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == 4:
         _check_input(encoder, shape, size)
-        _check_channels(encoder, channels)
+    _check_channels(encoder, channels)
     gain = _gain(encoder)
     if gain < _LEAST_GAIN:
         raise ValueError(
@@ -174,7 +175,7 @@ def _check_input(encoder, shape, size):
 
 
 def _check_channels(encoder, channels):
-    own = input_channels(encoder)
+    own = image_channels(encoder, None)
     if None in (own, channels) or own == channels:
         return
     raise ValueError(

@@ -8,37 +8,55 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from simclr_keras.images import channels as channel_counts
 from simclr_keras.networks.blocks import BlockSettings
 
 _BLOCK_NAME = re.compile(r"block_group(\d+)(?:_block(\d+)_(shortcut)?)?")
 
 
-def image_input(policy: str, channels: int = 3) -> keras.KerasTensor:
+def image_input(policy: str, channels: int | None) -> keras.KerasTensor:
     """Symbolic images `[B, H, W, C]`, in the variable dtype of a policy.
 
     Args:
         policy: name of a dtype policy.
-        channels: C, the `input_channels` of an encoder. Default 3.
+        channels: C, the `input_channels` of an encoder; None: 3.
 
     Raises:
         ValueError: `channels` is not a whole number of at least 1.
     """
-    integer = isinstance(channels, int) and not isinstance(channels, bool)
-    if not integer or channels < 1:
-        raise ValueError(
-            "`input_channels` must be a whole number of at least 1. Received:"
-            f" {channels!r}"
-        )
+    channels = channel_counts.check(channels, "input_channels")
+    channels = channels or channel_counts.RGB
     dtype = keras.mixed_precision.Policy(policy).variable_dtype
     return keras.Input((None, None, channels), dtype=dtype, name="images")
 
 
-def input_channels(encoder: keras.Model) -> int | None:
-    """Number of channels that an encoder takes; None if it does not say."""
-    shape = getattr(encoder, "input_shape", None)
-    if isinstance(shape, tuple) and len(shape) == 4:
-        return shape[-1]
-    return None
+def image_shape(model: Any) -> tuple[int | None, ...] | None:
+    """Shape `(B, H, W, C)` of the images that a model takes, if it says it.
+
+    It is the model's `input_shape`; for a subclass of `keras.Model`, which has
+    none, the shape of the images on which it was built.
+    """
+    shape = getattr(model, "input_shape", None)
+    if shape is None and isinstance(model, keras.Model):
+        shape = (model.get_build_config() or {}).get("input_shape")
+    return shape if isinstance(shape, tuple) and len(shape) == 4 else None
+
+
+def image_channels(
+    model: Any, default: int | None = channel_counts.RGB
+) -> int | None:
+    """Number of channels of the images that a model takes.
+
+    Args:
+        model: `keras.Model` of images `[B, H, W, C]`, or any function of them.
+        default: what is returned if the model does not say it: a subclass that
+            is not built, or a function. Defaults to 3.
+
+    Returns:
+        C of `image_shape`.
+    """
+    shape = image_shape(model)
+    return (shape and shape[-1]) or default
 
 
 class StagedEncoder(keras.Model):
@@ -180,7 +198,7 @@ class StagedEncoder(keras.Model):
             "name": self.name,
             "dtype": self._policy_name,
             "global_bn": self.global_bn,
-            "input_channels": input_channels(self),
+            "input_channels": image_channels(self),
             "frozen_through": self.frozen_through,
         }
 

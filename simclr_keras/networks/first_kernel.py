@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras.networks.encoder import StagedEncoder
-from simclr_keras.networks.encoder import input_channels
+from simclr_keras.networks.encoder import image_channels
+from simclr_keras.networks.encoder import image_shape
 
 # Keys of the shape of a layer's input in configurations of Keras 3 and 2.
 _INPUT_SHAPES = ("batch_shape", "batch_input_shape")
@@ -42,11 +43,15 @@ def with_input_channels(model: keras.Model, channels: int) -> keras.Model:
     Example:
         >>> encoder = with_input_channels(sk.load("runs/rgb").encoder, 13)
     """
-    before = input_channels(model)
+    before = image_channels(model, None)
     if before == channels:
         return model
     if before is None:
-        raise _refused(model, channels, "its input shape is not known")
+        raise _refused(
+            model,
+            channels,
+            "its channels are not known until it is called on images",
+        )
     try:
         made = _rebuilt(model, before, channels)
     except Exception as error:  # layers can raise anything
@@ -108,8 +113,11 @@ def _rebuilt(model, before, channels):
         return type(model).from_config({**config, "input_channels": channels})
     config = _replaced(copy.deepcopy(config), before, channels)
     made = type(model).from_config(config)
-    if not made.built:
-        made.build((*model.input_shape[:-1], channels))
+    shape = (*image_shape(model)[1:3], channels)
+    if not made.built and isinstance(made, keras.Sequential):
+        made.build((None, *shape))
+    elif not made.built:  # a subclass, whose `build` would make no weights
+        made(tf.zeros([1, *(side or 64 for side in shape)]))
     return made
 
 
@@ -138,6 +146,6 @@ def _refused(model, channels, reason):
     return ValueError(
         f"an encoder can be converted to {channels} channels if its first"
         " convolution alone depends on them; build one for images of so many."
-        f" Received: {model.name!r}, which takes {input_channels(model)}:"
+        f" Received: {model.name!r}, which takes {image_channels(model, None)}:"
         f" {reason}"
     )

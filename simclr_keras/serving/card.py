@@ -67,7 +67,7 @@ def make(
         **names,
         **_outputs(model),
         "image_size": list(crop.size),
-        "channels": networks.input_channels(model) or 3,
+        "channels": networks.image_channels(model),
         "crop_proportion": crop.crop_proportion,
         "signatures": {
             name: {

@@ -141,7 +141,7 @@ def export(
         class_names,
         max_pixels=max_pixels,
         pixel_range=pixel_range,
-        channels=networks.input_channels(model) or 3,
+        channels=networks.image_channels(model),
     )
     if precision == "float32":
         _check_graph(functions[signatures.DEFAULT].get_concrete_function())

@@ -102,6 +102,54 @@ def test_linear_evaluation_takes_them_from_the_checkpoint(
 
 
 @pytest.mark.newest
+def test_weights_of_bands_need_the_flag(bands, tmp_path, run):
+    """A file of weights does not say its channels: `--channels` does."""
+    encoder = sk.TinyResNet((4, 8, 16), input_channels=13)
+    path = tmp_path / "encoder.weights.h5"
+    encoder.save_weights(path)
+    arguments = [
+        f"--checkpoint={path}",
+        *SMALL[:2],
+        "--protocol=knn",
+        "--verbose=0",
+    ]
+    results = run(
+        linear_eval,
+        f"--dataset=arrays:{bands}",
+        "--channels=13",
+        "--pixel_range=0,10000",
+        f"--model_dir={tmp_path / 'a'}",
+        *arguments,
+    )
+    features = [
+        sk.evaluation.extract(
+            encoder,
+            sk.data.load(
+                f"arrays:{bands}",
+                split=split,
+                channels=13,
+                pixel_range=(0, 10000),
+                batch_size=16,
+                training=False,
+                labelled=True,
+            ),
+        )
+        for split in ("train", "test")
+    ]
+    (h, y), (other, labels) = features
+    expected = sk.evaluation.knn_accuracy(h, y, other, labels, k=16)
+    assert results["accuracy"] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="weights of the same architecture"):
+        run(
+            linear_eval,
+            "--dataset=shapes",
+            "--train_split=train[:32]",
+            f"--model_dir={tmp_path / 'b'}",
+            *arguments,
+        )
+
+
+@pytest.mark.newest
 def test_embedding_with_pictures(bands, trained, tmp_path, run):
     arguments = [
         f"--checkpoint={trained}",

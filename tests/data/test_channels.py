@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import types
 
 import numpy as np
 import PIL.Image
@@ -134,6 +135,47 @@ def test_an_image_beyond_the_sample_is_named_by_the_batch(scans, monkeypatch):
         list(batches)
 
 
+def test_a_folder_is_sampled_once(scans, monkeypatch):
+    """For channels and bits together: every file is opened one time."""
+    from simclr_keras.data import pixel_depth
+
+    as_path, opened = pixel_depth.paths.as_path, []
+
+    def counted(path):
+        opened.append(path)
+        return as_path(path)
+
+    paths = types.SimpleNamespace(as_path=counted)
+    monkeypatch.setattr(pixel_depth, "paths", paths)
+    source = data.open_source(f"folder:{scans}", channels=1)
+    assert opened == source.files.tolist()
+
+
+def test_shards_of_grey_images(scans, tmp_path_factory):
+    """Read like the folder; the records say no channels beforehand."""
+    output = tmp_path_factory.mktemp("shards")
+    with tf.io.TFRecordWriter(str(output / "train-0")) as writer:
+        for path in sorted(scans.iterdir()):
+            value = tf.train.BytesList(value=[path.read_bytes()])
+            feature = {"image/encoded": tf.train.Feature(bytes_list=value)}
+            features = tf.train.Features(feature=feature)
+            example = tf.train.Example(features=features)
+            writer.write(example.SerializeToString())
+    spec = f"tfrecord:{output}/{{split}}-*"
+    batches = data.load(
+        spec,
+        channels=1,
+        batch_size=6,
+        image_size=16,
+        training=False,
+        crop_proportion=1.0,
+    )
+    (found,) = batches
+    np.testing.assert_allclose(found[..., 0] * 255, GREY, atol=1e-3)
+    with pytest.raises(ValueError, match="channels=3 .*which has 1 channel$"):
+        data.open_source(spec, channels=3)
+
+
 def test_tiff_without_tifffile_is_an_error_at_once(tmp_path, monkeypatch):
     (tmp_path / "a.tif").write_bytes(tiff.SIGNATURES[0] + bytes(20))
     original = builtins.__import__
@@ -211,10 +253,31 @@ class EightScenes(tfds.core.GeneratorBasedBuilder):
             )
 
 
+class SixScans(tfds.core.GeneratorBasedBuilder):
+    """Six grey images, of an Image feature."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    pkg_dir_path = None
+
+    def _info(self):
+        image = tfds.features.Image(shape=(16, 16, 1))
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict({"image": image})
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number, image in enumerate(GREY):
+            yield number, {"image": io.BytesIO(_png(image))}
+
+
 @pytest.fixture(scope="module")
 def tfds_dir(tmp_path_factory):
     root = str(tmp_path_factory.mktemp("tfds"))
     EightScenes(data_dir=root).download_and_prepare()
+    SixScans(data_dir=root).download_and_prepare()
     return root
 
 
@@ -257,3 +320,16 @@ def test_tensors_of_tfds_that_are_refused(tfds_dir):
         open_source(channels=4)
     with pytest.raises(ValueError, match="pixel_range.*float32"):
         open_source(channels=13)
+
+
+@pytest.mark.parametrize("memory_limit", [0, 2**30])
+def test_an_image_feature_of_tfds(tfds_dir, memory_limit):
+    options = {"data_dir": tfds_dir, "memory_limit": memory_limit}
+    source = data.open_source("six_scans", channels=1, **options)
+    assert source.image_shape == (16, 16, 1)
+    (found,) = data.make_dataset(source, batch_size=6, training=False)
+    found = np.asarray(found)[..., 0]
+    # TFDS shuffles what it writes.
+    assert sorted(map(bytes, found)) == sorted(map(bytes, GREY))
+    with pytest.raises(ValueError, match="channels=4 .*which has 1 channel$"):
+        data.open_source("six_scans", channels=4, **options)

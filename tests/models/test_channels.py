@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import simclr_keras as sk
+from simclr_keras import networks
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (16, 16, 16, 5), np.uint8)
@@ -123,6 +124,13 @@ def test_a_subclassed_encoder_has_the_channels_of_the_views():
     model = _simclr(5, Subclassed())
     model.fit(IMAGES, batch_size=8, verbose=0)
     assert model.embed(IMAGES).shape == (16, 4)
+    # Once it is built, it says them itself.
+    assert networks.image_channels(model.encoder) == 5
+    probe = sk.Classifier(model.encoder, 2)
+    assert networks.image_channels(probe) == probe.input_channels == 5
+    assert probe.predict(IMAGES, verbose=0).shape == (16, 2)
+    with pytest.raises(ValueError, match=r"sk.TwoViews\(size, channels=5\)"):
+        sk.SimCLR(model.encoder, views=sk.TwoViews(16))
 
 
 def test_a_run_is_loaded_and_keeps_its_channels(tmp_path):

@@ -29,6 +29,27 @@ def _nested():
     return sk.as_encoder(_own(), value_range=(-1, 1))
 
 
+@keras.saving.register_keras_serializable("test_first_kernel")
+class Subclassed(keras.Model):
+    """An encoder without `input_shape`."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = keras.layers.Conv2D(4, 3)
+
+    def call(self, inputs):
+        return self.conv(inputs)
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+def _subclassed(channels=3):
+    encoder = Subclassed()
+    encoder(np.zeros((1, 16, 16, channels), "float32"))
+    return encoder
+
+
 def _mobile():
     return keras.applications.MobileNetV2(
         (None, None, 3), alpha=0.35, include_top=False, weights=None
@@ -52,6 +73,7 @@ def test_a_kernel_by_hand():
         pytest.param(_own, 4, id="own"),
         pytest.param(_own, 1, id="own to grey"),
         pytest.param(_nested, 4, id="nested"),
+        pytest.param(_subclassed, 4, id="subclassed"),
         pytest.param(_mobile, 4, id="mobile", marks=pytest.mark.long),
     ],
 )
@@ -61,12 +83,21 @@ def test_equal_channels_have_the_features_of_grey(make, channels):
     weights = [np.array(w) for w in encoder.get_weights()]
     made = networks.with_input_channels(encoder, channels)
     assert type(made) is type(encoder)
-    assert networks.input_channels(made) == channels
+    assert networks.image_channels(made) == channels
     expected = encoder(np.repeat(GREY, 3, axis=-1), training=False)
     found = made(np.repeat(GREY, channels, axis=-1), training=False)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     for before, after in zip(weights, encoder.get_weights()):
         np.testing.assert_array_equal(before, after)
+
+
+def test_channels_that_a_model_says():
+    """By its input, or if it has none by the images it was built on."""
+    assert networks.image_channels(sk.TinyResNet((4,), input_channels=5)) == 5
+    assert networks.image_channels(_subclassed(5)) == 5
+    for unknown in (Subclassed(), lambda images: images):
+        assert networks.image_channels(unknown) == 3
+        assert networks.image_channels(unknown, None) is None
 
 
 def test_the_same_number_is_the_same_encoder():
@@ -78,6 +109,7 @@ def test_as_encoder_converts_when_asked():
     encoder = sk.as_encoder(_own(), channels=2)
     assert encoder.input_shape[-1] == 2
     assert sk.as_encoder(_own()).input_shape[-1] == 3
+    assert sk.as_encoder(_subclassed(5), (-1, 1)).input_shape[-1] == 5
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def load_checkpoint(settings):
     if sk.serving.is_weights_file(settings.checkpoint):
         return None
     model = build.as_trained(settings)
-    trained = networks.input_channels(getattr(model, "encoder", model)) or 3
+    trained = networks.image_channels(model)
     if settings.channels is None:
         stated = _stated(settings.checkpoint)
         if stated or trained != 3:

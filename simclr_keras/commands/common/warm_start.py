@@ -104,7 +104,7 @@ class Start:
         """Number of channels that the loaded encoder takes."""
         from simclr_keras import networks
 
-        return networks.input_channels(self.encoder) or 3
+        return networks.image_channels(self.encoder)
 
     def copy_head_weights(self, projection_head):
         """Copies the weights to a built projection head, if their shapes fit.
