@@ -141,8 +141,8 @@ def _set_up(settings):
     from simclr_keras.distribute import strategy
 
     if settings.strategy == "auto":
-        several = len(strategy.addresses()) > 1
-        settings.strategy = "multi_worker" if several else "single"
+        shared = len(strategy.addresses()) > 1
+        settings.strategy = "multi_worker" if shared else "single"
     return stages.set_up(settings)
 
 

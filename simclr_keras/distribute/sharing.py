@@ -31,11 +31,11 @@ def own_slice(strategy: tf.distribute.Strategy | None, count: int) -> slice:
     Returns:
         `slice(first, stop)`, perhaps of nothing.
     """
-    number, several = (
+    number, processes = (
         workers.worker_number(strategy),
         workers.worker_count(strategy),
     )
-    return slice(number * count // several, (number + 1) * count // several)
+    return slice(number * count // processes, (number + 1) * count // processes)
 
 
 def gather_slices(
@@ -57,11 +57,11 @@ def gather_slices(
     """
     if not workers.spans_processes(strategy):
         return rows
-    several, number = (
+    processes, number = (
         workers.worker_count(strategy),
         workers.worker_number(strategy),
     )
-    shapes = np.zeros([several, rows.ndim], np.int64)
+    shapes = np.zeros([processes, rows.ndim], np.int64)
     shapes[number] = rows.shape
     shapes = workers.worker_sum(strategy, shapes)
     counts, shape = shapes[:, 0], shapes[:, 1:].max(axis=0)
@@ -72,10 +72,10 @@ def gather_slices(
     # As integers, zeros can be added without changing a bit.
     parts = [_words(part, words) for part in np.split(result, counts.cumsum())]
     own = _words(np.ascontiguousarray(rows), words)
-    size = max(1, _WORDS // (several * words))
+    size = max(1, _WORDS // (processes * words))
     for start in range(0, counts.max(), size):
         longest = int(min(size, counts.max() - start))
-        block = np.zeros([several, longest, words], np.int32)
+        block = np.zeros([processes, longest, words], np.int32)
         sent = own[start : start + size]
         block[number, : len(sent)] = sent
         block = workers.worker_sum(strategy, block)
@@ -107,7 +107,9 @@ def mean(
         value = float(true / count) if count else 0.0
     if not count:
         raise ValueError(
-            "dataset must yield at least one batch. Received: an empty one"
+            "the data set that is measured must have at least one image; take"
+            " a larger split, or keep its last batch (drop_remainder=False)."
+            " Received: no image in any process"
         )
     return value
 

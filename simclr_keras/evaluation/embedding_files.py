@@ -94,11 +94,11 @@ def parts_of(
     Returns:
         List of `Part`, in the order of the rows.
     """
-    several = -(-count // rows_per_file) if rows_per_file else 1
+    total = -(-count // rows_per_file) if rows_per_file else 1
     size = rows_per_file or count
     parts = []
-    for number in range(several):
-        suffix = f"-{number:05d}-of-{several:05d}" if rows_per_file else ""
+    for number in range(total):
+        suffix = f"-{number:05d}-of-{total:05d}" if rows_per_file else ""
         index = folder / f"index{suffix}.csv"
         parts.append(
             Part(

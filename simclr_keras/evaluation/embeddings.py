@@ -129,11 +129,9 @@ class Extractor:
         )
         labels = None
         if labelled:
-            spec = dataset.element_spec[1]  # as the other processes have them
-            several = spec.shape.rank == 2
-            labels = np.zeros([0], np.int64)
-            if several:
-                labels = np.zeros([0, spec.shape[1]], np.float32)
+            spec = dataset.element_spec[1]
+            dtype = feature_data.label_dtype(spec)
+            labels = np.zeros([0, *spec.shape[1:]], dtype)
         return features, labels
 
     def _traced(self, image_spec):
@@ -161,8 +159,7 @@ class Extractor:
                 value_range.check_eagerly(images)
             labels = None
             if labelled:
-                integers = batch[1].dtype.is_integer and batch[1].ndim == 1
-                dtype = np.int64 if integers else np.float32
+                dtype = feature_data.label_dtype(batch[1])
                 labels = np.asarray(batch[1], dtype)
             yield tf.nest.map_structure(_numpy, run(images)), labels
 

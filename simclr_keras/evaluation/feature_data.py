@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from simclr_keras import data
@@ -36,6 +37,11 @@ def check(
             " repeat(), or limit it with take(). Received: an endless dataset"
         )
     return images, labelled
+
+
+def label_dtype(labels: tf.Tensor | tf.TensorSpec) -> type[np.generic]:
+    """Type of the labels that are extracted: int64 `[B]`, float32 `[B, K]`."""
+    return np.float32 if labels.shape.rank == 2 else np.int64
 
 
 def _are_labels(spec):

@@ -25,6 +25,29 @@ def test_same_flags_come_back_and_others_are_refused(tmp_path):
     assert run.flags.read_text() == FLAGS
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "embeddings.npy",
+        "embeddings.npy.rows",
+        "embeddings-00001-of-00003.npy",
+        "embeddings-00001-of-00003.npy.rows",
+        "embeddings.parquet",
+        "embeddings-00001-of-00003.parquet",
+    ],
+)
+def test_embeddings_belong_to_their_flags(tmp_path, name):
+    """A set that is begun too; a file of another name is none."""
+    run = RunDirectory(tmp_path / "run")
+    run.claim(FLAGS)
+    (run.path / f"my_{name}").touch()
+    run.claim(FLAGS)
+    (run.path / name).touch()
+    run.claim(FLAGS)
+    with pytest.raises(ValueError, match="--learning_rate: 0.1 there, 0.2 now"):
+        run.claim(FLAGS.replace("0.1", "0.2"))
+
+
 def test_a_directory_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(ValueError, match="no\\s+flags.txt"):

@@ -128,9 +128,9 @@ def write(settings, devices, run, source, features, size):
     columns = features(np.zeros([1, *shape], np.float32)).shape[-1]
     extractor = sk.evaluation.Extractor(features, channels=shape[-1])
     job = _Job(settings, devices, source, extractor, size, columns)
-    several = settings.rows_per_file
+    rows_per_file = settings.rows_per_file
     parts = embedding_files.parts_of(
-        run.path, source.num_examples, several, settings.format
+        run.path, source.num_examples, rows_per_file, settings.format
     )
 
     def check_files():
@@ -139,7 +139,7 @@ def write(settings, devices, run, source, features, size):
             part.check(columns)
 
     workers.from_chief(devices.strategy, check_files)
-    if several:
+    if rows_per_file:
         _check_directory(devices, [run.flags])
         embedded = np.array([_write_parts(job, parts)])
         embedded = int(workers.worker_sum(devices.strategy, embedded)[0])
@@ -153,7 +153,7 @@ def write(settings, devices, run, source, features, size):
         "images": source.num_examples,
         "layer": settings.layer,
         "numbers": columns,
-        **({"files": len(parts)} if several else {}),
+        **({"files": len(parts)} if rows_per_file else {}),
     }
     timing = {
         "seconds": round(seconds, 1),

@@ -1,7 +1,6 @@
 """Draws what `simclr-embed` is asked for: neighbours, a map, the projector."""
 
 import simclr_keras as sk
-from simclr_keras.commands.common import embedding_index
 from simclr_keras.commands.common import flag_kinds
 
 _RANDOM = "random:"
@@ -85,22 +84,25 @@ def draw(settings, run, source, query, features, size):
     """
     from simclr_keras.images import CenterCrop
 
-    labels = sk.data.read_labels(source) if source.has_classes else None
+    labels = sk.data.read_labels(source) if source.has_labels else None
+    classes = labels if source.has_classes else None
+    to_rgb = _bands(settings, source)
     with sk.evaluation.open_embeddings(run.path) as bank:
         if settings.neighbors:
             h = None if query is None else features(CenterCrop(size)(query))
-            _draw_neighbors(settings, run, source, bank, labels, query, h)
+            _draw_neighbors(
+                settings, run, source, bank, classes, to_rgb, query, h
+            )
         if settings.map:
-            _draw_map(settings, run, source, bank, labels)
+            _draw_map(settings, run, source, bank, classes, to_rgb)
         if settings.projector:
-            _write_projector(settings, run, source, bank)
+            _write_projector(settings, run, source, bank, labels, to_rgb)
 
 
-def _draw_neighbors(settings, run, source, bank, labels, query, h):
+def _draw_neighbors(settings, run, source, bank, labels, to_rgb, query, h):
     from simclr_keras.report import neighbor_grid
 
     k = min(settings.neighbors_k, len(bank) - 1)
-    to_rgb = _bands(settings, source)
     read = _reader(settings, source, to_rgb)
     if query is None:
         number = int(settings.neighbors[len(_RANDOM) :])
@@ -145,23 +147,26 @@ def _reader(settings, source, to_rgb):
     return lambda rows: to_rgb(sk.data.read_images(source, rows, pixels, batch))
 
 
-def _draw_map(settings, run, source, bank, labels):
+def _draw_map(settings, run, source, bank, labels, to_rgb):
     from simclr_keras.report import embedding_map
 
     rows = _sample(settings, len(bank), _MAP_ROWS)
     names = source.class_names
-    read = _reader(settings, source, _bands(settings, source))
+    read = _reader(settings, source, to_rgb)
     picture, method = embedding_map.draw(
         run.path, bank, rows, labels, names, settings.seed, read
     )
     print(f"Map of {len(rows)} images by {method}: {picture}")
 
 
-def _write_projector(settings, run, source, bank):
+def _write_projector(settings, run, source, bank, labels, to_rgb):
     from simclr_keras.report import projector
 
     rows = _sample(settings, len(bank), _PROJECTOR_ROWS)
-    names = embedding_index.label_texts(source, rows)
+    texts = [""] * len(rows)
+    if labels is not None:
+        names, task = source.class_names, source.task
+        texts = sk.data.label_texts(labels[rows], names, task)
     ids, size = source.ids, projector.image_size(len(rows))
     folder = run.path / "tensorboard" / "projector"
     images = sk.data.read_images(source, rows, size, settings.eval_batch_size)
@@ -169,8 +174,8 @@ def _write_projector(settings, run, source, bank):
         folder,
         bank[rows],
         [ids[row] for row in rows],
-        names,
-        _bands(settings, source)(images),
+        texts,
+        to_rgb(images),
         settings.layer,
     )
     print(f"Projector of {len(rows)} images: tensorboard --logdir {folder}")

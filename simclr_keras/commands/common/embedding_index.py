@@ -73,16 +73,3 @@ def _texts(column):
             yield ""
         else:
             yield f"{value:.7g}" if isinstance(value, np.floating) else value
-
-
-def label_texts(source, rows):
-    """Labels of some images as text, "" without labels.
-
-    Args:
-        source: `data.Source`.
-        rows: integers `[n]`.
-    """
-    if not source.has_labels:
-        return [""] * len(rows)
-    labels = sk.data.read_labels(source)[rows]
-    return sk.data.label_texts(labels, source.class_names, source.task)
