@@ -13,10 +13,8 @@ from simclr_keras.data import listing
 from simclr_keras.data import slices
 from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.source import Source
-from simclr_keras.images import EXTENSIONS
-from simclr_keras.images import tiff
+from simclr_keras.images import python_formats
 
-_TIFF = tiff.EXTENSIONS
 _WARNED = (
     listing.IMAGE_LIKE
     | {listing.BROKEN_LINK, listing.LOOP, listing.UNREADABLE}
@@ -55,17 +53,17 @@ def open_folder(
             then. Default None: images become RGB, and TIFF files are left out.
 
     Raises:
-        ImportError: there are TIFF files, and tifffile is not installed.
+        ImportError: there are TIFF or DICOM files, and tifffile or pydicom is
+            not installed.
         ValueError: there is no such folder, no image in it, or no such split;
             its sub-folders have two meanings; or one cannot be read; or the
             table does not fit, see `labelled_folder.open_labelled`.
     """
     if labels is not None:
         labelled_folder.check_layout(labels, folder_layout)
-    extensions = EXTENSIONS if channels is None else EXTENSIONS + _TIFF
+    extensions = python_formats.extensions(channels)
     root, found = _list(path, extensions, skip_corrupt)
-    if any(parts[-1].lower().endswith(_TIFF) for parts in found.images):
-        tiff.check_installed()
+    python_formats.check_installed([parts[-1] for parts in found.images])
     source_name = f"folder:{path}"
     name, _, _ = slices.parse_split(split)
     if labels is not None:
@@ -96,7 +94,7 @@ def open_splits(
     Raises:
         ValueError: see `open_folder`.
     """
-    root, found = _list(path, EXTENSIONS)
+    root, found = _list(path, python_formats.extensions())
     source_name = f"folder:{path}"
     layout = layouts.find(found.images, source_name, folder_layout)
     sources = [

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from simclr_keras import paths
-from simclr_keras.images import EXTENSIONS
+from simclr_keras.images import python_formats
 
 HIDDEN = "hidden"
 BROKEN_LINK = "broken links"
@@ -18,7 +18,7 @@ SPECIAL = "special files"
 UNREADABLE = "unreadable folders"
 # Extensions of image formats that are not decoded here.
 IMAGE_LIKE = frozenset(
-    ".arw .avif .cr2 .cr3 .dcm .dng .exr .hdr .heic .heif .ico .j2k .jfif .jpe"
+    ".arw .avif .cr2 .cr3 .dng .exr .hdr .heic .heif .ico .j2k .jfif .jpe"
     " .jp2 .jxl .nef .orf .pbm .pgm .pnm .ppm .psd .raf .raw .svg .tga .tif"
     " .tiff".split()
 )
@@ -54,7 +54,8 @@ class Listing:
 
 
 def find(
-    root: paths.PathLike, extensions: tuple[str, ...] = EXTENSIONS
+    root: paths.PathLike,
+    extensions: tuple[str, ...] = python_formats.extensions(),
 ) -> Listing:
     """Lists a folder at every depth; links are followed, but not in a circle.
 

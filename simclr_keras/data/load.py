@@ -90,8 +90,9 @@ def open_source(
             Default None.
         pixel_range: pair (low, high), the values of 16-bit images, or of
             arrays of any type, that become 0 and 255; such as (0, 4095) for 12
-            bits. Default None: the range of the type, of which 16-bit images
-            must use more than half.
+            bits; of DICOM files in rescaled units, such as Hounsfield.
+            Default None: the window of a DICOM file; else the range of the
+            type, of which 16-bit images must use more than half.
         channels: number of channels that every image has and keeps, such as 1
             for grey images or 13 for bands; folders may hold TIFF files then,
             and TFDS data sets tensors. Default None: images become RGB.
@@ -107,8 +108,8 @@ def open_source(
     Raises:
         ValueError: there is no such data set, split or slice, or it is empty;
             the message says what there is. Or an image has other channels.
-        ImportError: a TIFF file needs tifffile, or an ArrayRecord file
-            array_record, which is not installed.
+        ImportError: the package that reads the files (tifffile, pydicom or
+            array_record) is not installed.
     """
     pixel_range = ranges.check(pixel_range)
     labels = _label_table(labels, spec)

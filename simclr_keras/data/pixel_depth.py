@@ -11,7 +11,9 @@ from simclr_keras import images
 from simclr_keras import paths
 from simclr_keras.data import tensor_features
 from simclr_keras.data.source import Source
+from simclr_keras.images import dicom
 from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images import python_formats
 from simclr_keras.images import tiff
 from simclr_keras.images.channels import mismatch
 
@@ -28,8 +30,9 @@ def with_pixel_range(
     """Returns the source with the range by which to scale its 16-bit images.
 
     Some of its images are examined. If no range is given, those of 16 bits must
-    use more than half of the full range. The channels of the others are
-    examined when they are decoded.
+    use more than half of the full range; of DICOM files, only those without a
+    window, and of the range of their bits. The channels of images that are not
+    examined are checked when they are decoded.
 
     Args:
         source: `Source` of encoded images, or of records of tensors.
@@ -44,17 +47,21 @@ def with_pixel_range(
     """
     if source.records is not None and source.records.is_tensor:
         return _with_range_of_tensors(source, pixel_range)
-    count, highest = 0, 0
+    count, highest, used = 0, [], []
     for row, encoded in _encoded(source):
         if check_channels:
             _check_channels(encoded, source, row)
         if _is_deep(encoded, source):
             count += 1
-            if pixel_range is None:
-                highest = max(highest, _highest(encoded, source))
+            if pixel_range is None and dicom.is_dicom(encoded):
+                used.append(_used_range(encoded, source))
+            elif pixel_range is None:
+                highest.append(_highest(encoded, source))
     if pixel_range is None:
-        if count:
-            ranges.refuse_dark(highest, count, source.name)
+        if highest:
+            ranges.refuse_dark(max(highest), len(highest), source.name)
+        if used and None not in used:
+            _refuse_flat(used, source.name)
         return source
     if not count:
         raise ValueError(
@@ -75,12 +82,43 @@ def _check_channels(encoded, source, row):
 
 def _is_deep(encoded, source):
     """Whether an image has values of more than 8 bits."""
-    if source.channels is not None and tiff.is_tiff(encoded):
-        try:
-            return tiff.describe(encoded, source.max_pixels)[1] != np.uint8
-        except ValueError:  # reported when it is decoded
-            return False
-    return ranges.is_deep_png(encoded)
+    reader = python_formats.reader_of(encoded, source.channels)
+    if reader is None:
+        return ranges.is_deep_png(encoded)
+    try:
+        return reader.describe(encoded, source.max_pixels)[1] != np.uint8
+    except ValueError:  # reported when it is decoded
+        return False
+
+
+def _used_range(encoded, source):
+    """`dicom.used_range`; None also for a file that cannot be decoded."""
+    try:
+        return dicom.used_range(encoded, source.max_pixels)
+    except ValueError:
+        return None
+
+
+def _refuse_flat(used, name):
+    """Refuses DICOM images that use at most half the range of their bits.
+
+    Args:
+        used: results of `dicom.used_range`, none of them None.
+        name: name of the data set.
+    """
+    lows, highs = zip(*(values for values, _ in used))
+    low, high = min(lows), max(highs)
+    first, last = max((bits for _, bits in used), key=lambda x: x[1] - x[0])
+    if high - low > (last - first) / 2:
+        return
+    raise ValueError(
+        "DICOM images without a window (WindowCenter, WindowWidth) must use"
+        " more than half of the range of their bits, or it must be said which"
+        " rescaled values, such as Hounsfield units, are black and white."
+        f" Command line: --pixel_range={low:g},{high:g}; Python:"
+        f" pixel_range=({low:g}, {high:g}). Received: values from {low:g} to"
+        f" {high:g} of {first:g} to {last:g} in {len(used)} images of {name}"
+    )
 
 
 def _highest(encoded, source):
@@ -90,7 +128,7 @@ def _highest(encoded, source):
     possible value: it does not show that images are dark, and an error will
     name it when it is decoded.
     """
-    if source.channels is not None and tiff.is_tiff(encoded):
+    if python_formats.reader_of(encoded, source.channels) is tiff:
         return _highest_of_tiff(encoded, source)
     try:
         images.image_size(tf.constant(encoded), source.max_pixels)
@@ -168,8 +206,9 @@ def _encoded(source):
     for row, path in zip(some, source.files[some]):
         try:
             with paths.as_path(path).open("rb") as file:
-                encoded = file.read(32)
-                if source.channels or ranges.is_deep_png(encoded):
+                encoded = file.read(python_formats.HEAD)
+                is_read = python_formats.reader_of(encoded, source.channels)
+                if source.channels or is_read or ranges.is_deep_png(encoded):
                     encoded += file.read()
             yield row, encoded
         except OSError:  # reported when it is decoded

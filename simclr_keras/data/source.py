@@ -49,7 +49,7 @@ class Source:
             `encoded` before (`decoded.Decoded`).
         max_pixels: largest image that is decoded, height times width.
         pixel_range: (low, high), the values of 16-bit images that become 0 and
-            255, if it was given; else None.
+            255, if it was given; else None. Of DICOM files, the rescaled ones.
         channels: stated number that every image has; None: images are RGB, and
             others are converted.
         skipped: `ids` of corrupt images that were left out.

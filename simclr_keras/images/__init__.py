@@ -5,7 +5,6 @@ from simclr_keras.images.blending import array_to_uint8
 from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop
 from simclr_keras.images.checks import check_max_pixels
-from simclr_keras.images.contents import EXTENSIONS
 from simclr_keras.images.decoding import MAX_PIXELS
 from simclr_keras.images.decoding import decode
 from simclr_keras.images.decoding import image_size
@@ -13,7 +12,6 @@ from simclr_keras.images.decoding import problem
 from simclr_keras.images.decoding import stored_channels
 
 __all__ = [
-    "EXTENSIONS",
     "MAX_PIXELS",
     "CenterCrop",
     "array_to_rgb",

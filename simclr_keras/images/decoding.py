@@ -11,7 +11,7 @@ older releases of TensorFlow, any WebP. Pillow decodes these when Python runs;
 an exported graph refuses them.
 
 With a stated number of channels nothing is converted: an image has the channels
-of its file, or is refused. tifffile then decodes TIFF.
+of its file, or is refused. tifffile then decodes TIFF. pydicom decodes DICOM.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from simclr_keras.images import contents
 from simclr_keras.images import formats
 from simclr_keras.images import headers
 from simclr_keras.images import orientation
-from simclr_keras.images import tiff
+from simclr_keras.images import python_formats
 
 _ANY = 0  # as many channels as the file has
 # Signature of the decoding functions: encoded image, max_pixels.
@@ -54,7 +54,7 @@ def decode(
         max_pixels: largest height times width to decode, checked against the
             header. Default 89,478,485, as in Pillow.
         pixel_range: pair (low, high), the values of 16-bit PNG files that
-            become 0 and 255; and those of TIFF files of any type but `uint8`.
+            become 0 and 255; for others see `tiff.decode` and `dicom.decode`.
             Default None: the lower eight bits are dropped, so 0 and 65535.
         channels: number that the file must have. Default None: any, and the
             image becomes RGB.
@@ -78,16 +78,12 @@ def decode(
         limit = tf.constant(max_pixels, tf.int64)
         return tf.ensure_shape(function(encoded, limit), shape)
     function = _trace_once(_decode, pixel_range, channels)
-    read_tiff = None
-    if channels is not None:
-        read_tiff = functools.partial(
-            tiff.decode, pixel_range=pixel_range, channels=channels
-        )
     jpeg = functools.partial(_decode, file_format=contents.JPEG)
     image = _jpeg_or_any(
         lambda: jpeg(encoded, max_pixels, pixel_range, channels),
         lambda: _call_traced(
-            function, encoded, max_pixels, tf.uint8, read_tiff
+            *(function, encoded, max_pixels, tf.uint8),
+            *(python_formats.decode, pixel_range, channels),
         ),
         encoded,
     )
@@ -112,11 +108,11 @@ def image_size(
     """
     max_pixels = checks.check_max_pixels(max_pixels)
     function = _trace_once(_image_size)
-    read_tiff = None if channels is None else tiff.size
     size = _jpeg_or_any(
         lambda: _image_size(encoded, max_pixels, file_format=contents.JPEG),
         lambda: _call_traced(
-            function, encoded, max_pixels, tf.int32, read_tiff
+            *(function, encoded, max_pixels, tf.int32),
+            *(python_formats.size, channels),
         ),
         encoded,
     )
@@ -141,11 +137,12 @@ def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
         Integer; or None if its channels cannot be read.
 
     Raises:
-        ImportError: it is a TIFF file, and tifffile is not installed.
+        ImportError: tifffile or pydicom, which reads it, is not installed.
     """
     try:
-        if tiff.is_tiff(encoded):
-            return tiff.describe(encoded, max_pixels)[0][-1]
+        reader = python_formats.reader_of(encoded, _ANY)
+        if reader is not None:
+            return reader.describe(encoded, max_pixels)[0][-1]
         if encoded[:2] == b"\xff\xd8":
             # A JPEG in CMYK is decoded to RGB.
             return min(3, int(tf.io.extract_jpeg_shape(encoded)[-1]))
@@ -180,18 +177,19 @@ def _exportable(pixel_range, channels):
     )
 
 
-def _call_traced(function, encoded, max_pixels, dtype, read_tiff=None):
+def _call_traced(function, encoded, max_pixels, dtype, read, *how):
     """Calls a traced function, from within a graph too.
 
-    `read_tiff`, a function of bytes and `max_pixels`, takes its place for TIFF
-    files. It is called here because a call of Python in the traced function
+    `read`, a function of `python_formats`, takes its place unless it returns
+    None. It is called here because a call of Python in the traced function
     waits for a thread of TensorFlow's, while this one holds one: with few
     threads, no image would ever be finished.
     """
 
     def call(encoded):
-        if read_tiff is not None and tiff.is_tiff(encoded):
-            return read_tiff(encoded, max_pixels)
+        found = read(encoded, max_pixels, *how)
+        if found is not None:
+            return found
         limit = tf.constant(max_pixels, tf.int64)
         try:
             return function(tf.constant(encoded), limit).numpy()
@@ -202,12 +200,13 @@ def _call_traced(function, encoded, max_pixels, dtype, read_tiff=None):
     if not tf.executing_eagerly():
         return tf.numpy_function(call, [encoded], dtype, stateful=False)
     encoded = tf.convert_to_tensor(encoded)
-    if read_tiff is None or not tiff.is_tiff(encoded.numpy()):
-        return function(encoded, tf.constant(max_pixels, tf.int64))
     try:
-        return tf.constant(read_tiff(encoded.numpy(), max_pixels))
+        found = read(encoded.numpy(), max_pixels, *how)
     except ValueError as error:
         raise tf.errors.InvalidArgumentError(None, None, str(error)) from error
+    if found is None:
+        return function(encoded, tf.constant(max_pixels, tf.int64))
+    return tf.constant(found)
 
 
 def _decode(
@@ -270,8 +269,9 @@ def problem(
         if found not in (None, channels):
             counted = channel_counts.counted(found)
             return f"it has {counted}, and channels={channels} is stated"
-        if tiff.is_tiff(encoded):
-            return tiff.problem(encoded, max_pixels, pixel_range)
+    reader = python_formats.reader_of(encoded, channels)
+    if reader is not None:
+        return reader.problem(encoded, max_pixels, pixel_range)
     try:
         header = headers.read(tf.constant(encoded))
         text = headers.problem(header, max_pixels, pillow=True).numpy().decode()

@@ -82,8 +82,9 @@ def define_data(values):
     data.range(
         "pixel_range",
         "Values that are black and white in images of 16 bits, or in arrays of"
-        " any type: 0,4095 for 12 bits. None: the range of the type, of which"
-        " images of 16 bits must use more than half.",
+        " any type: 0,4095 for 12 bits; of DICOM files in rescaled units, such"
+        " as Hounsfield. None: the window of a DICOM file; else the range of"
+        " the type, of which images of 16 bits must use more than half.",
     )
     data.integer(
         "channels",
