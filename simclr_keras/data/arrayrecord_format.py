@@ -80,9 +80,9 @@ def reader() -> RecordReader:
 
     def read_one(path, number):
         try:
+            path, number = os.fsdecode(np.asarray(path).item()), int(number)
             # A range of one is read in a quarter of the time of a list of one.
-            number = int(number)
-            return opened(os.fsdecode(path)).read(number, number + 1)[0]
+            return opened(path).read(number, number + 1)[0]
         except _ERRORS as error:
             raise tf.errors.DataLossError(None, None, str(error)) from error
 
