@@ -6,6 +6,7 @@ The data of a record are a serialised `tf.train.Example`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from typing import Any
@@ -63,7 +64,8 @@ def index(path: str, feature_image: str, feature_label: str) -> ShardIndex:
                 place = f"{path!r}, record {start + number}"
                 labels.add(place, record, 0, len(record))
     finally:
-        file.close()
+        with contextlib.suppress(*_ERRORS):  # is said again by a failed file
+            file.close()
     return ShardIndex(
         np.arange(count)[np.newaxis],
         np.array(labels.labels, np.int64),

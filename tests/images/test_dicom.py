@@ -197,7 +197,7 @@ def test_lookup_tables():
     assert _decode(modality, (0, 255)).ravel().tolist() == [0, 0, 51, 102]
     window = _file(
         [[0, 1, 2, 3]],
-        VOILUTSequence=_table([0, 4095, 2048], first=-8, bits=12),
+        VOILUTSequence=_table([0, 9, 4095, 9, 2048], first=-8, bits=12),
         **RESCALE,  # to -10, -8, -6, -4
     )
     assert _decode(window).ravel().tolist() == [0, 0, 255, 128]
