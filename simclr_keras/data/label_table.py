@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import unicodedata
 from collections.abc import Sequence
 
 from simclr_keras import paths
@@ -16,7 +17,6 @@ _DELIMITERS = ",;\t"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LINES = 100  # that tell which separator is used
 _ZIP = b"PK\x03\x04"  # how files of spreadsheets begin
-_ALONE = " alone; commas, semicolons or tabs separate columns"
 _LABELS = ("label", "labels")  # names of the column, unless it is given
 _SPLIT = "split"
 
@@ -158,7 +158,11 @@ def _one_line(cell):
 
 
 def _text(path):
-    """The text of the file, without a byte-order mark."""
+    """The text of the file, without a byte-order mark.
+
+    A letter and its accent become one character, as some programs and the names
+    of files on macOS have two.
+    """
     content = path.read_bytes()
     if content.startswith(_ZIP):
         raise ValueError(
@@ -171,7 +175,7 @@ def _text(path):
             f" 'CSV UTF-8'. Received: {path.name}, which is UTF-16"
         )
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(
@@ -179,6 +183,7 @@ def _text(path):
             f" iconv -f latin1 -t utf-8. Received: {path.name}, whose line"
             f" {line} has the byte 0x{content[error.start]:02x}"
         ) from error
+    return unicodedata.normalize("NFC", text)
 
 
 def _parsed(name, text):
@@ -235,11 +240,13 @@ def _columns(table, header, name):
         named = [x for x in others if x.lower() in _LABELS]
         labels = named or others
         if len(labels) != 1:
+            has = f"the columns {', '.join(header)}"
+            if len(header) == 1:
+                has = f"one column, {file}, by commas, semicolons or tabs"
             raise ValueError(
                 "`label_columns` (--label_columns) must name the column of the"
                 " labels, or be empty for images without labels. Received:"
-                f" nothing, and {name} has the columns {', '.join(header)}"
-                + ("" if others else _ALONE)
+                f" nothing, and {name} has {has}"
             )
     chosen = {"file_column": [file], "label_columns": labels}
     chosen["split_column"] = [split] if split else []

@@ -14,6 +14,8 @@ from simclr_keras.data.layout import classes_text
 from simclr_keras.data.layout import listed
 
 _NAMES_APART = re.compile("[|;]")
+# Cells that some programs write for what is not known.
+_MISSING = ("na", "n/a", "nan", "null", "?")
 _FEW = 10  # classes that may have one image each without a warning
 _LARGEST = float(np.finfo(np.float32).max)
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -91,6 +93,13 @@ def _classes(texts, column, table):
             f"{len(several)} of the {len(distinct)} classes in column {column}"
             f" of {table} contain |, such as {several[0]!r}. Each of them is"
             " one class; --task=multilabel reads several labels.",
+            stacklevel=6,
+        )
+    missing = [name for name in distinct if name.lower() in _MISSING]
+    if missing:
+        warnings.warn(
+            f"Column {column} of {table} has the classes {', '.join(missing)};"
+            " images without a label have empty cells.",
             stacklevel=6,
         )
     if len(distinct) > _FEW and 2 * len(distinct) > len(texts):

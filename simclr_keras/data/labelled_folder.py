@@ -156,8 +156,11 @@ def _match(rows, root, found, source_name):
         Pair of a dict from images, as tuples of parts, to their first row, and
         a dict with the numbers of rows that are left out, by kind.
     """
-    known = {_composed("/".join(parts)): parts for parts in found.images}
-    known.update(("/".join(parts), parts) for parts in found.images)
+    # As the text of the table, see `label_table`.
+    known = {
+        unicodedata.normalize("NFC", "/".join(parts)): parts
+        for parts in found.images
+    }
     row_of, missing, repeated = {}, [], 0
     for k, name in enumerate(rows.files):
         parts = known.get(name) or known.get(_relative(name, root))
@@ -193,15 +196,7 @@ def _relative(name, root):
     name, prefix = name.replace("\\", "/"), f"{root}".rstrip("/") + "/"
     if name.startswith(prefix):
         name = name[len(prefix) :]
-    return _composed(posixpath.normpath(name))
-
-
-def _composed(name):
-    """A name with each accent and its letter as one character, as in tables.
-
-    Files from macOS may have them as two.
-    """
-    return unicodedata.normalize("NFC", name)
+    return posixpath.normpath(name)
 
 
 def _check_equal(rows, first, second):

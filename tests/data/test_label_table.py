@@ -254,7 +254,7 @@ def test_slices_have_their_share_of_every_class(photos):
         ),
         ("PK\x03\x04", {}, "as 'CSV UTF-8'. Received: labels.csv"),
         ("a/1.png,x\nc.png,y\n", {}, "name its columns.*: a/1.png, x"),
-        ("file|label\na/1.png|x\n", {}, "alone; commas, semicolons or tabs"),
+        ("file|label\na/1.png|x\n", {}, "one column, file.label, by commas"),
         (
             TABLE + "b/5.png,dog,Train\n",
             {},
@@ -328,6 +328,19 @@ def test_classes_of_one_image_each_are_doubtful(photos):
     rows = "".join(f"{k:02}.png,{k}\n" for k in range(11))
     with pytest.warns(UserWarning, match="11 classes for 11 .*'0'.*regression"):
         _opened(photos, "file,label\n" + rows)
+
+
+@pytest.mark.newest
+def test_words_for_missing_labels_are_doubtful(photos):
+    text = "file,label\na/1.png,x\nb/2.png,y\nc.png,NA\n"
+    with pytest.warns(UserWarning, match="the classes NA; images without"):
+        assert _opened(photos, text).num_classes == 3
+
+
+@pytest.mark.newest
+def test_an_accent_is_no_other_class(photos):
+    text = "file,label\na/1.png,caf\u00e9\nb/2.png,cafe\u0301\nc.png,x\n"
+    assert _opened(photos, text).class_names == ("caf\u00e9", "x")
 
 
 @pytest.mark.newest
