@@ -233,7 +233,7 @@ def test_a_finished_run_on_a_read_only_disk_still_gives_its_results(
     run = training.RunDirectory(tmp_path / "run")
     run.claim(settings.flags_text)
     monkeypatch.setattr(lock.RunLock, "acquire", refused)
-    with pytest.raises(ValueError, match="Permission denied"):
+    with pytest.raises(PermissionError, match="Permission denied"):
         pretrain.run(command_line.parse(pretrain.define_flags, arguments))
     run.write_results({"accuracy": 0.5}, {})
     settings = command_line.parse(pretrain.define_flags, arguments)
