@@ -84,35 +84,28 @@ def assert_equal(ours, theirs, count):
 
 
 def test_batches_are_those_without_it(folder, address, arrived):
-    """In two epochs, from a step on, in other crops, and a process's part."""
+    """Of an epoch and the next, and one process's part from a step on."""
     served, alone = load(folder, address), load(folder)
     for _ in range(2):
         assert_equal(served, alone, 3)
     for each in (served, alone):
         each.seek(7, 2)
-    assert_equal(served, alone, 1)
-    for part in ((0, 2), (1, 2)):
-        for each in (served, alone):
-            each.seek(0, 1)
-        assert_equal(
-            served.endless(part).take(4), alone.endless(part).take(4), 4
-        )
+    part = (1, 2)
+    assert_equal(served.endless(part).take(4), alone.endless(part).take(4), 4)
     # A batch that is not waited for is made here, and equal too.
     assert np.mean(arrived) > 0.5
 
 
+@pytest.mark.newest
 def test_what_workers_cannot_decode_is_decoded_here(
     folder, address, arrived, capsys
 ):
     served, alone = load(folder, address), load(folder)
-    (folder / "a" / "04.jpg").write_bytes(encoded(4, "PNG"))
+    for path in sorted(folder.glob("*/*.jpg"))[3:]:  # in every batch of 4
+        path.write_bytes(encoded(int(path.stem), "PNG"))
     assert_equal(served, alone, 3)
-    assert not all(arrived)
+    assert not any(arrived)
     assert " is decoded here, as it has" in capsys.readouterr().out
-    for path in folder.glob("*/*.jpg"):
-        path.write_bytes(b"\xff\xd8\xff no more")
-    with pytest.raises(tf.errors.OpError, match=r"\d\d.jpg: it is corrupt"):
-        list(served)
 
 
 def sent(numbers, fail=False):
