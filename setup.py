@@ -76,8 +76,8 @@ setuptools.setup(
     extras_require={
         # Threads share a reader, which was tried with this version.
         "arrayrecord": ["array_record>=0.8.6; python_version >= '3.11'"],
-        # python-gdcm decompresses JPEG-LS, lossless JPEG and the like for it.
-        "dicom": ["pydicom>=2.4.4", "python-gdcm>=3.0.26"],
+        # Without python-gdcm, which ends the process at some damaged files.
+        "dicom": ["pydicom>=2.4.4"],
         "gpu": ["tensorflow[and-cuda]"],
         "keras-cv": ["keras-cv>=0.9"],
         "onnx": ["tf2onnx>=1.16"],
@@ -96,7 +96,6 @@ setuptools.setup(
             "pydicom>=2.4.4",
             "pytest>=8",
             "pytest-xdist>=3.7",
-            "python-gdcm>=3.0.26",
             "ruff==0.17.6",
             "tf2onnx>=1.16",
             "tifffile>=2023.7",

@@ -26,7 +26,7 @@ from simclr_keras.training.text_files import write_whole
 _OTHERS = (
     *("numpy", "tensorflow-datasets", "tensorflow-addons", "keras-cv"),
     *("pillow", "matplotlib", "faiss-cpu", "umap-learn", "tf2onnx"),
-    *("pyarrow", "tifffile", "imagecodecs", "pydicom", "python-gdcm"),
+    *("pyarrow", "tifffile", "imagecodecs", "pydicom"),
     "array_record",
 )
 _STARTS = "starts"
