@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -60,8 +61,7 @@ def with_pixel_range(
     if pixel_range is None:
         if highest:
             ranges.refuse_dark(max(highest), len(highest), source.name)
-        if used and None not in used:
-            _refuse_flat(used, source.name)
+        _refuse_flat(used, source.name)
         return source
     if not count:
         raise ValueError(
@@ -102,22 +102,35 @@ def _used_range(encoded, source):
 def _refuse_flat(used, name):
     """Refuses DICOM images that use at most half the range of their bits.
 
+    Where others of the data set have a window, this is a warning: a stated
+    range would take the place of those windows.
+
     Args:
-        used: results of `dicom.used_range`, none of them None.
+        used: results of `dicom.used_range`.
         name: name of the data set.
     """
-    lows, highs = zip(*(values for values, _ in used))
+    bare = [each for each in used if each is not None]
+    if not bare:
+        return
+    lows, highs = zip(*(values for values, _ in bare))
     low, high = min(lows), max(highs)
-    first, last = max((bits for _, bits in used), key=lambda x: x[1] - x[0])
+    first, last = max((bits for _, bits in bare), key=lambda x: x[1] - x[0])
     if high - low > (last - first) / 2:
         return
-    raise ValueError(
+    text = (
         "DICOM images without a window (WindowCenter, WindowWidth) must use"
         " more than half of the range of their bits, or it must be said which"
         " rescaled values, such as Hounsfield units, are black and white."
         f" Command line: --pixel_range={low:g},{high:g}; Python:"
         f" pixel_range=({low:g}, {high:g}). Received: values from {low:g} to"
-        f" {high:g} of {first:g} to {last:g} in {len(used)} images of {name}"
+        f" {high:g} of {first:g} to {last:g} in {len(bare)} images of {name}"
+    )
+    if len(bare) == len(used):
+        raise ValueError(text)
+    warnings.warn(
+        f"{text}, and {len(used) - len(bare)} images with a window, which"
+        " pixel_range would replace",
+        stacklevel=4,
     )
 
 

@@ -75,9 +75,9 @@ def decode(
         encoded: content of the file.
         max_pixels: see `describe`.
         pixel_range: pair (low, high), the rescaled values that become 0 and
-            255, or, in a MONOCHROME1 file, 255 and 0. Colours and grey values
-            of 8 bits without a rescale do not depend on it. None: the first
-            window of the file, or else the range of its bits.
+            255, or, in a MONOCHROME1 file, 255 and 0. Colours of 8 bits,
+            and grey values of 8 bits without a rescale, do not depend on it.
+            None: the first window of the file, or else the range of its bits.
         channels: number that the file must have. None: any, and grey is
             repeated for RGB.
 

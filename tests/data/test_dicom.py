@@ -1,6 +1,7 @@
 """Folders of DICOM files."""
 
 import builtins
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -72,16 +73,26 @@ def test_a_folder_of_dicom(scans, channels, cache):
     np.testing.assert_allclose(np.asarray(found) * 255, expected, atol=1e-3)
 
 
+def _give_window(files):
+    for path in files:
+        dataset = pydicom.dcmread(path)
+        dataset.WindowCenter, dataset.WindowWidth = 0, 2000
+        dataset.save_as(path)
+
+
 def test_values_without_a_window_need_a_range(scans):
     """-1000 to 1007 of 16 bits would be three shades of grey."""
     message = "--pixel_range=-1000,1007; .* of -33792 to 31743 in 8 images"
     with pytest.raises(ValueError, match=message):
         data.open_source(f"folder:{scans}")
-    for path in scans.rglob("*.d*c*m"):
-        dataset = pydicom.dcmread(path)
-        dataset.WindowCenter, dataset.WindowWidth = 0, 2000
-        dataset.save_as(path)
-    assert data.open_source(f"folder:{scans}").num_examples == 8
+    some, others = (list(scans.rglob(f"*.{e}")) for e in ("dicom", "dcm"))
+    _give_window(some)
+    with pytest.warns(UserWarning, match="in 6 images .*and 2 images with a"):
+        data.open_source(f"folder:{scans}")
+    _give_window(others)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "DICOM images")
+        assert data.open_source(f"folder:{scans}").num_examples == 8
 
 
 def test_what_is_no_image_is_named_or_left_out(scans):
