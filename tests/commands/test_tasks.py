@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import types
 
 import keras
 import numpy as np
@@ -19,7 +18,6 @@ from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands import study
 from simclr_keras.commands.common import command_line
-from simclr_keras.commands.common import tasks
 from simclr_keras.report import page
 
 SMALL = ("--image_size=16", "--verbose=0")
@@ -323,24 +321,6 @@ def test_a_run_is_not_resumed_with_other_numbers(
         tune("\n".join(changed), 2)
 
 
-@pytest.mark.newest
-def test_columns_without_variance_have_no_part_in_the_mean():
-    """By hand: R2 of the first column is 0.625, the second is constant."""
-    task = tasks.of(types.SimpleNamespace(task="regression"))
-    targets = np.array([[0.0, 5], [2, 5], [4, 5]])
-    figures = task.measure(["a", "b"], targets, targets + [1, -2])
-    assert figures == {
-        "mean_r2": 0.625,
-        "rmse of a": 1.0,
-        "r2 of a": 0.625,
-        "rmse of b": 2.0,
-        "r2 of b": None,
-        "numbers_without_r2": 1,
-    }
-    same = targets[:, 1:].repeat(2, axis=1)
-    assert task.measure(["a", "b"], same, same)["mean_r2"] is None
-
-
 @pytest.fixture(scope="module")
 def trained(photos, run, tmp_path_factory):
     """Function of columns and task that pre-trains; returns the directory."""
@@ -385,23 +365,6 @@ def test_pretraining_does_without_other_labels(trained, columns, task, capsys):
     assert "probe" not in (directory / "metrics.csv").read_text()
     said = capsys.readouterr().out
     assert "simclr-linear-eval" in said and f"--task={task}" in said
-
-
-@pytest.mark.long
-@pytest.mark.newest
-def test_a_probe_has_labels_of_its_own(trained, photos, tmp_path):
-    """Sub-folders are its classes: the table is of the other images."""
-    for name in ("00.png", "01.png", "02.png", "03.png"):
-        folder = tmp_path / "probe" / ("odd" if name[1] in "13" else "even")
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(photos / name, folder)
-    results, directory = trained(
-        "green",
-        "regression",
-        f"--probe_dataset=folder:{tmp_path / 'probe'}",
-    )
-    assert results["train_images"] == 48 and "knn_accuracy" not in results
-    assert "probe_accuracy" in (directory / "metrics.csv").read_text()
 
 
 @pytest.mark.newest

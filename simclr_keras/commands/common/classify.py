@@ -198,7 +198,7 @@ def _open(settings, table, labelled):
             source, settings.label_fraction, seed=settings.seed
         )
     if labelled:
-        tasks.check_targets(source)
+        tasks.check_targets(source, held_out)
     batch = min(settings.train_batch_size, source.num_examples)
     settings.train_batch_size = batch
     return source, held_out

@@ -48,34 +48,50 @@ def described(settings: Any) -> dict[str, str]:
     return {"task": settings.task}
 
 
-def check_targets(source: Any) -> None:
-    """Checks the labels of the training images; warns of what none has.
+def check_targets(source: Any, held_out: Any) -> None:
+    """Checks the labels; warns of what cannot be learnt or measured.
 
     Args:
         source: `data.Source` of the training images.
+        held_out: `data.Source` of the evaluation images.
 
     Raises:
-        ValueError: a number is the same for all images.
+        ValueError: a number is the same for all training images.
     """
     import numpy as np
 
+    noun = {"multilabel": "labels", "regression": "numbers"}
+    noun = noun.get(source.task, "classes")
+    names = source.class_names
     if source.task == "regression":
         from simclr_keras.models import target_scale
 
-        target_scale.measure(source.labels, source.class_names)
-    counts, noun = [], "labels"
+        target_scale.measure(source.labels, names)
+        same = np.ptp(held_out.labels, axis=0) == 0
+        images = f"is the same for all {held_out.num_examples} test images"
+        _caution(names, same, noun, f"have no R2, as each {images}")
+        return
     if source.task == "multilabel":
-        counts = source.labels.sum(axis=0)
-    elif source.has_classes and source.labels is not None:
-        counts = np.bincount(source.labels, minlength=source.num_classes)
-        noun = "classes"
-    none = [x for x, n in zip(source.class_names, counts) if not n]
-    if none:
+        counts = [each.labels.sum(axis=0) for each in (source, held_out)]
+        images = f"none of the {held_out.num_examples} test images has them"
+        what = f"have no average precision, as {images}"
+        _caution(names, counts[1] == 0, noun, what)
+        learnt = counts[0] > 0
+    elif source.labels is not None:  # not those of a stream
+        learnt = np.bincount(source.labels, minlength=len(names)) > 0
+    else:
+        return
+    images = f"none of the {source.num_examples} training images has them"
+    _caution(names, ~learnt, noun, f"cannot be learnt, as {images}")
+
+
+def _caution(names, chosen, noun, what):
+    """Prints what holds of the chosen names, if there are any."""
+    some = [name for name, is_one in zip(names, chosen) if is_one]
+    if some:
         print(
-            f"Caution: {len(none)} of the {len(counts)} {noun} cannot be"
-            f" learnt, as none of the {source.num_examples} training images"
-            f" has them: {', '.join(none[:10])}"
-            + (", ..." if len(none) > 10 else "")
+            f"Caution: {len(some)} of the {len(names)} {noun} {what}:"
+            f" {', '.join(some[:10])}" + (", ..." if len(some) > 10 else "")
         )
 
 
