@@ -3,6 +3,7 @@
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
@@ -71,6 +72,7 @@ def define_flags(values):
         "Side in pixels that images are resized to. 0: that of the training.",
         least=0,
     )
+    image_flags.define_stored(values)
     image_flags.define_max_pixels(values)
     data.list(
         "class_names",
@@ -91,11 +93,12 @@ def run(settings):
             " directory and lies in none. Received:"
             f" --checkpoint={settings.checkpoint}"
         )
-    model = build.as_trained(settings)
+    model = channel_settings.load_checkpoint(settings)
+    model = model or build.as_trained(settings)  # a file of weights
     size = input_data.image_size(settings, None, build.trained_size(model))
     # An export has its own card, also when it was copied out of its run.
     card = sk.serving.read_card(settings.checkpoint)
-    names, pixel_range, about = card or (
+    names, trained_range, about = card or (
         run and run.read_class_names(),
         pixel_range_of(run),
         _about(run),
@@ -112,7 +115,7 @@ def run(settings):
         version=settings.version or None,
         **_names(model, settings.class_names or names),
         image_size=size,
-        pixel_range=pixel_range,
+        pixel_range=_pixel_range(settings, trained_range),
         max_pixels=settings.max_pixels,
         about=about,
     )
@@ -131,6 +134,18 @@ def _directory(run, format):
     if format == "saved_model":
         return run.export
     return run.path / f"{run.export.name}_{format}"
+
+
+def _pixel_range(settings, trained):
+    """`--pixel_range`, or that of the training; they must not differ."""
+    given = settings.pixel_range
+    if given and trained and tuple(given) != tuple(trained):
+        raise ValueError(
+            "--pixel_range must be left out, or be {:g},{:g}, as in the"
+            " training of --checkpoint. Received: --pixel_range={:g},{:g}"
+            " --checkpoint={}".format(*trained, *given, settings.checkpoint)
+        )
+    return given or trained
 
 
 def pixel_range_of(run):

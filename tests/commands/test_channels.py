@@ -173,6 +173,30 @@ def test_export(trained, run):
     served = tf.saved_model.load(str(path)).signatures
     assert set(served) == {"serving_default", "serve_values"}
     assert sk.load(path).encoder.input_shape[-1] == 13
+    with pytest.raises(ValueError, match="or be 0,10000, as in the training"):
+        run(export, f"--checkpoint={trained}", "--pixel_range=0,4095")
+
+
+@pytest.mark.newest
+def test_export_of_weights(tmp_path, run):
+    """Such a file says neither its channels nor their range: flags do."""
+    encoder = sk.TinyResNet((4, 8, 16), input_channels=2)
+    path = tmp_path / "encoder.weights.h5"
+    encoder.save_weights(path)
+    exported = run(
+        export,
+        f"--checkpoint={path}",
+        *SMALL[:2],
+        "--channels=2",
+        "--pixel_range=0,4095",
+        "--image_size=8",
+        f"--export_dir={tmp_path / 'a'}",
+    )
+    serve = tf.saved_model.load(str(exported)).signatures["serve_values"]
+    images = RNG.integers(0, 4096, (2, 8, 8, 2)).astype(np.float32)
+    served = serve(values=tf.constant(images))["embedding"]
+    expected = encoder(np.round(images / 4095 * 255) / 255)
+    np.testing.assert_allclose(served, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_other_channels_than_the_checkpoint_are_refused(
