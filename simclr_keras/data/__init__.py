@@ -9,6 +9,7 @@ from simclr_keras.data.combined import group_short_epochs
 from simclr_keras.data.combined import grouped
 from simclr_keras.data.combined import with_probe
 from simclr_keras.data.data_service import check_address
+from simclr_keras.data.default_size import default_size
 from simclr_keras.data.epochs import Batches
 from simclr_keras.data.epochs import as_dataset
 from simclr_keras.data.epochs import with_crops
@@ -35,6 +36,7 @@ __all__ = [
     "as_dataset",
     "cached",
     "check_address",
+    "default_size",
     "epochs_per_fit_epoch",
     "epochs_to_fit_epochs",
     "evaluation_images",

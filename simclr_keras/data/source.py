@@ -111,18 +111,6 @@ class Source:
         return self.shards.files if self.shards else self.files
 
     @property
-    def default_size(self) -> int:
-        """Side in pixels of a network's input for these images.
-
-        Their own side if all are squares of one size, of at most 64 pixels;
-        else 224.
-        """
-        shape = self.image_shape
-        if shape is not None and shape[0] == shape[1] <= 64:
-            return shape[0]
-        return 224
-
-    @property
     def ids(self) -> list[str]:
         """One string per example, in order: its path, or a name and number."""
         if self.files is not None:

@@ -65,6 +65,22 @@ def add_start(
     write_whole(path, f"{text}\n")
 
 
+def first_model(path: paths.AnyPath) -> dict[str, str]:
+    """Reads the configuration of the model at the first start of a run.
+
+    Args:
+        path: path object of the file.
+
+    Returns:
+        Dict from names such as `"views.image_size.0"` to text; empty if the
+        file is missing or damaged.
+    """
+    try:
+        return _read_starts(path)[0].get("model", {})
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
 def _read_starts(path):
     starts = read_json(path)[_STARTS]
     if not isinstance(starts, list):

@@ -1,7 +1,11 @@
 """Images as evaluation sees them, and some of them to look at."""
 
+import io
+
 import numpy as np
+import PIL.Image
 import pytest
+import tensorflow as tf
 
 from simclr_keras import data
 from simclr_keras import images
@@ -39,4 +43,33 @@ def test_rows_may_stand_in_any_order_and_several_times():
 def test_size_of_a_network_for_images(shape, size):
     """Their own, up to 64 pixels."""
     array = np.zeros((2, *shape, 3), np.uint8)
-    assert data.open_source(array).default_size == size
+    assert data.default_size(data.open_source(array)) == size
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [((32, 32), 32), ((64,), 64), ((65,), 224), ((32, 48), 224)],
+)
+def test_size_of_a_network_for_files(tmp_path, sides, size):
+    for number, side in enumerate(sides):
+        picture = PIL.Image.new("RGB", (side, side))
+        picture.save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    source = data.open_source(f"folder:{tmp_path}")
+    assert data.default_size(source) == size
+
+
+def test_size_of_a_network_for_shards(tmp_path):
+    picture = PIL.Image.new("RGB", (32, 32))
+    path = tmp_path / "train-0"
+    for size, expected in (((32, 32), 32), ((32, 24), 224)):
+        contents = io.BytesIO()
+        picture.resize(size).save(contents, "JPEG")
+        feature = tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[contents.getvalue()])
+        )
+        features = tf.train.Features(feature={"image/encoded": feature})
+        with tf.io.TFRecordWriter(str(path)) as file:
+            file.write(tf.train.Example(features=features).SerializeToString())
+        source = data.open_source(f"tfrecord:{path}")
+        assert data.default_size(source) == expected

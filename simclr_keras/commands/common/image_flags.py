@@ -49,8 +49,8 @@ def define_data(values):
         "image_size",
         0,
         "Side of the network's input in pixels. 0: the images' own where they"
-        " are all equal and at most 64, else 224; after pre-training, that of"
-        " the checkpoint.",
+        " are squares of one size of at most 64 (a sample of files is"
+        " examined), else 224; after pre-training, that of the checkpoint.",
         least=0,
     )
     data.boolean(

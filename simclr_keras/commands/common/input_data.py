@@ -72,7 +72,7 @@ def image_size(settings, source=None, checkpoint_size=None):
             "--image_size must be given: the model does not say on which size"
             " it was trained. Received: --image_size=0"
         )
-    return source.default_size
+    return sk.data.default_size(source)
 
 
 def check_classes(source, held_out):
