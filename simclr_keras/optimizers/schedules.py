@@ -111,6 +111,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "name": self.name,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WarmupCosine:
+        """The schedule of `get_config`, without a second `CutWarmup`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CutWarmup)
+            return cls(**config)
+
 
 def scale_learning_rate(
     learning_rate: float, batch_size: int, scaling: str = "linear"

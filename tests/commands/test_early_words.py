@@ -67,3 +67,5 @@ def test_the_schedule_warns_too():
         warnings.simplefilter("error")
         sk.WarmupCosine(0.4, warmup_steps=19, total_steps=20)
         sk.WarmupCosine(0.4, warmup_steps=0, total_steps=1)
+        # When a checkpoint is loaded, nothing can be done about it.
+        sk.WarmupCosine.from_config(schedule.get_config())
