@@ -111,6 +111,23 @@ def _views_are_not_compiled():
     tf.test.is_built_with_xla = original
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_custom_gradients():
+    """Lets go of the graphs that have called a `tf.custom_gradient`.
+
+    TensorFlow registers the gradient of each such call for good, and with it
+    the graph: several GB in the course of all tests.
+    """
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import ops
+
+        registered = ops.gradient_registry._registry
+        for name in list(registered):
+            if name.startswith("CustomGradient-"):
+                del registered[name]
+
+
 @pytest.fixture
 def no_cluster(monkeypatch):
     """Hides the cluster that the tests themselves may run on."""
