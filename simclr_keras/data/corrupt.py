@@ -19,6 +19,7 @@ from simclr_keras import console
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.source import Source
+from simclr_keras.data.untuned import untuned
 
 _NAMED = 10
 
@@ -50,7 +51,7 @@ def leave_out_corrupt(source: Source) -> Source:
 
     numbers = examples.epoch(0, 0, count)
     numbers = numbers.map(decodable, num_parallel_calls=tf.data.AUTOTUNE)
-    numbers = numbers.ignore_errors()
+    numbers = untuned(numbers.ignore_errors())
     good = np.zeros(count, bool)
     with console.counting(count) as show:
         for number, _ in numbers.as_numpy_iterator():

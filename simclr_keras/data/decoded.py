@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import console
 from simclr_keras import images
+from simclr_keras.data.untuned import untuned
 
 # Images begin at multiples of this, so that none shares a cache line.
 _ALIGNMENT = 64
@@ -189,4 +190,4 @@ def _decoded(function, rows):
     """Iterates over (number, array) of the images that `function` can read."""
     found = tf.data.Dataset.from_tensor_slices(rows.astype(np.int64))
     found = found.enumerate().map(function, tf.data.AUTOTUNE)
-    return found.ignore_errors().as_numpy_iterator()
+    return untuned(found.ignore_errors()).as_numpy_iterator()

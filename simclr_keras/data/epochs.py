@@ -16,6 +16,7 @@ import tensorflow as tf
 from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.host_crops import ViewCrops
+from simclr_keras.data.untuned import untuned
 from simclr_keras.images import geometry
 
 # All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
@@ -266,7 +267,8 @@ def _iterations(position, batches):
     )
     dataset = tf.data.Dataset.range(1).map(lambda _: position.take())
     dataset = dataset.flat_map(batches)
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return untuned(dataset)
 
 
 def as_dataset(data: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras.data import order
+from simclr_keras.data.untuned import untuned
 
 # Number of record files that are read side by side, and of consecutive records
 # from each.
@@ -140,7 +141,7 @@ class Records:
             lambda _, record: self.parse(record),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        examples = list(examples.as_numpy_iterator())
+        examples = list(untuned(examples).as_numpy_iterator())
         images = np.empty(len(examples), object)
         images[:] = [image for image, _ in examples]
         return images, np.array([label for _, label in examples], np.int64)
@@ -151,5 +152,5 @@ class Records:
             lambda _, record: self.parse(record)[1],
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        batches = list(labels.batch(4096).as_numpy_iterator())
+        batches = list(untuned(labels).batch(4096).as_numpy_iterator())
         return np.concatenate(batches)

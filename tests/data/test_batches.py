@@ -127,6 +127,13 @@ def test_it_has_no_methods_of_tf_data_and_says_where_they_are(name):
     assert "as_dataset() gives the tf.data.Dataset" in repr(batches)
 
 
+def test_no_thread_delays_the_end_of_an_iterator():
+    """TensorFlow's tuning can, see `untuned`; also of what is made of it."""
+    dataset = data.load("shapes", batch_size=4, num_examples=8).as_dataset()
+    for each in (dataset, dataset.map(lambda x: x).prefetch(1)):
+        assert each.options().autotune.enabled is False
+
+
 def test_what_is_made_of_it_shares_its_position():
     images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)
     batches = load(images.repeat(3, 3))
