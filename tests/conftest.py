@@ -116,7 +116,7 @@ def _forget_custom_gradients():
     """Lets go of the graphs that have called a `tf.custom_gradient`.
 
     TensorFlow registers the gradient of each such call for good, and with it
-    the graph: several GB in the course of all tests.
+    the graph: some 2 GB of a process in the course of all tests.
     """
     yield
     if "tensorflow" in sys.modules:

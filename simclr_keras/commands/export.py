@@ -72,7 +72,19 @@ def define_flags(values):
         "Side in pixels that images are resized to. 0: that of the training.",
         least=0,
     )
-    image_flags.define_stored(values)
+    data.integer(
+        "channels",
+        None,
+        "Number of channels of the images, for a file of weights. None: 3;"
+        " other checkpoints say it.",
+        least=1,
+    )
+    data.range(
+        "pixel_range",
+        "Values that are black and white in images of more than 8 bits, for a"
+        " --checkpoint that does not say it. None: that of the training, else"
+        " the range of the type.",
+    )
     image_flags.define_max_pixels(values)
     data.list(
         "class_names",
@@ -115,7 +127,7 @@ def run(settings):
         version=settings.version or None,
         **_names(model, settings.class_names or names),
         image_size=size,
-        pixel_range=_pixel_range(settings, trained_range),
+        pixel_range=_pixel_range(settings, trained_range, bool(card or run)),
         max_pixels=settings.max_pixels,
         about=about,
     )
@@ -136,16 +148,25 @@ def _directory(run, format):
     return run.path / f"{run.export.name}_{format}"
 
 
-def _pixel_range(settings, trained):
-    """`--pixel_range`, or that of the training; they must not differ."""
+def _pixel_range(settings, trained, is_known):
+    """`--pixel_range`, or that of the training, from which it must not differ.
+
+    Args:
+        settings: the command's.
+        trained: pair of numbers, or None: the training had none.
+        is_known: whether a run or an export says what the training had.
+    """
     given = settings.pixel_range
-    if given and trained and tuple(given) != tuple(trained):
+    if not given or not is_known:
+        return given or trained
+    if tuple(given) != tuple(trained or ()):
+        allowed = " or be {:g},{:g},".format(*trained) if trained else ""
         raise ValueError(
-            "--pixel_range must be left out, or be {:g},{:g}, as in the"
-            " training of --checkpoint. Received: --pixel_range={:g},{:g}"
-            " --checkpoint={}".format(*trained, *given, settings.checkpoint)
+            f"--pixel_range must be left out,{allowed} as in the training of"
+            " --checkpoint. Received: --pixel_range={:g},{:g}"
+            " --checkpoint={}".format(*given, settings.checkpoint)
         )
-    return given or trained
+    return trained
 
 
 def pixel_range_of(run):

@@ -21,6 +21,7 @@ from simclr_keras.data.arrivals import Arrivals
 from simclr_keras.data.decoded_batches import DecodedBatches
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.source import Source
+from simclr_keras.data.subsets import spread_rows
 from simclr_keras.images import contents
 
 # Seconds within which a dispatcher must answer.
@@ -72,8 +73,7 @@ def check_source(source: Source) -> None:
             f" images are {kept}"
         )
     fetch = Examples(source).fetch
-    count = source.num_examples
-    rows = np.unique(np.linspace(0, count - 1, _SAMPLE).astype(np.int64))
+    rows = spread_rows(source.num_examples, _SAMPLE)
     other = [row for row in rows if not _may_be_jpeg(fetch, row)]
     if other:
         raise ValueError(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.source import Source
+from simclr_keras.data.subsets import spread_rows
 
 # Side in pixels of the largest images that are not resized, and what others are
 # resized to.
@@ -34,9 +35,12 @@ def default_size(source: Source) -> int:
 
 def _shape_of_files(source):
     """Height and width of the files examined; None: large, or different."""
+    rows = spread_rows(source.num_examples, _SAMPLE)
+    if source.records is not None:
+        rows = np.arange(len(rows))
     found = None
-    examples = Examples(source)
-    for key in _keys(examples):
+    examples = Examples(source.take(rows))
+    for _, key in examples.epoch(0, 0, len(rows)):
         try:
             size = tuple(examples.size(examples.fetch(key)[0]).numpy())
         except tf.errors.OpError:  # said where it is decoded
@@ -45,14 +49,3 @@ def _shape_of_files(source):
             return None
         found = size
     return found
-
-
-def _keys(examples):
-    """Keys for `Examples.fetch` of the files to examine."""
-    count = examples.source.num_examples
-    if examples.source.records is not None:
-        for _, key in examples.epoch(0, 0, min(count, _SAMPLE)):
-            yield key
-        return
-    for row in np.unique(np.linspace(0, count - 1, _SAMPLE).astype(np.int64)):
-        yield tf.constant(row)

@@ -12,6 +12,7 @@ from simclr_keras import images
 from simclr_keras import paths
 from simclr_keras.data import tensor_features
 from simclr_keras.data.source import Source
+from simclr_keras.data.subsets import spread_rows
 from simclr_keras.images import dicom
 from simclr_keras.images import pixel_range as ranges
 from simclr_keras.images import python_formats
@@ -198,8 +199,7 @@ def _with_range_of_tensors(source, pixel_range):
 
 def _encoded(source):
     """Yields rows and contents of some images, except unreadable ones."""
-    count = source.num_examples
-    some = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int))
+    some = spread_rows(source.num_examples, _SAMPLE)
     if source.records is not None:
         records = source.records.in_order(source.positions).take(_SAMPLE)
         for row, (_, record) in enumerate(records):

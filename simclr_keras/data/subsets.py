@@ -11,6 +11,14 @@ from simclr_keras.data.source import Source
 from simclr_keras.data.source import read_labels
 
 
+def spread_rows(count: int, most: int) -> np.ndarray:
+    """Row numbers spread evenly from 0 to `count` - 1, `int64`, at most `most`.
+
+    To examine some images of a source.
+    """
+    return np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+
+
 def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
     """Returns a part of a labelled source, class-balanced if it has classes.
 

@@ -60,7 +60,7 @@ def _pretrain(run, bands, directory, *arguments):
 def test_the_start_line(bands, tmp_path, run, capsys):
     _pretrain(run, bands, tmp_path / "a")
     printed = capsys.readouterr().out
-    assert "| images of 13 channels |" in printed
+    assert "| views of 16 x 16 pixels | images of 13 channels |" in printed
     assert "views without saturation, hue and grey, which need 3" in printed
     assert "--channels=13" in printed.split("Next:")[1]
     flags = sk.training.RunDirectory(tmp_path / "a").settings()

@@ -109,6 +109,28 @@ def test_photographs_without_a_test_split_are_a_normal_thing(photos, capsys):
     assert said == "No labelled test split: no evaluation.\n"
 
 
+@pytest.mark.parametrize("name", ["views.image_size.0", "model.image_size"])
+def test_a_run_of_small_files_keeps_its_size(tmp_path, name):
+    """Of a pre-training and of a classifier, of which any size is recorded."""
+    (tmp_path / "photos").mkdir()
+    PIL.Image.new("RGB", (16, 16)).save(tmp_path / "photos" / "a.png")
+    run = sk.training.RunDirectory(tmp_path / "run")
+    arguments = [
+        f"--dataset=folder:{tmp_path / 'photos'}",
+        f"--model_dir={run.path}",
+    ]
+
+    def size():
+        settings = command_line.parse(pretrain.define_flags, arguments)
+        return pretraining_data.open_for_pretraining(settings).size
+
+    assert size() == 16
+    run.checkpoints.mkdir(parents=True)
+    assert size() == 16
+    run.record_start(model={name: "224"})
+    assert size() == 224
+
+
 def test_evaluation_on_trained_images_is_said(
     photos, checkpoint, tmp_path, capsys
 ):

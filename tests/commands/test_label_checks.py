@@ -56,27 +56,6 @@ def test_what_the_test_images_cannot_measure_is_said(capsys):
     assert "images has them: b\n" in said and "learnt" not in said
 
 
-def test_a_run_of_small_files_keeps_its_size(tmp_path):
-    """Earlier releases took 224 pixels for all files, this one their own."""
-    (tmp_path / "photos").mkdir()
-    PIL.Image.new("RGB", (16, 16)).save(tmp_path / "photos" / "a.png")
-    run = sk.training.RunDirectory(tmp_path / "run")
-    arguments = [
-        f"--dataset=folder:{tmp_path / 'photos'}",
-        f"--model_dir={run.path}",
-    ]
-
-    def size():
-        settings = command_line.parse(pretrain.define_flags, arguments)
-        return pretraining_data.open_for_pretraining(settings).size
-
-    assert size() == 16
-    run.checkpoints.mkdir(parents=True)
-    assert size() == 16
-    run.record_start(model={"views.image_size.0": "224"})
-    assert size() == 224
-
-
 def test_a_probe_has_labels_of_its_own(tmp_path):
     """Sub-folders are its classes: the table is of the other images."""
     for name in ("photos/a", "photos/b", "probe/odd/c", "probe/even/d"):

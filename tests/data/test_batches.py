@@ -127,8 +127,8 @@ def test_it_has_no_methods_of_tf_data_and_says_where_they_are(name):
     assert "as_dataset() gives the tf.data.Dataset" in repr(batches)
 
 
-def test_no_thread_delays_the_end_of_an_iterator():
-    """TensorFlow's tuning can, see `untuned`; also of what is made of it."""
+def test_it_is_not_tuned():
+    """Nor is what is made of it: `untuned` says why."""
     dataset = data.load("shapes", batch_size=4, num_examples=8).as_dataset()
     for each in (dataset, dataset.map(lambda x: x).prefetch(1)):
         assert each.options().autotune.enabled is False

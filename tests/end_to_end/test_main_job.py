@@ -4,6 +4,7 @@ import csv
 import json
 import pathlib
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from simclr_keras.commands import export
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
+from simclr_keras.commands.common import input_data
 
 SERVE = pathlib.Path(__file__).with_name("served.py")
 # Flags that the test of all flags does not use: other encoders and protocols.
@@ -71,6 +73,14 @@ def test_run_directory_holds_everything(pretrained):
     assert float(last["learning_rate"]) > 0
     with Image.open(directory / "views.png") as picture:
         assert picture.size[0] > 300
+    assert _size_on_resuming(directory) == 32
+
+
+def _size_on_resuming(directory):
+    """Image size of a run that goes on with images of another default."""
+    settings = types.SimpleNamespace(image_size=0, model_dir=directory)
+    images = data.open_source(np.zeros([1, 64, 64, 3], np.uint8))
+    return input_data.image_size(settings, images)
 
 
 def test_knn_of_the_results_is_that_of_the_embeddings(pretrained):
@@ -186,6 +196,9 @@ def test_fine_tuning_then_export_and_serving(
         *extra,
     )
     assert results["accuracy"] <= results["top5"]
+    assert _size_on_resuming(tuned) == 32
+    with pytest.raises(ValueError, match="left out, as in the training"):
+        run(export, f"--checkpoint={tuned}", "--pixel_range=0,4095")
     target = run(export, f"--checkpoint={tuned}")
     assert target == tuned / "export" / "1"
     card = json.loads((target / "model_card.json").read_text())

@@ -55,7 +55,7 @@ def _stated(checkpoint):
 
 
 def describe(source, views):
-    """Texts for the start line: size, channels, and what views leave out.
+    """Texts for the start line: channels, and what views leave out for them.
 
     Args:
         source: training images.
@@ -64,9 +64,6 @@ def describe(source, views):
     from simclr_keras.images import channels
 
     texts = []
-    size = getattr(views, "size", None)
-    if size is not None:
-        texts.append("views of {} x {} pixels".format(*size))
     if source.channels is not None:
         texts.append(f"images of {channels.counted(source.channels)}")
     left_out = getattr(views, "left_out", ())

@@ -122,14 +122,12 @@ def _draw_neighbors(settings, run, source, bank, labels, to_rgb, query, h):
 
 def _bands(settings, source):
     """The `Bands` that convert images to RGB, stretched by some of them."""
-    import numpy as np
-
+    from simclr_keras.data import subsets
     from simclr_keras.report import bands
 
     if source.num_channels == 3 and settings.show_channels is None:
         return bands.Bands()
-    count = source.num_examples
-    rows = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(int))
+    rows = subsets.spread_rows(source.num_examples, _SAMPLE)
     some = sk.data.read_images(source, rows, _pixels(source))
     return bands.bands_of(some, settings.show_channels)
 

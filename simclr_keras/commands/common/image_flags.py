@@ -79,7 +79,21 @@ def define_data(values):
         " the same for every --seed; position: the order in which they lie"
         " there. TensorFlow Datasets and shapes are always by position.",
     )
-    define_stored(values)
+    data.range(
+        "pixel_range",
+        "Values that are black and white in images of 16 bits, or in arrays of"
+        " any type: 0,4095 for 12 bits; of DICOM files in rescaled units, such"
+        " as Hounsfield. None: the window of a DICOM file; else the range of"
+        " the type, of which images of 16 bits must use more than half.",
+    )
+    data.integer(
+        "channels",
+        None,
+        "Number of channels that every image has and keeps, such as 1 for grey"
+        " images or 13 for bands; folders may hold TIFF files then. None:"
+        " images become RGB; after pre-training, that of the checkpoint.",
+        least=1,
+    )
     define_max_pixels(values)
     data.string(
         "feature_image",
@@ -95,26 +109,6 @@ def define_data(values):
     )
     data.integer(
         "eval_batch_size", 256, "Images per batch in evaluation.", least=1
-    )
-
-
-def define_stored(values):
-    """Defines the flags for how images are stored: range and channels."""
-    data = Group(values, "data")
-    data.range(
-        "pixel_range",
-        "Values that are black and white in images of 16 bits, or in arrays of"
-        " any type: 0,4095 for 12 bits; of DICOM files in rescaled units, such"
-        " as Hounsfield. None: the window of a DICOM file; else the range of"
-        " the type, of which images of 16 bits must use more than half.",
-    )
-    data.integer(
-        "channels",
-        None,
-        "Number of channels that every image has and keeps, such as 1 for grey"
-        " images or 13 for bands; folders may hold TIFF files then. None:"
-        " images become RGB; after pre-training, that of the checkpoint.",
-        least=1,
     )
 
 

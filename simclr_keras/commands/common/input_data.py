@@ -72,7 +72,26 @@ def image_size(settings, source=None, checkpoint_size=None):
             "--image_size must be given: the model does not say on which size"
             " it was trained. Received: --image_size=0"
         )
-    return sk.data.default_size(source)
+    return _size_of_run(settings) or sk.data.default_size(source)
+
+
+def _size_of_run(settings):
+    """Image size with which the run in `--model_dir` began, or None.
+
+    By now the default may be another: files were added, or an earlier release,
+    whose default was 224 for all files, began the run.
+    """
+    from simclr_keras.training import environment
+
+    if not getattr(settings, "model_dir", None):
+        return None
+    run = sk.training.RunDirectory(settings.model_dir)
+    if not run.checkpoints.is_dir():
+        return None
+    model = environment.first_model(run.environment)
+    # A `Classifier` says its own; it may have no views.
+    size = model.get("model.image_size", model.get("views.image_size.0"))
+    return size and int(size)
 
 
 def check_classes(source, held_out):

@@ -81,24 +81,8 @@ def open_for_pretraining(settings):
     probe = _probe_source(settings, trained)
     held_out = _evaluation_source(settings, table)
     sk.data.warn_of_overlap(trained, held_out)
-    size = input_data.image_size(settings, trained, _size_of_run(settings))
+    size = input_data.image_size(settings, trained)
     return PretrainingImages(trained, probe, held_out, size)
-
-
-def _size_of_run(settings):
-    """Image size that the run in `--model_dir` began with, or None.
-
-    In earlier releases, 224 was the default for all files.
-    """
-    from simclr_keras.training import environment
-
-    if not settings.model_dir:
-        return None
-    run = sk.training.RunDirectory(settings.model_dir)
-    if not run.checkpoints.is_dir():
-        return None
-    size = environment.first_model(run.environment).get("views.image_size.0")
-    return size and int(size)
 
 
 def _is_supervised(settings):

@@ -147,6 +147,9 @@ def fit(
 
     total = build.total_steps(settings, source.num_examples)
     parts = [start_line(settings, devices, source, total)]
+    size = getattr(model.views, "size", None)
+    if size is not None:
+        parts.append("views of {} x {} pixels".format(*size))
     parts += channel_settings.describe(source, model.views)
     if begins_with:
         parts.append(f"begins with {begins_with}")
