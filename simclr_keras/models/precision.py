@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import processor
 
 # Floating dtypes by increasing precision.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -40,11 +39,7 @@ def multiplies_bfloat16() -> bool:
         return details.get("compute_capability", (0, 0)) >= (8, 0)
     if tf.config.list_physical_devices("TPU"):
         return True
-    try:
-        features = pathlib.Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_bf16" in features or "amx_bf16" in features
+    return bool({"avx512_bf16", "amx_bf16"} & processor.features())
 
 
 def rebuild(

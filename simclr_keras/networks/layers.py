@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras.networks import kernel_gradient
 
 
 def precise_mean(
@@ -104,10 +105,15 @@ class Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Returns the convolution, without bias and activation."""
         kernel = tf.convert_to_tensor(kernel)
-        if self.strides == (1, 1):
-            return tf.nn.conv2d(inputs, kernel, 1, "SAME")
+        by_taps = kernel_gradient.is_faster(inputs, kernel, self.strides)
         padding = [(0, 0), *self._pad_widths(), (0, 0)]
-        return _padded_convolution(inputs, kernel, self.strides, padding)
+        if self.strides != (1, 1):
+            return _padded_convolution(
+                inputs, kernel, self.strides, padding, by_taps
+            )
+        if by_taps:
+            return kernel_gradient.convolution(inputs, kernel, padding)
+        return tf.nn.conv2d(inputs, kernel, 1, "SAME")
 
     def _pad_widths(self):
         before = [(size - 1) // 2 for size in self.kernel_size]
@@ -126,7 +132,7 @@ class Conv2D(keras.layers.Conv2D):
         )
 
 
-def _padded_convolution(x, kernel, strides, padding):
+def _padded_convolution(x, kernel, strides, padding, by_taps):
     """Pads and convolves; the backward pass pads again.
 
     Otherwise the padded copy would stay in memory until the backward pass.
@@ -141,12 +147,16 @@ def _padded_convolution(x, kernel, strides, padding):
             # merging this with the padding of the forward pass.
             with tf.control_dependencies([dy]):
                 padded = tf.pad(x, padding)
-            of_kernel = tf.raw_ops.Conv2DBackpropFilter(
-                input=padded,
-                filter_sizes=tf.shape(kernel),
-                out_backprop=dy,
-                **options,
-            )
+            if by_taps:
+                size = kernel.shape[:2]
+                of_kernel = kernel_gradient.by_taps(padded, dy, size, strides)
+            else:
+                of_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                    input=padded,
+                    filter_sizes=tf.shape(kernel),
+                    out_backprop=dy,
+                    **options,
+                )
             of_padded = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(padded),
                 filter=kernel,

@@ -2,13 +2,16 @@
 
 Plain Keras uses stock layers, the dense loss, SGD, and views drawn image by
 image in tf.data; our step draws its views itself and trains with LARS. Both are
-measured with their own way to draw views, and with views drawn in advance.
+measured with their own way to draw views, and with views drawn in advance. On
+CPUs with AMX, our step in bfloat16 is measured with TensorFlow's gradients of
+all kernels, too; see `simclr_keras.networks.kernel_gradient`.
 """
 
 import functools
 
 from benchmarks import measure
 from benchmarks import trainings
+from simclr_keras.networks import kernel_gradient
 
 
 def define_flags(parser):
@@ -61,6 +64,12 @@ def _compare(network, batch, options):
                 reference[ours] = f"ours{variant}, {precisions[0]}"
             elif variant:
                 reference[ours] = f"ours, {precision}"
+        if precision == "bfloat16" and kernel_gradient.runs_on_amx():
+            ours, name = "ours, bfloat16", "ours, TensorFlow's kernel gradients"
+            trained[name] = trainings.ours(
+                network, precision, batch, by_taps=False
+            )
+            reference[name] = ours
     subjects = {
         name: functools.partial(training.step_seconds, steps)
         for name, training in trained.items()

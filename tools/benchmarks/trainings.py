@@ -14,6 +14,7 @@ import tensorflow as tf
 import simclr_keras as sk
 from benchmarks import plain_keras
 from benchmarks import plain_views
+from simclr_keras.networks import kernel_gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,16 +110,24 @@ class GivenViews(keras.layers.Layer):
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """A compiled model and endless batches for it."""
+    """A compiled model and endless batches for it.
+
+    Attributes:
+        model: `sk.SimCLR` or `plain_keras.SimCLR`.
+        dataset: its batches.
+        precision: such as `"float32"` or `"bfloat16"`.
+        by_taps: whether gradients of kernels may be products for each tap.
+    """
 
     model: keras.Model
     dataset: tf.data.Dataset
     precision: str
+    by_taps: bool = True
 
     def fit(self, steps):
         """Trains; returns the time when each step ended, in seconds."""
         clock = _Clock()
-        with _policy(self.precision):
+        with _policy(self.precision), _kernel_gradients(self.by_taps):
             self.model.fit(
                 self.dataset,
                 steps_per_epoch=steps,
@@ -134,7 +143,15 @@ class Training:
         return (ended[-1] - ended[0]) / steps
 
 
-def ours(network, precision, batch, given=False, jit=False, micro_batch=None):
+def ours(
+    network,
+    precision,
+    batch,
+    given=False,
+    jit=False,
+    micro_batch=None,
+    by_taps=True,
+):
     """`Training` of `sk.SimCLR` on uint8 images in memory.
 
     Args:
@@ -144,6 +161,7 @@ def ours(network, precision, batch, given=False, jit=False, micro_batch=None):
         given: whether the views, float32, are drawn in advance.
         jit: whether XLA compiles the step as a whole.
         micro_batch: `micro_batch_size` of the model.
+        by_taps: see `Training`.
     """
     size = network.image_size
     with _policy(precision):
@@ -154,7 +172,7 @@ def ours(network, precision, batch, given=False, jit=False, micro_batch=None):
         model.compile(sk.LARS(0.1), sk.NTXent(), jit_compile=jit)
     images = _ready_views(batch, size) if given else _images(batch, size)
     dataset = tf.data.Dataset.from_tensors(images).repeat()
-    return Training(model, dataset, precision)
+    return Training(model, dataset, precision, by_taps)
 
 
 def plain(network, precision, batch, given=False, jit=False):
@@ -201,6 +219,18 @@ def _policy(precision):
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
+
+
+@contextlib.contextmanager
+def _kernel_gradients(by_taps):
+    """What is traced within uses products for each tap only if `by_taps`."""
+    original = kernel_gradient.is_faster
+    if not by_taps:
+        kernel_gradient.is_faster = lambda *_: False
+    try:
+        yield
+    finally:
+        kernel_gradient.is_faster = original
 
 
 def _images(batch, size, views=()):

@@ -1,0 +1,20 @@
+"""Tells what the processor of this machine can do."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+
+@functools.cache
+def features() -> frozenset[str]:
+    """Names of the processor's instruction sets, such as `"avx512_bf16"`.
+
+    Empty where there is no `/proc/cpuinfo`, as on other systems than Linux.
+    """
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return frozenset()
+    lines = [line for line in text.splitlines() if line.startswith("flags")]
+    return frozenset(lines[0].partition(":")[2].split() if lines else ())
