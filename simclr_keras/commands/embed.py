@@ -2,8 +2,7 @@
 
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channel_settings
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import embed_files
 from simclr_keras.commands.common import embed_pictures
@@ -100,50 +99,50 @@ def define_flags(values):
     )
 
 
-def run(settings):
-    """Embeds as the settings say; returns the run directory's path."""
-    cli.require(settings, "model_dir", "checkpoint")
-    embed_pictures.check(settings)
-    embed_files.check(settings)
-    table = label_flags.table(settings)
+def run(flags):
+    """Embeds as the flags say; returns the run directory's path."""
+    cli.require(flags, "model_dir", "checkpoint")
+    embed_pictures.check(flags)
+    embed_files.check(flags)
+    table = label_flags.table(flags)
     from simclr_keras.distribute import workers
 
-    devices = _set_up(settings)
-    model = channel_settings.load_checkpoint(settings)
-    source = input_data.open_source(settings, settings.split, table)
+    devices = _set_up(flags)
+    model = checkpoint.load(flags)
+    source = input_data.open_source(flags, flags.split, table)
     embedding_index.check(source)
-    input_data.check_shown(settings, source)
-    query = embed_pictures.query(settings, source.num_examples)
+    input_data.check_shown(flags, source)
+    query = embed_pictures.query(flags, source.num_examples)
     print(f"Embedding {source.summary()}")
-    model = build.pretrained(settings, source, model)
-    size = input_data.image_size(settings, source, build.trained_size(model))
-    features = sk.evaluation.layer_features(model, settings.layer)
-    with stages.run_directory(settings, devices) as (run, results):
+    model = checkpoint.pretrained(flags, source, model)
+    size = input_data.image_size(flags, source, checkpoint.trained_size(model))
+    features = sk.evaluation.layer_features(model, flags.layer)
+    with stages.run_directory(flags, devices) as (run, results):
         if results is None:
             if devices.chief:
                 run.record_start()
             results, timing = embed_files.write(
-                settings, devices, run, source, features, size
+                flags, devices, run, source, features, size
             )
             stages.finish(devices, run, results, timing)
-        if embed_pictures.wanted(settings):
+        if embed_pictures.wanted(flags):
             workers.from_chief(
                 devices.strategy,
                 lambda: embed_pictures.draw(
-                    settings, run, source, query, features, size
+                    flags, run, source, query, features, size
                 ),
             )
     return run.path
 
 
-def _set_up(settings):
+def _set_up(flags):
     """`stages.set_up` with the workers of a cluster, or with this process."""
     from simclr_keras.distribute import strategy
 
-    if settings.strategy == "auto":
+    if flags.strategy == "auto":
         shared = len(strategy.addresses()) > 1
-        settings.strategy = "multi_worker" if shared else "single"
-    return stages.set_up(settings)
+        flags.strategy = "multi_worker" if shared else "single"
+    return stages.set_up(flags)
 
 
 def main():

@@ -2,8 +2,7 @@
 
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channel_settings
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
@@ -95,21 +94,21 @@ def define_flags(values):
     )
 
 
-def run(settings):
-    """Exports as the settings say; returns the version's folder."""
-    cli.require(settings, "checkpoint")
-    run = sk.training.find_run(settings.checkpoint)
-    if not settings.export_dir and run is None:
+def run(flags):
+    """Exports as the flags say; returns the version's folder."""
+    cli.require(flags, "checkpoint")
+    run = sk.training.find_run(flags.checkpoint)
+    if not flags.export_dir and run is None:
         raise ValueError(
             "--export_dir must name a directory where --checkpoint is no run"
             " directory and lies in none. Received:"
-            f" --checkpoint={settings.checkpoint}"
+            f" --checkpoint={flags.checkpoint}"
         )
-    model = channel_settings.load_checkpoint(settings)
-    model = model or build.as_trained(settings)  # a file of weights
-    size = input_data.image_size(settings, None, build.trained_size(model))
+    model = checkpoint.load(flags)
+    model = model or checkpoint.as_trained(flags)  # a file of weights
+    size = input_data.image_size(flags, None, checkpoint.trained_size(model))
     # An export has its own card, also when it was copied out of its run.
-    card = sk.serving.read_card(settings.checkpoint)
+    card = sk.serving.read_card(flags.checkpoint)
     names, trained_range, about = card or (
         run and run.read_class_names(),
         pixel_range_of(run),
@@ -117,18 +116,18 @@ def run(settings):
     )
     if not isinstance(model, sk.Classifier):
         names = None
-    if settings.license:
-        about["license"] = settings.license
+    if flags.license:
+        about["license"] = flags.license
     path = sk.export(
         model,
-        settings.export_dir or _directory(run, settings.format),
-        format=settings.format,
-        precision=settings.precision,
-        version=settings.version or None,
-        **_names(model, settings.class_names or names),
+        flags.export_dir or _directory(run, flags.format),
+        format=flags.format,
+        precision=flags.precision,
+        version=flags.version or None,
+        **_names(model, flags.class_names or names),
         image_size=size,
-        pixel_range=_pixel_range(settings, trained_range, bool(card or run)),
-        max_pixels=settings.max_pixels,
+        pixel_range=_pixel_range(flags, trained_range, bool(card or run)),
+        max_pixels=flags.max_pixels,
         about=about,
     )
     print(f"Exported: {path}")
@@ -148,15 +147,15 @@ def _directory(run, format):
     return run.path / f"{run.export.name}_{format}"
 
 
-def _pixel_range(settings, trained, is_known):
+def _pixel_range(flags, trained, is_known):
     """`--pixel_range`, or that of the training, from which it must not differ.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         trained: pair of numbers, or None: the training had none.
         is_known: whether a run or an export says what the training had.
     """
-    given = settings.pixel_range
+    given = flags.pixel_range
     if not given or not is_known:
         return given or trained
     if tuple(given) != tuple(trained or ()):
@@ -164,7 +163,7 @@ def _pixel_range(settings, trained, is_known):
         raise ValueError(
             f"--pixel_range must be left out,{allowed} as in the training of"
             " --checkpoint. Received: --pixel_range={:g},{:g}"
-            " --checkpoint={}".format(*given, settings.checkpoint)
+            " --checkpoint={}".format(*given, flags.checkpoint)
         )
     return trained
 
@@ -181,10 +180,10 @@ def _about(run):
     if results is None:
         return {}
     data = {k: results.pop(k) for k in list(results) if k in _OF_DATA}
-    settings = run.settings()
+    trained = run.settings()
     for name in _LOCATIONS:
-        settings.pop(name, None)
-    return {"data": data, "metrics": results, "run": settings}
+        trained.pop(name, None)
+    return {"data": data, "metrics": results, "run": trained}
 
 
 def main():

@@ -23,10 +23,10 @@ def define_flags(values):
     )
 
 
-def run(settings):
-    """Fine-tunes as the settings say; returns the results that it wrote."""
-    block = settings.fine_tune_after_block
-    return classify.run(settings, freeze="none" if block < 0 else block)
+def run(flags):
+    """Fine-tunes as the flags say; returns the results that it wrote."""
+    block = flags.fine_tune_after_block
+    return classify.run(flags, freeze="none" if block < 0 else block)
 
 
 main = cli.training_command(define_flags, run, __doc__, FIRST, EXAMPLE)

@@ -39,12 +39,12 @@ def define_flags(values):
     shared_flags.define_log(values)
 
 
-def run(settings):
-    """Imports as the settings say; returns the path of the file."""
+def run(flags):
+    """Imports as the flags say; returns the path of the file."""
     for name in ("checkpoint", "output"):
-        if not getattr(settings, name):
+        if not getattr(flags, name):
             raise ValueError(f"--{name} must be given.")
-    output = flag_kinds.as_path(settings.output, "--output")
+    output = flag_kinds.as_path(flags.output, "--output")
     if output.suffix != ".keras":
         raise ValueError(
             f"--output must end in .keras. Received: --output={output}"
@@ -56,8 +56,8 @@ def run(settings):
         )
     from simclr_keras import paths
 
-    official = sk.serving.load_official(settings.checkpoint, settings.sk_ratio)
-    size = settings.image_size or (32 if official.encoder.small_images else 224)
+    official = sk.serving.load_official(flags.checkpoint, flags.sk_ratio)
+    size = flags.image_size or (32 if official.encoder.small_images else 224)
     supervised = official.supervised_head
     model = sk.SimCLR(
         official.encoder,

@@ -50,66 +50,66 @@ def define_flags(values):
     )
 
 
-def run(settings):
-    """Evaluates as the settings say; returns the results that it wrote."""
-    _check_prediction(settings)
-    protocols = _PROTOCOLS[settings.task]
-    _check_protocol(settings, protocols)
-    if settings.class_weight != "none" and settings.protocol in protocols:
+def run(flags):
+    """Evaluates as the flags say; returns the results that it wrote."""
+    _check_prediction(flags)
+    protocols = _PROTOCOLS[flags.task]
+    _check_protocol(flags, protocols)
+    if flags.class_weight != "none" and flags.protocol in protocols:
         raise ValueError(
             "--class_weight must be none for a protocol on features that are"
             " computed once; --protocol=gradient takes it. Received:"
-            f" --class_weight={settings.class_weight},"
-            f" --protocol={settings.protocol}"
+            f" --class_weight={flags.class_weight},"
+            f" --protocol={flags.protocol}"
         )
-    if settings.callbacks and settings.protocol in protocols:
+    if flags.callbacks and flags.protocol in protocols:
         raise ValueError(
             "--callbacks must be left out for a protocol on features that are"
             " computed once; --protocol=gradient calls them. Received:"
-            f" --callbacks={' '.join(settings.callbacks)},"
-            f" --protocol={settings.protocol}"
+            f" --callbacks={' '.join(flags.callbacks)},"
+            f" --protocol={flags.protocol}"
         )
     return classify.run(
-        settings,
+        flags,
         freeze="all",
-        measure_features=protocols.get(settings.protocol),
-        predict=None if settings.predict == _LABELS else settings.predict,
+        measure_features=protocols.get(flags.protocol),
+        predict=None if flags.predict == _LABELS else flags.predict,
     )
 
 
-def _check_prediction(settings):
+def _check_prediction(flags):
     """Refuses flags that make no sense for predicting a transformation."""
-    if settings.predict == _LABELS:
+    if flags.predict == _LABELS:
         return
-    label_flags.require_classes(settings, f"--predict={settings.predict}")
-    if settings.protocol not in _OF_CLASSES:
+    label_flags.require_classes(flags, f"--predict={flags.predict}")
+    if flags.protocol not in _OF_CLASSES:
         raise ValueError(
             f"--protocol must be one of {', '.join(_OF_CLASSES)} with"
             " --predict, as it needs features that are computed once. Received:"
-            f" --predict={settings.predict}, --protocol={settings.protocol}"
+            f" --predict={flags.predict}, --protocol={flags.protocol}"
         )
-    if settings.label_fraction != 1:
+    if flags.label_fraction != 1:
         raise ValueError(
             "--label_fraction must be left out with --predict, as every image"
             " has such a label; --train_split=train[:10%] takes fewer images."
-            f" Received: --predict={settings.predict},"
-            f" --label_fraction={settings.label_fraction:g}"
+            f" Received: --predict={flags.predict},"
+            f" --label_fraction={flags.label_fraction:g}"
         )
 
 
-def _check_protocol(settings, protocols):
+def _check_protocol(flags, protocols):
     """Refuses protocols that are for one class of an image."""
-    if settings.protocol not in ("gradient", *protocols):
+    if flags.protocol not in ("gradient", *protocols):
         raise ValueError(
             f"--protocol must be one of gradient, {', '.join(protocols)} with"
-            f" --task={settings.task}; the others tell one class of an image."
-            f" Received: --protocol={settings.protocol}"
+            f" --task={flags.task}; the others tell one class of an image."
+            f" Received: --protocol={flags.protocol}"
         )
 
 
-def _cached(settings, *features):
+def _cached(flags, *features):
     """Results and predictions of gradient descent on cached features."""
-    best = sk.evaluation.linear_accuracy(*features, **_descent(settings))
+    best = sk.evaluation.linear_accuracy(*features, **_descent(flags))
     results = {
         "accuracy": round(best.accuracy, 6),
         "top5": round(best.top5_accuracy, 6),
@@ -117,52 +117,52 @@ def _cached(settings, *features):
     return results, best.predictions
 
 
-def _lbfgs(settings, *features):
+def _lbfgs(flags, *features):
     """Results and predictions of logistic regression."""
-    best = sk.evaluation.logistic_regression(*features, seed=settings.seed)
+    best = sk.evaluation.logistic_regression(*features, seed=flags.seed)
     results = {"accuracy": round(float(best.accuracy), 6), "l2": best.l2}
     return results, best.predictions
 
 
-def _mlp(settings, *features):
+def _mlp(flags, *features):
     """Results and predictions of a classifier with a hidden layer."""
-    best = sk.evaluation.mlp_accuracy(*features, **_descent(settings))
+    best = sk.evaluation.mlp_accuracy(*features, **_descent(flags))
     return {"accuracy": round(best.accuracy, 6)}, best.predictions
 
 
-def _knn(settings, *features):
+def _knn(flags, *features):
     """Results and predictions of kNN."""
     *known, labels = features
-    k = min(settings.knn_k, len(known[0]))
+    k = min(flags.knn_k, len(known[0]))
     predictions = sk.evaluation.knn_predict(
-        *known, k=k, temperature=settings.knn_temperature
+        *known, k=k, temperature=flags.knn_temperature
     )
     accuracy = float((predictions == labels).mean())
     return {"accuracy": round(accuracy, 6), "k": k}, predictions
 
 
-def _cached_labels(settings, train_h, train_y, test_h, test_y):
+def _cached_labels(flags, train_h, train_y, test_h, test_y):
     """No results, and probabilities by gradient descent on cached features."""
     del test_y
     return {}, sk.evaluation.linear_probabilities(
-        train_h, train_y, test_h, **_descent(settings)
+        train_h, train_y, test_h, **_descent(flags)
     )
 
 
-def _cached_numbers(settings, train_h, train_y, test_h, test_y):
+def _cached_numbers(flags, train_h, train_y, test_h, test_y):
     """No results, and predictions by gradient descent on cached features."""
     del test_y
     return {}, sk.evaluation.linear_predictions(
-        train_h, train_y, test_h, **_descent(settings)
+        train_h, train_y, test_h, **_descent(flags)
     )
 
 
-def _descent(settings):
+def _descent(flags):
     """Arguments of the functions that train on cached features."""
     return {
-        "epochs": settings.train_epochs,
-        "batch_size": settings.train_batch_size,
-        "seed": settings.seed,
+        "epochs": flags.train_epochs,
+        "batch_size": flags.train_batch_size,
+        "seed": flags.seed,
     }
 
 

@@ -119,46 +119,46 @@ def _define_evaluation(values):
     )
 
 
-def run(settings):
-    """Pretrains as the settings say; returns the results that it wrote."""
-    cli.require(settings, "model_dir")
-    _check_negatives(settings)
-    training_checks.check_service(settings)
-    devices = stages.set_up(settings)
-    images = pretraining_data.open_for_pretraining(settings)
-    if settings.preview_views:
-        settings.train_batch_size = min(32, images.trained.num_examples)
+def run(flags):
+    """Pretrains as the flags say; returns the results that it wrote."""
+    cli.require(flags, "model_dir")
+    _check_negatives(flags)
+    training_checks.check_service(flags)
+    devices = stages.set_up(flags)
+    images = pretraining_data.open_for_pretraining(flags)
+    if flags.preview_views:
+        flags.train_batch_size = min(32, images.trained.num_examples)
     else:
-        training_checks.check(settings, devices, images.trained.num_examples)
-    start = warm_start.load_start(settings, devices, images.trained)
-    images = warm_start.with_image_size(settings, images, start)
-    dataset = pretraining_data.pretraining_batches(settings, devices, images)
-    pretraining_data.check_whole_images(settings, images)
-    input_data.check_shown(settings, images.trained)
-    views = build.two_views(settings, images.size, images.channels)
+        training_checks.check(flags, devices, images.trained.num_examples)
+    start = warm_start.load_start(flags, devices, images.trained)
+    images = warm_start.with_image_size(flags, images, start)
+    dataset = pretraining_data.pretraining_batches(flags, devices, images)
+    pretraining_data.check_whole_images(flags, images)
+    input_data.check_shown(flags, images.trained)
+    views = build.two_views(flags, images.size, images.channels)
     # A preview of the views never extends a finished run.
-    number = None if settings.preview_views else images.trained.num_examples
-    with stages.run_directory(settings, devices, number) as taken:
+    number = None if flags.preview_views else images.trained.num_examples
+    with stages.run_directory(flags, devices, number) as taken:
         directory, finished = taken
-        if settings.preview_views:
-            picture = _write_views(settings, devices, directory, views, dataset)
+        if flags.preview_views:
+            picture = _write_views(flags, devices, directory, views, dataset)
             stages.announce(devices, f"View pairs: {picture}")
             return {"views": str(picture)}
         if finished is not None:
             return finished
-        epochs = build.num_epochs(settings, images.trained.num_examples)
+        epochs = build.num_epochs(flags, images.trained.num_examples)
         images, dataset = pretraining_data.cached_batches(
-            settings, devices, images, dataset, epochs
+            flags, devices, images, dataset, epochs
         )
-        dataset = stages.group_short_epochs(settings, images.trained, dataset)
-        _write_views(settings, devices, directory, views, dataset)
+        dataset = stages.group_short_epochs(flags, images.trained, dataset)
+        _write_views(flags, devices, directory, views, dataset)
         with devices.strategy.scope():
-            model = _model(settings, images, views, start)
+            model = _model(flags, images, views, start)
         begins_with = start and start.describe(model.projection_head)
         start = None  # frees its weights, which `model` has copied
-        knn, validation = _measures(settings, devices, images, dataset)
+        knn, validation = _measures(flags, devices, images, dataset)
         figures = stages.fit(
-            settings,
+            flags,
             devices,
             directory,
             model,
@@ -168,26 +168,24 @@ def run(settings):
             validation=validation,
             begins_with=begins_with,
         )
-        results = _results(settings, images, model, knn)
+        results = _results(flags, images, model, knn)
         results = stages.finish(devices, directory, results, figures)
-        text = next_command.after_pretraining(
-            settings, directory, images.labelled
-        )
+        text = next_command.after_pretraining(flags, directory, images.labelled)
         stages.announce(devices, text)
         return results
 
 
-def _check_negatives(settings):
+def _check_negatives(flags):
     """Refuses a batch in which an image has no negatives."""
-    if settings.train_batch_size < 2 and not settings.preview_views:
+    if flags.train_batch_size < 2 and not flags.preview_views:
         raise ValueError(
             "--train_batch_size must be at least 2: a single image has no"
             " negatives, its loss is 0. Received: --train_batch_size="
-            f"{settings.train_batch_size}"
+            f"{flags.train_batch_size}"
         )
 
 
-def _write_views(settings, devices, directory, views, dataset):
+def _write_views(flags, devices, directory, views, dataset):
     """Writes the picture of one batch's views; returns its path."""
     from simclr_keras.report import grids
 
@@ -198,57 +196,57 @@ def _write_views(settings, devices, directory, views, dataset):
             views,
             dataset,
             directory.tensorboard,
-            settings.show_channels,
+            flags.show_channels,
         )
     return picture
 
 
-def _model(settings, images, views, start):
+def _model(flags, images, views, start):
     """The compiled `SimCLR`, with the networks of `start` if it is not None."""
     optimizer, decay_in_loss = build.optimizer(
-        settings, images.trained.num_examples
+        flags, images.trained.num_examples
     )
     encoder, head = warm_start.make_networks(
-        settings, images.size, start, images.channels
+        flags, images.size, start, images.channels
     )
     model = sk.SimCLR(
         encoder,
         head,
         views,
         num_classes=images.probe and images.probe.num_classes,
-        micro_batch_size=settings.micro_batch_size or None,
+        micro_batch_size=flags.micro_batch_size or None,
         **decay_in_loss,
     )
     if start is not None:
         start.copy_head_weights(model.projection_head)
-    loss = build.contrastive_loss(settings)
-    model.compile(optimizer, loss, **build.compile_arguments(settings))
+    loss = build.contrastive_loss(flags)
+    model.compile(optimizer, loss, **build.compile_arguments(flags))
     return model
 
 
-def _measures(settings, devices, images, dataset):
+def _measures(flags, devices, images, dataset):
     """The kNN callback or None, and the validation arguments of `fit`."""
-    every = settings.eval_every_epochs
+    every = flags.eval_every_epochs
     if not every or images.held_out is None:
         return None, {}
     every = sk.data.epochs_to_fit_epochs(every, dataset.epochs_per_fit_epoch)
-    knn = _knn(settings, images, every) if images.classified else None
-    return knn, pretraining_data.validation(settings, devices, images, every)
+    knn = _knn(flags, images, every) if images.classified else None
+    return knn, pretraining_data.validation(flags, devices, images, every)
 
 
-def _knn(settings, images, every=1):
+def _knn(flags, images, every=1):
     """Callback that classifies held-out images by kNN in training images."""
-    number = min(settings.knn_images, images.trained.num_examples)
-    bank = sk.data.keep_some(images.trained, number, seed=settings.seed)
+    number = min(flags.knn_images, images.trained.num_examples)
+    bank = sk.data.keep_some(images.trained, number, seed=flags.seed)
     batches = (
-        sk.data.evaluation_images(each, images.size, settings.eval_batch_size)
+        sk.data.evaluation_images(each, images.size, flags.eval_batch_size)
         for each in (bank, images.held_out)
     )
-    k = min(settings.knn_k, number)
+    k = min(flags.knn_k, number)
     return sk.evaluation.KNNCallback(*batches, every=every, k=k)
 
 
-def _results(settings, images, model, knn=None):
+def _results(flags, images, model, knn=None):
     """The dict for `results.json`; `knn` is the callback from `_measures`."""
     results = {
         "dataset": images.trained.name,
@@ -258,7 +256,7 @@ def _results(settings, images, model, knn=None):
         "parameters": int(model.encoder.count_params()),
     }
     if images.classified:
-        knn = knn or _knn(settings, images)
+        knn = knn or _knn(flags, images)
         results["knn_accuracy"] = round(float(knn.accuracy_of(model)), 6)
     return results
 

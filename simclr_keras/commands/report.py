@@ -34,19 +34,19 @@ def define_flags(values):
     shared_flags.define_log(values)
 
 
-def run(settings):
+def run(flags):
     """Writes the page; returns its path."""
-    directories = settings.model_dir
+    directories = flags.model_dir
     if not directories:
         raise ValueError(
             "--model_dir must name a run directory. Received: nothing"
         )
     if len(directories) > 1:
-        path = compare(directories, settings.output or _new_comparison())
+        path = compare(directories, flags.output or _new_comparison())
     else:
         from simclr_keras.report import page
 
-        path = page.write(directories[0], settings.output)
+        path = page.write(directories[0], flags.output)
     print(f"Report: {path}")
     return path
 

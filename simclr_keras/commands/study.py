@@ -74,22 +74,22 @@ def define_flags(values):
     pretrain.define_flags(values)
 
 
-def run(settings):
+def run(flags):
     """Runs the unfinished cells of the study; returns the path of its page.
 
     With `--dry_run`, prints the plan and returns None.
     """
-    cli.require(settings, "model_dir")
-    study, evaluations, cells = study_plan.make_plan(settings)
-    failures = _failures(settings)
+    cli.require(flags, "model_dir")
+    study, evaluations, cells = study_plan.make_plan(flags)
+    failures = _failures(flags)
     cells, work = study_plan.check(cells, failures)
     from simclr_keras.report import study_page
 
-    if settings.dry_run:
-        _print_plan(settings, cells, work, failures)
+    if flags.dry_run:
+        _print_plan(flags, cells, work, failures)
         return None
-    with _claimed(settings) as (directory, _), _ended_by_signals():
-        failures = _failures(settings)  # another process may have added some
+    with _claimed(flags) as (directory, _), _ended_by_signals():
+        failures = _failures(flags)  # another process may have added some
 
         def write():
             return study_page.write(
@@ -97,7 +97,7 @@ def run(settings):
             )
 
         page = write()
-        _run_cells(settings, cells, work, failures, write)
+        _run_cells(flags, cells, work, failures, write)
     print(f"\n{(directory.path / 'table.md').read_text()}\nReport: {page}")
     failed = {cell.name: failures.of(cell) for cell in cells}
     failed = {name: each for name, each in failed.items() if each}
@@ -106,31 +106,31 @@ def run(settings):
     return page
 
 
-def _failures(settings):
+def _failures(flags):
     """The `Failures` recorded in the study's directory so far."""
     from simclr_keras.studies.failures import Failures
 
-    return Failures(pathlib.Path(settings.model_dir))
+    return Failures(pathlib.Path(flags.model_dir))
 
 
-def _print_plan(settings, cells, work, failures):
+def _print_plan(flags, cells, work, failures):
     for cell in cells:
         print(
             f"{cell.name}: {work[cell.name].steps} steps,"
             f" {len(cell.runs)} runs, {cell.runs[0].directory.parent}"
         )
     failed = {cell.name for cell in cells if failures.of(cell)}
-    left = _time_left(settings, cells, work, failures, failed)
+    left = _time_left(flags, cells, work, failures, failed)
     print(f"{len(cells)} cells. {left}")
     if failed:
         print(f"Not counted: {len(failed)} that failed and are tried again.")
 
 
-def _time_left(settings, cells, work, failures, tried):
+def _time_left(flags, cells, work, failures, tried):
     """Estimates the time of the unfinished cells from the finished ones.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         cells: list of `Cell`.
         work: name of a cell -> `Work` of its pre-training.
         failures: `Failures` of the study.
@@ -151,20 +151,20 @@ def _time_left(settings, cells, work, failures, tried):
     if not ended:
         return "How long they take is known when the first has ended."
     rate = sum(ended.values()) / sum(work[name].images for name in ended)
-    minutes = max(1.0, rate * left / 60 / settings.jobs)
+    minutes = max(1.0, rate * left / 60 / flags.jobs)
     return f"About {minutes:.0f} min are left, by the rate of those ended."
 
 
-def _claimed(settings):
+def _claimed(flags):
     """Context with the `RunDirectory` of the study, locked for this process."""
     import tensorflow as tf
 
     return sk.training.claimed_run(
-        settings.model_dir,
+        flags.model_dir,
         tf.distribute.get_strategy(),
-        settings.flags_text,
-        settings.flag_defaults,
-        settings.may_change,
+        flags.flags_text,
+        flags.flag_defaults,
+        flags.may_change,
     )
 
 
@@ -187,11 +187,11 @@ def _ended_by_signals():
             signal.signal(number, handler)
 
 
-def _run_cells(settings, cells, work, failures, write):
+def _run_cells(flags, cells, work, failures, write):
     """Runs the cells.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         cells: list of `Cell`.
         work: see `_time_left`.
         failures: `Failures` of the study, to which new ones are added.
@@ -206,7 +206,7 @@ def _run_cells(settings, cells, work, failures, write):
 
     def on_end(cell):
         ended.append(cell.name)
-        time_left = _time_left(settings, cells, work, failures, ended)
+        time_left = _time_left(flags, cells, work, failures, ended)
         print(
             f"[{len(ended)} of {len(left)}] {cell.name}:"
             f" {_end_of(cell, failures)}. {time_left}",
@@ -214,7 +214,7 @@ def _run_cells(settings, cells, work, failures, write):
         )
         write()
 
-    processes.run_cells(left, settings.jobs, failures, on_end)
+    processes.run_cells(left, flags.jobs, failures, on_end)
 
 
 def _end_of(cell, failures):

@@ -3,7 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-from absl import flags
+from absl import flags as absl_flags
 
 import simclr_keras as sk
 from simclr_keras import old_runs
@@ -11,6 +11,7 @@ from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
@@ -58,7 +59,7 @@ class Work(NamedTuple):
     images: int
 
 
-def make_plan(settings):
+def make_plan(flags):
     """The `Study`, its evaluations and its cells.
 
     Raises:
@@ -68,51 +69,51 @@ def make_plan(settings):
     from simclr_keras.studies import cells
     from simclr_keras.studies import options
 
-    if "://" in settings.model_dir:
+    if "://" in flags.model_dir:
         raise ValueError(
             "--model_dir must be a local directory, as the logs of the runs are"
-            f" written to it. Received: --model_dir={settings.model_dir}"
+            f" written to it. Received: --model_dir={flags.model_dir}"
         )
-    if settings.study is None:
+    if flags.study is None:
         raise ValueError(
             f"--study must be one of {', '.join(catalog.STUDIES)}. Received:"
             " nothing"
         )
     for name in ("preview_views", "checkpoint"):
-        if getattr(settings, name) and (
-            name == "preview_views" or settings.study == "width_and_depth"
+        if getattr(flags, name) and (
+            name == "preview_views" or flags.study == "width_and_depth"
         ):
             raise ValueError(
-                f"--{name} must be left out of --study={settings.study}."
-                f" Received: --{name}={getattr(settings, name)}"
+                f"--{name} must be left out of --study={flags.study}."
+                f" Received: --{name}={getattr(flags, name)}"
             )
-    label_flags.require_classes(settings, "a study, which compares accuracies")
-    study = catalog.STUDIES[settings.study]
+    label_flags.require_classes(flags, "a study, which compares accuracies")
+    study = catalog.STUDIES[flags.study]
     asked = options.parse(
-        settings.study,
-        settings.grid,
-        settings.label_fractions,
-        settings.transfer_datasets,
-        [n for n in settings.flag_defaults if n not in _OF_CELLS],
+        flags.study,
+        flags.grid,
+        flags.label_fractions,
+        flags.transfer_datasets,
+        [n for n in flags.flag_defaults if n not in _OF_CELLS],
     )
-    own = old_runs.parse_flags(settings.flags_text)
+    own = old_runs.parse_flags(flags.flags_text)
     base = {
         name: text
         for name, text in own.items()
         if name not in _OF_CELLS
         and text is not None
-        and text != settings.flag_defaults[name]
+        and text != flags.flag_defaults[name]
     }
-    evaluations = study.evaluations(settings, asked)
+    evaluations = study.evaluations(flags, asked)
     known = {name: _flags_of(name) for name in ("linear_eval", "finetune")}
     planned = cells.make_cells(
-        pathlib.Path(settings.model_dir),
-        study.points(settings, asked),
+        pathlib.Path(flags.model_dir),
+        study.points(flags, asked),
         evaluations,
-        range(settings.seed, settings.seed + settings.seeds),
+        range(flags.seed, flags.seed + flags.seeds),
         base,
         {name: _shared(values) for name, values in known.items()},
-        settings.flag_defaults,
+        flags.flag_defaults,
         {n: values["learning_rate"].default for n, values in known.items()},
     )
     return study, evaluations, planned
@@ -120,7 +121,7 @@ def make_plan(settings):
 
 def _flags_of(command):
     """The `FlagValues` of a command, with their defaults."""
-    values = flags.FlagValues()
+    values = absl_flags.FlagValues()
     COMMANDS[command].define_flags(values)
     return values
 
@@ -162,7 +163,7 @@ def check(cells, failures):
         define = COMMANDS[each.command].define_flags
         try:
             parsed = command_line.parse(define, each.arguments)
-        except flags.Error as error:
+        except absl_flags.Error as error:
             raise ValueError(f"{cell.name}: {error}") from error
         if failures.settled(cell, each):
             _check_settled(each, parsed)
@@ -195,7 +196,7 @@ def _with_its_blur(cell, parsed, images):
 
     Args:
         cell: a `Cell`.
-        parsed: settings of its pre-training.
+        parsed: flags of its pre-training.
         images: `PretrainingImages`.
     """
     from simclr_keras.studies import cells
@@ -206,8 +207,8 @@ def _with_its_blur(cell, parsed, images):
         return cell
     size = images.size
     if parsed.checkpoint and not parsed.image_size:
-        model = build.pretrained(parsed, images.trained)
-        trained = build.trained_size(model)
+        model = checkpoint.pretrained(parsed, images.trained)
+        trained = checkpoint.trained_size(model)
         size = input_data.image_size(parsed, images.trained, trained)
     blurred = blur.check_probability(None, (size, size))
     return cells.with_blur(cell) if blurred else cell

@@ -11,7 +11,7 @@ from simclr_keras.commands import embed
 from simclr_keras.commands import export
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
-from simclr_keras.commands.common import build
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import command_line
 
 TINY = ("--encoder=tiny", "--width_multiplier=0.125")
@@ -60,7 +60,7 @@ def test_weights_are_those_of_the_file_or_none_of_them(
         *FORMS[name],
     )
     source = data.open_source("shapes", "test[:5]")
-    model = build.pretrained(settings, source)
+    model = checkpoint.pretrained(settings, source)
     model = getattr(model, "encoder", model)
     for found, expected in zip(model.get_weights(), encoder.get_weights()):
         if found.ndim == 4:  # others begin at zero or one
@@ -76,7 +76,7 @@ def test_networks_compute_in_the_precision_of_the_command(files, name):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         source = data.open_source("shapes", "test[:5]")
-        model = build.pretrained(settings, source)
+        model = checkpoint.pretrained(settings, source)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert getattr(model, "encoder", model)(images).dtype == "bfloat16"
@@ -145,6 +145,6 @@ def test_embedding_and_export_of_weights(files, tmp_path):
 def test_network_flags_that_do_not_fit(files, name, flags, message):
     path = files[0] / name
     with pytest.raises(ValueError, match=message):
-        build.pretrained(
+        checkpoint.pretrained(
             _settings(export, f"--checkpoint={path}", *flags, "--image_size=32")
         )

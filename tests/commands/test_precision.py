@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import evaluation
-from simclr_keras.commands.common import build
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.models import precision
 
 IMAGES = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
@@ -24,7 +24,7 @@ def _model(policy):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
+def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "low.keras"
     low = _model("mixed_bfloat16")
     low.save(path)
@@ -40,14 +40,14 @@ def _dtypes(model):
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
-def test_head_and_encoder_compute_as_the_command_does(checkpoint, name):
+def test_head_and_encoder_compute_as_the_command_does(saved, name):
     """And give, in float32, the numbers of a model made in float32."""
-    path, low = checkpoint
+    path, low = saved
     policy = name if name == "float32" else f"mixed_{name}"
     settings = types.SimpleNamespace(checkpoint=str(path))
     keras.mixed_precision.set_global_policy(policy)
     try:
-        model = build.pretrained(settings)
+        model = checkpoint.pretrained(settings)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert _dtypes(model) == [name] * 3

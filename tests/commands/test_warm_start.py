@@ -10,7 +10,7 @@ import tensorflow as tf
 import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.commands import pretrain
-from simclr_keras.commands.common import build
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import pretraining_data
 from simclr_keras.commands.common import warm_start
@@ -176,9 +176,9 @@ def test_what_contradicts_is_refused_before_anything_is_written(
     ],
 )
 def test_every_flag_of_a_resnet_is_compared(resnet, flag, other):
-    build.as_trained(_settings(resnet, f"--{flag}"))
+    checkpoint.as_trained(_settings(resnet, f"--{flag}"))
     with pytest.raises(ValueError, match=f"--{other.partition('=')[0]} must"):
-        build.as_trained(_settings(resnet, f"--{other}"))
+        checkpoint.as_trained(_settings(resnet, f"--{other}"))
 
 
 @pytest.fixture(scope="module")

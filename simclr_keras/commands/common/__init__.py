@@ -13,9 +13,8 @@ In the order of its use:
   chooses how progress is shown, and `next_command` names the command to run
   next;
 - `input_data` opens images, `pretraining_data` those of a pre-training;
-  `channel_settings` takes the number of channels from a checkpoint;
-- `build` makes or loads the model, and `warm_start` the networks that a
-  pre-training begins with;
+- `build` makes networks, views, loss and optimizer, `checkpoint` loads a
+  trained model, `warm_start` the networks that a pre-training begins with;
 - `classify` has the code common to linear evaluation and fine-tuning, for the
   kinds of labels in `tasks`; `classifier_training` trains;
 - `embed_files`, `embedding_index` and `embed_pictures` write what

@@ -7,29 +7,29 @@ from simclr_keras.commands.common import stages
 from simclr_keras.commands.common import tasks
 
 
-def make_model(settings, pretrained, source, size, freeze):
+def make_model(flags, pretrained, source, size, freeze):
     """Makes the compiled `Classifier` on a pre-trained model.
 
     Args:
-        settings: the command's.
-        pretrained: `keras.Model`, see `build.pretrained`.
+        flags: the command's.
+        pretrained: `keras.Model`, see `checkpoint.pretrained`.
         source: training images.
         size: side of the network's input in pixels.
         freeze: see `Classifier`.
     """
-    task = tasks.of(settings)
-    optimizer, decay_in_loss = build.optimizer(settings, source.num_examples)
+    task = tasks.of(flags)
+    optimizer, decay_in_loss = build.optimizer(flags, source.num_examples)
     model = sk.Classifier(
         getattr(pretrained, "encoder", pretrained),
         source.num_classes,
         freeze=freeze,
         projection_head=getattr(pretrained, "projection_head", None),
-        projection_layer=settings.ft_proj_selector,
-        views=_view(settings, size, source),
-        seed=settings.seed,
+        projection_layer=flags.ft_proj_selector,
+        views=_view(flags, size, source),
+        seed=flags.seed,
         image_size=size,
         activation=task.activation,
-        class_weights=_class_weights(settings, source),
+        class_weights=_class_weights(flags, source),
         **_target_scale(source),
         **decay_in_loss,
     )
@@ -37,14 +37,14 @@ def make_model(settings, pretrained, source, size, freeze):
         optimizer,
         task.loss,
         metrics=task.metrics(source.num_classes),
-        **build.compile_arguments(settings),
+        **build.compile_arguments(flags),
     )
     return model
 
 
-def _class_weights(settings, source):
+def _class_weights(flags, source):
     """Weights of the classes in the loss, or None for equal ones."""
-    if settings.class_weight == "none":
+    if flags.class_weight == "none":
         return None
     labels = sk.data.read_labels(source)
     return sk.models.balanced_class_weights(labels, source.num_classes)
@@ -60,50 +60,50 @@ def _target_scale(source):
     return {"target_mean": scale.mean, "target_std": scale.std}
 
 
-def _view(settings, size, source):
+def _view(flags, size, source):
     """Augmentation of the training: crops, flips, and colour if the flags ask.
 
     Photographs are cropped on the host, so their view does not crop again.
     """
-    arguments = build.view_arguments(settings, size, source.num_channels)
-    if settings.use_blur is None:
+    arguments = build.view_arguments(flags, size, source.num_channels)
+    if flags.use_blur is None:
         arguments["blur_probability"] = 0.0
     return sk.View(crop=source.image_shape is not None, **arguments)
 
 
-def train(settings, devices, directory, model, source):
+def train(flags, devices, directory, model, source):
     """Trains a model of `make_model`; returns the dict for `timing.json`.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         directory: `RunDirectory`.
         model: the model.
         source: training images.
     """
-    epochs = build.num_epochs(settings, source.num_examples)
-    source = input_data.cached(settings, source, epochs)
+    epochs = build.num_epochs(flags, source.num_examples)
+    source = input_data.cached(flags, source, epochs)
     dataset = sk.data.make_dataset(
         source,
-        batch_size=settings.train_batch_size,
+        batch_size=flags.train_batch_size,
         image_size=model.image_size,
         training=True,
         labelled=True,
         views=1,
-        seed=settings.seed,
-        data_service=settings.data_service,
+        seed=flags.seed,
+        data_service=flags.data_service,
     )
-    dataset = stages.group_short_epochs(settings, source, dataset)
-    return stages.fit(settings, devices, directory, model, source, dataset)
+    dataset = stages.group_short_epochs(flags, source, dataset)
+    return stages.fit(flags, devices, directory, model, source, dataset)
 
 
-def outputs_of(settings, devices, model, held_out):
+def outputs_of(flags, devices, model, held_out):
     """Outputs `[n, K]` of a trained model for held-out images, and labels."""
     # Not `evaluate`: the replicas may be unable to share its last batch evenly.
     return sk.evaluation.extract(
         lambda images: model(images, training=False),
         sk.data.evaluation_images(
-            held_out, model.image_size, settings.eval_batch_size
+            held_out, model.image_size, flags.eval_batch_size
         ),
         channels=held_out.num_channels,
         strategy=devices.strategy,

@@ -4,8 +4,7 @@ import time
 
 import simclr_keras as sk
 from simclr_keras import choices
-from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channel_settings
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import classifier_training
 from simclr_keras.commands.common import cli
 from simclr_keras.commands.common import flag_kinds
@@ -101,13 +100,13 @@ def define_flags(values, *, epochs, rate, baseline):
     shared_flags.define_checkpoints(values)
 
 
-def run(settings, freeze, measure_features=None, predict=None):
+def run(flags, freeze, measure_features=None, predict=None):
     """Trains a classifier, or measures the features of a frozen encoder.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         freeze: see `Classifier`.
-        measure_features: called instead of training; function of the settings
+        measure_features: called instead of training; function of the flags
             and of features and labels, `(train_h, train_y, test_h, test_y)`,
             that returns a dict of results and what was predicted, as
             `Task.measure` takes it. Defaults to None.
@@ -118,27 +117,26 @@ def run(settings, freeze, measure_features=None, predict=None):
     Returns:
         The dict written to `results.json`.
     """
-    cli.require(settings, "model_dir", "eval_split", "checkpoint")
+    cli.require(flags, "model_dir", "eval_split", "checkpoint")
     from simclr_keras.distribute import workers
 
-    task = tasks.of(settings)
-    if settings.class_weight != "none":
-        what = f"--class_weight={settings.class_weight}"
-        label_flags.require_classes(settings, what)
-    training_checks.check_service(settings, trains=measure_features is None)
-    table = label_flags.table(settings)
-    devices = stages.set_up(settings)
-    pretrained = channel_settings.load_checkpoint(settings)
-    source, held_out = _open(settings, table, not predict)
+    task = tasks.of(flags)
+    if flags.class_weight != "none":
+        what = f"--class_weight={flags.class_weight}"
+        label_flags.require_classes(flags, what)
+    training_checks.check_service(flags, trains=measure_features is None)
+    table = label_flags.table(flags)
+    devices = stages.set_up(flags)
+    pretrained = checkpoint.load(flags)
+    source, held_out = _open(flags, table, not predict)
     if measure_features is None:
-        training_checks.check(settings, devices, source.num_examples)
-    pretrained = build.pretrained(settings, source, pretrained)
-    size = input_data.image_size(
-        settings, source, build.trained_size(pretrained)
-    )
+        training_checks.check(flags, devices, source.num_examples)
+    pretrained = checkpoint.pretrained(flags, source, pretrained)
+    trained_size = checkpoint.trained_size(pretrained)
+    size = input_data.image_size(flags, source, trained_size)
     # A measurement of features has no checkpoint to resume from.
     number = source.num_examples if measure_features is None else None
-    with stages.run_directory(settings, devices, number) as taken:
+    with stages.run_directory(flags, devices, number) as taken:
         directory, finished = taken
         if finished is not None:
             return finished
@@ -152,21 +150,21 @@ def run(settings, freeze, measure_features=None, predict=None):
                 directory.record_start()  # in a training, `fit` does
             figures = {}
             features = _features(
-                settings, devices, pretrained, source, held_out, size, predict
+                flags, devices, pretrained, source, held_out, size, predict
             )
-            measured, outputs = measure_features(settings, *features)
+            measured, outputs = measure_features(flags, *features)
             labels = features[-1]
         else:
             with devices.strategy.scope():
                 model = classifier_training.make_model(
-                    settings, pretrained, source, size, freeze
+                    flags, pretrained, source, size, freeze
                 )
             figures = classifier_training.train(
-                settings, devices, directory, model, source
+                flags, devices, directory, model, source
             )
             measured = {"steps": stages.steps_done(model)}
             outputs, labels = classifier_training.outputs_of(
-                settings, devices, model, held_out
+                flags, devices, model, held_out
             )
         results = {
             "dataset": source.name,
@@ -174,7 +172,7 @@ def run(settings, freeze, measure_features=None, predict=None):
             "test_images": held_out.num_examples,
             "image_size": size,
             **({"predicted": predict} if predict else {}),
-            **tasks.described(settings),
+            **tasks.described(flags),
             **measured,
             **task.measure(names, labels, outputs),
         }
@@ -186,44 +184,44 @@ def run(settings, freeze, measure_features=None, predict=None):
         return results
 
 
-def _open(settings, table, labelled):
+def _open(flags, table, labelled):
     """Opens the training and evaluation images, with labels if needed."""
-    source = input_data.open_source(settings, settings.train_split, table)
-    held_out = input_data.open_source(settings, settings.eval_split, table)
+    source = input_data.open_source(flags, flags.train_split, table)
+    held_out = input_data.open_source(flags, flags.eval_split, table)
     if labelled:
         input_data.check_classes(source, held_out)
     sk.data.warn_of_overlap(source, held_out)
-    if settings.label_fraction != 1:
+    if flags.label_fraction != 1:
         source = sk.data.label_subset(
-            source, settings.label_fraction, seed=settings.seed
+            source, flags.label_fraction, seed=flags.seed
         )
     if labelled:
         tasks.check_targets(source, held_out)
-    batch = min(settings.train_batch_size, source.num_examples)
-    settings.train_batch_size = batch
+    batch = min(flags.train_batch_size, source.num_examples)
+    flags.train_batch_size = batch
     return source, held_out
 
 
-def _features(settings, devices, pretrained, source, held_out, size, predict):
+def _features(flags, devices, pretrained, source, held_out, size, predict):
     """Features that `--ft_proj_selector` names, and labels, of both sources."""
     print(f"Evaluating features of {source.summary()}")
     if predict:
         classes = ", ".join(choices.TRANSFORMATIONS[predict])
         print(f"Labels are what was done to an image: {classes}")
     encoder = sk.evaluation.projection_features(
-        pretrained, settings.ft_proj_selector, "--ft_proj_selector"
+        pretrained, flags.ft_proj_selector, "--ft_proj_selector"
     )
     train, test = (
         sk.evaluation.transformed_images(
             each,
             predict,
             size,
-            settings.eval_batch_size,
-            seed=settings.seed,
+            flags.eval_batch_size,
+            seed=flags.seed,
             held_out=each is held_out,
         )
         if predict
-        else sk.data.evaluation_images(each, size, settings.eval_batch_size)
+        else sk.data.evaluation_images(each, size, flags.eval_batch_size)
         for each in (source, held_out)
     )
     return sk.evaluation.extract_both(

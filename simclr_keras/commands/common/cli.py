@@ -8,7 +8,7 @@ import textwrap
 import time
 import traceback
 
-from absl import flags
+from absl import flags as absl_flags
 
 import simclr_keras
 from simclr_keras import xla_cache
@@ -34,24 +34,24 @@ _FILES = "\n".join(
 )
 
 
-def require(settings, *names):
-    """Refuses settings that lack a flag, before TensorFlow is loaded.
+def require(flags, *names):
+    """Refuses flags of which one is missing, before TensorFlow is loaded.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         *names: `"model_dir"`, `"checkpoint"` or `"eval_split"`.
 
     Raises:
         ValueError: one of them is not given.
     """
     for name in names:
-        if not getattr(settings, name):
+        if not getattr(flags, name):
             raise ValueError(f"{_REQUIRED[name]} Received: nothing")
 
 
 def _help(define, description, first, example):
     """Description, example, help of the first flags, and names of all flags."""
-    values = flags.FlagValues()
+    values = absl_flags.FlagValues()
     define(values)
     groups = values.flags_by_module_dict()
     parts = [description]
@@ -77,7 +77,7 @@ def _help(define, description, first, example):
 
 def _helpfull(define, description):
     """Description, and the help of every flag, by group."""
-    values = flags.FlagValues()
+    values = absl_flags.FlagValues()
     define(values)
     groups = values.flags_by_module_dict()
     parts = [description, _FILES]
@@ -116,7 +116,7 @@ def start(
 
     Args:
         define: function that defines its flags on a `FlagValues`.
-        run: function of the settings.
+        run: function of the flags.
         description: text on what the command does, for `--help`.
         positional: see `command_line.parse`.
         first: names of the flags that `--help` explains.
@@ -139,14 +139,14 @@ def start(
     if draws_views:
         xla_cache.enable()  # before a path such as gs://... loads TensorFlow
     try:
-        settings = command_line.parse(define, sys.argv[1:], positional)
-    except (flags.Error, OSError) as error:
+        flags = command_line.parse(define, sys.argv[1:], positional)
+    except (absl_flags.Error, OSError) as error:
         _end(error, name=pathlib.Path(sys.argv[0]).name)
-    settings.started = started
-    if getattr(settings, "verbose_tensorflow", False):  # set in a file of flags
+    flags.started = started
+    if getattr(flags, "verbose_tensorflow", False):  # set in a file of flags
         tensorflow_log.unsilence()
     try:
-        run(settings)
+        run(flags)
     except (ValueError, RuntimeError, ImportError, OSError) as error:
         _end(error)
     except Exception as error:
@@ -188,9 +188,10 @@ def _end(error, text=None, name=None):
         text = f"{name}: {text}\n{name} --help lists the flags."
     else:
         text = f"Error: {text}"
+    is_usual = isinstance(error, (OSError, absl_flags.Error))
     if os.environ.get(_TRACEBACK, "") not in ("", "0"):
         traceback.print_exception(type(error), error, error.__traceback__)
-    elif not isinstance(error, (OSError, flags.Error)) and not _is_ours(error):
+    elif not (is_usual or _is_ours(error)):
         text += f"\n{_TRACEBACK}=1 in the environment shows where it is from."
     sys.exit(text)
 

@@ -7,7 +7,7 @@ import math
 import pathlib
 import types
 
-from absl import flags
+from absl import flags as absl_flags
 
 from simclr_keras import old_runs
 from simclr_keras.commands.common import flag_kinds
@@ -49,27 +49,27 @@ def parse(define, argv, positional=None):
             with a scheme that is not known here, or a file that does not
             contain flags.
     """
-    values = flags.FlagValues()
+    values = absl_flags.FlagValues()
     define(values)
     defaults = {name: _text(values[name]) for name in values}
     rest = values(["simclr", *_expand(argv, values)])[1:]
     if positional and rest:
         values[positional].parse(rest)
     elif rest:
-        raise flags.UnrecognizedFlagError(rest[0], rest[0], [])
+        raise absl_flags.UnrecognizedFlagError(rest[0], rest[0], [])
     _keep_earlier_defaults(values)
     _leave_to_others(values)
     _depend_on_others(values)
     for name in values:
         _check_finite(name, values[name].value)
-    settings = types.SimpleNamespace(**values.flag_values_dict())
+    flags = types.SimpleNamespace(**values.flag_values_dict())
     texts = {name: _text(values[name]) for name in values}
-    settings.flags_text = old_runs.flags_text(texts)
-    settings.flag_defaults = defaults
-    settings.may_change = [
+    flags.flags_text = old_runs.flags_text(texts)
+    flags.flag_defaults = defaults
+    flags.may_change = [
         name for name in values if getattr(values[name], "may_change", False)
     ]
-    return settings
+    return flags
 
 
 def _expand(argv, values, files=()):
@@ -90,7 +90,7 @@ def _expand(argv, values, files=()):
         if not equals and argv:
             path = argv.pop(0)
         if not path or path in files:
-            raise flags.IllegalFlagValueError(
+            raise absl_flags.IllegalFlagValueError(
                 "--flagfile must name a file of flags that does not read"
                 f" itself. Received: --flagfile={path}"
             )
@@ -135,7 +135,7 @@ def find_recipe(name):
     """
     known = recipe_names()
     if name not in known:
-        raise flags.IllegalFlagValueError(
+        raise absl_flags.IllegalFlagValueError(
             f"--recipe must be one of {', '.join(known) or 'none'}; a file of"
             f" your own is read by --flagfile. Received: --recipe={name}"
         )
@@ -161,7 +161,7 @@ def _read_flags(path):
         file = flag_kinds.as_path(path, "--flagfile")
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise flags.Error(
+        raise absl_flags.Error(
             f"{path} must be a file of flags, one a line, in UTF-8. Received:"
             f" {error}"
         ) from error
@@ -175,7 +175,7 @@ def _lines(path, text):
         # `--name` without `=` may have its value on the next line.
         value = before.startswith("-") and "=" not in before and before != "--"
         if not line.startswith("-") and not value:
-            raise flags.Error(
+            raise absl_flags.Error(
                 f"{path} must be a file of flags, --name=value in each line."
                 f" Received: {line[:80]!r}"
             )
@@ -187,7 +187,7 @@ def _flags_of_run(path, text, values):
     there = old_runs.parse_flags(text)
     ours, theirs = old_runs.command_of(values), old_runs.command_of(there)
     if theirs != ours:
-        raise flags.Error(
+        raise absl_flags.Error(
             f"--flagfile must name a file of this command's flags. Received:"
             f" {path}, which is of {theirs}"
         )
@@ -240,7 +240,7 @@ def _depend_on_others(values):
 
 def _check_finite(name, value):
     if isinstance(value, float) and not math.isfinite(value):
-        raise flags.IllegalFlagValueError(
+        raise absl_flags.IllegalFlagValueError(
             f"flag --{name}={value}: must be a finite number"
         )
 

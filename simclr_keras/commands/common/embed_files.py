@@ -14,13 +14,13 @@ _PARQUET = "parquet"
 _SECONDS = 60.0
 
 
-def check(settings):
+def check(flags):
     """Refuses a format of the files that cannot be written, before any work.
 
     Raises:
         ValueError: the package that it needs cannot be imported.
     """
-    if settings.format == _PARQUET:
+    if flags.format == _PARQUET:
         from simclr_keras.evaluation import parquet
 
         parquet.check_usable("--format")
@@ -31,7 +31,7 @@ class _Job:
     """What is embedded, and how.
 
     Attributes:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         source: `data.Source` of the images.
         extractor: `evaluation.Extractor` of their embeddings.
@@ -39,7 +39,7 @@ class _Job:
         columns: numbers of an embedding.
     """
 
-    settings: Any
+    flags: Any
     devices: Any
     source: Any
     extractor: Any
@@ -53,7 +53,7 @@ class _Job:
         if len(rows) < source.num_examples:
             source = source.take(rows)
         dataset = sk.data.evaluation_images(
-            source, self.size, self.settings.eval_batch_size, labelled=False
+            source, self.size, self.flags.eval_batch_size, labelled=False
         )
         for h, _ in self.extractor.batches(dataset):
             yield h
@@ -100,11 +100,11 @@ class _Job:
         part.array.unlink(missing_ok=True)
 
 
-def write(settings, devices, run, source, features, size):
+def write(flags, devices, run, source, features, size):
     """Writes the files of embeddings, and what is missing of them.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`, whose workers share the work.
         run: `RunDirectory` for the files.
         source: `data.Source` of the images.
@@ -127,10 +127,10 @@ def write(settings, devices, run, source, features, size):
     shape = (size, size, source.num_channels)
     columns = features(np.zeros([1, *shape], np.float32)).shape[-1]
     extractor = sk.evaluation.Extractor(features, channels=shape[-1])
-    job = _Job(settings, devices, source, extractor, size, columns)
-    rows_per_file = settings.rows_per_file
+    job = _Job(flags, devices, source, extractor, size, columns)
+    rows_per_file = flags.rows_per_file
     parts = embedding_files.parts_of(
-        run.path, source.num_examples, rows_per_file, settings.format
+        run.path, source.num_examples, rows_per_file, flags.format
     )
 
     def check_files():
@@ -151,7 +151,7 @@ def write(settings, devices, run, source, features, size):
         "dataset": source.name,
         "split": source.split,
         "images": source.num_examples,
-        "layer": settings.layer,
+        "layer": flags.layer,
         "numbers": columns,
         **({"files": len(parts)} if rows_per_file else {}),
     }
@@ -183,7 +183,7 @@ def _write_together(job, part):
 
     done = workers.from_chief(strategy, begin)
     _say_resumed(done, part.count)
-    size = job.settings.eval_batch_size
+    size = job.flags.eval_batch_size
     rows = np.arange(done, part.count)
     turns = np.arange(len(rows)) // size % workers.worker_count(strategy)
     own = rows[turns == workers.worker_number(strategy)]
@@ -195,7 +195,7 @@ def _write_together(job, part):
             pass
         return part.count - done
     if file is not None:
-        with progress_output.of_rows(job.settings, part.count, done) as show:
+        with progress_output.of_rows(job.flags, part.count, done) as show:
             file.append_all(batches, show)
     job.finish(part, job.source, file)
     return part.count - done
@@ -211,7 +211,7 @@ def _write_parts(job, parts):
     count = sum(part.count for part in own)
     done = sum(part.count for part in own if part.is_complete)
     embedded = 0
-    with progress_output.of_rows(job.settings, count, done) as show:
+    with progress_output.of_rows(job.flags, count, done) as show:
         for part in own:
             if part.path.exists():
                 job.finish(part, None, None)

@@ -4,7 +4,7 @@ import math
 import pathlib
 import re
 
-from absl import flags
+from absl import flags as absl_flags
 
 from simclr_keras.commands.common import flag_parsers
 
@@ -35,12 +35,14 @@ class Group:
 
     def string(self, name, default, text, *, may_change=False):
         """Defines a flag that takes a text."""
-        self._add(flags.ArgumentParser(), name, default, text, may_change)
+        self._add(absl_flags.ArgumentParser(), name, default, text, may_change)
 
     def list(self, name, default, text):
         """Defines a flag that takes texts with commas between them."""
-        serializer = flags.CsvListSerializer(",")
-        self._add(flags.ListParser(), name, default, text, False, serializer)
+        serializer = absl_flags.CsvListSerializer(",")
+        self._add(
+            absl_flags.ListParser(), name, default, text, False, serializer
+        )
 
     def words(self, name, default, text, *, may_change=False):
         """Defines a flag that may be given several times; a list of words.
@@ -49,7 +51,7 @@ class Group:
         """
         flag = _SeveralTimes(
             flag_parsers.WordsParser(),
-            flags.ListSerializer(" "),
+            absl_flags.ListSerializer(" "),
             name,
             default,
             text,
@@ -60,24 +62,24 @@ class Group:
         self, name, default, text, *, least=None, most=None, may_change=False
     ):
         """Defines a flag that takes an integer from `least` to `most`."""
-        parser = flags.IntegerParser(least, most)
+        parser = absl_flags.IntegerParser(least, most)
         self._add(parser, name, default, text, may_change)
 
     def float(
         self, name, default, text, *, least=None, most=None, may_change=False
     ):
         """Defines a flag that takes a number from `least` to `most`."""
-        parser = flags.FloatParser(least, most)
+        parser = absl_flags.FloatParser(least, most)
         self._add(parser, name, default, text, may_change)
 
     def boolean(self, name, default, text, *, may_change=False):
         """Defines `--name` and `--noname`."""
-        self._add_flag(flags.BooleanFlag(name, default, text), may_change)
+        self._add_flag(absl_flags.BooleanFlag(name, default, text), may_change)
 
     def choice(self, name, default, choices, text, *, may_change=False):
         """Defines a flag that takes one of the words in `choices`."""
         choices = list(choices)
-        flag = flags.EnumFlag(name, default, text, enum_values=choices)
+        flag = absl_flags.EnumFlag(name, default, text, enum_values=choices)
         self._add_flag(flag, may_change)
 
     def path(self, name, default, text, *, local=None, may_change=False):
@@ -91,21 +93,24 @@ class Group:
 
     def paths(self, name, text):
         """Defines a flag that is given once for each of several paths."""
-        parser, serializer = _PathParser(name, None), flags.ArgumentSerializer()
-        flag = flags.MultiFlag(parser, serializer, name, None, text)
+        parser, serializer = (
+            _PathParser(name, None),
+            absl_flags.ArgumentSerializer(),
+        )
+        flag = absl_flags.MultiFlag(parser, serializer, name, None, text)
         flag.help = text  # without the text that absl appends
         self._add_flag(flag, False)
 
     def range(self, name, text):
         """Defines `--name=LOW,HIGH`, a pair of floats or None."""
         rule = "must be two numbers, the first below the second, such as 0,4095"
-        serializer = flags.CsvListSerializer(",")
+        serializer = absl_flags.CsvListSerializer(",")
         parser = flag_parsers.PairParser(float, -math.inf, rule)
         self._add(parser, name, None, text, False, serializer)
 
     def numbers(self, name, count, text, *, may_change=False):
         """Defines `--name=1,2,...`, `count` integers from 1, or None."""
-        serializer = flags.CsvListSerializer(",")
+        serializer = absl_flags.CsvListSerializer(",")
         parser = flag_parsers.NumbersParser(count)
         self._add(parser, name, None, text, may_change, serializer)
 
@@ -114,15 +119,15 @@ class Group:
         rule = (
             "must be two steps from 1, the first before the last, such as 10,15"
         )
-        serializer = flags.CsvListSerializer(",")
+        serializer = absl_flags.CsvListSerializer(",")
         parser = flag_parsers.PairParser(int, 1, rule)
         self._add(parser, name, None, text, may_change, serializer)
 
     def switch(self, name, default, text, *, may_change=False):
         """Defines `--name=auto|on|off`; `--name` is on, `--noname` is off."""
-        flag = flags.Flag(
+        flag = absl_flags.Flag(
             flag_parsers.SwitchParser(),
-            flags.ArgumentSerializer(),
+            absl_flags.ArgumentSerializer(),
             name,
             default,
             f"<auto|on|off>: {text}",
@@ -131,14 +136,14 @@ class Group:
         self._add_flag(flag, may_change)
 
     def _add(self, parser, name, default, text, may_change, serializer=None):
-        serializer = serializer or flags.ArgumentSerializer()
-        flag = flags.Flag(parser, serializer, name, default, text)
+        serializer = serializer or absl_flags.ArgumentSerializer()
+        flag = absl_flags.Flag(parser, serializer, name, default, text)
         self._add_flag(flag, may_change)
 
     def _add_flag(self, flag, may_change):
         flag.may_change = may_change
         # absl groups flags by the module that defines them.
-        flags.DEFINE_flag(flag, self._values, module_name=self._name)
+        absl_flags.DEFINE_flag(flag, self._values, module_name=self._name)
 
 
 def leave_to(values, other, names):
@@ -172,7 +177,7 @@ def default_if(values, other, value, defaults):
         values[name].default_if = other, value, default
 
 
-class _SeveralTimes(flags.Flag):
+class _SeveralTimes(absl_flags.Flag):
     """A flag with a list as value; each further use appends to it."""
 
     def parse(self, argument):
@@ -182,7 +187,7 @@ class _SeveralTimes(flags.Flag):
         self.value = [*before, *self.value]
 
 
-class _PathParser(flags.ArgumentParser):
+class _PathParser(absl_flags.ArgumentParser):
     """A path whose scheme, if it has one, is known here.
 
     Args:
@@ -199,7 +204,7 @@ class _PathParser(flags.ArgumentParser):
         kind = _DATA_SET.match(argument)
         path = argument[kind.end() :] if kind else argument
         if self._local and _SCHEME.match(path):
-            raise flags.IllegalFlagValueError(
+            raise absl_flags.IllegalFlagValueError(
                 f"--{self._name} must be a local directory: {self._local}."
                 f" Received: --{self._name}={argument}"
             )
@@ -224,4 +229,4 @@ def as_path(path, name):
     try:
         return paths.as_path(path, name)
     except ValueError as error:
-        raise flags.IllegalFlagValueError(str(error)) from error
+        raise absl_flags.IllegalFlagValueError(str(error)) from error

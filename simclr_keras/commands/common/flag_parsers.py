@@ -2,14 +2,14 @@
 
 import math
 
-from absl import flags
+from absl import flags as absl_flags
 
 _SWITCH = ("auto", "on", "off")
 # Values of a boolean flag, which `--jit` and `--nojit` also give a switch.
 _BOOLEANS = {"true": "on", "1": "on", "false": "off", "0": "off"}
 
 
-class SwitchParser(flags.ArgumentParser):
+class SwitchParser(absl_flags.ArgumentParser):
     """`auto`, `on` or `off`; also accepts the values of a boolean flag."""
 
     syntactic_help = "auto, on or off"
@@ -27,7 +27,7 @@ class SwitchParser(flags.ArgumentParser):
         return "string"
 
 
-class WordsParser(flags.ArgumentParser):
+class WordsParser(absl_flags.ArgumentParser):
     """Words with spaces between them."""
 
     syntactic_help = "words"
@@ -41,7 +41,7 @@ class WordsParser(flags.ArgumentParser):
         return "string"
 
 
-class PairParser(flags.ArgumentParser):
+class PairParser(absl_flags.ArgumentParser):
     """Two numbers, the first below the second.
 
     Args:
@@ -74,7 +74,7 @@ class PairParser(flags.ArgumentParser):
         return "string"
 
 
-class NumbersParser(flags.ArgumentParser):
+class NumbersParser(absl_flags.ArgumentParser):
     """A fixed number of integers from 1.
 
     Args:

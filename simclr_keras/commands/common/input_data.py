@@ -3,68 +3,68 @@
 import simclr_keras as sk
 
 
-def open_source(settings, split, labels=None, dataset=None):
+def open_source(flags, split, labels=None, dataset=None):
     """Opens a split of `--dataset`, or of another data set.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         split: name of a split or a slice of it.
-        labels: `label_flags.table` of the settings, for `--dataset`. Defaults
+        labels: `label_flags.table` of the flags, for `--dataset`. Defaults
             to None.
         dataset: name of another data set. Defaults to None: `--dataset`.
     """
     return sk.data.open_source(
-        dataset or settings.dataset,
+        dataset or flags.dataset,
         split,
-        data_dir=settings.data_dir,
-        download=settings.download,
-        skip_corrupt=settings.skip_corrupt,
-        split_order=settings.split_order,
-        folder_layout=settings.folder_layout,
+        data_dir=flags.data_dir,
+        download=flags.download,
+        skip_corrupt=flags.skip_corrupt,
+        split_order=flags.split_order,
+        folder_layout=flags.folder_layout,
         labels=labels,
-        pixel_range=settings.pixel_range,
-        channels=settings.channels,
-        max_pixels=settings.max_pixels,
-        feature_image=settings.feature_image,
-        feature_label=settings.feature_label,
+        pixel_range=flags.pixel_range,
+        channels=flags.channels,
+        max_pixels=flags.max_pixels,
+        feature_image=flags.feature_image,
+        feature_label=flags.feature_label,
     )
 
 
-def cached(settings, source, epochs, *, trained=True):
+def cached(flags, source, epochs, *, trained=True):
     """The source with decoded images cached as `--cache` says.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         source: `data.Source`.
         epochs: passes over its images, perhaps a fraction; `--cache=auto`
             caches for more than one only.
         trained: whether these are training images, which are not cached with
             `--data_service`. Default True.
     """
-    if trained and settings.data_service is not None:
+    if trained and flags.data_service is not None:
         return source
     return sk.data.cached(
         source,
-        settings.cache,
-        directory=settings.cache_dir,
-        limit=int(settings.cache_gib * 2**30) or None,
+        flags.cache,
+        directory=flags.cache_dir,
+        limit=int(flags.cache_gib * 2**30) or None,
         epochs=epochs,
     )
 
 
-def image_size(settings, source=None, checkpoint_size=None):
+def image_size(flags, source=None, checkpoint_size=None):
     """Side of the network's input in pixels.
 
     Args:
-        settings: the command's, whose `--image_size` comes first.
+        flags: the command's, whose `--image_size` comes first.
         source: images for the network, or None if they are not known.
         checkpoint_size: size that the network was trained on, or None.
 
     Raises:
         ValueError: none of the three gives a size.
     """
-    if settings.image_size:
-        return settings.image_size
+    if flags.image_size:
+        return flags.image_size
     if checkpoint_size:
         return checkpoint_size
     if source is None:
@@ -72,10 +72,10 @@ def image_size(settings, source=None, checkpoint_size=None):
             "--image_size must be given: the model does not say on which size"
             " it was trained. Received: --image_size=0"
         )
-    return _size_of_run(settings) or sk.data.default_size(source)
+    return _size_of_run(flags) or sk.data.default_size(source)
 
 
-def _size_of_run(settings):
+def _size_of_run(flags):
     """Image size with which the run in `--model_dir` began, or None.
 
     By now the default may be another: files were added, or an earlier release,
@@ -83,9 +83,9 @@ def _size_of_run(settings):
     """
     from simclr_keras.training import environment
 
-    if not getattr(settings, "model_dir", None):
+    if not getattr(flags, "model_dir", None):
         return None
-    run = sk.training.RunDirectory(settings.model_dir)
+    run = sk.training.RunDirectory(flags.model_dir)
     if not run.checkpoints.is_dir():
         return None
     model = environment.first_model(run.environment)
@@ -111,8 +111,8 @@ def check_classes(source, held_out):
         )
 
 
-def check_shown(settings, source):
+def check_shown(flags, source):
     """Refuses a `--show_channels` that the images do not have."""
     from simclr_keras.report import bands
 
-    bands.check(settings.show_channels, source.num_channels, "--show_channels")
+    bands.check(flags.show_channels, source.num_channels, "--show_channels")

@@ -45,51 +45,49 @@ def define(data):
     )
 
 
-def table(settings):
+def table(flags):
     """Reads the `data.LabelTable` of `--labels`; None without it.
 
     Raises:
         ValueError: there are flags about labels without `--labels`, or the
             table is wrong.
     """
-    if not settings.labels:
-        _refuse_alone(settings)
+    if not flags.labels:
+        _refuse_alone(flags)
         return None
-    return sk.data.LabelTable(
-        settings.labels, task=settings.task, **_columns(settings)
-    )
+    return sk.data.LabelTable(flags.labels, task=flags.task, **_columns(flags))
 
 
-def _columns(settings):
+def _columns(flags):
     names = ("file_column", "label_columns", "split_column")
-    return {name: getattr(settings, name) for name in names}
+    return {name: getattr(flags, name) for name in names}
 
 
-def _refuse_alone(settings):
+def _refuse_alone(flags):
     """Refuses flags about labels without `--labels`."""
-    given = _columns(settings)
-    flags = [f"--{k}={v}" for k, v in given.items() if v is not None]
-    if settings.task != CLASSIFICATION:
-        flags.append(f"--task={settings.task}")
-    if flags:
+    given = _columns(flags)
+    alone = [f"--{k}={v}" for k, v in given.items() if v is not None]
+    if flags.task != CLASSIFICATION:
+        alone.append(f"--task={flags.task}")
+    if alone:
         raise ValueError(
             "--labels must name a CSV file, for the flags about its columns and"
-            f" for labels other than classes. Received: {' '.join(flags)} alone"
+            f" for labels other than classes. Received: {' '.join(alone)} alone"
         )
 
 
-def require_classes(settings, what):
+def require_classes(flags, what):
     """Refuses a `--task` other than classification.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         what: what needs classes, for the message.
 
     Raises:
         ValueError: the task is another.
     """
-    if settings.task != CLASSIFICATION:
+    if flags.task != CLASSIFICATION:
         raise ValueError(
             f"--task must be {CLASSIFICATION} for {what}. Received:"
-            f" --task={settings.task}"
+            f" --task={flags.task}"
         )

@@ -6,20 +6,20 @@ from simclr_keras import old_runs
 from simclr_keras.commands.common import image_flags
 
 
-def after_pretraining(settings, run_directory, labelled):
+def after_pretraining(flags, run_directory, labelled):
     """Text that names the files to look at and the next command to run.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         run_directory: `RunDirectory` of the run.
         labelled: whether training and held-out images have labels of any kind.
     """
     path = run_directory.path
-    given = old_runs.parse_flags(settings.flags_text)
+    given = old_runs.parse_flags(flags.flags_text)
     handed_on = {
         name: given[name]
         for name in (*image_flags.IMAGE_FLAGS, "train_split", "eval_split")
-        if given[name] != settings.flag_defaults[name]
+        if given[name] != flags.flag_defaults[name]
     }
     if labelled:
         program, suffix = "simclr-linear-eval", "linear"
@@ -30,7 +30,7 @@ def after_pretraining(settings, run_directory, labelled):
             handed_on["split"] = handed_on.pop("train_split")
     arguments = {
         "checkpoint": path,
-        "dataset": settings.dataset,
+        "dataset": flags.dataset,
         **handed_on,
         "model_dir": f"{path}_{suffix}",
     }

@@ -42,65 +42,63 @@ class PretrainingImages:
         both = (self.trained, self.held_out)
         return all(source and source.has_labels for source in both)
 
-    def cached(self, settings, epochs):
+    def cached(self, flags, epochs):
         """The same images, cached as `--cache` says.
 
         Args:
-            settings: the command's.
+            flags: the command's.
             epochs: epochs of the whole training, perhaps a fraction.
         """
-        trained = input_data.cached(settings, self.trained, epochs)
+        trained = input_data.cached(flags, self.trained, epochs)
         probe, held_out = self.probe, self.held_out
         if probe is self.trained:
             probe = trained
         elif probe is not None:
-            probe = input_data.cached(settings, probe, epochs)
-        if held_out is not None and settings.eval_every_epochs:
-            times = epochs / settings.eval_every_epochs
-            held_out = input_data.cached(
-                settings, held_out, times, trained=False
-            )
+            probe = input_data.cached(flags, probe, epochs)
+        if held_out is not None and flags.eval_every_epochs:
+            times = epochs / flags.eval_every_epochs
+            held_out = input_data.cached(flags, held_out, times, trained=False)
         return PretrainingImages(trained, probe, held_out, self.size)
 
 
-def open_for_pretraining(settings):
+def open_for_pretraining(flags):
     """Opens the `PretrainingImages`; warns if `held_out` overlaps `trained`."""
-    if _is_supervised(settings) and settings.probe_dataset is not None:
+    if _is_supervised(flags) and flags.probe_dataset is not None:
         raise ValueError(
             "--probe_dataset must be left out of a loss that takes the labels"
-            f" of the images. Received: --loss={settings.loss}"
-            f" --probe_dataset={settings.probe_dataset}"
+            f" of the images. Received: --loss={flags.loss}"
+            f" --probe_dataset={flags.probe_dataset}"
         )
-    if _is_supervised(settings):
-        what = f"--loss={settings.loss}, which takes classes"
-        label_flags.require_classes(settings, what)
-    table = label_flags.table(settings)
-    trained = input_data.open_source(settings, settings.train_split, table)
-    if _is_supervised(settings):
+    if _is_supervised(flags):
+        what = f"--loss={flags.loss}, which takes classes"
+        label_flags.require_classes(flags, what)
+    table = label_flags.table(flags)
+    trained = input_data.open_source(flags, flags.train_split, table)
+    if _is_supervised(flags):
         sk.data.require_labels(trained)
-    probe = _probe_source(settings, trained)
-    held_out = _evaluation_source(settings, table)
+    probe = _probe_source(flags, trained)
+    held_out = _evaluation_source(flags, table)
     sk.data.warn_of_overlap(trained, held_out)
-    size = input_data.image_size(settings, trained)
+    size = input_data.image_size(flags, trained)
     return PretrainingImages(trained, probe, held_out, size)
 
 
-def _is_supervised(settings):
+def _is_supervised(flags):
     """Whether the loss takes the labels of the images."""
-    return settings.loss in choices.SUPERVISED_LOSSES
+    return flags.loss in choices.SUPERVISED_LOSSES
 
 
-def _evaluation_source(settings, table):
+def _evaluation_source(flags, table):
     """The images of `--eval_split`, or None."""
-    if settings.eval_split is not None:
-        split = settings.eval_split
+    if flags.eval_split is not None:
+        split = flags.eval_split
         if not split:
             return None
-        return input_data.open_source(settings, split, table)
+        return input_data.open_source(flags, split, table)
     from simclr_keras.data import slices
 
     try:
-        return input_data.open_source(settings, "test", table)
+        return input_data.open_source(flags, "test", table)
     except slices.NoSuchSplit:  # the usual case for photographs
         print("No labelled test split: no evaluation.")
     except ValueError as error:
@@ -108,27 +106,25 @@ def _evaluation_source(settings, table):
     return None
 
 
-def _probe_source(settings, trained):
+def _probe_source(flags, trained):
     """The images that train the online probe; None: no probe."""
-    if not settings.lineareval_while_pretraining:
+    if not flags.lineareval_while_pretraining:
         return None
-    if settings.probe_dataset is None:
+    if flags.probe_dataset is None:
         return trained if trained.has_classes else None
-    source = input_data.open_source(
-        settings, "train", dataset=settings.probe_dataset
-    )
+    source = input_data.open_source(flags, "train", dataset=flags.probe_dataset)
     sk.data.require_labels(source)
     return source
 
 
-def check_whole_images(settings, images):
+def check_whole_images(flags, images):
     """Refuses views without crops if the images have another size.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         images: `PretrainingImages`.
     """
-    whole = not settings.crop or settings.augment_one
+    whole = not flags.crop or flags.augment_one
     shape = images.trained.image_shape
     if whole and (shape is None or shape[:2] != (images.size, images.size)):
         received = "files, of any sizes"
@@ -141,11 +137,11 @@ def check_whole_images(settings, images):
         )
 
 
-def pretraining_batches(settings, devices, images):
+def pretraining_batches(flags, devices, images):
     """Shuffled batches, with labels if the probe or the loss needs them.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         images: `PretrainingImages`.
 
@@ -155,53 +151,53 @@ def pretraining_batches(settings, devices, images):
     probe = images.probe
     dataset = sk.data.make_dataset(
         images.trained,
-        batch_size=settings.train_batch_size,
+        batch_size=flags.train_batch_size,
         image_size=images.size,
         training=True,
-        labelled=probe is images.trained or _is_supervised(settings),
+        labelled=probe is images.trained or _is_supervised(flags),
         views=2,
-        seed=settings.seed,
-        data_service=settings.data_service,
+        seed=flags.seed,
+        data_service=flags.data_service,
     )
     if probe is None or probe is images.trained:
         return dataset
     labelled = sk.data.make_dataset(
         probe,
         batch_size=_part_of_batch(
-            settings, devices, probe, "the batch of --probe_dataset"
+            flags, devices, probe, "the batch of --probe_dataset"
         ),
         image_size=images.size,
         training=True,
         labelled=True,
         views=1,
-        seed=settings.seed + 1,
-        data_service=settings.data_service,
+        seed=flags.seed + 1,
+        data_service=flags.data_service,
     )
     return sk.data.with_probe(dataset, labelled)
 
 
-def cached_batches(settings, devices, images, dataset, epochs):
+def cached_batches(flags, devices, images, dataset, epochs):
     """The images cached as `--cache` says, and their batches.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         images: `PretrainingImages`.
         dataset: `pretraining_batches` of the images; returned unchanged if
             nothing that it reads is cached.
         epochs: epochs of the whole training, perhaps a fraction.
     """
-    made = images.cached(settings, epochs)
+    made = images.cached(flags, epochs)
     if (made.trained, made.probe) != (images.trained, images.probe):
-        dataset = pretraining_batches(settings, devices, made)
+        dataset = pretraining_batches(flags, devices, made)
     return made, dataset
 
 
-def validation(settings, devices, images, every):
+def validation(flags, devices, images, every):
     """Arguments of `fit` for validation on the held-out images.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         images: `PretrainingImages`.
         every: epochs of `fit` between validations.
@@ -211,12 +207,12 @@ def validation(settings, devices, images, every):
         none, or if the probe has a data set of its own.
     """
     probe = images.probe
-    labelled = probe is not None or _is_supervised(settings)
+    labelled = probe is not None or _is_supervised(flags)
     same = probe is None or probe is images.trained
     if labelled and not (same and images.classified):
         return {}
     batch = _part_of_batch(
-        settings, devices, images.held_out, "the validation batch"
+        flags, devices, images.held_out, "the validation batch"
     )
     batches = sk.data.evaluation_images(
         images.held_out,
@@ -228,10 +224,10 @@ def validation(settings, devices, images, every):
     return {"validation_data": batches, "validation_freq": every}
 
 
-def _part_of_batch(settings, devices, source, name):
+def _part_of_batch(flags, devices, source, name):
     """The largest divisor of the global batch for which there are images."""
     from simclr_keras.distribute import limits
 
     return limits.part_of_batch(
-        settings.train_batch_size, source.num_examples, devices.replicas, name
+        flags.train_batch_size, source.num_examples, devices.replicas, name
     )

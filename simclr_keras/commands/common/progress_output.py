@@ -5,11 +5,11 @@ import contextlib
 _AUTO = "auto"  # a bar on a terminal, else a line every half a minute
 
 
-def for_fit(settings, keep_run, total_steps):
+def for_fit(flags, keep_run, total_steps):
     """How the chief shows the progress of `fit`.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         keep_run: `KeepRun`, the callback of the run, which counts the steps.
         total_steps: training steps of the whole run.
 
@@ -19,20 +19,20 @@ def for_fit(settings, keep_run, total_steps):
     from simclr_keras import console
     from simclr_keras.training import progress_lines
 
-    if settings.verbose != _AUTO:
-        return int(settings.verbose), []
+    if flags.verbose != _AUTO:
+        return int(flags.verbose), []
     if console.is_terminal():
         return 1, []
-    batch = settings.train_batch_size
+    batch = flags.train_batch_size
     return 0, [progress_lines.ProgressLines(keep_run, total_steps, batch)]
 
 
 @contextlib.contextmanager
-def of_rows(settings, count, done):
+def of_rows(flags, count, done):
     """Context that shows the progress of embedding.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         count: images in all.
         done: images that were embedded before.
 
@@ -41,9 +41,9 @@ def of_rows(settings, count, done):
     """
     from simclr_keras import console
 
-    if settings.verbose == "0":
+    if flags.verbose == "0":
         yield None
         return
-    bar = None if settings.verbose == _AUTO else settings.verbose == "1"
+    bar = None if flags.verbose == _AUTO else flags.verbose == "1"
     with console.counting(count, done, bar) as show:
         yield show

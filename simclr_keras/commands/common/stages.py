@@ -6,7 +6,6 @@ import time
 
 import simclr_keras as sk
 from simclr_keras.commands.common import build
-from simclr_keras.commands.common import channel_settings
 from simclr_keras.commands.common import progress_output
 from simclr_keras.commands.common import tensorflow_log
 from simclr_keras.commands.common import user_callbacks
@@ -15,11 +14,11 @@ from simclr_keras.commands.common import user_callbacks
 _RATE = ("learning_rate", "learning_rate_scaling", "warmup_epochs")
 
 
-def set_up(settings):
+def set_up(flags):
     """Chooses devices and precision, and seeds Keras.
 
     Args:
-        settings: the command's; `started` is added if it is missing.
+        flags: the command's; `started` is added if it is missing.
 
     Returns:
         `distribute.strategy.Choice`.
@@ -32,43 +31,43 @@ def set_up(settings):
     from simclr_keras.distribute import strategy
     from simclr_keras.models import precision
 
-    if not hasattr(settings, "started"):  # `run` was not called by `cli.start`
-        settings.started = time.monotonic()
+    if not hasattr(flags, "started"):  # `run` was not called by `cli.start`
+        flags.started = time.monotonic()
     # This comes first: TensorFlow fixes its devices when it is first used.
     devices = strategy.choose(
-        getattr(settings, "strategy", "single"),
-        tpu_name=getattr(settings, "tpu_name", None),
-        tpu_zone=getattr(settings, "tpu_zone", None),
-        gcp_project=getattr(settings, "gcp_project", None),
-        logical_cpus=getattr(settings, "logical_cpus", 0),
+        getattr(flags, "strategy", "single"),
+        tpu_name=getattr(flags, "tpu_name", None),
+        tpu_zone=getattr(flags, "tpu_zone", None),
+        gcp_project=getattr(flags, "gcp_project", None),
+        logical_cpus=getattr(flags, "logical_cpus", 0),
     )
     tensorflow_log.log_first_compilation()
-    keras.utils.set_random_seed(settings.seed)
-    name = settings.precision
+    keras.utils.set_random_seed(flags.seed)
+    name = flags.precision
     if name == "auto":
         name = "bfloat16" if precision.multiplies_bfloat16() else "float32"
-    _check_step(settings, devices)
+    _check_step(flags, devices)
     policy = name if name == "float32" else f"mixed_{name}"
     keras.mixed_precision.set_global_policy(policy)
     return devices
 
 
-def _check_step(settings, devices):
+def _check_step(flags, devices):
     """Refuses steps that the devices cannot run."""
     from simclr_keras.distribute import limits
 
-    arguments = {"--jit": getattr(settings, "jit", "auto") == "on"}
-    if hasattr(settings, "steps_per_execution"):
-        arguments["--steps_per_execution"] = settings.steps_per_execution
+    arguments = {"--jit": getattr(flags, "jit", "auto") == "on"}
+    if hasattr(flags, "steps_per_execution"):
+        arguments["--steps_per_execution"] = flags.steps_per_execution
     limits.check_step(devices.replicas, **arguments)
 
 
 @contextlib.contextmanager
-def run_directory(settings, devices, num_examples=None):
-    """Claims the run directory of `--model_dir` for these settings.
+def run_directory(flags, devices, num_examples=None):
+    """Claims the run directory of `--model_dir` for these flags.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         num_examples: number of training images, to count the steps if a run
             is extended. Defaults to None: it must not be extended.
@@ -76,22 +75,22 @@ def run_directory(settings, devices, num_examples=None):
     Yields:
         See `training.claimed_run`.
     """
-    change = getattr(settings, "change_learning_rate", False)
+    change = getattr(flags, "change_learning_rate", False)
 
     def steps(flags):
         return sk.optimizers.total_steps(
             int(flags["train_epochs"]),
             num_examples,
-            settings.train_batch_size,
+            flags.train_batch_size,
             int(flags["train_steps"]),
         )
 
     with sk.training.claimed_run(
-        settings.model_dir,
+        flags.model_dir,
         devices.strategy,
-        settings.flags_text,
-        settings.flag_defaults,
-        ignored=settings.may_change,
+        flags.flags_text,
+        flags.flag_defaults,
+        ignored=flags.may_change,
         change=_RATE if change else (),
         steps=None if num_examples is None else steps,
     ) as (run, results):
@@ -100,9 +99,9 @@ def run_directory(settings, devices, num_examples=None):
         yield run, results
 
 
-def group_short_epochs(settings, source, dataset):
+def group_short_epochs(flags, source, dataset):
     """Groups epochs of a small data set into longer epochs of `fit`."""
-    total = build.total_steps(settings, source.num_examples)
+    total = build.total_steps(flags, source.num_examples)
     dataset = sk.data.group_short_epochs(dataset, total)
     several = dataset.epochs_per_fit_epoch
     if several > 1:
@@ -114,7 +113,7 @@ def group_short_epochs(settings, source, dataset):
 
 
 def fit(
-    settings,
+    flags,
     devices,
     run,
     model,
@@ -127,7 +126,7 @@ def fit(
     """Trains a model for the remaining steps of the run.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         run: `RunDirectory` that the training resumes from and writes to.
         model: compiled `keras.Model`.
@@ -145,17 +144,17 @@ def fit(
     from simclr_keras import console
     from simclr_keras.training import timing
 
-    total = build.total_steps(settings, source.num_examples)
-    parts = [start_line(settings, devices, source, total)]
+    total = build.total_steps(flags, source.num_examples)
+    parts = [start_line(flags, devices, source, total)]
     size = getattr(model.views, "size", None)
     if size is not None:
         parts.append("views of {} x {} pixels".format(*size))
-    parts += channel_settings.describe(source, model.views)
+    parts += _channel_texts(source, model.views)
     if begins_with:
         parts.append(f"begins with {begins_with}")
     print(" | ".join(parts))
-    timer = timing.Timing(settings.started, settings.train_batch_size)
-    epochs = settings.checkpoint_epochs
+    timer = timing.Timing(flags.started, flags.train_batch_size)
+    epochs = flags.checkpoint_epochs
     if epochs:
         epochs = sk.data.epochs_to_fit_epochs(
             epochs, dataset.epochs_per_fit_epoch
@@ -163,18 +162,18 @@ def fit(
     (keep_run,) = sk.training.callbacks(
         run,
         checkpoint_epochs=epochs,
-        checkpoint_steps=settings.checkpoint_steps,
-        checkpoint_minutes=settings.checkpoint_minutes,
-        keep=settings.keep_checkpoint_max,
-        log_every=settings.log_every,
-        profile_steps=settings.profile_steps,
-        change_learning_rate=settings.change_learning_rate,
+        checkpoint_steps=flags.checkpoint_steps,
+        checkpoint_minutes=flags.checkpoint_minutes,
+        keep=flags.keep_checkpoint_max,
+        log_every=flags.log_every,
+        profile_steps=flags.profile_steps,
+        change_learning_rate=flags.change_learning_rate,
     )
     keep_run.last_step = total
-    own = user_callbacks.make(settings)
+    own = user_callbacks.make(flags)
     verbose, lines = 0, []
     if devices.chief:
-        verbose, lines = progress_output.for_fit(settings, keep_run, total)
+        verbose, lines = progress_output.for_fit(flags, keep_run, total)
     with console.without_color():
         model.fit(
             dataset,
@@ -188,12 +187,12 @@ def fit(
     return timer.figures()
 
 
-def start_line(settings, devices, source, total_steps):
+def start_line(flags, devices, source, total_steps):
     """One line on the devices, images, batch, steps and versions in use."""
     import keras
     import tensorflow as tf
 
-    batch, count = settings.train_batch_size, devices.replicas
+    batch, count = flags.train_batch_size, devices.replicas
     pixels = ""
     if source.pixel_range is not None:
         pixels = " | pixels from {:g} (black) to {:g} (white)".format(
@@ -243,3 +242,23 @@ def finish(devices, run, results, timing):
     table = sk.evaluation.markdown_table(rows, ["result", "value"])
     print(f"\n{table}")
     return results
+
+
+def _channel_texts(source, views):
+    """Texts for the start line: channels, and what views leave out for them.
+
+    Args:
+        source: training images.
+        views: `TwoViews` or `View` of the model, or None.
+    """
+    from simclr_keras.images import channels
+
+    texts = []
+    if source.channels is not None:
+        texts.append(f"images of {channels.counted(source.channels)}")
+    left_out = getattr(views, "left_out", ())
+    if left_out:
+        *others, last = left_out
+        names = f"{', '.join(others)} and {last}" if others else last
+        texts.append(f"views without {names}, which need 3 channels")
+    return texts

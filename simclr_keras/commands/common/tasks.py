@@ -36,16 +36,16 @@ class Task:
     write: Callable[..., None]
 
 
-def of(settings: Any) -> Task:
+def of(flags: Any) -> Task:
     """The `Task` of `--task`."""
-    return _TASKS[settings.task]
+    return _TASKS[flags.task]
 
 
-def described(settings: Any) -> dict[str, str]:
+def described(flags: Any) -> dict[str, str]:
     """Entry of the results that names a task other than classification."""
-    if settings.task == label_flags.CLASSIFICATION:
+    if flags.task == label_flags.CLASSIFICATION:
         return {}
-    return {"task": settings.task}
+    return {"task": flags.task}
 
 
 def check_targets(source: Any, held_out: Any) -> None:

@@ -5,11 +5,11 @@ from simclr_keras.commands.common import build
 from simclr_keras.commands.common import user_callbacks
 
 
-def check(settings, devices, num_examples):
+def check(flags, devices, num_examples):
     """Checks the flags of the training before any long work.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`.
         num_examples: number of training images.
 
@@ -20,27 +20,27 @@ def check(settings, devices, num_examples):
     from simclr_keras.distribute import limits
     from simclr_keras.models import micro_batches
 
-    batch = settings.train_batch_size
+    batch = flags.train_batch_size
     limits.check_batch(batch, devices.replicas, "--train_batch_size")
     micro_batches.check_size(
         batch,
-        getattr(settings, "micro_batch_size", None) or None,
+        getattr(flags, "micro_batch_size", None) or None,
         devices.replicas,
         "--micro_batch_size",
     )
-    check_steps(settings, num_examples)
-    user_callbacks.check(settings.callbacks)
+    check_steps(flags, num_examples)
+    user_callbacks.check(flags.callbacks)
 
 
-def check_service(settings, trains=True):
+def check_service(flags, trains=True):
     """Refuses a `--data_service` that cannot be used.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         trains: whether the command trains by steps, which a service feeds.
             Default True.
     """
-    address = settings.data_service
+    address = flags.data_service
     if address is None:
         return
     sk.data.check_address(address)
@@ -49,41 +49,41 @@ def check_service(settings, trains=True):
             "--data_service must be left out where features are measured, of"
             f" each image once. Received: --data_service={address}"
         )
-    if settings.cache not in ("auto", "none"):
+    if flags.cache not in ("auto", "none"):
         raise ValueError(
             "--cache must be auto or none with --data_service, whose workers"
-            f" decode in every epoch. Received: --cache={settings.cache}"
+            f" decode in every epoch. Received: --cache={flags.cache}"
             f" --data_service={address}"
         )
 
 
-def check_steps(settings, num_examples):
+def check_steps(flags, num_examples):
     """Refuses flags that contradict the run's steps; warns of a long warm-up.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         num_examples: number of training images.
     """
-    total = build.total_steps(settings, num_examples)
-    steps = num_examples // settings.train_batch_size
+    total = build.total_steps(flags, num_examples)
+    steps = num_examples // flags.train_batch_size
     if not steps:
         return  # the batch is too large: an error when batches are made
-    warmup = build.warmup_steps(settings, num_examples)
+    warmup = build.warmup_steps(flags, num_examples)
     if warmup >= total:
         print(
-            f"Warning: --warmup_epochs={settings.warmup_epochs:g} are {warmup}"
+            f"Warning: --warmup_epochs={flags.warmup_epochs:g} are {warmup}"
             f" steps, the run has {total}: the learning rate only rises, to"
             f" {(total - 1) / warmup:.0%} of its peak. Give a shorter warm-up."
         )
     last = total % (steps * sk.data.epochs_per_fit_epoch(total, steps))
-    several = settings.steps_per_execution
+    several = flags.steps_per_execution
     if last % several:
         raise ValueError(
             f"--steps_per_execution must divide the {last} steps of the last"
             f" fit epoch: the run ends at step {total}. Received:"
             f" --steps_per_execution={several}"
         )
-    profiled = settings.profile_steps
+    profiled = flags.profile_steps
     if profiled is not None and profiled[1] > total:
         raise ValueError(
             f"--profile_steps must lie within the run's {total} steps."

@@ -34,11 +34,11 @@ def check(names):
         _function(name)
 
 
-def make(settings):
+def make(flags):
     """Calls the functions.
 
     Args:
-        settings: the command's.
+        flags: the command's.
 
     Returns:
         List of Keras callbacks, in the order of the names.
@@ -49,18 +49,18 @@ def make(settings):
     """
     return [
         each
-        for name in settings.callbacks
+        for name in flags.callbacks
         for each in _of_one(
             name,
-            {flag: getattr(settings, flag) for flag in settings.flag_defaults},
+            {flag: getattr(flags, flag) for flag in flags.flag_defaults},
         )
     ]
 
 
-def _of_one(name, flags):
+def _of_one(name, values):
     import keras
 
-    made = _function(name)(flags)
+    made = _function(name)(values)
     made = list(made) if isinstance(made, (list, tuple)) else [made]
     for callback in made:
         if not isinstance(callback, keras.callbacks.Callback):

@@ -11,6 +11,7 @@ from typing import Any
 import simclr_keras as sk
 from simclr_keras import choices
 from simclr_keras.commands.common import build
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
@@ -154,11 +155,11 @@ def _shapes(layer):
     return [tuple(weight.shape) for weight in layer.weights]
 
 
-def load_start(settings, devices, source):
+def load_start(flags, devices, source):
     """Loads the networks of the run's own checkpoint or of `--checkpoint`.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         devices: `distribute.strategy.Choice`; all processes call this.
         source: training images.
 
@@ -173,36 +174,36 @@ def load_start(settings, devices, source):
     from simclr_keras.models import freezing
     from simclr_keras.training import model_loading
 
-    if not settings.checkpoint:
+    if not flags.checkpoint:
         return None
     # Only the chief needs access to the run directory.
     config = workers.from_chief(
-        devices.strategy, lambda: _own_config(settings.model_dir)
+        devices.strategy, lambda: _own_config(flags.model_dir)
     )
     if config is None:
-        model, path = build.pretrained(settings, source), settings.checkpoint
+        model, path = checkpoint.pretrained(flags, source), flags.checkpoint
     else:
-        path = settings.model_dir
+        path = flags.model_dir
         model = model_loading.untrained_model(config, path)
     encoder = getattr(model, "encoder", model)
     head = getattr(model, "projection_head", None)
     # Those of a linear classifier are frozen.
     freezing.freeze_parts(encoder, head, "none")
-    size = build.trained_size(model)
+    size = checkpoint.trained_size(model)
     resumed = config is not None
     start = Start(encoder, head, size, path, resumed, source.num_channels)
     if not resumed:
-        _check_channels(settings, start)
+        _check_channels(flags, start)
     return start
 
 
-def _check_channels(settings, start):
+def _check_channels(flags, start):
     """Refuses to train on RGB by accident if the encoder takes other bands."""
-    if settings.channels is None and start.encoder_channels != 3:
+    if flags.channels is None and start.encoder_channels != 3:
         raise ValueError(
             f"--channels={start.encoder_channels} must be given to train on"
             " images like those of --checkpoint; another number converts its"
-            f" first kernel. Received: --checkpoint={settings.checkpoint} alone"
+            f" first kernel. Received: --checkpoint={flags.checkpoint} alone"
         )
 
 
@@ -215,11 +216,11 @@ def _own_config(model_dir):
     return newest and checkpointing.read_config(newest)
 
 
-def with_image_size(settings, images, start):
+def with_image_size(flags, images, start):
     """Sets the image size: `--image_size`, else that of the checkpoint.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         images: `pretraining_data.PretrainingImages`.
         start: result of `load_start`.
 
@@ -230,16 +231,16 @@ def with_image_size(settings, images, start):
 
     if start is None:
         return images
-    size = input_data.image_size(settings, images.trained, start.image_size)
+    size = input_data.image_size(flags, images.trained, start.image_size)
     networks.check_encoder(start.encoder, (size, size))
     return dataclasses.replace(images, size=size)
 
 
-def make_networks(settings, size, start, channels=3):
+def make_networks(flags, size, start, channels=3):
     """Encoder and projection head of a pre-training.
 
     Args:
-        settings: the command's.
+        flags: the command's.
         size: side of the images in pixels.
         start: result of `load_start`.
         channels: number of channels of the images. Default 3.
@@ -250,8 +251,8 @@ def make_networks(settings, size, start, channels=3):
         once it is.
     """
     if start is None:
-        encoder = build.encoder(settings, size, channels)
-        return encoder, _projection_head(settings, {}, encoder, size)
+        encoder = build.encoder(flags, size, channels)
+        return encoder, _projection_head(flags, {}, encoder, size)
     from simclr_keras import networks
     from simclr_keras.models import fitting
     from simclr_keras.models import trained_model
@@ -264,14 +265,14 @@ def make_networks(settings, size, start, channels=3):
     known = {"global_bn": getattr(encoder, "global_bn", True)}
     if isinstance(start.projection_head, sk.ProjectionHead):
         known = start.projection_head.get_config()
-    return encoder, _projection_head(settings, known, encoder, size)
+    return encoder, _projection_head(flags, known, encoder, size)
 
 
-def _projection_head(settings, known, encoder, size):
+def _projection_head(flags, known, encoder, size):
     """The head that the flags describe; unset flags are as in `known`."""
     arguments = {}
     for flag, name in _ARGUMENTS.items():
-        value = getattr(settings, flag)
+        value = getattr(flags, flag)
         if value is None:
             value = known.get(name, _PROJECTION_HEAD.get(flag))
         arguments[name] = value
