@@ -22,6 +22,7 @@ from simclr_keras.data.decoded_batches import DecodedBatches
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.source import Source
 from simclr_keras.data.subsets import spread_rows
+from simclr_keras.data.untuned import untuned
 from simclr_keras.images import contents
 
 # Seconds within which a dispatcher must answer.
@@ -189,13 +190,15 @@ class ServedBatches:
             def from_number(number):
                 with tf.device("CPU:0"):
                     dataset = _of_workers(batches, number, part, crops)
-                return dataset.apply(
+                arriving = dataset.apply(
                     tf.data.experimental.service.distribute(
                         tf.data.experimental.service.ShardingPolicy.DYNAMIC,
                         self._address,
                         compression=None,  # it does not shrink pixels
                     )
                 )
+                # The options of what the workers run do not reach this.
+                return untuned(arriving)
 
             self._arrivals[key] = Arrivals(
                 from_number, empty, ahead, self._address
@@ -246,12 +249,13 @@ def _of_workers(batches, first, part, crops):
         (tf.constant(-1, tf.int64), no_order),
         tf.autograph.experimental.do_not_convert(choose_rows),
     )
-    return numbers.interleave(
+    found = numbers.interleave(
         tf.autograph.experimental.do_not_convert(make),
         cycle_length=_AT_ONCE,
         num_parallel_calls=_AT_ONCE,
         deterministic=False,
     )
+    return untuned(found)
 
 
 class _JpegExamples:
