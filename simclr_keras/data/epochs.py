@@ -1,8 +1,7 @@
 """Gives `fit` the batches of a data set, epoch after epoch.
 
-An epoch is one pass over the images. Its batches are a pure function of its
-number. The only state of `Batches` is the position of the next batch, so
-training can resume anywhere.
+An epoch is one pass over the images, and its batches are a pure function of its
+number. The only state is the position of the next: training resumes anywhere.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ WHOLE = (0, 1)
 class Position:
     """The next epoch to draw, and the step in it.
 
-    They are variables, because the pipeline reads and advances them while it
-    runs.
+    Two variables, which the pipeline reads and advances while it runs.
     """
 
     def __init__(self):

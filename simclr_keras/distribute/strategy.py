@@ -13,8 +13,8 @@ from simclr_keras.distribute import workers
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
-    """A strategy to train under.
+class Devices:
+    """The devices of a training, and the strategy that uses them.
 
     Attributes:
         strategy: `tf.distribute.Strategy`; build and compile models in its
@@ -57,7 +57,7 @@ def choose(
     tpu_zone: str | None = None,
     gcp_project: str | None = None,
     logical_cpus: int = 0,
-) -> Choice:
+) -> Devices:
     """Makes a strategy; call this before anything else uses TensorFlow.
 
     Args:
@@ -76,7 +76,7 @@ def choose(
             without GPUs. Default 0: the CPU is not split.
 
     Returns:
-        `Choice`.
+        `Devices`.
 
     Raises:
         ValueError: an unknown name, or something that this machine, the
@@ -115,7 +115,7 @@ def choose(
         strategy = tf.distribute.MirroredStrategy(devices)
     else:
         strategy = tf.distribute.get_strategy()
-    return Choice(strategy, name, why)
+    return Devices(strategy, name, why)
 
 
 def _automatic(tpu_name, gpus, logical_cpus):

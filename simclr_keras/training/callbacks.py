@@ -91,7 +91,7 @@ def callbacks(
     lock = RunLock(run.path)  # the caller can hold that of `run` for longer
     writer = checkpointing.Writer(run.checkpoints, keep)
     return [
-        KeepRun(
+        RunCallback(
             run,
             lock,
             change_learning_rate=change_learning_rate,
@@ -110,7 +110,7 @@ def callbacks(
     ]
 
 
-class KeepRun(keras.callbacks.Callback):
+class RunCallback(keras.callbacks.Callback):
     """Keeps a run directory while `fit` trains.
 
     The order in which its parts act matters; comments here say why.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from simclr_keras import console
-from simclr_keras.training.callbacks import KeepRun
+from simclr_keras.training.callbacks import RunCallback
 
 
 class ProgressLines(keras.callbacks.Callback):
@@ -15,14 +15,16 @@ class ProgressLines(keras.callbacks.Callback):
     Append it after the callback of the run, which counts the steps.
 
     Args:
-        keep_run: `callbacks.KeepRun` of the same `fit`.
+        run_callback: `callbacks.RunCallback` of the same `fit`.
         total_steps: training steps of the whole run.
         batch_size: images in the global batch.
     """
 
-    def __init__(self, keep_run: KeepRun, total_steps: int, batch_size: int):
+    def __init__(
+        self, run_callback: RunCallback, total_steps: int, batch_size: int
+    ):
         super().__init__()
-        self._keep_run = keep_run
+        self._keep_run = run_callback
         self._total, self._batch = total_steps, batch_size
         self._pace = None
         self._shown = 0  # step in the last printed line

@@ -180,10 +180,10 @@ def test_a_run_ends_after_its_last_step(pretraining, tmp_path):
     """
 
     def fit(name, epochs):
-        (keep_run,) = sk.training.callbacks(tmp_path / name, log_every=2)
-        keep_run.last_step = 6
+        (run_callback,) = sk.training.callbacks(tmp_path / name, log_every=2)
+        run_callback.last_step = 6
         pretraining.begin_anew()
-        return pretraining.fit_with(keep_run, epochs)
+        return pretraining.fit_with(run_callback, epochs)
 
     pretraining.fit(tmp_path / "parts", 1)
     for epochs in (2, 2, 3):  # after the first there is nothing left to do
@@ -194,9 +194,9 @@ def test_a_run_ends_after_its_last_step(pretraining, tmp_path):
             "step-00000006",
         ]
     _assert_same(fit("whole", 2), parts)
-    (keep_run,) = sk.training.callbacks(tmp_path / "more")
-    keep_run.last_step = 6
-    pretraining.fit_with(keep_run, 3)
+    (run_callback,) = sk.training.callbacks(tmp_path / "more")
+    run_callback.last_step = 6
+    pretraining.fit_with(run_callback, 3)
     assert int(compat.as_numpy(pretraining.model.optimizer.iterations)) == 12
 
 

@@ -37,8 +37,8 @@ def _terminal(monkeypatch, is_one):
 @pytest.mark.newest
 def test_a_line_every_half_a_minute_and_one_at_the_end(clock, capsys):
     progress = types.SimpleNamespace(epoch=0, step=40)  # resumed there
-    keep_run = types.SimpleNamespace(progress=progress)
-    lines = progress_lines.ProgressLines(keep_run, 100, 64)
+    run_callback = types.SimpleNamespace(progress=progress)
+    lines = progress_lines.ProgressLines(run_callback, 100, 64)
     for seconds, loss in ((20, 9.0), (10, 4.0), (10, 3.0), (10, 2.5), (1, 2.0)):
         clock.now += seconds
         progress.step += 5
@@ -56,8 +56,8 @@ def test_a_line_every_half_a_minute_and_one_at_the_end(clock, capsys):
 @pytest.mark.newest
 def test_of_one_step_no_rate_is_known(clock, capsys):
     progress = types.SimpleNamespace(epoch=0, step=1)
-    keep_run = types.SimpleNamespace(progress=progress)
-    lines = progress_lines.ProgressLines(keep_run, 1, 64)
+    run_callback = types.SimpleNamespace(progress=progress)
+    lines = progress_lines.ProgressLines(run_callback, 1, 64)
     lines.on_train_batch_end(0, {"loss": 2.0})
     lines.on_train_end()
     expected = "Epoch 1, step 1 of 1 | loss 2.0000\n"

@@ -76,7 +76,7 @@ def train(flags, devices, directory, model, source):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         directory: `RunDirectory`.
         model: the model.
         source: training images.

@@ -32,7 +32,7 @@ class _Job:
 
     Attributes:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         source: `data.Source` of the images.
         extractor: `evaluation.Extractor` of their embeddings.
         size: side of the network's input in pixels.
@@ -105,7 +105,7 @@ def write(flags, devices, run, source, features, size):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`, whose workers share the work.
+        devices: `distribute.strategy.Devices`, whose workers share the work.
         run: `RunDirectory` for the files.
         source: `data.Source` of the images.
         features: function of float images that returns their embeddings.

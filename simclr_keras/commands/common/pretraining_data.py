@@ -142,7 +142,7 @@ def pretraining_batches(flags, devices, images):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         images: `PretrainingImages`.
 
     Raises:
@@ -181,7 +181,7 @@ def cached_batches(flags, devices, images, dataset, epochs):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         images: `PretrainingImages`.
         dataset: `pretraining_batches` of the images; returned unchanged if
             nothing that it reads is cached.
@@ -198,7 +198,7 @@ def validation(flags, devices, images, every):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         images: `PretrainingImages`.
         every: epochs of `fit` between validations.
 

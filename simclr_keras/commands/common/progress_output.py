@@ -5,16 +5,16 @@ import contextlib
 _AUTO = "auto"  # a bar on a terminal, else a line every half a minute
 
 
-def for_fit(flags, keep_run, total_steps):
+def for_fit(flags, run_callback, total_steps):
     """How the chief shows the progress of `fit`.
 
     Args:
         flags: the command's.
-        keep_run: `KeepRun`, the callback of the run, which counts the steps.
+        run_callback: `RunCallback` of this `fit`, which counts the steps.
         total_steps: training steps of the whole run.
 
     Returns:
-        Pair of Keras's `verbose` and of callbacks to append after `keep_run`.
+        Pair of Keras's `verbose` and of callbacks to append after it.
     """
     from simclr_keras import console
     from simclr_keras.training import progress_lines
@@ -24,7 +24,7 @@ def for_fit(flags, keep_run, total_steps):
     if console.is_terminal():
         return 1, []
     batch = flags.train_batch_size
-    return 0, [progress_lines.ProgressLines(keep_run, total_steps, batch)]
+    return 0, [progress_lines.ProgressLines(run_callback, total_steps, batch)]
 
 
 @contextlib.contextmanager

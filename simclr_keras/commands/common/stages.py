@@ -21,7 +21,7 @@ def set_up(flags):
         flags: the command's; `started` is added if it is missing.
 
     Returns:
-        `distribute.strategy.Choice`.
+        `distribute.strategy.Devices`.
 
     Raises:
         ValueError: the devices do not exist, or cannot run such steps.
@@ -68,7 +68,7 @@ def run_directory(flags, devices, num_examples=None):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         num_examples: number of training images, to count the steps if a run
             is extended. Defaults to None: it must not be extended.
 
@@ -127,7 +127,7 @@ def fit(
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         run: `RunDirectory` that the training resumes from and writes to.
         model: compiled `keras.Model`.
         source: training images.
@@ -159,7 +159,7 @@ def fit(
         epochs = sk.data.epochs_to_fit_epochs(
             epochs, dataset.epochs_per_fit_epoch
         )
-    (keep_run,) = sk.training.callbacks(
+    (run_callback,) = sk.training.callbacks(
         run,
         checkpoint_epochs=epochs,
         checkpoint_steps=flags.checkpoint_steps,
@@ -169,19 +169,19 @@ def fit(
         profile_steps=flags.profile_steps,
         change_learning_rate=flags.change_learning_rate,
     )
-    keep_run.last_step = total
+    run_callback.last_step = total
     own = user_callbacks.make(flags)
     verbose, lines = 0, []
     if devices.chief:
-        verbose, lines = progress_output.for_fit(flags, keep_run, total)
+        verbose, lines = progress_output.for_fit(flags, run_callback, total)
     with console.without_color():
         model.fit(
             dataset,
             epochs=math.ceil(total / dataset.steps),
             verbose=verbose,
             # The timer comes first, as time in other callbacks is training
-            # time too; those that measure precede `keep_run`, which logs them.
-            callbacks=[timer, *callbacks, *own, keep_run, *lines],
+            # time too; those that measure precede the run's, which logs them.
+            callbacks=[timer, *callbacks, *own, run_callback, *lines],
             **(validation or {}),
         )
     return timer.figures()
@@ -225,7 +225,7 @@ def finish(devices, run, results, timing):
     """Writes and prints the chief's results; all processes wait for them.
 
     Args:
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         run: `RunDirectory`.
         results: dict for `results.json`.
         timing: dict for `timing.json`.

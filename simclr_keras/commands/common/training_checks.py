@@ -10,7 +10,7 @@ def check(flags, devices, num_examples):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`.
+        devices: `distribute.strategy.Devices`.
         num_examples: number of training images.
 
     Raises:

@@ -160,7 +160,7 @@ def load_start(flags, devices, source):
 
     Args:
         flags: the command's.
-        devices: `distribute.strategy.Choice`; all processes call this.
+        devices: `distribute.strategy.Devices`; all processes call this.
         source: training images.
 
     Returns:
