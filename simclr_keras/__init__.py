@@ -1,6 +1,7 @@
 """SimCLR for Keras and TensorFlow; imports the public names when used."""
 
 import importlib
+import sys
 
 # From public names to the subpackages that define them.
 _EXPORTS = {
@@ -50,3 +51,8 @@ def __getattr__(name):
 
 def __dir__():
     return __all__
+
+
+if "keras" in sys.modules:
+    # `keras.models.load_model` knows only classes that are registered.
+    importlib.import_module(f"{__name__}.training").register_classes()

@@ -1,4 +1,4 @@
-"""Makes `Batches` of others: skips, groups, maps, adds those of a probe."""
+"""Makes `Batches` of others: skips, groups, maps, crops, adds a probe's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras.data import epochs
 from simclr_keras.data.host_crops import NO_CROPS
+from simclr_keras.data.host_crops import ViewCrops
 
 # Fewest steps in an epoch of `fit`. Starting one costs as much as some steps,
 # so one epoch of `fit` makes several passes over a small data set.
@@ -59,6 +60,7 @@ def mapped(
         dataset.steps,
         element_spec,
         host_crops=dataset.host_crops,
+        is_shuffled=dataset.is_shuffled,
     )
 
 
@@ -102,6 +104,7 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
         host_crops=dataset.host_crops,
         probe_crops=dataset.probe_crops,
         epochs_per_fit_epoch=dataset.epochs_per_fit_epoch * count,
+        is_shuffled=dataset.is_shuffled,
     )
     return made.changed(crops=dataset._crops)
 
@@ -187,6 +190,7 @@ def with_probe(
         host_crops=dataset.host_crops,
         probe_crops=labelled_dataset.host_crops,
         epochs_per_fit_epoch=dataset.epochs_per_fit_epoch,
+        is_shuffled=dataset.is_shuffled,
     )
     return made.changed(crops=crops.pop() if crops else NO_CROPS)
 
@@ -212,6 +216,37 @@ def _zip_with_probe(batches, labelled, epoch, first_step, part, crops):
     probe = tf.data.Dataset.range(skipped, repeats).flat_map(one_repeat)
     images = batches.one_epoch(epoch, first_step, part, crops)
     return tf.data.Dataset.zip((images, probe)).map(_as_dict)
+
+
+def as_dataset(data: Any) -> Any:
+    """`Batches` as a `tf.data.Dataset`; anything else as it is."""
+    return data.as_dataset() if isinstance(data, epochs.Batches) else data
+
+
+def with_crops(dataset: Any, crops: ViewCrops) -> Any:
+    """The same batches, with the random crops that a model's views state.
+
+    `fit` does this by itself.
+
+    Args:
+        dataset: `Batches`. Only photographs that are cropped at random on the
+            host are changed; anything but `Batches` is returned as it is.
+        crops: pair of `geometry.Crops`, of the first and the second view;
+            None for a view that does not state its crops; those of an earlier
+            `with_crops`, or of the data set, then stay.
+
+    Returns:
+        `dataset` itself if it has these crops already; else `Batches` that
+        share its position.
+
+    Raises:
+        ValueError: other crops were stated for the data set.
+    """
+    if not isinstance(dataset, epochs.Batches):
+        return dataset
+    crops = tuple(new or old for new, old in zip(crops, dataset._crops))
+    changed = dataset.changed(crops=crops)
+    return dataset if changed.crops() == dataset.crops() else changed
 
 
 def _require_batches(name, batches):

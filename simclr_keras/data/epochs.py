@@ -67,13 +67,14 @@ class Batches:
         probe_crops: likewise of a probe's images. Defaults to None.
         epochs_per_fit_epoch: number of epochs in an iteration, which `fit`
             calls an epoch. Defaults to 1.
+        is_shuffled: whether each epoch has another order. Defaults to False.
+        one_crop: function that returns the same batches with one crop of each
+            photograph instead of two. Defaults to None: there is no such.
 
     Attributes:
         steps: batches of an iteration from its beginning.
-        element_spec: see above.
-        host_crops: see above.
-        probe_crops: see above.
-        epochs_per_fit_epoch: see above.
+        element_spec, host_crops, probe_crops, epochs_per_fit_epoch,
+            is_shuffled: see above.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class Batches:
         host_crops: HostCrops | None = None,
         probe_crops: HostCrops | None = None,
         epochs_per_fit_epoch: int = 1,
+        is_shuffled: bool = False,
+        one_crop: Callable[[], Batches] | None = None,
     ):
         self.one_epoch = one_epoch
         self.steps = steps
@@ -92,6 +95,8 @@ class Batches:
         self.host_crops = host_crops
         self.probe_crops = probe_crops
         self.epochs_per_fit_epoch = epochs_per_fit_epoch
+        self.is_shuffled = is_shuffled
+        self._one_crop = one_crop
         self._crops = NO_CROPS
         self._first = 0
         self._position = Position()
@@ -218,6 +223,18 @@ class Batches:
         made._first = self._first if first is None else first
         return made
 
+    def with_one_crop(self) -> Batches:
+        """The same batches with one crop of each photograph, for classifiers.
+
+        Those of other images, and those that have one, are returned themselves,
+        and so are two crops that cannot become one, as after `grouped`.
+        """
+        if self._one_crop is None:
+            return self
+        made = self._one_crop().changed(crops=self._crops, first=self._first)
+        made._position = self._position
+        return made
+
     def crops(self) -> tuple[geometry.Crops, ...]:
         """All `geometry.Crops` that are cut on the host, the probe's last."""
         cut = [each for each in (self.host_crops, self.probe_crops) if each]
@@ -267,34 +284,3 @@ def _iterations(position, batches):
     dataset = dataset.flat_map(batches)
     dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
     return untuned(dataset)
-
-
-def as_dataset(data: Any) -> Any:
-    """`Batches` as a `tf.data.Dataset`; anything else as it is."""
-    return data.as_dataset() if isinstance(data, Batches) else data
-
-
-def with_crops(dataset: Any, crops: ViewCrops) -> Any:
-    """The same batches, with the random crops that a model's views state.
-
-    `fit` does this by itself.
-
-    Args:
-        dataset: `Batches`. Only photographs that are cropped at random on the
-            host are changed; anything but `Batches` is returned as it is.
-        crops: pair of `geometry.Crops`, of the first and the second view;
-            None for a view that does not state its crops; those of an earlier
-            `with_crops`, or of the data set, then stay.
-
-    Returns:
-        `dataset` itself if it has these crops already; else `Batches` that
-        share its position.
-
-    Raises:
-        ValueError: other crops were stated for the data set.
-    """
-    if not isinstance(dataset, Batches):
-        return dataset
-    crops = tuple(new or old for new, old in zip(crops, dataset._crops))
-    changed = dataset.changed(crops=crops)
-    return dataset if changed.crops() == dataset.crops() else changed

@@ -94,6 +94,7 @@ def make_dataset(
         ValueError: an argument is not allowed, labels are missing, or the
             batch is larger than the source.
     """
+    arguments = dict(locals())
     checks.choice("views", views, (1, 2))
     stated = {
         "crop_area": crop_area,
@@ -110,7 +111,8 @@ def make_dataset(
     total = steps * batch_size if drop_remainder else source.num_examples
     if labelled:
         require_labels(source)
-    host_crops, channels = None, source.num_channels
+    host_crops = one_crop = None
+    channels = source.num_channels
     if source.images is not None:
         shape, dtype = source.images.shape[1:], tf.uint8
         one_epoch = _in_memory(source, training, seed, batch_size, total)
@@ -124,6 +126,8 @@ def make_dataset(
             shape, dtype = (*size, channels), tf.uint8
             if views > 1:
                 shape = (views, *shape)
+                arguments.update(views=1)
+                one_crop = functools.partial(make_dataset, **arguments)
             cropping = functools.partial(_random_crops, host_crops, size, seed)
         else:
             size = _size(source, image_size)
@@ -149,6 +153,8 @@ def make_dataset(
         steps,
         (images, labels) if labelled else images,
         host_crops=host_crops,
+        is_shuffled=training,
+        one_crop=one_crop,
     )
 
 

@@ -13,6 +13,7 @@ from simclr_keras import networks
 from simclr_keras.distribute import replicas
 from simclr_keras.models import augmentation
 from simclr_keras.models import batches
+from simclr_keras.models import evaluating
 from simclr_keras.models import fitting
 from simclr_keras.models import freezing
 from simclr_keras.models import outputs
@@ -84,6 +85,7 @@ class Classifier(trained_model.TrainedModel):
         from a projection layer: arXiv 2006.10029, section 2.
     """
 
+    takes_one_crop = True
     settings = (
         "num_classes",
         "freeze",
@@ -218,8 +220,7 @@ class Classifier(trained_model.TrainedModel):
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`; refuses pixels out of range."""
-        fitting.watch_pixels(kwargs)
-        x = fitting.as_dataset(self, x)
+        x = evaluating.for_evaluate(self, x, kwargs)
         if getattr(self, "optimizer", None) is not None:
             self.build_state(fitting.labels_of(x, y))
         return super().evaluate(x, y, *args, **kwargs)

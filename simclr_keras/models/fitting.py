@@ -12,9 +12,10 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import data
 from simclr_keras import networks
-from simclr_keras.data.host_crops import ViewCrops
 from simclr_keras.distribute import limits
 from simclr_keras.distribute import workers
+from simclr_keras.models import crops
+from simclr_keras.models import evaluating
 from simclr_keras.models import fit_callbacks
 from simclr_keras.models import fit_input
 from simclr_keras.models import fit_position
@@ -46,9 +47,15 @@ def prepare(
         The input that replaces the data set in Keras's `fit`.
 
     Raises:
-        ValueError: the batch does not divide by the number of replicas; or
-            the data set states other crops than the model's views.
+        ValueError: the model is not compiled; the batch does not divide by the
+            number of replicas; or the data set states other crops than the
+            model's views.
     """
+    if getattr(model, "optimizer", None) is None:
+        raise ValueError(
+            "compile the model before fit, with an optimizer. Received: a"
+            f" {type(model).__name__} that is not compiled"
+        )
     dataset = _cropped_as_stated(model, dataset, arguments)
     images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
     pixels.check_channels(getattr(images, "shape", None), model.input_channels)
@@ -68,47 +75,17 @@ def prepare(
     return fit_input.input_of(model, dataset, arguments)
 
 
-def stated_crops(views: Any) -> ViewCrops:
-    """Crops that a model's views state, for the first and the second view.
-
-    Args:
-        views: `TwoViews`, `View`, another layer or None.
-
-    Returns:
-        Pair of `geometry.Crops`; None for a view that states none.
-    """
-    pair = [getattr(views, name, views) for name in ("first", "second")]
-    return tuple(getattr(view, "crops", None) for view in pair)
-
-
-def check_two_crops(dataset: Any) -> None:
-    """Refuses photographs of which the host cuts one crop, not two.
-
-    Both views would be crops of that crop.
-
-    Raises:
-        ValueError: the data set cuts one crop of each photograph.
-    """
-    cut = getattr(dataset, "host_crops", None)
-    if cut is not None and cut.views == 1:
-        raise ValueError(
-            "photographs must be loaded with views=2 to be contrasted: both"
-            " views would be cut from one crop else. Received: a data set of"
-            " views=1"
-        )
-
-
 def _cropped_as_stated(model, dataset, arguments):
     """Returns the data set, its photographs cropped as the views state.
 
     Replaces the validation data likewise, and records in the model whether the
     images it gets are crops already.
     """
-    crops = stated_crops(model.views)
-    dataset = data.with_crops(dataset, crops)
+    dataset = crops.with_crops(model, dataset)
     validation = arguments.get("validation_data")
     if isinstance(validation, data.Batches):
-        validation = data.with_crops(validation, crops)
+        evaluating.warn_of_order(model, validation)
+        validation = crops.with_crops(model, validation)
         arguments["validation_data"] = fit_input.validation_of(
             model, validation, arguments
         )
@@ -164,29 +141,6 @@ def guarded_fit(
             callbacks = callbacks.callbacks
         for callback in callbacks:
             getattr(callback, "release", lambda: None)()
-
-
-def watch_pixels(arguments: dict[str, Any]) -> None:
-    """Adds the check of pixels to the callbacks of `evaluate` or `predict`.
-
-    Args:
-        arguments: dict of the keyword arguments, changed in place.
-    """
-    callbacks = arguments.get("callbacks")
-    # Validation in `fit` passes a `CallbackList`, which checks already.
-    if not fit_callbacks.is_fixed(callbacks):
-        arguments["callbacks"] = fit_callbacks.checking_pixels(callbacks)
-
-
-def as_dataset(model: keras.Model, batches: Any) -> Any:
-    """Converts data to what Keras's `evaluate` and `predict` take.
-
-    Args:
-        model: its views say how photographs are cropped.
-        batches: `data.Batches`, which become a `tf.data.Dataset`; or anything
-            else that Keras takes, which is returned as it is.
-    """
-    return data.as_dataset(data.with_crops(batches, stated_crops(model.views)))
 
 
 def labels_of(dataset: Any, labels: Any = None) -> tf.TensorSpec | None:

@@ -14,6 +14,8 @@ from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import make_loss
 from simclr_keras.contrastive import takes_labels
 from simclr_keras.models import batches
+from simclr_keras.models import crops
+from simclr_keras.models import evaluating
 from simclr_keras.models import fitting
 from simclr_keras.models import micro_batches
 from simclr_keras.models import pixels
@@ -222,7 +224,7 @@ class SimCLR(trained_model.TrainedModel):
 
     def fit(self, x: Any = None, *args, **kwargs) -> keras.callbacks.History:
         """As `keras.Model.fit`; `data.Batches` follow its epoch numbers."""
-        fitting.check_two_crops(x)
+        crops.check_two_crops(x)
         given, x = x, fitting.prepare(self, x, kwargs)
         _check_batch(self.global_batch_size)
         micro_batches.check_fit(self, given)
@@ -231,8 +233,7 @@ class SimCLR(trained_model.TrainedModel):
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`; refuses pixels out of range."""
-        fitting.watch_pixels(kwargs)
-        x = fitting.as_dataset(self, x)
+        x = evaluating.for_evaluate(self, x, kwargs)
         return super().evaluate(x, y, *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

@@ -11,7 +11,7 @@ from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras.distribute import workers
 from simclr_keras.images import channels as channel_counts
-from simclr_keras.models import fitting
+from simclr_keras.models import evaluating
 from simclr_keras.optimizers.weight_decay import SUPERVISED_HEAD
 
 _NESTED = ("encoder", "projection_head", "views")
@@ -28,6 +28,7 @@ class TrainedModel(compat.BuildsItself):
         global_batch_size: images in its global batch; None if unknown.
         crops_are_ready: whether its images are crops already, made on the
             host.
+        takes_one_crop: whether it trains on one crop of an image, not on two.
     """
 
     settings = ()
@@ -35,6 +36,7 @@ class TrainedModel(compat.BuildsItself):
     input_wait = None
     global_batch_size = None
     crops_are_ready = False
+    takes_one_crop = False
 
     @property
     def input_channels(self) -> int:
@@ -76,9 +78,12 @@ class TrainedModel(compat.BuildsItself):
         compat.build_optimizer(self.optimizer, self.trainable_variables)
 
     def predict(self, x: Any, *args, **kwargs) -> Any:
-        """As `keras.Model.predict`; refuses pixels out of range."""
-        fitting.watch_pixels(kwargs)
-        x = fitting.as_dataset(self, x)
+        """As `keras.Model.predict`; refuses pixels out of range.
+
+        Raises:
+            ValueError: `x` are `data.Batches` for training, not in order.
+        """
+        x = evaluating.for_predict(self, x, kwargs)
         return super().predict(x, *args, **kwargs)
 
     def step_logs(self, logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -93,12 +93,10 @@ class TinyResNet(StagedEncoder):
 
 
 def _check_channels(channels):
-    channels = tuple(channels)
-    if not channels or not all(
-        isinstance(count, int) and count > 0 for count in channels
-    ):
+    known = isinstance(channels, (tuple, list)) and channels
+    if not known or not all(isinstance(n, int) and n > 0 for n in channels):
         raise ValueError(
-            "`channels` must be positive whole numbers, one per block."
-            f" Received: {channels}"
+            "`channels` must be positive whole numbers, one per block, such as"
+            f" (32, 64, 128). Received: {channels!r}"
         )
-    return channels
+    return tuple(channels)

@@ -13,7 +13,7 @@ from simclr_keras import data
 from simclr_keras import disk
 from simclr_keras import paths
 from simclr_keras.images.pixel_range import unit_to_uint8
-from simclr_keras.models import fitting
+from simclr_keras.models import crops
 from simclr_keras.report import bands
 from simclr_keras.report import view_header
 
@@ -122,7 +122,7 @@ def write_view_pairs(path, two_views, dataset, tensorboard, show_channels=None):
         show_channels: see `bands.bands_of`. Defaults to None.
     """
     # Crops are made as in `fit`, so that the picture shows its pipeline.
-    dataset = data.with_crops(dataset, fitting.stated_crops(two_views))
+    dataset = data.with_crops(dataset, crops.stated_crops(two_views))
     batch = next(iter(dataset))
     grid = view_pairs(two_views, batch, show_channels=show_channels)
     dataset.seek(0)

@@ -101,9 +101,13 @@ class Progress:
         self.epochs_per_fit_epoch = self.position.epochs_per_fit_epoch
 
     def where(self) -> str:
-        """Text such as `"2 steps into epoch 1"`, or `"... fit epoch 1"`."""
+        """Text such as `"2 steps into epoch 1"`, or `"... fit epoch 1"`.
+
+        They are numbered from 1 here, as Keras shows them.
+        """
         kind = "epoch" if self.epochs_per_fit_epoch == 1 else "fit epoch"
-        return f"{self.step_in_fit_epoch} steps into {kind} {self.fit_epoch}"
+        number = self.fit_epoch + 1
+        return f"{self.step_in_fit_epoch} steps into {kind} {number}"
 
     def notes(self) -> dict[str, Any]:
         """Dict for a checkpoint."""

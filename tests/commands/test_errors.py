@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
 def _end(monkeypatch, run, *arguments):
     """What a command says at its end by an error."""
     monkeypatch.setattr(sys, "argv", ["simclr-pretrain", *arguments])
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
     with pytest.raises(SystemExit) as caught:
         cli.start(pretrain.define_flags, run, "Does something.")
     return str(caught.value.code)
@@ -53,6 +55,15 @@ def test_an_error_of_ours_stands_alone(monkeypatch):
         "Error: --model_dir must name the run directory, such as"
         " --model_dir=runs/first. Received: nothing"
     )
+
+
+def test_a_warning_for_users_is_one_line(monkeypatch):
+    """Others, such as of a deprecation, say where they are from."""
+    _end(monkeypatch, pretrain.run)
+    text = warnings.formatwarning("One file.", UserWarning, "a.py", 7)
+    assert text == "Warning: One file.\n"
+    other = warnings.formatwarning("Old.", DeprecationWarning, "a.py", 7)
+    assert other.startswith("a.py:7: DeprecationWarning: Old.")
 
 
 def test_a_bad_command_line_names_the_program(monkeypatch):

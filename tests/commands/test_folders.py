@@ -221,3 +221,26 @@ def test_labels_of_a_file_keep_their_names(checkpoint, tmp_path, capsys):
     assert (run / "class_names.txt").read_text() == "ant\ncat\ndog\neel\n"
     assert "12 images; classes ant, cat, dog, eel" in capsys.readouterr().out
     assert sk.data.open_source(f"arrays:{tmp_path / 'a.npz'}").labels[0] == 1
+
+
+def test_a_split_that_is_missing_is_named_by_its_flag(photos, checkpoint):
+    with pytest.raises(ValueError) as caught:
+        _run(
+            linear_eval,
+            f"--dataset=folder:{photos}",
+            f"--checkpoint={checkpoint}",
+            "--model_dir=/nowhere/run",
+        )
+    text = str(caught.value)
+    assert "Received: 'test', by --eval_split" in text
+    assert "--train_split=train[:80%] --eval_split=train[80%:]" in text
+
+
+def test_a_batch_above_the_images_is_named_by_its_flag(photos):
+    with pytest.raises(ValueError, match="^--train_batch_size must be no l"):
+        _run(
+            pretrain,
+            f"--dataset=folder:{photos}",
+            "--model_dir=/nowhere/run",
+            "--train_batch_size=25",
+        )

@@ -56,7 +56,7 @@ def test_a_pre_training_that_had_ended_goes_on(run, tmp_path, capsys):
     capsys.readouterr()
     assert steps(10, "run") == whole
     assert (
-        "step-00000006.npz (step 6, 6 steps into fit epoch 0). The run has 10"
+        "step-00000006.npz (step 6, 6 steps into fit epoch 1). The run has 10"
         " steps now, 6 before; its learning rate goes on at 0.\n"
     ) in capsys.readouterr().out
     kept = (directory / "results.step-00000006.json").read_text()

@@ -259,7 +259,7 @@ def test_the_pretraining_command_ends_the_same_after_two_kills_and_a_signal(
     code = command.stop_when(lambda: command.has_step(42), signal.SIGTERM)
     assert code == 75
     assert command.within_epoch() >= 12
-    assert "steps into fit epoch 1)." in command.finish()
+    assert "steps into fit epoch 2)." in command.finish()
     assert _digests(command.directory) == _digests(pretrained)
     assert len(_digests(pretrained)) == 4
 
@@ -283,6 +283,6 @@ def test_a_classifiers_command_ends_the_same_after_a_kill(
     killed = command.stop_when(lambda: command.has_step(12))
     assert killed == -signal.SIGKILL
     assert command.within_epoch() >= 12
-    assert "steps into fit epoch 0)." in command.finish()
+    assert "steps into fit epoch 1)." in command.finish()
     assert _digests(command.directory) == _digests(whole.directory)
     assert len(_digests(whole.directory)) == 3  # there is no best one

@@ -9,6 +9,7 @@ import tensorflow as tf
 import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.images.geometry import Crops
+from simclr_keras.models import crops as view_crops
 from simclr_keras.models import fitting
 
 SIZE = 16
@@ -79,7 +80,7 @@ def test_all_that_views_state_of_crops_is_handed_on(folder):
         antialias=True,
     )
     dataset = load(folder)
-    crops = fitting.stated_crops(simclr(**stated).views)
+    crops = view_crops.stated_crops(simclr(**stated).views)
     made = data.with_crops(dataset, crops)
     expected = Crops((0.2, 0.9), (0.5, 2.0), "torchvision", True)
     assert made.crops() == (expected, expected)
@@ -116,7 +117,7 @@ def test_validation_and_what_is_made_of_data_sets_follow(folder):
     assert areas(crops).min() > 0.8
     probe = load(folder, labelled=True, views=1)
     whole = data.grouped(data.with_probe(load(folder), probe), 2)
-    crops = fitting.stated_crops(model.views)
+    crops = view_crops.stated_crops(model.views)
     made = data.with_crops(whole, crops)
     batches = list(made)
     assert len(batches) == made.steps == 4
@@ -169,3 +170,51 @@ def test_a_classifier_does_not_crop_crops(folder):
     crops = next(iter(load(folder, views=1)))
     views = model._augmentation(crops, tf.constant(0, tf.int64), True)
     np.testing.assert_allclose(views, crops / np.float32(255), atol=1e-6)
+
+
+def test_a_classifier_takes_one_crop_of_each(folder):
+    """Of batches with two for pre-training: the first of each pair."""
+    model = sk.Classifier(sk.TinyResNet((4,)), 2, image_size=SIZE)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    pairs = load(folder, labelled=True)
+    pairs.seek(2)
+    made = view_crops.with_crops(model, pairs)
+    assert made.epoch == 2
+    for (crops, labels), (two, same) in zip(made, load_epoch(folder, 2)):
+        np.testing.assert_array_equal(crops, two[:, 0])
+        np.testing.assert_array_equal(labels, same)
+    model.fit(pairs, verbose=0)
+    with pytest.warns(UserWarning, match="load images to evaluate on with"):
+        model.evaluate(pairs, verbose=0)
+    with pytest.raises(ValueError, match="load them with training=False"):
+        model.predict(pairs, verbose=0)
+    in_order = load(folder, labelled=True, training=False)
+    assert len(model.predict(in_order, verbose=0)) == 12
+
+
+def load_epoch(folder, number):
+    dataset = load(folder, labelled=True)
+    dataset.seek(number)
+    return dataset
+
+
+def test_crops_and_whole_images_are_evaluated_in_turn(folder):
+    model = simclr()
+    whole = np.zeros([6, SIZE, SIZE, 3], np.uint8)
+    for images in (load(folder), whole, load(folder)):
+        logs = model.evaluate(
+            images, batch_size=None, return_dict=True, verbose=0
+        )
+        assert np.isfinite(logs["loss"])
+    for images in (whole, load(folder, training=False), whole):
+        assert model.predict(images, verbose=0)["h"].shape[1] == 4
+
+
+@pytest.mark.parametrize("name", ["SimCLR", "Classifier"])
+def test_a_model_that_is_not_compiled_cannot_be_fitted(folder, name):
+    if name == "SimCLR":
+        model = sk.SimCLR(sk.TinyResNet((4,)), views=sk.TwoViews(SIZE))
+    else:
+        model = sk.Classifier(sk.TinyResNet((4,)), 2)
+    with pytest.raises(ValueError, match=f"Received: a {name} that is not"):
+        model.fit(load(folder, labelled=True))

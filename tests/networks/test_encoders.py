@@ -229,6 +229,7 @@ def test_an_encoder_is_a_layer_of_other_models(tmp_path):
         (lambda: ResNet(18, se_ratio=1.5), "`se_ratio` must .*: 1.5"),
         (lambda: TinyResNet(()), "`channels` must be .* Received: ()"),
         (lambda: TinyResNet((4, 0)), "`channels` must be .* Received: .4, 0."),
+        (lambda: TinyResNet(8), "`channels` must be .* Received: 8"),
         (lambda: TinyResNet((4,)).freeze_through(2), "`stage` must .*: 2"),
         (lambda: TinyResNet((4,)).freeze_through("all"), "`stage` .*: 'all'"),
         (lambda: TinyResNet((4,)).outputs_of(["x"]), "`names` .*: .'x'."),

@@ -1,16 +1,21 @@
-"""Says of which class the model of a run is: `load_anew.py RUN_DIRECTORY`."""
+"""Says of which class a saved model is: `load_anew.py RUN_OR_KERAS_FILE`."""
 
 import importlib
 import sys
 
 import forked
+import keras
 
 
 def main():
-    """Loads it where no class of the package is known yet."""
+    """Loads it, a `.keras` file by Keras, after only importing the package."""
     forked.forget_package()
     package = importlib.import_module("simclr_keras")
-    print(type(package.training.load_model(sys.argv[1])).__name__)
+    if sys.argv[1].endswith(".keras"):
+        load = keras.models.load_model
+    else:
+        load = package.training.load_model
+    print(type(load(sys.argv[1])).__name__)
 
 
 if __name__ == "__main__":

@@ -118,11 +118,17 @@ def test_load_model_takes_run_checkpoint_and_file(pretraining, tmp_path):
         sk.training.load_model(tmp_path / "nothing")
 
 
-def test_load_model_in_a_process_that_knows_no_class_yet(pretraining, tmp_path):
+def test_models_load_in_a_process_that_has_used_nothing(pretraining, tmp_path):
+    """A run by `load_model`, and a file by Keras's own."""
     pretraining.fit(tmp_path / "run", 1)
-    process = forked.Process(LOAD_ANEW, [tmp_path / "run"], tmp_path / "log")
-    assert process.wait() == 0, process.text()[-3000:]
-    assert process.text().split()[-1] == "SimCLR"
+    pretraining.model.save(tmp_path / "file.keras")
+    processes = [
+        forked.Process(LOAD_ANEW, [tmp_path / name], tmp_path / f"{name}.log")
+        for name in ("run", "file.keras")
+    ]
+    for process in processes:
+        assert process.wait() == 0, process.text()[-3000:]
+        assert process.text().split()[-1] == "SimCLR"
 
 
 def test_a_fit_after_a_resumed_one_starts_at_the_beginning(

@@ -230,7 +230,7 @@ def test_a_process_that_was_stopped_goes_on_with_the_same_bits(
     process = start(directory)
     assert process.wait() == 0, process.text()
     said = process.text()
-    assert "step-00000011.npz (step 11, 3 steps into epoch 1)." in said
+    assert "step-00000011.npz (step 11, 3 steps into epoch 2)." in said
     metrics = (directory / "metrics.csv").read_bytes()
     assert (metrics, said.splitlines()[-1]) == uninterrupted
 

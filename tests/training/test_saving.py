@@ -67,7 +67,7 @@ def test_going_on_says_where(pretraining, tmp_path, capsys):
     newest.unlink()
     (tmp_path / "checkpoints" / "step-00000008.npz").unlink()
     pretraining.fit(tmp_path)
-    said = "step-00000003.npz (step 3, 3 steps into epoch 0)."
+    said = "step-00000003.npz (step 3, 3 steps into epoch 1)."
     assert said in capsys.readouterr().out
 
 
@@ -207,7 +207,7 @@ def test_a_plain_dataset_cannot_go_on_within_an_epoch(pretraining, tmp_path):
     plain = tf.data.Dataset.from_tensors(next(iter(pretraining.data())))
     with pytest.raises(ValueError, match="simclr_keras.data") as caught:
         pretraining.fit(tmp_path, data=plain.repeat(4))
-    assert "step-00000006.npz, 2 steps into epoch 1" in str(caught.value)
+    assert "step-00000006.npz, 2 steps into epoch 2" in str(caught.value)
     assert _checkpoints(tmp_path) == [3, 4, 6]
 
 

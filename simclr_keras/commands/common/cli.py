@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 import traceback
+import warnings
 
 from absl import flags as absl_flags
 
@@ -16,6 +17,7 @@ from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import flag_kinds
 from simclr_keras.commands.common import tensorflow_log
 
+_FORMAT_WARNING = warnings.formatwarning
 # The environment variable that makes errors show their traceback.
 _TRACEBACK = "SIMCLR_KERAS_TRACEBACK"
 _REQUIRED = {
@@ -125,6 +127,7 @@ def start(
             keeps the compiled programs.
     """
     started = time.monotonic()
+    warnings.formatwarning = _format_warning
     # `simclr-export` has a flag of this name, but with a value: --version 3.
     if sys.argv[1:] in (["--version"], ["-version"]):
         print(f"simclr_keras {simclr_keras.__version__}")
@@ -179,6 +182,13 @@ def training_command(define, run, description, first, example):
         example=example,
         draws_views=True,
     )
+
+
+def _format_warning(message, category, filename, lineno, line=None):
+    """Text of a warning, without the place in the code if it is for users."""
+    if category is UserWarning:
+        return f"Warning: {message}\n"
+    return _FORMAT_WARNING(message, category, filename, lineno, line)
 
 
 def _end(error, text=None, name=None):

@@ -12,22 +12,45 @@ def open_source(flags, split, labels=None, dataset=None):
         labels: `label_flags.table` of the flags, for `--dataset`. Defaults
             to None.
         dataset: name of another data set. Defaults to None: `--dataset`.
+
+    Raises:
+        slices.NoSuchSplit: there is no such split; it names the flag.
     """
-    return sk.data.open_source(
-        dataset or flags.dataset,
-        split,
-        data_dir=flags.data_dir,
-        download=flags.download,
-        skip_corrupt=flags.skip_corrupt,
-        split_order=flags.split_order,
-        folder_layout=flags.folder_layout,
-        labels=labels,
-        pixel_range=flags.pixel_range,
-        channels=flags.channels,
-        max_pixels=flags.max_pixels,
-        feature_image=flags.feature_image,
-        feature_label=flags.feature_label,
-    )
+    from simclr_keras.data import slices
+
+    try:
+        return sk.data.open_source(
+            dataset or flags.dataset,
+            split,
+            data_dir=flags.data_dir,
+            download=flags.download,
+            skip_corrupt=flags.skip_corrupt,
+            split_order=flags.split_order,
+            folder_layout=flags.folder_layout,
+            labels=labels,
+            pixel_range=flags.pixel_range,
+            channels=flags.channels,
+            max_pixels=flags.max_pixels,
+            feature_image=flags.feature_image,
+            feature_label=flags.feature_label,
+        )
+    except slices.NoSuchSplit as error:
+        raise slices.NoSuchSplit(f"{error}{_flag_of(flags, split)}") from None
+
+
+def _flag_of(flags, split):
+    """Says which flag has named a split, and how to divide a single one."""
+    names = ("train_split", "eval_split", "split")
+    names = [n for n in names if getattr(flags, n, None) == split]
+    if not names:
+        return ""
+    text = f", by --{names[0]}"
+    if hasattr(flags, "eval_split"):
+        text += (
+            ". To divide a single split: --train_split=train[:80%]"
+            " --eval_split=train[80%:]"
+        )
+    return text
 
 
 def cached(flags, source, epochs, *, trained=True):

@@ -67,7 +67,11 @@ def check_steps(flags, num_examples):
     total = build.total_steps(flags, num_examples)
     steps = num_examples // flags.train_batch_size
     if not steps:
-        return  # the batch is too large: an error when batches are made
+        raise ValueError(
+            f"--train_batch_size must be no larger than the {num_examples}"
+            " training images. Received:"
+            f" --train_batch_size={flags.train_batch_size}"
+        )
     warmup = build.warmup_steps(flags, num_examples)
     if warmup >= total:
         print(
