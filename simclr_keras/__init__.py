@@ -1,4 +1,8 @@
-"""SimCLR for Keras and TensorFlow; imports the public names when used."""
+"""SimCLR for Keras and TensorFlow.
+
+The public names are imported when they are used, or at once if Keras has been
+imported before.
+"""
 
 import importlib
 import sys

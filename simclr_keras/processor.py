@@ -10,7 +10,7 @@ import pathlib
 def features() -> frozenset[str]:
     """Names of the processor's instruction sets, such as `"avx512_bf16"`.
 
-    Empty where there is no `/proc/cpuinfo`, as on other systems than Linux.
+    Those of x86 processors under Linux, from `/proc/cpuinfo`; else empty.
     """
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")

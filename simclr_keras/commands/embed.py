@@ -36,7 +36,7 @@ def define_flags(values):
     image_flags.define_data(values)
     image_flags.define_pictures(values)
     Group(values, "data").string("split", "train", "Split that is embedded.")
-    shared_flags.define_checkpoint(values)
+    shared_flags.define_trained_model(values)
     Group(values, "network").string(
         "layer",
         "h",
@@ -108,7 +108,7 @@ def run(flags):
     from simclr_keras.distribute import workers
 
     devices = _set_up(flags)
-    model = checkpoint.load(flags)
+    model = checkpoint.load_and_set_channels(flags)
     source = input_data.open_source(flags, flags.split, table)
     embedding_index.check(source)
     input_data.check_shown(flags, source)

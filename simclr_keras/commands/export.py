@@ -28,7 +28,7 @@ _LOCATIONS = ("model_dir", "data_dir", "cache_dir", "checkpoint", "labels")
 
 def define_flags(values):
     """Defines the flags of `simclr-export`."""
-    shared_flags.define_checkpoint(values)
+    shared_flags.define_trained_model(values)
     run = Group(values, "run")
     run.path(
         "export_dir",
@@ -104,7 +104,7 @@ def run(flags):
             " directory and lies in none. Received:"
             f" --checkpoint={flags.checkpoint}"
         )
-    model = checkpoint.load(flags)
+    model = checkpoint.load_and_set_channels(flags)
     model = model or checkpoint.as_trained(flags)  # a file of weights
     size = input_data.image_size(flags, None, checkpoint.trained_size(model))
     # An export has its own card, also when it was copied out of its run.

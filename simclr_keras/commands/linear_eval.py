@@ -46,7 +46,10 @@ def define_flags(values):
     )
     training.integer("knn_k", 200, "Neighbours that vote.", least=1)
     training.float(
-        "knn_temperature", 0.1, "Temperature of their votes.", least=1e-4
+        "knn_temperature",
+        0.1,
+        "Temperature of the kNN votes, exp(similarity / temperature).",
+        least=1e-4,
     )
 
 

@@ -52,7 +52,7 @@ def define_flags(values):
     _define_evaluation(values)
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
-    shared_flags.define_checkpoints(values)
+    shared_flags.define_saving(values)
     image_flags.define_ablations(values)
     image_flags.define_pictures(values)
     Group(values, "views").boolean(

@@ -1,4 +1,4 @@
-"""Makes `Batches` of others: skips, groups, maps, crops, adds a probe's."""
+"""Transforms `Batches`: first step, groups of epochs, map, crops, probe."""
 
 from __future__ import annotations
 
@@ -105,6 +105,8 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
         probe_crops=dataset.probe_crops,
         epochs_per_fit_epoch=dataset.epochs_per_fit_epoch * count,
         is_shuffled=dataset.is_shuffled,
+        one_crop=dataset._one_crop
+        and (lambda: grouped(dataset.with_one_crop(), count)),
     )
     return made.changed(crops=dataset._crops)
 
@@ -231,7 +233,7 @@ def with_crops(dataset: Any, crops: ViewCrops) -> Any:
     Args:
         dataset: `Batches`. Only photographs that are cropped at random on the
             host are changed; anything but `Batches` is returned as it is.
-        crops: pair of `geometry.Crops`, of the first and the second view;
+        crops: pair of `random_crops.Crops`, of the first and the second view;
             None for a view that does not state its crops; those of an earlier
             `with_crops`, or of the data set, then stay.
 

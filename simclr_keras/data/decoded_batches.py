@@ -18,8 +18,8 @@ from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.examples import label_spec
 from simclr_keras.images import cropping
-from simclr_keras.images import geometry
 from simclr_keras.images import pixel_range
+from simclr_keras.images import random_crops
 
 # Number of photographs whose crops are drawn together.
 _AT_ONCE = 64
@@ -27,7 +27,7 @@ _AT_ONCE = 64
 
 @functools.lru_cache(maxsize=64)
 def random_boxes(
-    size: tuple[int, int], seed: int, crops: tuple[geometry.Crops, ...]
+    size: tuple[int, int], seed: int, crops: tuple[random_crops.Crops, ...]
 ) -> Callable[..., tf.Tensor]:
     """Returns a function that draws the crop boxes of several photographs.
 
@@ -37,7 +37,7 @@ def random_boxes(
     Args:
         size: (height, width) of the crops after their resize, in pixels.
         seed: Python integer.
-        crops: tuple of `geometry.Crops`, one for each view.
+        crops: tuple of `random_crops.Crops`, one for each view.
 
     Returns:
         Function of steps `[K]`, positions in the global batch `[K]`, heights
@@ -49,7 +49,7 @@ def random_boxes(
 
     def draw(steps, positions, heights, widths):
         boxes = [
-            geometry.sample_crops(
+            random_crops.sample_crops(
                 randomness.stateless_seeds(seed, steps, positions, view),
                 heights,
                 widths,
@@ -68,7 +68,7 @@ def random_boxes(
 
 
 def cut_crops(
-    size: tuple[int, int], crops: tuple[geometry.Crops, ...]
+    size: tuple[int, int], crops: tuple[random_crops.Crops, ...]
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns a function from an image and its boxes to its resized crops.
 

@@ -16,9 +16,10 @@ from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.host_crops import ViewCrops
 from simclr_keras.data.untuned import untuned
-from simclr_keras.images import geometry
+from simclr_keras.images import random_crops
 
-# All of a batch: part 0 of 1. Of n processes, number i reads part (i, n).
+# The share of a process in each batch, a pair (number of the process, number of
+# processes): here all of it, as there is one.
 WHOLE = (0, 1)
 
 
@@ -45,11 +46,11 @@ class Position:
 class Batches:
     """The batches of a data set: each iteration is its next epoch.
 
-    Made by `load` and `make_dataset`. Every model of `simclr_keras` takes it
-    in `fit` (also as `validation_data`), `evaluate` and `predict`, and so does
-    all of `simclr_keras.evaluation`. `fit` crops photographs as the views of
-    the model state, gives each epoch the order of its number, and can resume in
-    the middle of an epoch.
+    Made by `load` and `make_dataset`. Every model of `simclr_keras` takes it in
+    `fit` (also as `validation_data`), `evaluate` and, if it is not shuffled,
+    `predict`; so does all of `simclr_keras.evaluation`. `fit` crops photographs
+    as the views of the model state, gives each epoch the order of its number,
+    and can resume in the middle of an epoch.
 
     It is not a `tf.data.Dataset`. `as_dataset()` returns one, for other models
     and for `take`, `map` and the like. With a data set made from that, `fit`
@@ -226,8 +227,7 @@ class Batches:
     def with_one_crop(self) -> Batches:
         """The same batches with one crop of each photograph, for classifiers.
 
-        Those of other images, and those that have one, are returned themselves,
-        and so are two crops that cannot become one, as after `grouped`.
+        Those of other images, and those that have one, are returned themselves.
         """
         if self._one_crop is None:
             return self
@@ -235,8 +235,8 @@ class Batches:
         made._position = self._position
         return made
 
-    def crops(self) -> tuple[geometry.Crops, ...]:
-        """All `geometry.Crops` that are cut on the host, the probe's last."""
+    def crops(self) -> tuple[random_crops.Crops, ...]:
+        """All crops that are cut on the host, the probe's last."""
         cut = [each for each in (self.host_crops, self.probe_crops) if each]
         return sum((each.resolve(self._crops) for each in cut), ())
 

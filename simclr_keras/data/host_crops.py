@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from simclr_keras.images import geometry
+from simclr_keras.images import random_crops
 
 # Crops of the first and of the second view; None for a view that states none.
-ViewCrops = tuple[Optional[geometry.Crops], Optional[geometry.Crops]]
+ViewCrops = tuple[Optional[random_crops.Crops], Optional[random_crops.Crops]]
 NO_CROPS: ViewCrops = (None, None)
 
 
@@ -25,18 +25,18 @@ class HostCrops:
     stated: dict
     views: int
 
-    def resolve(self, crops: ViewCrops) -> tuple[geometry.Crops, ...]:
-        """`geometry.Crops` of each view, a tuple.
+    def resolve(self, crops: ViewCrops) -> tuple[random_crops.Crops, ...]:
+        """`random_crops.Crops` of each view, a tuple.
 
         Args:
-            crops: pair of `geometry.Crops` that a model's views state, None
+            crops: pair of `random_crops.Crops` that a model's views state, None
                 for a view that states none.
 
         Raises:
             ValueError: views and data set state different crops.
         """
         values = {k.replace("crop_", ""): v for k, v in self.stated.items()}
-        default = geometry.Crops(**values)
+        default = random_crops.Crops(**values)
         resolved = [each or default for each in crops[: self.views]]
         for each in resolved:
             _check_agreement(self.stated, each)

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from simclr_keras import randomness
 
-# Views of `randomness.stateless_seeds` below 100 belong to images.
+# What is shuffled: the `view` of `randomness.stateless_seeds`. Those of images
+# are below 100.
 EXAMPLES, FILES, BUFFER, SUBSET, HOLD_OUT, SPLIT = range(100, 106)
 
 

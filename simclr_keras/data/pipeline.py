@@ -67,8 +67,8 @@ def make_dataset(
         crop_aspect: bounds of its width / height. Default None: those of the
             model's views, or (3/4, 4/3).
         crop_sampler: `"official"` or `"torchvision"`, see
-            `images.geometry.sample_crops`. Default None: that of the model's
-            views, or `"official"`.
+            `images.random_crops.sample_crops`. Default None: that of the
+            model's views, or `"official"`.
         antialias: whether the bicubic kernel is widened when shrinking.
             Default None: as the model's views say, or False; in evaluation,
             as `images.CenterCrop` does.
@@ -127,7 +127,9 @@ def make_dataset(
             if views > 1:
                 shape = (views, *shape)
                 arguments.update(views=1)
-                one_crop = functools.partial(make_dataset, **arguments)
+                one_crop = functools.cache(
+                    functools.partial(make_dataset, **arguments)
+                )
             cropping = functools.partial(_random_crops, host_crops, size, seed)
         else:
             size = _size(source, image_size)

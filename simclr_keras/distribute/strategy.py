@@ -83,8 +83,8 @@ def choose(
             environment or another argument does not allow.
 
     Example:
-        >>> choice = choose("mirrored", logical_cpus=2)
-        >>> with choice.strategy.scope():
+        >>> devices = choose("mirrored", logical_cpus=2)
+        >>> with devices.strategy.scope():
         ...     model = SimCLR(...)
         ...     model.compile(...)
     """

@@ -88,7 +88,7 @@ def name_of(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> str:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes files; exactly one of a strategy does."""
+    """Whether this process writes the files of the run; exactly one does."""
     return strategy.extended.should_checkpoint
 
 
@@ -207,7 +207,7 @@ def own_replicas(strategy: tf.distribute.Strategy) -> slice:
     return slice(first, first + local)
 
 
-def explain_loss(
+def describe_lost_worker(
     strategy: tf.distribute.Strategy, error: Exception
 ) -> str | None:
     """Names the lost worker if a run failed because it lost one.
@@ -271,7 +271,7 @@ def naming_lost(strategy: tf.distribute.Strategy) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        text = explain_loss(strategy, error)
+        text = describe_lost_worker(strategy, error)
         if text is None:
             raise
         raise RuntimeError(text) from error

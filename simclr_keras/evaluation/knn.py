@@ -119,8 +119,8 @@ class KNNCallback(keras.callbacks.Callback):
             of `(images, labels)` without augmentation, in which neighbours are
             searched.
         test_dataset: the same, with the images to classify.
-        every: number of epochs between measurements; the last epoch is always
-            measured. Defaults to 1.
+        every: number of epochs of `fit` between measurements; the last of
+            those that `fit` was asked for is always measured. Defaults to 1.
         k: see `knn_predict`. Defaults to 200.
         temperature: see `knn_predict`. Defaults to 0.1.
         preprocess: see `Extractor`. Defaults to None.

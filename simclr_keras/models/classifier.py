@@ -208,7 +208,7 @@ class Classifier(trained_model.TrainedModel):
     def fit(
         self, x: Any = None, y: Any = None, *args, **kwargs
     ) -> keras.callbacks.History:
-        """As `keras.Model.fit`; `data.Batches` follow its epoch numbers."""
+        """As `keras.Model.fit`; its epoch says the order of `data.Batches`."""
         outputs.check_loss(getattr(self, "loss", None), self.activation)
         x = fitting.prepare(self, x, kwargs, y)
         size = fitting.image_size_of(x)

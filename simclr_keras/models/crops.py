@@ -17,7 +17,7 @@ def stated_crops(views: Any) -> ViewCrops:
         views: `TwoViews`, `View`, another layer or None.
 
     Returns:
-        Pair of `geometry.Crops`; None for a view that states none.
+        Pair of `random_crops.Crops`; None for a view that states none.
     """
     pair = [getattr(views, name, views) for name in ("first", "second")]
     return tuple(getattr(view, "crops", None) for view in pair)

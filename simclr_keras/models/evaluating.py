@@ -27,7 +27,7 @@ def for_evaluate(
     Returns:
         What replaces the data set in Keras's `evaluate`.
     """
-    warn_of_order(model, dataset)
+    warn_of_order(model, dataset, stacklevel=4)
     return _prepared(model, dataset, arguments, "test_function")
 
 
@@ -43,23 +43,25 @@ def for_predict(
         raise ValueError(
             "predict must be given images in their order; load them with"
             " training=False. Received: batches for training, which are"
-            " shuffled, cropped at random, and leave out an incomplete one"
+            " shuffled"
         )
     return _prepared(model, dataset, arguments, "predict_function")
 
 
-def warn_of_order(model: keras.Model, dataset: Any) -> None:
+def warn_of_order(model: keras.Model, dataset: Any, stacklevel: int) -> None:
     """Warns of a classifier that is evaluated on batches for training.
 
     Args:
         model: a `Classifier`, or a `SimCLR`, which contrasts such batches.
         dataset: `data.Batches`, or anything else that Keras takes.
+        stacklevel: see `warnings.warn`.
     """
     if model.takes_one_crop and getattr(dataset, "is_shuffled", False):
         warnings.warn(
-            "Batches for training leave out images, and crop photographs at"
-            " random; load images to evaluate on with training=False.",
-            stacklevel=4,
+            "Batches for training leave out an incomplete one, and crop"
+            " photographs at random; load images to evaluate on with"
+            " training=False.",
+            stacklevel=stacklevel,
         )
 
 
@@ -68,12 +70,27 @@ def _prepared(model, dataset, arguments, function):
     # Validation in `fit` passes a `CallbackList`, which checks pixels already.
     if not fit_callbacks.is_fixed(callbacks):
         arguments["callbacks"] = fit_callbacks.checking_pixels(callbacks)
-    dataset = data.as_dataset(crops.with_crops(model, dataset))
+    dataset = crops.with_crops(model, dataset)
+    forget_other_rank(model, dataset, function)
+    return data.as_dataset(dataset)
+
+
+def forget_other_rank(model: keras.Model, dataset: Any, function: str) -> None:
+    """Forgets a traced function if the images have another rank than before.
+
+    Traced again for another rank, it would be a function of images of unknown
+    rank.
+
+    Args:
+        model: the model.
+        dataset: what it will be called on. Where the rank cannot be known, as
+            of the input of several processes, nothing is done.
+        function: `"test_function"` or `"predict_function"`.
+    """
     images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
-    shape = getattr(images, "shape", None)
-    rank = None if shape is None else len(shape)
-    # Traced again for another rank, the function would be of unknown rank.
+    rank = tf.TensorShape(getattr(images, "shape", None)).rank
+    if rank is None:
+        return
     if rank != getattr(model, f"rank_of_{function}", rank):
         setattr(model, function, None)
     setattr(model, f"rank_of_{function}", rank)
-    return dataset

@@ -42,7 +42,7 @@ class CheckPixels(keras.callbacks.Callback):
         self.model.pixel_watch.check()
 
 
-class FollowFit(CheckPixels):
+class TrackFitPosition(CheckPixels):
     """Updates the position of a `fit`; comes first, as all others read it.
 
     It makes the order of the images a function of the fit epoch's number, even
@@ -103,7 +103,7 @@ class FollowFit(CheckPixels):
         self.model.pixel_watch.check()
 
 
-class EndLateFitEpoch(keras.callbacks.Callback):
+class EndResumedFitEpoch(keras.callbacks.Callback):
     """Ends a fit epoch that began in its middle.
 
     It is the last callback, as those behind it miss the fit epoch's last step.
@@ -143,8 +143,8 @@ def with_own(
         dataset: `data.Batches` to train on; None for other data sets, which
             cannot begin in the middle of a fit epoch.
     """
-    first = FollowFit(model.fit_position, dataset, model.input_wait)
-    last = [] if dataset is None else [EndLateFitEpoch()]
+    first = TrackFitPosition(model.fit_position, dataset, model.input_wait)
+    last = [] if dataset is None else [EndResumedFitEpoch()]
     return [first, *_as_list(callbacks), *last]
 
 

@@ -14,9 +14,9 @@ class FitPosition:
     """Position of a `fit`; nothing else counts its steps and epochs.
 
     `fit` of our models makes one and keeps it as `model.fit_position`. The
-    first of its callbacks, `fit_callbacks.FollowFit`, updates it before any
-    other is called. A fit epoch is what Keras calls an epoch; with few images,
-    it has several epochs of the data.
+    first of its callbacks, `fit_callbacks.TrackFitPosition`, updates it before
+    any other is called. A fit epoch is what Keras calls an epoch; with few
+    images, it has several epochs of the data.
 
     Attributes:
         fit_epoch: number of the fit epoch that is running or, between two,

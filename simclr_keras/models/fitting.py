@@ -84,8 +84,9 @@ def _cropped_as_stated(model, dataset, arguments):
     dataset = crops.with_crops(model, dataset)
     validation = arguments.get("validation_data")
     if isinstance(validation, data.Batches):
-        evaluating.warn_of_order(model, validation)
+        evaluating.warn_of_order(model, validation, stacklevel=5)
         validation = crops.with_crops(model, validation)
+        evaluating.forget_other_rank(model, validation, "test_function")
         arguments["validation_data"] = fit_input.validation_of(
             model, validation, arguments
         )

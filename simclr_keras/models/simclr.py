@@ -81,8 +81,9 @@ class SimCLR(trained_model.TrainedModel):
 
     Logged metrics: `loss` (contrastive, also as `val_loss`),
     `contrastive_accuracy`, `contrastive_top5`, `contrastive_entropy`; of the
-    normalised z, at every tenth step, `z_std`, `alignment`, `uniformity` and
-    `effective_rank`; with a probe `probe_loss` and `probe_accuracy`.
+    normalised z, at every tenth step and the first of a fit epoch, `z_std`,
+    `alignment`, `uniformity` and `effective_rank`; with a probe `probe_loss`
+    and `probe_accuracy`.
 
     Args:
         encoder: `keras.Model` that maps float images `[B, S, S, C]` in [0, 1]
@@ -223,7 +224,7 @@ class SimCLR(trained_model.TrainedModel):
         self._validation.step.assign(0)
 
     def fit(self, x: Any = None, *args, **kwargs) -> keras.callbacks.History:
-        """As `keras.Model.fit`; `data.Batches` follow its epoch numbers."""
+        """As `keras.Model.fit`; its epoch says the order of `data.Batches`."""
         crops.check_two_crops(x)
         given, x = x, fitting.prepare(self, x, kwargs)
         _check_batch(self.global_batch_size)

@@ -5,7 +5,7 @@ from simclr_keras.networks.adapter import as_encoder
 from simclr_keras.networks.adapter import check_encoder
 from simclr_keras.networks.encoder import StagedEncoder
 from simclr_keras.networks.encoder import image_channels
-from simclr_keras.networks.first_kernel import with_input_channels
+from simclr_keras.networks.input_channels import with_input_channels
 from simclr_keras.networks.normalization import BatchNormalization
 from simclr_keras.networks.projection_head import ProjectionHead
 from simclr_keras.networks.resnet import ResNet

@@ -11,7 +11,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras.images.checks import LEAST_SIZE
 from simclr_keras.networks.encoder import image_channels
-from simclr_keras.networks.first_kernel import with_input_channels
+from simclr_keras.networks.input_channels import with_input_channels
 from simclr_keras.networks.layers import precise_mean
 
 TOKENS = ("first", "mean")

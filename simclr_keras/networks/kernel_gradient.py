@@ -74,10 +74,15 @@ def convolution(
                 strides=[1, 1, 1, 1],
                 padding="SAME",
             )
-            padded = tf.pad(x, padding)
+            # Without this dependency, the copies of `x` could be made in the
+            # forward pass, and stay in memory.
+            with tf.control_dependencies([dy]):
+                padded = tf.pad(x, padding)
+            dy = tf.ensure_shape(dy, y.shape)
             return of_x, by_taps(padded, dy, kernel.shape[:2], (1, 1))
 
-        return tf.nn.conv2d(x, kernel, 1, "SAME"), gradients
+        y = tf.nn.conv2d(x, kernel, 1, "SAME")
+        return y, gradients
 
     return convolve(x, kernel)
 

@@ -148,8 +148,10 @@ def _padded_convolution(x, kernel, strides, padding, by_taps):
             with tf.control_dependencies([dy]):
                 padded = tf.pad(x, padding)
             if by_taps:
-                size = kernel.shape[:2]
-                of_kernel = kernel_gradient.by_taps(padded, dy, size, strides)
+                dy = tf.ensure_shape(dy, y.shape)
+                of_kernel = kernel_gradient.by_taps(
+                    padded, dy, kernel.shape[:2], strides
+                )
             else:
                 of_kernel = tf.raw_ops.Conv2DBackpropFilter(
                     input=padded,
@@ -166,8 +168,8 @@ def _padded_convolution(x, kernel, strides, padding, by_taps):
             start = [before for before, _ in padding]
             return tf.slice(of_padded, start, tf.shape(x)), of_kernel
 
-        padded = tf.pad(x, padding)
-        return tf.nn.conv2d(padded, kernel, strides, "VALID"), gradients
+        y = tf.nn.conv2d(tf.pad(x, padding), kernel, strides, "VALID")
+        return y, gradients
 
     options = {"strides": [1, *strides, 1], "padding": "VALID"}
     return convolve(x, kernel)

@@ -40,8 +40,9 @@ def callbacks(
     CPU it ends with the same weights, metrics and files, bit for bit.
     Checkpoints are written in the background. `best.npz` is the checkpoint with
     the best accuracy on images that are not trained on (kNN or validation), if
-    one is measured. After SIGTERM or SIGINT the run is saved, and the process
-    ends with code 75. During training, no other process can use the directory.
+    one is measured. After SIGTERM or SIGINT the run is saved, if it can resume
+    there (see above), and the process ends with code 75. During training, no
+    other process can use the directory.
 
     Under a strategy of several processes, each of them passes the callbacks;
     only the first one reads and writes the directory, so only its disk matters.
@@ -50,13 +51,14 @@ def callbacks(
         directory: run directory, local or such as `gs://bucket/run`; created if
             it is missing. If it is a `RunDirectory` whose `claim` let flags
             change, they are written once the run has resumed with them.
-        checkpoint_epochs: epochs between checkpoints; 0: only the last.
-            Defaults to 1.
+        checkpoint_epochs: epochs between checkpoints; 0: only the last and,
+            as `best.npz`, the best. Defaults to 1.
         checkpoint_steps: steps between additional checkpoints; 0: none.
             Defaults to 0.
         checkpoint_minutes: minutes from a checkpoint to an additional one; 0:
             none. Defaults to 0.
-        keep: how many checkpoints are kept; 0 keeps all. Defaults to 5.
+        keep: how many checkpoints are kept beside `best.npz`; 0 keeps all.
+            Defaults to 5.
         log_every: steps between rows of `metrics.csv` and TensorBoard points;
             0 logs at the end of an epoch only. Defaults to 50.
         profile_steps: pair of the first and the last step of a TensorBoard

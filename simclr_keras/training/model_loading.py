@@ -54,8 +54,8 @@ def load_model(path: paths.PathLike) -> keras.Model:
                 lacks = f"is none of these, or damaged ({problem})"
         raise ValueError(
             "checkpoint must be a run directory with a checkpoint, an intact"
-            " .npz checkpoint in it, a .keras file, an export (saved_model.pb)"
-            " or a file of weights (.weights.h5). Received:"
+            " .npz checkpoint in it or a .keras file (--checkpoint and sk.load"
+            " take exports and files of weights, .weights.h5, too). Received:"
             f" {str(path)!r}, which {lacks}."
         )
     return _load(newest)

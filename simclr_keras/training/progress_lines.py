@@ -24,14 +24,14 @@ class ProgressLines(keras.callbacks.Callback):
         self, run_callback: RunCallback, total_steps: int, batch_size: int
     ):
         super().__init__()
-        self._keep_run = run_callback
+        self._run_callback = run_callback
         self._total, self._batch = total_steps, batch_size
         self._pace = None
         self._shown = 0  # step in the last printed line
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Prints a line if one is due."""
-        progress = self._keep_run.progress
+        progress = self._run_callback.progress
         self._epoch, self._step = progress.epoch + 1, progress.step
         self._loss = (logs or {}).get("loss")
         if self._pace is None:  # excludes the first step, which compiles

@@ -4,7 +4,7 @@ from simclr_keras.images.center_crop import CenterCrop
 from simclr_keras.images.center_crop import central_crop
 from simclr_keras.images.cropping import crop_and_resize
 from simclr_keras.images.cropping import crop_and_resize_one
-from simclr_keras.images.geometry import sample_crops
+from simclr_keras.images.random_crops import sample_crops
 from simclr_keras.views.two_views import TwoViews
 from simclr_keras.views.view import View
 

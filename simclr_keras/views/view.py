@@ -12,8 +12,8 @@ from simclr_keras import compat
 from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import checks
 from simclr_keras.images import cropping
-from simclr_keras.images import geometry
 from simclr_keras.images import interpolation
+from simclr_keras.images import random_crops
 from simclr_keras.images import value_range
 from simclr_keras.views import appended
 from simclr_keras.views import blur
@@ -45,7 +45,7 @@ class View(keras.layers.Layer):
             Default 0.08 to 1.
         crop_aspect: bounds of the crop's width / height. Default 3/4 to 4/3.
         crop_sampler: `"official"` (default) or `"torchvision"`, see
-            `geometry.sample_crops`.
+            `random_crops.sample_crops`.
         antialias: whether to antialias when shrinking. Default False, as in the
             official code.
         flip_probability: in [0, 1]. Default 0.5.
@@ -122,7 +122,7 @@ class View(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.size = checks.size("image_size", image_size)
         self.crop = checks.choice("crop", crop, (True, False))
-        self.crop_area, self.crop_aspect = geometry.check_crops(
+        self.crop_area, self.crop_aspect = random_crops.check_crops(
             crop_area, crop_aspect, crop_sampler
         )
         self.crop_sampler = crop_sampler
@@ -167,9 +167,9 @@ class View(keras.layers.Layer):
         return not appended.split(self.append)[1]
 
     @property
-    def crops(self) -> geometry.Crops:
-        """`geometry.Crops` of the view, on the device or on the host."""
-        return geometry.Crops(
+    def crops(self) -> random_crops.Crops:
+        """`random_crops.Crops` of the view, on the device or on the host."""
+        return random_crops.Crops(
             self.crop_area, self.crop_aspect, self.crop_sampler, self.antialias
         )
 
@@ -214,7 +214,7 @@ class View(keras.layers.Layer):
             `ranks` (`int32` `[B, 4]`, see `color.jitter`).
         """
         u = random_numbers.uniforms(
-            seeds, (geometry.FLIP_STREAM, *color.STREAMS, *blur.STREAMS)
+            seeds, (random_crops.FLIP_STREAM, *color.STREAMS, *blur.STREAMS)
         )
 
         def factors(stream, half_range, centre=1.0):
@@ -224,7 +224,7 @@ class View(keras.layers.Layer):
         low, high = self.blur_sigma
         rgb = self.channels == color.RGB
         return {
-            "flip": u[geometry.FLIP_STREAM] < self.flip_probability,
+            "flip": u[random_crops.FLIP_STREAM] < self.flip_probability,
             "jitter": u[color.JITTER_STREAM] < self.jitter_probability,
             "ranks": color.random_order(u[color.ORDER_STREAM]),
             "brightness": factors(
@@ -247,7 +247,7 @@ class View(keras.layers.Layer):
             shape = tf.shape(images)
             ratio = self.size[1] / self.size[0]
             crops = self.crop_area, self.crop_aspect, self.crop_sampler
-            boxes = geometry.sample_crops(
+            boxes = random_crops.sample_crops(
                 seeds, shape[1], shape[2], ratio, *crops
             )
             return cropping.crop_to_planes(

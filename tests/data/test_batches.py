@@ -10,7 +10,7 @@ import tensorflow as tf
 import simclr_keras as sk
 from simclr_keras import data
 from simclr_keras.data import decoded_batches
-from simclr_keras.images.geometry import Crops
+from simclr_keras.images.random_crops import Crops
 
 SIZE = 16
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from simclr_keras import data
 from simclr_keras import randomness
 from simclr_keras.data import order
-from simclr_keras.images import geometry
+from simclr_keras.images import random_crops
 
 
 def numbered(count):
@@ -228,7 +228,7 @@ def reference_views(
             places % batch_size,
             view,
         )
-        boxes = geometry.sample_crops(
+        boxes = random_crops.sample_crops(
             seeds, lengths[:, 0], lengths[:, 1], area=area, sampler=sampler
         )
         for image, (y, x, h, w) in zip(images, boxes.numpy()):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import simclr_keras as sk
 from simclr_keras import data
-from simclr_keras.images.geometry import Crops
+from simclr_keras.images.random_crops import Crops
 from simclr_keras.models import crops as view_crops
 from simclr_keras.models import fitting
 
@@ -188,6 +188,12 @@ def test_a_classifier_takes_one_crop_of_each(folder):
         model.evaluate(pairs, verbose=0)
     with pytest.raises(ValueError, match="load them with training=False"):
         model.predict(pairs, verbose=0)
+    grouped = data.grouped(pairs, 2)
+    assert (
+        view_crops.with_crops(model, grouped).element_spec == made.element_spec
+    )
+    with pytest.warns(UserWarning, match="load images to evaluate on with"):
+        model.fit(grouped, validation_data=pairs, verbose=0)
     in_order = load(folder, labelled=True, training=False)
     assert len(model.predict(in_order, verbose=0)) == 12
 
@@ -206,6 +212,8 @@ def test_crops_and_whole_images_are_evaluated_in_turn(folder):
             images, batch_size=None, return_dict=True, verbose=0
         )
         assert np.isfinite(logs["loss"])
+    for images in (load(folder), (whole,)):
+        model.fit(whole, batch_size=6, validation_data=images, verbose=0)
     for images in (whole, load(folder, training=False), whole):
         assert model.predict(images, verbose=0)["h"].shape[1] == 4
 

@@ -1,5 +1,7 @@
 """The gradient of a kernel by one product per tap, and where it is chosen."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +14,16 @@ from simclr_keras.networks.tiny_resnet import TinyResNet
 
 
 def _choose(monkeypatch, value):
+    """Chooses products or not; returns a list that gets the maps of each."""
+    used, by_taps = [], kernel_gradient.by_taps
+
+    def noting(padded, dy, *arguments):
+        used.append(tuple(dy.shape[1:3]))
+        return by_taps(padded, dy, *arguments)
+
+    monkeypatch.setattr(kernel_gradient, "by_taps", noting)
     monkeypatch.setattr(kernel_gradient, "is_faster", lambda *_: value)
+    return used
 
 
 def _gradients(x, kernel, dy, stride):
@@ -39,10 +50,11 @@ def test_it_is_that_of_tensorflow(monkeypatch, size, stride, side):
     dy = tf.constant(draw(size=shape))
     _choose(monkeypatch, False)
     expected = _gradients(x, kernel, dy, stride)
-    _choose(monkeypatch, True)
+    used = _choose(monkeypatch, True)
     for compute in (_gradients, tf.function(_gradients)):
         for ours, theirs in zip(compute(x, kernel, dy, stride), expected):
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12)
+    assert used == 2 * [shape[1:3]]
 
 
 @pytest.mark.parametrize("side", [4, 8])
@@ -71,7 +83,7 @@ def test_ten_steps_end_with_the_same_weights(monkeypatch):
     images, target = draw(size=(4, 8, 8, 3)), draw(size=(4, 16))
     weights = {}
     for by_taps in (True, False):
-        _choose(monkeypatch, by_taps)
+        used = _choose(monkeypatch, by_taps)
         encoder = TinyResNet((8, 8, 16), dtype="float64")
         encoder(images)
         shapes = [w.shape for w in encoder.get_weights()]
@@ -81,22 +93,21 @@ def test_ten_steps_end_with_the_same_weights(monkeypatch):
         for _ in range(10):
             encoder.train_on_batch(images, target)
         weights[by_taps] = encoder.get_weights()
+        assert bool(used) == by_taps
+        assert all(np.isfinite(w).all() for w in weights[by_taps])
     for ours, theirs in zip(weights[True], weights[False]):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.newest
-@pytest.mark.parametrize("micro_batch_size", [None, 2])
+@pytest.mark.parametrize(
+    "micro_batch_size", [pytest.param(None, marks=pytest.mark.newest), 2]
+)
 def test_a_training_in_bfloat16_uses_it(monkeypatch, micro_batch_size):
     """Shapes are known in the graph of a step, also of its micro-batches."""
-    used, by_taps = [], kernel_gradient.by_taps
-
-    def noting(padded, dy, *arguments):
-        used.append(dy.shape[1:3])
-        return by_taps(padded, dy, *arguments)
-
-    monkeypatch.setattr(processor, "features", lambda: {"amx_bf16"})
-    monkeypatch.setattr(kernel_gradient, "by_taps", noting)
+    is_faster = kernel_gradient.is_faster
+    used = _choose(monkeypatch, True)
+    monkeypatch.setattr(kernel_gradient, "is_faster", is_faster)
+    monkeypatch.setattr(kernel_gradient, "runs_on_amx", lambda: True)
     model = sk.SimCLR(
         TinyResNet((8, 8, 8), dtype="mixed_bfloat16"),
         sk.ProjectionHead("linear", out_dim=4),
@@ -128,9 +139,22 @@ def test_where_it_is_chosen(
 ):
     x = tf.TensorSpec(shape, dtype)
     kernel = tf.TensorSpec(kernel, dtype)
-    for features, chosen in (
-        ({"avx512_bf16", "amx_bf16"}, is_faster),
-        ({"avx512_bf16"}, False),
-    ):
-        monkeypatch.setattr(processor, "features", lambda f=features: f)
-        assert kernel_gradient.is_faster(x, kernel, strides) == chosen
+    for on_amx in (True, False):
+        monkeypatch.setattr(kernel_gradient, "runs_on_amx", lambda v=on_amx: v)
+        chosen = kernel_gradient.is_faster(x, kernel, strides)
+        assert chosen == (is_faster and on_amx)
+
+
+@pytest.mark.parametrize(
+    "features, kinds, expected",
+    [
+        ({"avx512_bf16", "amx_bf16"}, ["CPU", "CPU"], True),
+        ({"avx512_bf16", "amx_bf16"}, ["CPU", "GPU"], False),
+        ({"avx512_bf16"}, ["CPU"], False),
+    ],
+)
+def test_which_machines_have_amx(monkeypatch, features, kinds, expected):
+    devices = [types.SimpleNamespace(device_type=kind) for kind in kinds]
+    monkeypatch.setattr(processor, "features", lambda: features)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda: devices)
+    assert kernel_gradient.runs_on_amx() == expected

@@ -8,8 +8,8 @@ from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import shared_flags
 
 
-def load(flags):
-    """Loads the model of `--checkpoint`, whose channels `--channels` becomes.
+def load_and_set_channels(flags):
+    """Loads the model of `--checkpoint`; sets `--channels` to its, if unset.
 
     Call it before the images are opened.
 

@@ -59,7 +59,7 @@ def define_flags(values, *, epochs, rate, baseline):
         " --task=classification.",
     )
     image_flags.define_views(values, color_strength=0.0)
-    shared_flags.define_checkpoint(values)
+    shared_flags.define_trained_model(values)
     network = Group(values, "network")
     network.boolean(
         "from_scratch",
@@ -97,7 +97,7 @@ def define_flags(values, *, epochs, rate, baseline):
     )
     shared_flags.define_run(values)
     shared_flags.define_replicas(values)
-    shared_flags.define_checkpoints(values)
+    shared_flags.define_saving(values)
 
 
 def run(flags, freeze, measure_features=None, predict=None):
@@ -127,7 +127,7 @@ def run(flags, freeze, measure_features=None, predict=None):
     training_checks.check_service(flags, trains=measure_features is None)
     table = label_flags.table(flags)
     devices = stages.set_up(flags)
-    pretrained = checkpoint.load(flags)
+    pretrained = checkpoint.load_and_set_channels(flags)
     source, held_out = _open(flags, table, not predict)
     if measure_features is None:
         training_checks.check(flags, devices, source.num_examples)

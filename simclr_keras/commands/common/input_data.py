@@ -35,6 +35,8 @@ def open_source(flags, split, labels=None, dataset=None):
             feature_label=flags.feature_label,
         )
     except slices.NoSuchSplit as error:
+        if dataset is not None:
+            raise
         raise slices.NoSuchSplit(f"{error}{_flag_of(flags, split)}") from None
 
 

@@ -24,7 +24,7 @@ TRAINED_MODEL = (
 )
 
 
-def define_checkpoint(values):
+def define_trained_model(values):
     """Defines `--checkpoint`, and the network flags for a file of weights."""
     Group(values, "network").path(
         "checkpoint", None, f"Trained model: {TRAINED_MODEL}"
@@ -155,7 +155,7 @@ def define_training(values, *, batch, epochs, rate, optimizer, decay, warmup):
     )
     training.boolean("nesterov", False, "Nesterov momentum.")
     training.float("beta_1", 0.9, "First decay of adam, adamw, lamb.")
-    training.float("beta_2", 0.999, "Second decay of them.")
+    training.float("beta_2", 0.999, "Second decay of adam, adamw, lamb.")
     user_callbacks.define_flag(values)
 
 
@@ -254,7 +254,7 @@ def define_replicas(values):
     )
 
 
-def define_checkpoints(values):
+def define_saving(values):
     """Defines the flags of checkpoints, logs and profiles."""
     run = Group(values, "run")
     run.integer(

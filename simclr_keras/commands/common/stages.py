@@ -77,12 +77,12 @@ def run_directory(flags, devices, num_examples=None):
     """
     change = getattr(flags, "change_learning_rate", False)
 
-    def steps(flags):
+    def steps(values):
         return sk.optimizers.total_steps(
-            int(flags["train_epochs"]),
+            int(values["train_epochs"]),
             num_examples,
             flags.train_batch_size,
-            int(flags["train_steps"]),
+            int(values["train_steps"]),
         )
 
     with sk.training.claimed_run(

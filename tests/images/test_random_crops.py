@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras.images import cropping
-from simclr_keras.images import geometry
+from simclr_keras.images import random_crops
 
 pytestmark = pytest.mark.newest
 
@@ -33,7 +33,7 @@ def test_crops_have_the_official_distribution(preprocess, seeds, close_to):
     """preprocess.npz: 30,000 draws for each of four shapes of images."""
     for crop in preprocess.info["crops"]:
         (height, width), key = crop["image_h_w"], crop["key"]
-        boxes = geometry.sample_crops(seeds(30000), height, width).numpy()
+        boxes = random_crops.sample_crops(seeds(30000), height, width).numpy()
         assert (boxes[:, :2] >= 0).all()
         assert (boxes[:, 0] + boxes[:, 2] <= height).all()
         assert (boxes[:, 1] + boxes[:, 3] <= width).all()
@@ -84,7 +84,7 @@ def test_other_arguments_follow_tensorflows_sampler(
     # A tenth of the time of `tf.map_fn`.
     peer = tf.data.Dataset.range(4000).map(official).batch(4000)
     peer = peer.get_single_element()
-    ours = geometry.sample_crops(seeds(4000), height, width, target, area)
+    ours = random_crops.sample_crops(seeds(4000), height, width, target, area)
     peer = _statistics(peer, height, width)
     ours = _statistics(ours, height, width)
     for name in ours:
@@ -111,7 +111,7 @@ def test_torchvision_crops_follow_its_loop(seeds):
         _torchvision_box(random, 60, 70, area, (3 / 4, 4 / 3))
         for _ in range(4000)
     ]
-    ours = geometry.sample_crops(
+    ours = random_crops.sample_crops(
         seeds(4000), 60, 70, area=area, sampler="torchvision"
     )
     peer, ours = _statistics(peer, 60, 70), _statistics(ours, 60, 70)
@@ -139,16 +139,16 @@ def test_fallbacks(seeds, sampler, height, width, expected):
     if aspect == (1.3, 1.3):
         # 60 / 50 lies below 1.3: full width, 60 / 1.3 = 46 rows.
         expected = [2, 0, 46, 60]
-    boxes = geometry.sample_crops(
+    boxes = random_crops.sample_crops(
         seeds(5), height, width, area=area, aspect=aspect, sampler=sampler
     )
     np.testing.assert_array_equal(boxes, [expected] * 5)
 
 
 def test_sizes_may_differ_from_image_to_image(seeds):
-    one = geometry.sample_crops(seeds(4), 60, 80)
-    other = geometry.sample_crops(seeds(4), 33, 90)
-    both = geometry.sample_crops(
+    one = random_crops.sample_crops(seeds(4), 60, 80)
+    other = random_crops.sample_crops(seeds(4), 33, 90)
+    both = random_crops.sample_crops(
         seeds(4), tf.constant([60, 33, 60, 33]), tf.constant([80, 90, 80, 90])
     )
     expected = tf.where([[True], [False], [True], [False]], one, other)
@@ -158,9 +158,10 @@ def test_sizes_may_differ_from_image_to_image(seeds):
 @pytest.mark.long
 def test_compiled_crops_are_the_same(seeds):
     """Bit for bit; the short run compares compiled views only."""
-    compiled = tf.function(geometry.sample_crops, jit_compile=True)
+    compiled = tf.function(random_crops.sample_crops, jit_compile=True)
     np.testing.assert_array_equal(
-        compiled(seeds(200), 90, 61), geometry.sample_crops(seeds(200), 90, 61)
+        compiled(seeds(200), 90, 61),
+        random_crops.sample_crops(seeds(200), 90, 61),
     )
 
 
@@ -231,12 +232,14 @@ def test_host_pipeline_crops_images_of_mixed_sizes(pictures, seeds):
 
     def crop(image, seed):
         shape = tf.shape(image)
-        box = geometry.sample_crops(seed[None], shape[0], shape[1])[0]
+        box = random_crops.sample_crops(seed[None], shape[0], shape[1])[0]
         return cropping.crop_and_resize_one(image, box, 24)
 
     for i, ours in enumerate(data.map(crop)):
         image = images[i][None]
-        boxes = geometry.sample_crops(seeds(2)[i : i + 1], *image.shape[1:3])
+        boxes = random_crops.sample_crops(
+            seeds(2)[i : i + 1], *image.shape[1:3]
+        )
         expected = cropping.crop_and_resize(image, boxes, 24)[0]
         np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-6)
 
@@ -253,4 +256,4 @@ def test_host_pipeline_crops_images_of_mixed_sizes(pictures, seeds):
 )
 def test_wrong_arguments_are_named(seeds, argument, message):
     with pytest.raises(ValueError, match=message):
-        geometry.sample_crops(seeds(1), 32, 32, **argument)
+        random_crops.sample_crops(seeds(1), 32, 32, **argument)

@@ -6,7 +6,7 @@ import pytest
 
 import simclr_keras as sk
 from simclr_keras import networks
-from simclr_keras.networks import first_kernel
+from simclr_keras.networks import input_channels
 
 RNG = np.random.default_rng(0)
 GREY = RNG.random((3, 32, 32, 1), "float32")
@@ -29,7 +29,7 @@ def _nested():
     return sk.as_encoder(_own(), value_range=(-1, 1))
 
 
-@keras.saving.register_keras_serializable("test_first_kernel")
+@keras.saving.register_keras_serializable("test_input_channels")
 class Subclassed(keras.Model):
     """An encoder without `input_shape`."""
 
@@ -59,7 +59,7 @@ def _mobile():
 def test_a_kernel_by_hand():
     """The mean over RGB, times 3 / C."""
     kernel = np.array([[[[3.0, 30.0], [6.0, 60.0], [0.0, 0.0]]]])
-    found = first_kernel.converted(kernel, 2)
+    found = input_channels.converted(kernel, 2)
     np.testing.assert_allclose(found, [[[[4.5, 45.0], [4.5, 45.0]]]])
 
 
