@@ -7,7 +7,7 @@ import studied
 
 from simclr_keras.commands import study
 from simclr_keras.commands import study_plan
-from simclr_keras.commands.common import build
+from simclr_keras.commands.common import checkpoint
 from simclr_keras.commands.common import command_line
 from simclr_keras.studies import processes
 from simclr_keras.training import finite
@@ -106,8 +106,8 @@ def test_networks_blur_where_the_pre_training_does(
     tmp_path, run, pretended, monkeypatch, name, arguments, expected
 ):
     """By the size of its images, where no flag says it."""
-    monkeypatch.setattr(build, "pretrained", lambda *_: None)
-    monkeypatch.setattr(build, "trained_size", lambda _: 33)
+    monkeypatch.setattr(checkpoint, "pretrained", lambda *_: None)
+    monkeypatch.setattr(checkpoint, "trained_size", lambda _: 33)
     directory = f"--model_dir={tmp_path / 'study'}"
     run(study, f"--study={name}", *studied.SMALL, *arguments, directory)
     blurs = {"finetune": set(), "linear_eval": set()}
