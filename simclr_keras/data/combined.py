@@ -105,8 +105,7 @@ def grouped(dataset: epochs.Batches, count: int) -> epochs.Batches:
         probe_crops=dataset.probe_crops,
         epochs_per_fit_epoch=dataset.epochs_per_fit_epoch * count,
         is_shuffled=dataset.is_shuffled,
-        one_crop=dataset._one_crop
-        and (lambda: grouped(dataset.with_one_crop(), count)),
+        one_crop=lambda: grouped(dataset.with_one_crop(), count),
     )
     return made.changed(crops=dataset._crops)
 

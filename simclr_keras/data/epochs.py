@@ -229,7 +229,8 @@ class Batches:
 
         Those of other images, and those that have one, are returned themselves.
         """
-        if self._one_crop is None:
+        cut = self.host_crops
+        if cut is None or cut.views == 1 or self._one_crop is None:
             return self
         made = self._one_crop().changed(crops=self._crops, first=self._first)
         made._position = self._position
