@@ -19,6 +19,7 @@ import platform
 import sys
 
 from simclr_keras import disk
+from simclr_keras import processor
 
 _FLAGS = "TF_XLA_FLAGS"
 _OPTION = "--tf_xla_persistent_cache_directory"
@@ -138,11 +139,8 @@ def version() -> str | None:
         return None
     if tuple(map(int, tensorflow.split(".")[:2])) < _OLDEST:
         return None
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
     names = ("flags", "Features")  # of x86, of ARM
+    lines = processor.description()
     features = next((x for x in lines if x.startswith(names)), "")
     options = os.environ.get("XLA_FLAGS", "")
     text = f"{platform.machine()} {features} {options}"

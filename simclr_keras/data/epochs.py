@@ -7,6 +7,7 @@ number. The only state is the position of the next: training resumes anywhere.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -97,7 +98,7 @@ class Batches:
         self.probe_crops = probe_crops
         self.epochs_per_fit_epoch = epochs_per_fit_epoch
         self.is_shuffled = is_shuffled
-        self._one_crop = one_crop
+        self._one_crop = one_crop and functools.cache(one_crop)
         self._crops = NO_CROPS
         self._first = 0
         self._position = Position()

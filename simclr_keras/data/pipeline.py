@@ -94,7 +94,7 @@ def make_dataset(
         ValueError: an argument is not allowed, labels are missing, or the
             batch is larger than the source.
     """
-    arguments = dict(locals())
+    arguments = dict(locals())  # to make the same batches with one crop each
     checks.choice("views", views, (1, 2))
     stated = {
         "crop_area": crop_area,
@@ -127,9 +127,7 @@ def make_dataset(
             if views > 1:
                 shape = (views, *shape)
                 arguments.update(views=1)
-                one_crop = functools.cache(
-                    functools.partial(make_dataset, **arguments)
-                )
+                one_crop = functools.partial(make_dataset, **arguments)
             cropping = functools.partial(_random_crops, host_crops, size, seed)
         else:
             size = _size(source, image_size)

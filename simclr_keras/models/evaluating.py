@@ -66,6 +66,7 @@ def warn_of_order(model: keras.Model, dataset: Any, stacklevel: int) -> None:
 
 
 def _prepared(model, dataset, arguments, function):
+    """What `evaluate` and `predict` prepare alike, for a traced function."""
     callbacks = arguments.get("callbacks")
     # Validation in `fit` passes a `CallbackList`, which checks pixels already.
     if not fit_callbacks.is_fixed(callbacks):
@@ -89,8 +90,6 @@ def forget_other_rank(model: keras.Model, dataset: Any, function: str) -> None:
     """
     images = tf.nest.flatten(getattr(dataset, "element_spec", dataset))[0]
     rank = tf.TensorShape(getattr(images, "shape", None)).rank
-    if rank is None:
-        return
-    if rank != getattr(model, f"rank_of_{function}", rank):
+    if rank not in (None, getattr(model, f"rank_of_{function}")):
         setattr(model, function, None)
-    setattr(model, f"rank_of_{function}", rank)
+        setattr(model, f"rank_of_{function}", rank)

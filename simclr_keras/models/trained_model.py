@@ -29,6 +29,9 @@ class TrainedModel(compat.BuildsItself):
         crops_are_ready: whether its images are crops already, made on the
             host.
         takes_one_crop: whether it trains on one crop of an image, not on two.
+        rank_of_test_function: rank of the images for which Keras has traced
+            this function; None if it is unknown.
+        rank_of_predict_function: likewise.
     """
 
     settings = ()
@@ -37,6 +40,8 @@ class TrainedModel(compat.BuildsItself):
     global_batch_size = None
     crops_are_ready = False
     takes_one_crop = False
+    rank_of_test_function = None
+    rank_of_predict_function = None
 
     @property
     def input_channels(self) -> int:

@@ -1,7 +1,7 @@
 """Lists the evaluations of the pre-trainings in each study.
 
-Each function takes the settings of the base and `Options`, and returns a list
-of `Evaluation`.
+Each function takes the flags of the base and `Options`, and returns a list of
+`Evaluation`.
 """
 
 from __future__ import annotations

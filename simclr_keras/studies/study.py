@@ -55,7 +55,7 @@ class Study(NamedTuple):
     Attributes:
         source: table or figure of the paper; "" for a grid.
         question: what it asks, a sentence.
-        points: function of the settings of the base and of `Options` that
+        points: function of the flags of the base and of `Options` that
             returns a list of `Point`.
         evaluations: function of the same that returns a list of `Evaluation`.
         figure: "lines", "bars" or "matrix".

@@ -86,7 +86,7 @@ class RunDirectory:
         `results.step-00000100.json` and the like.
 
         Args:
-            flags: the run's settings, text of `old_runs.flags_text`.
+            flags: those of the run, text of `old_runs.flags_text`.
             defaults: dict of flag -> its default, a text or None.
             ignored: names of flags that make no difference.
             change: names of flags that may differ from those of an unfinished

@@ -13,6 +13,7 @@ from simclr_keras import data
 from simclr_keras.commands import pretrain
 from simclr_keras.data import arrivals
 from simclr_keras.data import data_service
+from simclr_keras.data.host_crops import NO_CROPS
 
 service = tf.data.experimental.service
 
@@ -94,6 +95,13 @@ def test_batches_are_those_without_it(folder, address, arrived):
     assert_equal(served.endless(part).take(4), alone.endless(part).take(4), 4)
     # A batch that is not waited for is made here, and equal too.
     assert np.mean(arrived) > 0.5
+
+
+def test_workers_do_not_tune(folder):
+    """`untuned` says why."""
+    batches = load(folder).one_epoch
+    dataset = data_service._of_workers(batches, 0, (0, 1), NO_CROPS)
+    assert dataset.options().autotune.enabled is False
 
 
 @pytest.mark.newest

@@ -15,6 +15,7 @@ from benchmarks import plain_keras
 from benchmarks import trainings
 
 import simclr_keras as sk
+from simclr_keras.networks import kernel_gradient
 
 pytestmark = pytest.mark.newest
 
@@ -98,3 +99,19 @@ def test_plain_loss_is_ours(temperature):
     theirs = plain_keras.nt_xent(*z, temperature)
     ours = sk.NTXent(temperature)(*z)
     np.testing.assert_allclose(theirs, ours, rtol=1e-5)
+
+
+@pytest.mark.parametrize("by_taps", [True, False])
+def test_kernel_gradients_can_be_those_of_tensorflow(monkeypatch, by_taps):
+    """As on a machine with AMX, where the step suite compares the two."""
+    used, original = [], kernel_gradient.by_taps
+
+    def noting(*arguments):
+        used.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(kernel_gradient, "by_taps", noting)
+    monkeypatch.setattr(kernel_gradient, "runs_on_amx", lambda: True)
+    network = trainings.NETWORKS["smallest"]
+    trainings.ours(network, "bfloat16", 4, by_taps=by_taps).fit(1)
+    assert bool(used) == by_taps

@@ -15,6 +15,8 @@ import sys
 import time
 from typing import Optional
 
+from simclr_keras import processor
+
 
 @dataclasses.dataclass
 class Comparison:
@@ -175,8 +177,7 @@ def machine():
     import keras
     import tensorflow as tf
 
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = processor.description()
     models = [x.partition(":")[2] for x in lines if x.startswith("model name")]
     cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)
     git = ["git", "describe", "--always", "--dirty"]

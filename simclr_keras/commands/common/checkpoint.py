@@ -54,7 +54,8 @@ def pretrained(flags, source=None, model=None):
     Args:
         flags: the command's.
         source: the images that the model will see, or None.
-        model: result of `as_trained`, if it was called already.
+        model: what `load_and_set_channels` has returned. Defaults to None: it
+            is loaded now.
 
     Returns:
         `keras.Model`, not compiled: a `SimCLR`, a `Classifier` or an encoder.

@@ -93,10 +93,8 @@ class Group:
 
     def paths(self, name, text):
         """Defines a flag that is given once for each of several paths."""
-        parser, serializer = (
-            _PathParser(name, None),
-            absl_flags.ArgumentSerializer(),
-        )
+        parser = _PathParser(name, None)
+        serializer = absl_flags.ArgumentSerializer()
         flag = absl_flags.MultiFlag(parser, serializer, name, None, text)
         flag.help = text  # without the text that absl appends
         self._add_flag(flag, False)
