@@ -120,7 +120,8 @@ class KNNCallback(keras.callbacks.Callback):
             searched.
         test_dataset: the same, with the images to classify.
         every: number of epochs of `fit` between measurements; the last of
-            those that `fit` was asked for is always measured. Defaults to 1.
+            those that `fit` was asked for is always measured, and one in which
+            a callback earlier in the list stops the training. Defaults to 1.
         k: see `knn_predict`. Defaults to 200.
         temperature: see `knn_predict`. Defaults to 0.1.
         preprocess: see `Extractor`. Defaults to None.
@@ -178,6 +179,7 @@ class KNNCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measures, and writes the accuracy into `logs`."""
         last = epoch + 1 == self.params.get("epochs")
+        last = last or self.model.stop_training
         if logs is None or ((epoch + 1) % self._every and not last):
             return
         logs[self._name] = self._measure(self.model)

@@ -191,7 +191,7 @@ def _with_channels(batch, channels):
     images = tf.convert_to_tensor(batch.images)
     if images.shape.rank not in (4, 5):
         raise ValueError(
-            "images must have the shape [B, H, W, 3], or [B, 2, S, S, 3] for"
+            "images must have the shape [B, H, W, C], or [B, 2, S, S, C] for"
             " ready views; grey images have one channel, [B, H, W, 1]."
             f" Received: shape {images.shape}"
         )

@@ -164,12 +164,14 @@ class Saver:
             return
         self._writer.wait()
         why = self._signals.received or "Another worker was stopped"
-        what = "nothing" if self._saved is None else f"step {self._saved}"
+        what = "nothing is saved"
+        then = "begins again"
+        if self._saved is not None:
+            what, then = f"saved step {self._saved}", "goes on from there"
         where = f" in {self._directory}" if self._chief else ""
         print(
-            f"\n{why}: saved {what}"
-            f"{where}; the same command goes on from there. Exit"
-            f" code {interruption.EXIT_CODE}.",
+            f"\n{why}: {what}{where}; the same command {then}. Exit code"
+            f" {interruption.EXIT_CODE}.",
             file=sys.stderr,
             flush=True,
         )

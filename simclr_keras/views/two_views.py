@@ -207,7 +207,7 @@ class TwoViews(keras.layers.Layer):
             images.shape.rank == 5 and images.shape[1] != 2
         ):
             raise ValueError(
-                "`images` must be [B, H, W, 3], or ready views [B, 2, H, W, 3]."
+                "`images` must be [B, H, W, C], or ready views [B, 2, H, W, C]."
                 f" Received: shape {images.shape}"
             )
         checks.view_channels(images, self.channels)

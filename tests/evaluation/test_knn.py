@@ -154,7 +154,7 @@ class _Recorder(keras.callbacks.Callback):
         self.seen.append(logs.get("knn_accuracy"))
 
 
-def _fit(epochs, **arguments):
+def _fit(epochs, before=(), **arguments):
     rng = np.random.RandomState(0)
     images = rng.rand(24, 2, 2, 3).astype(np.float32)
     labels = rng.randint(0, 3, 24)
@@ -168,7 +168,10 @@ def _fit(epochs, **arguments):
     arguments = {"k": 5, **arguments}
     callback = evaluation.KNNCallback(dataset, dataset.take(2), **arguments)
     history = model.fit(
-        dataset, epochs=epochs, verbose=0, callbacks=[callback, recorder]
+        dataset,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[*before, callback, recorder],
     )
     train_h, _ = evaluation.extract(model.encoder, dataset)
     expected = evaluation.knn_accuracy(
@@ -188,6 +191,18 @@ def test_callback_adds_to_the_logs_that_later_callbacks_see():
 def test_callback_measures_every_few_epochs_and_at_the_last():
     _, seen, _ = _fit(epochs=5, every=2)
     assert [value is None for value in seen] == [1, 0, 1, 0, 0]
+
+
+class _Stops(keras.callbacks.Callback):
+    """Stops the training after an epoch, as `EarlyStopping` does."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == 1
+
+
+def test_callback_measures_where_an_earlier_one_stops_the_training():
+    _, seen, _ = _fit(epochs=9, before=[_Stops()], every=4)
+    assert len(seen) == 2 and seen[0] is None and seen[1] is not None
 
 
 def test_callback_refuses_before_training():

@@ -298,7 +298,7 @@ def test_errors_say_what_is_wrong():
         model.fit(_batches(_images(8)), verbose=0)
     with pytest.raises(ValueError, match="metrics must be left out"):
         model.compile("adam", metrics=["accuracy"])
-    with pytest.raises(ValueError, match=r"\[B, H, W, 3\]"):
+    with pytest.raises(ValueError, match=r"\[B, H, W, C\]"):
         model = _model()
         model.compile("adam")
         model.fit(tf.data.Dataset.from_tensors(np.zeros((4, 3))), verbose=0)

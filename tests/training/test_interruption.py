@@ -66,7 +66,7 @@ def test_a_signal_saves_after_the_step_that_is_running(
     notes = _newest(part)
     assert (notes["step"], notes["step_in_epoch"]) == (3, 3)
     said = capfd.readouterr().err
-    assert f"{number.name}: saving after this step; a second one" in said
+    assert f"{number.name}: stopping after this step; a second one" in said
     assert f"{number.name}: saved step 3 in {part / 'checkpoints'};" in said
     assert said.endswith("the same command goes on from there. Exit code 75.\n")
     parts = training.fit(part, epochs=2)
@@ -102,10 +102,16 @@ def test_a_plain_dataset_names_the_checkpoint_that_there_is(
     """It gets those of epochs only: what came after is lost, and said so."""
     plain = tf.data.Dataset.from_tensors(next(iter(pretraining.data())))
     plain = plain.repeat(4)
-    for step, saved in ((2, "nothing"), (6, "step 4"), (7, "step 4")):
+    for step, saved, then in (
+        (2, "nothing is saved", "begins again"),
+        (6, "saved step 4", "goes on from there"),
+        (7, "saved step 4", "goes on from there"),
+    ):
         sends = Sends(signal.SIGTERM, step=step)
         _interrupted(pretraining, tmp_path, sends, data=plain)
-        assert f"SIGTERM: saved {saved} in" in capfd.readouterr().err
+        said = capfd.readouterr().err
+        assert f"SIGTERM: {saved} in" in said
+        assert f"; the same command {then}. Exit code" in said
     assert _newest(tmp_path)["step"] == 4
 
 
@@ -198,8 +204,8 @@ def _signal_in_step_11(process, number):
     """Sends a signal in the third step of the second epoch."""
     process.wait_for(lambda: "step 11\n" in process.text())
     process.send_signal(number)
-    said = f"{number.name}: saving after this step; a second one stops.\n"
-    process.wait_for(lambda: said in process.text())
+    said = f"{number.name}: stopping after this step; a second one"
+    process.wait_for(lambda: f"{said} stops at once.\n" in process.text())
 
 
 @pytest.fixture(scope="module")

@@ -251,7 +251,7 @@ def test_wrong_arguments_are_named(arguments, message):
 
 @pytest.mark.parametrize("shape", [(2, 32, 32), (2, 3, 32, 32, 3)])
 def test_wrong_images_are_named(plain, shape):
-    with pytest.raises(ValueError, match=r"\[B, 2, H, W, 3\]"):
+    with pytest.raises(ValueError, match=r"\[B, 2, H, W, C\]"):
         plain(tf.zeros(shape), 0)
 
 

@@ -197,8 +197,12 @@ def _open(flags, table, labelled):
         )
     if labelled:
         tasks.check_targets(source, held_out)
-    batch = min(flags.train_batch_size, source.num_examples)
-    flags.train_batch_size = batch
+    if flags.train_batch_size > source.num_examples:
+        print(
+            f"A batch is all {source.num_examples} labelled images, fewer than"
+            f" --train_batch_size={flags.train_batch_size}."
+        )
+        flags.train_batch_size = source.num_examples
     return source, held_out
 
 
