@@ -54,7 +54,7 @@ LONGEST_FIRST = (
     "commands/test_longer_runs",
     "training/test_saving",
     "training/test_steps",
-    "data/test_tfds",
+    "data/sources/test_tfds",
 )
 
 

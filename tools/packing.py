@@ -22,9 +22,9 @@ import tensorflow as tf
 
 from simclr_keras import choices
 from simclr_keras import paths
-from simclr_keras.data import arrayrecord_format
 from simclr_keras.data import corrupt
-from simclr_keras.data import folder as folders
+from simclr_keras.data.sources import arrayrecord_format
+from simclr_keras.data.sources import folder as folders
 from simclr_keras.training.lock import RunLock
 
 PLAN = "packed.json"

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from simclr_keras import disk
 from simclr_keras import paths
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 
 _LAYOUT = 2
 _PIXELS, _INDEX = "pixels", "index.npz"

@@ -20,7 +20,7 @@ from simclr_keras.data import cache_files
 from simclr_keras.data import corrupt
 from simclr_keras.data import decoded
 from simclr_keras.data import examples
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 from simclr_keras.distribute.strategy import workers_here
 
 # Number of images whose headers give an estimate of the size of all, and the

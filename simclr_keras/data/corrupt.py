@@ -18,7 +18,7 @@ import tensorflow as tf
 from simclr_keras import console
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 from simclr_keras.data.untuned import untuned
 
 _NAMED = 10

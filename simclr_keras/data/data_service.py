@@ -20,10 +20,10 @@ import tensorflow as tf
 from simclr_keras.data.arrivals import Arrivals
 from simclr_keras.data.decoded_batches import DecodedBatches
 from simclr_keras.data.examples import Examples
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 from simclr_keras.data.subsets import spread_rows
 from simclr_keras.data.untuned import untuned
-from simclr_keras.images import contents
+from simclr_keras.images.formats import contents
 
 # Seconds within which a dispatcher must answer.
 _ANSWER_SECONDS = 10

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras.data.examples import Examples
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 from simclr_keras.data.subsets import spread_rows
 
 # Side in pixels of the largest images that are not resized, and what others are

@@ -9,7 +9,7 @@ import tensorflow as tf
 from simclr_keras import images
 from simclr_keras import paths
 from simclr_keras.data import order
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 from simclr_keras.images import pixel_range as ranges
 
 CORRUPT = (

@@ -9,20 +9,20 @@ import numpy as np
 from simclr_keras import paths
 from simclr_keras.choices import FEATURE_IMAGE
 from simclr_keras.choices import FEATURE_LABEL
-from simclr_keras.data import array_files
-from simclr_keras.data import arrays
 from simclr_keras.data import caching
 from simclr_keras.data import corrupt
-from simclr_keras.data import folder
 from simclr_keras.data import pixel_depth
-from simclr_keras.data import shard_source
+from simclr_keras.data import small_images
 from simclr_keras.data import subsets
-from simclr_keras.data import tensor_features
-from simclr_keras.data import tfds_source
 from simclr_keras.data.epochs import Batches
-from simclr_keras.data.label_table import LabelTable
 from simclr_keras.data.pipeline import make_dataset
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources import array_files
+from simclr_keras.data.sources import arrays
+from simclr_keras.data.sources import folder
+from simclr_keras.data.sources import shard_source
+from simclr_keras.data.sources import tfds_source
+from simclr_keras.data.sources.label_table import LabelTable
+from simclr_keras.data.sources.source import Source
 from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import check_max_pixels
@@ -165,7 +165,7 @@ def open_source(
     )
     if skip_corrupt:
         source = corrupt.leave_out_corrupt(source)
-    return _decode_small(source, memory_limit)
+    return small_images.in_memory(source, memory_limit)
 
 
 def _label_table(labels, spec):
@@ -179,23 +179,6 @@ def _label_table(labels, spec):
             f" folder:/path, whose images it names. Received: {name}"
         )
     return labels if isinstance(labels, LabelTable) else LabelTable(labels)
-
-
-def _decode_small(source, memory_limit):
-    """Decodes images of one shape into memory if they are small enough."""
-    if source.records is not None and source.records.is_tensor:
-        return tensor_features.in_memory(source, memory_limit)
-    if source.image_shape is None or source.encoded is None:
-        return source
-    shape = (source.num_examples, *source.image_shape)
-    if np.prod(shape, dtype=float) > memory_limit:
-        return source
-    images = np.empty(shape, np.uint8)
-    batch_size = min(1024, len(images))
-    batches = make_dataset(source, batch_size=batch_size, training=False)
-    for k, batch in enumerate(batches):
-        images[k * batch_size : k * batch_size + len(batch)] = batch.numpy()
-    return dataclasses.replace(source, images=images, encoded=None)
 
 
 def load(

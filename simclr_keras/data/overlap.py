@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 
 
 def warn_of_overlap(source: Source, held_out: Source | None) -> None:

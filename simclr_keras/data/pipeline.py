@@ -13,8 +13,8 @@ from simclr_keras.data import examples
 from simclr_keras.data import order
 from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
-from simclr_keras.data.source import Source
-from simclr_keras.data.source import require_labels
+from simclr_keras.data.sources.source import Source
+from simclr_keras.data.sources.source import require_labels
 from simclr_keras.images import center_crop
 from simclr_keras.images import checks
 

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from simclr_keras import images
 from simclr_keras import paths
-from simclr_keras.data import tensor_features
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources import tensor_features
+from simclr_keras.data.sources.source import Source
 from simclr_keras.data.subsets import spread_rows
-from simclr_keras.images import dicom
 from simclr_keras.images import pixel_range as ranges
-from simclr_keras.images import python_formats
-from simclr_keras.images import tiff
 from simclr_keras.images.channels import mismatch
+from simclr_keras.images.formats import dicom
+from simclr_keras.images.formats import python_decoders
+from simclr_keras.images.formats import tiff
 
 # Number of images that are examined: spread evenly over a source, or the first
 # ones of a stream.
@@ -83,7 +83,7 @@ def _check_channels(encoded, source, row):
 
 def _is_deep(encoded, source):
     """Whether an image has values of more than 8 bits."""
-    reader = python_formats.reader_of(encoded, source.channels)
+    reader = python_decoders.reader_of(encoded, source.channels)
     if reader is None:
         return ranges.is_deep_png(encoded)
     try:
@@ -142,7 +142,7 @@ def _highest(encoded, source):
     possible value: it does not show that images are dark, and an error will
     name it when it is decoded.
     """
-    if python_formats.reader_of(encoded, source.channels) is tiff:
+    if python_decoders.reader_of(encoded, source.channels) is tiff:
         return _highest_of_tiff(encoded, source)
     try:
         images.image_size(tf.constant(encoded), source.max_pixels)
@@ -219,8 +219,8 @@ def _encoded(source):
     for row, path in zip(some, source.files[some]):
         try:
             with paths.as_path(path).open("rb") as file:
-                encoded = file.read(python_formats.HEAD)
-                is_read = python_formats.reader_of(encoded, source.channels)
+                encoded = file.read(python_decoders.HEAD)
+                is_read = python_decoders.reader_of(encoded, source.channels)
                 if source.channels or is_read or ranges.is_deep_png(encoded):
                     encoded += file.read()
             yield row, encoded

@@ -7,8 +7,8 @@ import numbers
 import numpy as np
 
 from simclr_keras.data import order
-from simclr_keras.data.source import Source
-from simclr_keras.data.source import read_labels
+from simclr_keras.data.sources.source import Source
+from simclr_keras.data.sources.source import read_labels
 
 
 def spread_rows(count: int, most: int) -> np.ndarray:

@@ -24,11 +24,11 @@ from simclr_keras import compat
 from simclr_keras.choices import MAX_PIXELS
 from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import checks
-from simclr_keras.images import contents
-from simclr_keras.images import formats
-from simclr_keras.images import headers
-from simclr_keras.images import orientation
-from simclr_keras.images import python_formats
+from simclr_keras.images.formats import contents
+from simclr_keras.images.formats import decoders
+from simclr_keras.images.formats import headers
+from simclr_keras.images.formats import orientation
+from simclr_keras.images.formats import python_decoders
 
 _ANY = 0  # as many channels as the file has
 # Signature of the decoding functions: encoded image, max_pixels.
@@ -83,7 +83,7 @@ def decode(
         lambda: jpeg(encoded, max_pixels, pixel_range, channels),
         lambda: _call_traced(
             *(function, encoded, max_pixels, tf.uint8),
-            *(python_formats.decode, pixel_range, channels),
+            *(python_decoders.decode, pixel_range, channels),
         ),
         encoded,
     )
@@ -112,7 +112,7 @@ def image_size(
         lambda: _image_size(encoded, max_pixels, file_format=contents.JPEG),
         lambda: _call_traced(
             *(function, encoded, max_pixels, tf.int32),
-            *(python_formats.size, channels),
+            *(python_decoders.size, channels),
         ),
         encoded,
     )
@@ -140,7 +140,7 @@ def stored_channels(encoded: bytes, max_pixels: int = MAX_PIXELS) -> int | None:
         ImportError: tifffile or pydicom, which reads it, is not installed.
     """
     try:
-        reader = python_formats.reader_of(encoded, _ANY)
+        reader = python_decoders.reader_of(encoded, _ANY)
         if reader is not None:
             return reader.describe(encoded, max_pixels)[0][-1]
         if encoded[:2] == b"\xff\xd8":
@@ -180,7 +180,7 @@ def _exportable(pixel_range, channels):
 def _call_traced(function, encoded, max_pixels, dtype, read, *how):
     """Calls a traced function, from within a graph too.
 
-    `read`, a function of `python_formats`, takes its place unless it returns
+    `read`, a function of `python_decoders`, takes its place unless it returns
     None. It is called here because a call of Python in the traced function
     waits for a thread of TensorFlow's, while this one holds one: with few
     threads, no image would ever be finished.
@@ -219,17 +219,17 @@ def _decode(
 ):
     """Pixels `[H, W, C]`; `channels` as in `decode`, or `_ANY`."""
     header, encoded = _check_header(encoded, max_pixels, pillow, file_format)
-    decoders = formats.decoders(pixel_range, channels is not None, pillow)
+    known = decoders.in_order(pixel_range, channels is not None, pillow)
     if file_format is not None:  # JPEG, which Pillow never decodes
-        image = decoders[file_format](encoded)
+        image = known[file_format](encoded)
     else:
         number = header.format
         if pillow:
             special = _needs_pillow(header)
-            number = tf.where(special, len(decoders) - 1, number)
+            number = tf.where(special, len(known) - 1, number)
         image = tf.switch_case(
             number,
-            [lambda decoder=decoder: decoder(encoded) for decoder in decoders],
+            [lambda decoder=decoder: decoder(encoded) for decoder in known],
         )
     shape = [None, None, 3]
     if channels is not None:
@@ -269,7 +269,7 @@ def problem(
         if found not in (None, channels):
             counted = channel_counts.counted(found)
             return f"it has {counted}, and channels={channels} is stated"
-    reader = python_formats.reader_of(encoded, channels)
+    reader = python_decoders.reader_of(encoded, channels)
     if reader is not None:
         return reader.problem(encoded, max_pixels, pixel_range)
     try:

@@ -49,7 +49,7 @@ class Signals:
         self.received = signal.Signals(number).name
         # Not `print`: the signal may have come in the middle of a `print`.
         text = (
-            f"\n{self.received}: stopping after this step; a second one stops at"
-            " once.\n"
+            f"\n{self.received}: stopping after this step; a second one stops"
+            " at once.\n"
         )
         os.write(2, text.encode())

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
-from simclr_keras.images import tiff
+from simclr_keras.images.formats import tiff
 
 pytestmark = pytest.mark.newest
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simclr_keras import data
-from simclr_keras.data import slices
+from simclr_keras.data.sources import slices
 
 pytestmark = pytest.mark.newest
 

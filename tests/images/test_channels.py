@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import images
-from simclr_keras.images import tiff
+from simclr_keras.images.formats import tiff
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (9, 7), np.uint8)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import images
-from simclr_keras.images import dicom
+from simclr_keras.images.formats import dicom
 
 pydicom = pytest.importorskip("pydicom")
 

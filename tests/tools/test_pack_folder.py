@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
-from simclr_keras.data import listing
+from simclr_keras.data.sources import listing
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
 

@@ -16,7 +16,7 @@ def open_source(flags, split, labels=None, dataset=None):
     Raises:
         slices.NoSuchSplit: there is no such split; it names the flag.
     """
-    from simclr_keras.data import slices
+    from simclr_keras.data.sources import slices
 
     try:
         return sk.data.open_source(

@@ -95,7 +95,7 @@ def _evaluation_source(flags, table):
         if not split:
             return None
         return input_data.open_source(flags, split, table)
-    from simclr_keras.data import slices
+    from simclr_keras.data.sources import slices
 
     try:
         return input_data.open_source(flags, "test", table)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from simclr_keras import paths
 from simclr_keras.choices import TASKS
-from simclr_keras.images import python_formats
+from simclr_keras.images.formats import python_decoders
 
 _DELIMITERS = ",;\t"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -116,7 +116,7 @@ def _read(table):
         )
     # A name is one line, also where a cell has several.
     header, rows = [_one_line(x) for x in lines[0][1]], lines[1:]
-    if header[0].lower().endswith(python_formats.extensions(1)):
+    if header[0].lower().endswith(python_decoders.extensions(1)):
         raise ValueError(
             f"The first line of {path.name} must name its columns, such as"
             f" file,label. Received: {', '.join(header)}"

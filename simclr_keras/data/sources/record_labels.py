@@ -7,7 +7,7 @@ import array
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from simclr_keras.data import serialized_example
+from simclr_keras.data.sources import serialized_example
 
 NO_LABEL = -1
 # Ends of the names of the features with the number and the name of a class.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from simclr_keras.data.pipeline import make_dataset
-from simclr_keras.data.source import Source
-from simclr_keras.data.source import without_void_labels
+from simclr_keras.data.sources.source import Source
 from simclr_keras.images.channels import mismatch
 
 
@@ -70,34 +67,3 @@ def highest_and_lowest(source: Source, count: int) -> tuple[float, float, Any]:
         values = image.numpy()
         high, low = max(high, values.max()), min(low, values.min())
     return float(high), float(low), dtype
-
-
-def in_memory(source: Source, memory_limit: int) -> Source:
-    """Reads tensors into memory as 8 bits, if they fit; else they stream.
-
-    Args:
-        source: `Source` whose records are tensors.
-        memory_limit: bytes.
-    """
-    shape = (source.num_examples, *source.image_shape)
-    if np.prod(shape, dtype=float) > memory_limit:
-        return source
-    images, labels = np.empty(shape, np.uint8), np.empty(shape[0], np.int64)
-    size = min(256, shape[0])
-    labelled = source.has_labels
-    batches = make_dataset(
-        source, batch_size=size, training=False, labelled=labelled
-    )
-    for k, batch in enumerate(batches):
-        batch, numbers = batch if labelled else (batch, None)
-        rows = slice(k * size, k * size + len(batch))
-        images[rows] = batch.numpy()
-        if labelled:
-            labels[rows] = numbers.numpy()
-    source = dataclasses.replace(
-        source,
-        images=images,
-        labels=labels if labelled else None,
-        records=None,
-    )
-    return without_void_labels(source)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from simclr_keras.images import blending
-from simclr_keras.images import dicom_pixels as pixels
+from simclr_keras.images.formats import dicom_pixels as pixels
 
 EXTENSIONS = (".dcm", ".dicom")
 _SIGNATURE, _PREAMBLE = b"DICM", 128

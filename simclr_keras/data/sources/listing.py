@@ -9,7 +9,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from simclr_keras import paths
-from simclr_keras.images import python_formats
+from simclr_keras.images.formats import python_decoders
 
 HIDDEN = "hidden"
 BROKEN_LINK = "broken links"
@@ -55,7 +55,7 @@ class Listing:
 
 def find(
     root: paths.PathLike,
-    extensions: tuple[str, ...] = python_formats.extensions(),
+    extensions: tuple[str, ...] = python_decoders.extensions(),
 ) -> Listing:
     """Lists a folder at every depth; links are followed, but not in a circle.
 

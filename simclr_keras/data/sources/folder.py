@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 
 from simclr_keras import paths
-from simclr_keras.data import labelled_folder
-from simclr_keras.data import layout as layouts
-from simclr_keras.data import listing
-from simclr_keras.data import slices
-from simclr_keras.data.label_table import LabelTable
-from simclr_keras.data.source import Source
-from simclr_keras.images import python_formats
+from simclr_keras.data.sources import labelled_folder
+from simclr_keras.data.sources import layout as layouts
+from simclr_keras.data.sources import listing
+from simclr_keras.data.sources import slices
+from simclr_keras.data.sources.label_table import LabelTable
+from simclr_keras.data.sources.source import Source
+from simclr_keras.images.formats import python_decoders
 
 _WARNED = (
     listing.IMAGE_LIKE
@@ -61,9 +61,9 @@ def open_folder(
     """
     if labels is not None:
         labelled_folder.check_layout(labels, folder_layout)
-    extensions = python_formats.extensions(channels)
+    extensions = python_decoders.extensions(channels)
     root, found = _list(path, extensions, skip_corrupt)
-    python_formats.check_installed([parts[-1] for parts in found.images])
+    python_decoders.check_installed([parts[-1] for parts in found.images])
     source_name = f"folder:{path}"
     name, _, _ = slices.parse_split(split)
     if labels is not None:
@@ -94,7 +94,7 @@ def open_splits(
     Raises:
         ValueError: see `open_folder`.
     """
-    root, found = _list(path, python_formats.extensions())
+    root, found = _list(path, python_decoders.extensions())
     source_name = f"folder:{path}"
     layout = layouts.find(found.images, source_name, folder_layout)
     sources = [

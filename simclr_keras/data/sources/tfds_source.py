@@ -7,12 +7,12 @@ import os
 import numpy as np
 
 from simclr_keras import paths
-from simclr_keras.data import slices
-from simclr_keras.data import tensor_features
-from simclr_keras.data.records import Records
-from simclr_keras.data.source import Source
-from simclr_keras.data.source import load_if_small
-from simclr_keras.data.source import without_void_labels
+from simclr_keras.data.sources import slices
+from simclr_keras.data.sources import tensor_features
+from simclr_keras.data.sources.records import Records
+from simclr_keras.data.sources.source import Source
+from simclr_keras.data.sources.source import load_if_small
+from simclr_keras.data.sources.source import without_void_labels
 from simclr_keras.images.channels import mismatch
 
 

@@ -12,7 +12,7 @@ import collections
 import tensorflow as tf
 
 from simclr_keras.images import blending
-from simclr_keras.images import contents
+from simclr_keras.images.formats import contents
 
 _CORE, _INFO = 12, 40
 _HEADERS = (_CORE, _INFO, 52, 56, 108, 124)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simclr_keras.data import shapes
-from simclr_keras.data import slices
-from simclr_keras.data.labels import number_labels
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources import shapes
+from simclr_keras.data.sources import slices
+from simclr_keras.data.sources.labels import number_labels
+from simclr_keras.data.sources.source import Source
 from simclr_keras.images import array_to_rgb
 from simclr_keras.images import array_to_uint8
 from simclr_keras.images import pixel_range as ranges

@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 
 from simclr_keras import data
-from simclr_keras.data import slices
+from simclr_keras.data.sources import slices
 
 # Class sizes, all equal and all different; and no labels at all.
 EQUAL = np.repeat(np.arange(5), 8)

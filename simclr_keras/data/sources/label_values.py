@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simclr_keras.data.labels import look_measured
-from simclr_keras.data.layout import classes_text
-from simclr_keras.data.layout import listed
+from simclr_keras.data.sources.labels import look_measured
+from simclr_keras.data.sources.layout import classes_text
+from simclr_keras.data.sources.layout import listed
 
 _NAMES_APART = re.compile("[|;]")
 # Cells that some programs write for what is not known.

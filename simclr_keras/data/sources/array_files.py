@@ -11,10 +11,10 @@ import zlib
 import numpy as np
 
 from simclr_keras import paths
-from simclr_keras.data import arrays
-from simclr_keras.data import slices
-from simclr_keras.data.labels import number_labels
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources import arrays
+from simclr_keras.data.sources import slices
+from simclr_keras.data.sources.labels import number_labels
+from simclr_keras.data.sources.source import Source
 
 # Names of a split's images and labels: those that Keras and others use, and
 # those without the name of a split.

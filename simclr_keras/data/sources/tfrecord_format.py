@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras import paths
-from simclr_keras.data.record_labels import RecordLabels
-from simclr_keras.data.shards import RecordReader
-from simclr_keras.data.shards import ShardIndex
+from simclr_keras.data.sources.record_labels import RecordLabels
+from simclr_keras.data.sources.shards import RecordReader
+from simclr_keras.data.sources.shards import ShardIndex
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = 4

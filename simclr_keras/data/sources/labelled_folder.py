@@ -10,13 +10,13 @@ import warnings
 import numpy as np
 
 from simclr_keras import paths
-from simclr_keras.data import label_table
-from simclr_keras.data import label_values
-from simclr_keras.data import layout as layouts
-from simclr_keras.data import slices
-from simclr_keras.data.listing import Listing
-from simclr_keras.data.listing import counted
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources import label_table
+from simclr_keras.data.sources import label_values
+from simclr_keras.data.sources import layout as layouts
+from simclr_keras.data.sources import slices
+from simclr_keras.data.sources.listing import Listing
+from simclr_keras.data.sources.listing import counted
+from simclr_keras.data.sources.source import Source
 
 # Split of the images that the table does not name.
 UNLABELLED = "unlabelled"

@@ -11,7 +11,7 @@ import numpy as np
 
 from simclr_keras.choices import SPLIT_ORDERS as ORDERS
 from simclr_keras.data import order
-from simclr_keras.data.source import Source
+from simclr_keras.data.sources.source import Source
 
 # A constant, not the --seed of a run, so that slices of two runs can be
 # complements.

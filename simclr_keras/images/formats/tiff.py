@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from simclr_keras.images import blending
-from simclr_keras.images import orientation
 from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import orientation
 
 EXTENSIONS = (".tif", ".tiff")
 # First bytes of TIFF and BigTIFF, little and big endian.

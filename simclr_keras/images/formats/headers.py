@@ -10,10 +10,10 @@ import collections
 
 import tensorflow as tf
 
-from simclr_keras.images import bmp
-from simclr_keras.images import contents
-from simclr_keras.images import gif
-from simclr_keras.images import orientation
+from simclr_keras.images.formats import bmp
+from simclr_keras.images.formats import contents
+from simclr_keras.images.formats import gif
+from simclr_keras.images.formats import orientation
 
 # `format`: `int32`, see `contents`. `height`, `width`: `int64`, pixels as
 # stored. `orientation`: `int32`, 1 to 8. `fault`: string, why the file is

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simclr_keras.data import open_source
-from simclr_keras.data import shapes
+from simclr_keras.data.sources import shapes
 
 pytestmark = pytest.mark.newest
 

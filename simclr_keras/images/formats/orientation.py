@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from simclr_keras.images import contents
+from simclr_keras.images.formats import contents
 
 _TAG = 0x0112
 _SHORT, _LONG = 3, 4

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from simclr_keras import data
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "tools"))
 
 import packing
 

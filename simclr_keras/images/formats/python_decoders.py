@@ -6,9 +6,9 @@ import types
 
 import numpy as np
 
-from simclr_keras.images import contents
-from simclr_keras.images import dicom
-from simclr_keras.images import tiff
+from simclr_keras.images.formats import contents
+from simclr_keras.images.formats import dicom
+from simclr_keras.images.formats import tiff
 
 HEAD = dicom.HEAD  # bytes of a file that `reader_of` looks at
 _READERS = (dicom, tiff)

@@ -290,7 +290,7 @@ def test_an_unreadable_folder_is_an_error_by_name(unreadable):
 
 
 def test_an_unreadable_folder_can_be_left_out(unreadable, monkeypatch):
-    from simclr_keras.data import folder
+    from simclr_keras.data.sources import folder
 
     with pytest.warns(UserWarning, match="1 unreadable folders"):
         source = folder.open_folder(unreadable, skip_corrupt=True)

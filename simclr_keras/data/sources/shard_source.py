@@ -15,13 +15,13 @@ import tensorflow as tf
 from simclr_keras import paths
 from simclr_keras.choices import FEATURE_IMAGE
 from simclr_keras.choices import FEATURE_LABEL
-from simclr_keras.data import arrayrecord_format
-from simclr_keras.data import slices
-from simclr_keras.data import tfrecord_format
-from simclr_keras.data.layout import classes_text
-from simclr_keras.data.shards import Shards
-from simclr_keras.data.source import Source
-from simclr_keras.data.source import without_void_labels
+from simclr_keras.data.sources import arrayrecord_format
+from simclr_keras.data.sources import slices
+from simclr_keras.data.sources import tfrecord_format
+from simclr_keras.data.sources.layout import classes_text
+from simclr_keras.data.sources.shards import Shards
+from simclr_keras.data.sources.source import Source
+from simclr_keras.data.sources.source import without_void_labels
 
 # The module of each format has functions `index` and `reader`.
 FORMATS = {

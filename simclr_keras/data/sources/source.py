@@ -11,8 +11,8 @@ import warnings
 
 import numpy as np
 
-from simclr_keras.data import listing
-from simclr_keras.data.layout import classes_text
+from simclr_keras.data.sources import listing
+from simclr_keras.data.sources.layout import classes_text
 from simclr_keras.images import MAX_PIXELS
 
 

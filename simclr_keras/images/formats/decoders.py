@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from simclr_keras.images import blending
-from simclr_keras.images import bmp
-from simclr_keras.images import gif
 from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import bmp
+from simclr_keras.images.formats import gif
 
 _PILLOW_FORMATS = ("BMP", "WEBP")
 
 
-def decoders(
+def in_order(
     pixel_range: tuple[float, float] | None, keep: bool, pillow: bool
 ) -> list[Callable[[tf.Tensor], tf.Tensor]]:
     """Functions from an encoded image to its pixels, `uint8` `[H, W, C]`.

@@ -13,7 +13,7 @@ import collections
 
 import tensorflow as tf
 
-from simclr_keras.images import contents
+from simclr_keras.images.formats import contents
 
 _BLOCK, _FRAME, _BAD = range(3)
 _SEPARATOR, _INTRODUCER, _CONTROL = 0x2C, 0x21, 0xF9

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from simclr_keras import data
-from simclr_keras.data import arrayrecord_format
+from simclr_keras.data.sources import arrayrecord_format
 
 pytest.importorskip("array_record")
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "tools"))
 
 import packing
 

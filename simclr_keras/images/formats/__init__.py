@@ -1,0 +1,1 @@
+"""Decodes files of each image format, and reads their headers."""
