@@ -12,7 +12,7 @@ from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import training_checks
 
 
-def _settings(command, *arguments):
+def _flags(command, *arguments):
     return command_line.parse(command.define_flags, arguments)
 
 
@@ -27,7 +27,7 @@ def test_refused(tmp_path, arguments, message):
     target = tmp_path / "run"
     arguments = [f"--model_dir={target}", "--train_batch_size=8", *arguments]
     with pytest.raises(ValueError, match=message):
-        pretrain.run(_settings(pretrain, *arguments))
+        pretrain.run(_flags(pretrain, *arguments))
     assert not target.exists()
 
 
@@ -44,18 +44,18 @@ def test_a_warm_up_longer_than_the_run_is_said(capsys):
     At the last step, 19 of 100, the rate is 19 % of the peak.
     """
     arguments = ["--train_batch_size=10", "--train_steps=20"]
-    settings = _settings(pretrain, *arguments, "--warmup_epochs=10")
-    training_checks.check_steps(settings, 100)
+    flags = _flags(pretrain, *arguments, "--warmup_epochs=10")
+    training_checks.check_steps(flags, 100)
     said = capsys.readouterr().out
     assert "--warmup_epochs=10 are 100 steps, the run has 20" in said
     assert "to 19% of its peak" in said
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        build.optimizer(settings, 100)
+        build.optimizer(flags, 100)
     training_checks.check_steps(
-        _settings(pretrain, *arguments, "--warmup_epochs=1"), 100
+        _flags(pretrain, *arguments, "--warmup_epochs=1"), 100
     )
-    training_checks.check_steps(_settings(finetune, *arguments), 100)
+    training_checks.check_steps(_flags(finetune, *arguments), 100)
     assert capsys.readouterr().out == ""
 
 

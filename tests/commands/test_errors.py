@@ -35,7 +35,7 @@ def _end(monkeypatch, run, *arguments):
 def test_an_error_of_others_says_how_to_see_where_it_is_from(
     monkeypatch, capsys
 ):
-    def fails(settings):
+    def fails(flags):
         np.zeros((2, 3)) @ np.zeros((2, 3))
 
     monkeypatch.delenv(TRACEBACK, raising=False)

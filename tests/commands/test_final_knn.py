@@ -21,14 +21,14 @@ def _results(monkeypatch, measured):
         optimizer=types.SimpleNamespace(iterations=np.int64(7)),
         encoder=Encoder(),
     )
-    settings = types.SimpleNamespace(
+    flags = types.SimpleNamespace(
         knn_images=8, knn_k=3, eval_batch_size=8, seed=0
     )
     callback = None
     if measured != "nothing":
-        callback = pretrain._knn(settings, images)
+        callback = pretrain._knn(flags, images)
         callback.measured = measured
-    return pretrain._results(settings, images, model, callback)["knn_accuracy"]
+    return pretrain._results(flags, images, model, callback)["knn_accuracy"]
 
 
 class Encoder:

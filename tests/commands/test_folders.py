@@ -101,8 +101,8 @@ def test_slices_by_position_where_asked_for(photos, checkpoint, tmp_path):
 
 def test_photographs_without_a_test_split_are_a_normal_thing(photos, capsys):
     flat = [f"--dataset=folder:{photos}", "--folder_layout=flat"]
-    settings = command_line.parse(pretrain.define_flags, flat)
-    images = pretraining_data.open_for_pretraining(settings)
+    flags = command_line.parse(pretrain.define_flags, flat)
+    images = pretraining_data.open_for_pretraining(flags)
     assert images.held_out is None
     assert images.probe is None
     said = capsys.readouterr().out
@@ -121,8 +121,8 @@ def test_a_run_of_small_files_keeps_its_size(tmp_path, name):
     ]
 
     def size():
-        settings = command_line.parse(pretrain.define_flags, arguments)
-        return pretraining_data.open_for_pretraining(settings).size
+        flags = command_line.parse(pretrain.define_flags, arguments)
+        return pretraining_data.open_for_pretraining(flags).size
 
     assert size() == 16
     run.checkpoints.mkdir(parents=True)
@@ -144,9 +144,9 @@ def test_the_start_line_says_how_the_folder_was_read(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     devices = types.SimpleNamespace(replicas=2)
-    settings = types.SimpleNamespace(train_batch_size=8)
+    flags = types.SimpleNamespace(train_batch_size=8)
     source = data.open_source(f"folder:{tmp_path}")
-    line = stages.start_line(settings, devices, source, 10)
+    line = stages.start_line(flags, devices, source, 10)
     said = "2 images; splits train, test; classes a, b; left out: 1 .txt"
     assert f"folder:{tmp_path} train: {said} | global batch 8" in line
 

@@ -70,8 +70,8 @@ def test_a_probe_has_labels_of_its_own(tmp_path):
         "--task=regression",
         f"--probe_dataset=folder:{tmp_path / 'probe'}",
     ]
-    settings = command_line.parse(pretrain.define_flags, arguments)
-    images = pretraining_data.open_for_pretraining(settings)
+    flags = command_line.parse(pretrain.define_flags, arguments)
+    images = pretraining_data.open_for_pretraining(flags)
     assert images.trained.class_names == ("age",)
     assert images.probe.class_names == ("even", "odd")
     assert not images.classified

@@ -17,7 +17,7 @@ from simclr_keras.commands.common import command_line
 TINY = ("--encoder=tiny", "--width_multiplier=0.125")
 
 
-def _settings(command, *arguments):
+def _flags(command, *arguments):
     return command_line.parse(command.define_flags, arguments)
 
 
@@ -53,14 +53,14 @@ def test_weights_are_those_of_the_file_or_none_of_them(
     files, name, from_scratch
 ):
     folder, encoder = files
-    settings = _settings(
+    flags = _flags(
         finetune,
         f"--checkpoint={folder / name}",
         f"--from_scratch={str(from_scratch).lower()}",
         *FORMS[name],
     )
     source = data.open_source("shapes", "test[:5]")
-    model = checkpoint.pretrained(settings, source)
+    model = checkpoint.pretrained(flags, source)
     model = getattr(model, "encoder", model)
     for found, expected in zip(model.get_weights(), encoder.get_weights()):
         if found.ndim == 4:  # others begin at zero or one
@@ -69,14 +69,12 @@ def test_weights_are_those_of_the_file_or_none_of_them(
 
 @pytest.mark.parametrize("name", FORMS)
 def test_networks_compute_in_the_precision_of_the_command(files, name):
-    settings = _settings(
-        linear_eval, f"--checkpoint={files[0] / name}", *FORMS[name]
-    )
+    flags = _flags(linear_eval, f"--checkpoint={files[0] / name}", *FORMS[name])
     images = np.zeros((1, 32, 32, 3), np.float32)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         source = data.open_source("shapes", "test[:5]")
-        model = checkpoint.pretrained(settings, source)
+        model = checkpoint.pretrained(flags, source)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert getattr(model, "encoder", model)(images).dtype == "bfloat16"
@@ -114,7 +112,7 @@ def test_embedding_and_export_of_weights(files, tmp_path):
     np.save(tmp_path / "images.npy", images)
     weights = f"--checkpoint={folder / 'encoder.weights.h5'}"
     embed.run(
-        _settings(
+        _flags(
             embed,
             weights,
             *TINY,
@@ -127,8 +125,8 @@ def test_embedding_and_export_of_weights(files, tmp_path):
     np.testing.assert_allclose(rows, expected, atol=1e-5)
     target = f"--export_dir={tmp_path / 'export'}"
     with pytest.raises(ValueError, match="--image_size must be given"):
-        export.run(_settings(export, weights, target, *TINY))
-    export.run(_settings(export, weights, target, *TINY, "--image_size=32"))
+        export.run(_flags(export, weights, target, *TINY))
+    export.run(_flags(export, weights, target, *TINY, "--image_size=32"))
     found = sk.load(tmp_path / "export").encoder.get_weights()
     for a, b in zip(found, encoder.get_weights()):
         np.testing.assert_array_equal(a, b)
@@ -146,5 +144,5 @@ def test_network_flags_that_do_not_fit(files, name, flags, message):
     path = files[0] / name
     with pytest.raises(ValueError, match=message):
         checkpoint.pretrained(
-            _settings(export, f"--checkpoint={path}", *flags, "--image_size=32")
+            _flags(export, f"--checkpoint={path}", *flags, "--image_size=32")
         )

@@ -44,25 +44,25 @@ def test_all_flags_of_how_images_are_read_are_handed_on():
 def test_it_hands_on_how_images_are_read(flags):
     """Pasted into a shell, also where names have blanks."""
     given = [f"--{name}={value}" for name, value in flags.items()]
-    settings = command_line.parse(
+    flags = command_line.parse(
         pretrain.define_flags, ["--dataset=folder:/my photos", *given]
     )
     run = types.SimpleNamespace(path=pathlib.Path("my runs/a"))
     for labelled, command in ((True, linear_eval), (False, embed)):
-        text = next_command.after_pretraining(settings, run, labelled)
+        text = next_command.after_pretraining(flags, run, labelled)
         _, _, line = text.partition("Next:")
         name, *arguments = shlex.split(line)
         assert name == command.EXAMPLE.split()[0]
         follows = command_line.parse(command.define_flags, arguments)
         assert follows.checkpoint == "my runs/a"
         for name in ("dataset", *image_flags.IMAGE_FLAGS):
-            assert getattr(follows, name) == getattr(settings, name), name
+            assert getattr(follows, name) == getattr(flags, name), name
         if command is embed:
-            assert follows.split == settings.train_split
+            assert follows.split == flags.train_split
         else:
-            assert follows.train_split == settings.train_split
+            assert follows.train_split == flags.train_split
             # Of the pre-training None means test, where there is one.
-            assert follows.eval_split == (settings.eval_split or "test")
+            assert follows.eval_split == (flags.eval_split or "test")
 
 
 def test_a_run_from_before_pixel_ranges_goes_on_with_the_whole_one():

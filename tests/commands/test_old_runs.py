@@ -13,7 +13,7 @@ import shutil
 
 import numpy as np
 import pytest
-from absl import flags
+from absl import flags as absl_flags
 
 import simclr_keras as sk
 from simclr_keras import compat
@@ -60,9 +60,9 @@ def test_a_stopped_run_goes_on_and_is_evaluated(old, capsys, monkeypatch):
     monkeypatch.setitem(old_runs.FLAGS, "moved", "old")
     arguments = [f"--flagfile={directory}/flags.txt"]
     arguments.append(f"--model_dir={directory}")
-    settings = command_line.parse(define_more, arguments)
-    assert (settings.later, settings.moved) == (1, "old")
-    results = pretrain.run(settings)
+    flags = command_line.parse(define_more, arguments)
+    assert (flags.later, flags.moved) == (1, "old")
+    results = pretrain.run(flags)
     assert "--dropped_since=5" in capsys.readouterr().out
     expected = json.loads((old / "finished/results.json").read_text())
     assert results["steps"] == expected["steps"] == 32
@@ -98,9 +98,9 @@ def test_a_finished_run_has_its_results(old, monkeypatch):
     for command, name in ((pretrain, "finished"), (linear_eval, "linear")):
         arguments = [f"--flagfile={old / name}/flags.txt"]
         arguments += [f"--model_dir={old / name}"]
-        settings = command_line.parse(command.define_flags, arguments)
+        flags = command_line.parse(command.define_flags, arguments)
         results = json.loads((OLD / name / "results.json").read_text())
-        assert command.run(settings) == results
+        assert command.run(flags) == results
 
 
 def test_a_model_of_then_loads(old):
@@ -121,10 +121,10 @@ COMMANDS = {
 
 def test_a_run_is_that_of_its_command():
     for name, command in COMMANDS.items():
-        settings = command_line.parse(command.define_flags, [])
-        there = old_runs.parse_flags(settings.flags_text)
+        flags = command_line.parse(command.define_flags, [])
+        there = old_runs.parse_flags(flags.flags_text)
         assert old_runs.command_of(there) == name
-        assert set(there) == set(settings.flag_defaults)
+        assert set(there) == set(flags.flag_defaults)
     for name in ("pretrain", "finished"):
         text = (OLD / name / "flags.txt").read_text()
         assert old_runs.command_of(old_runs.parse_flags(text)) == (
@@ -219,7 +219,7 @@ def test_flags_of_then_hold_in_model_dir_unless_given(tmp_path, monkeypatch):
 def test_other_files_of_flags_are_refused(tmp_path, content, message):
     path = tmp_path / "flags.txt"
     path.write_bytes(content)
-    with pytest.raises(flags.Error, match=message):
+    with pytest.raises(absl_flags.Error, match=message):
         command_line.parse(pretrain.define_flags, [f"--flagfile={path}"])
 
 
@@ -228,12 +228,10 @@ def test_files_of_flags_may_name_others_but_not_themselves(tmp_path):
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path)
         (tmp_path / "b").write_text("--temperature=0.5\n")
-        settings = command_line.parse(
-            pretrain.define_flags, ["--flagfile", "a"]
-        )
-        assert (settings.seed, settings.temperature) == (3, 0.5)
+        flags = command_line.parse(pretrain.define_flags, ["--flagfile", "a"])
+        assert (flags.seed, flags.temperature) == (3, 0.5)
         (tmp_path / "b").write_text("--flagfile=a\n")
-        with pytest.raises(flags.Error, match="does not read itself"):
+        with pytest.raises(absl_flags.Error, match="does not read itself"):
             command_line.parse(pretrain.define_flags, ["--flagfile=a"])
 
 
@@ -251,7 +249,7 @@ def test_no_number_may_be_infinite_or_none_at_all():
     assert len(found) > 30
     for command, name in found:
         for value in ("nan", "inf", "-inf"):
-            with pytest.raises(flags.Error, match=f"--{name}="):
+            with pytest.raises(absl_flags.Error, match=f"--{name}="):
                 command_line.parse(command.define_flags, [f"--{name}={value}"])
 
 

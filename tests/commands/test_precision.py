@@ -44,10 +44,10 @@ def test_head_and_encoder_compute_as_the_command_does(saved, name):
     """And give, in float32, the numbers of a model made in float32."""
     path, low = saved
     policy = name if name == "float32" else f"mixed_{name}"
-    settings = types.SimpleNamespace(checkpoint=str(path))
+    flags = types.SimpleNamespace(checkpoint=str(path))
     keras.mixed_precision.set_global_policy(policy)
     try:
-        model = checkpoint.pretrained(settings)
+        model = checkpoint.pretrained(flags)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert _dtypes(model) == [name] * 3

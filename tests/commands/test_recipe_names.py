@@ -10,7 +10,7 @@ import sys
 import zipfile
 
 import pytest
-from absl import flags
+from absl import flags as absl_flags
 
 from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import command_line
@@ -48,10 +48,10 @@ def test_command_in_the_head_of_a_recipe_reads_that_recipe(recipe):
     program, *arguments = shlex.split(line)
     module = program.removeprefix("simclr-").replace("-", "_")
     command = importlib.import_module(f"simclr_keras.commands.{module}")
-    settings = command_line.parse(command.define_flags, arguments)
+    flags = command_line.parse(command.define_flags, arguments)
     assert f"--recipe={recipe.parent.name}/{recipe.stem}" in arguments
-    assert settings.model_dir
-    assert module == "pretrain" or settings.checkpoint
+    assert flags.model_dir
+    assert module == "pretrain" or flags.checkpoint
 
 
 def test_recipe_stands_in_the_order_of_the_arguments():
@@ -69,7 +69,7 @@ def test_recipe_stands_in_the_order_of_the_arguments():
     "name", ["cifar10", "cifar10/nothing", "../flags/cifar10/pretrain", ""]
 )
 def test_unknown_recipe_is_refused_with_the_names_of_all(name):
-    with pytest.raises(flags.Error) as raised:
+    with pytest.raises(absl_flags.Error) as raised:
         command_line.parse(pretrain.define_flags, [f"--recipe={name}"])
     assert f"Received: --recipe={name}" in str(raised.value)
     for recipe in RECIPES:

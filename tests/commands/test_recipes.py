@@ -7,7 +7,7 @@ import sys
 
 import forked
 import pytest
-from absl import flags
+from absl import flags as absl_flags
 
 import simclr_keras
 from simclr_keras.commands import embed
@@ -47,10 +47,8 @@ def _in_the_repository(monkeypatch):
 )
 def test_recipe_parses_and_says_its_hardware_and_result(recipe):
     command = _command_of(recipe)
-    settings = command_line.parse(
-        command.define_flags, [f"--flagfile={recipe}"]
-    )
-    assert settings.dataset
+    flags = command_line.parse(command.define_flags, [f"--flagfile={recipe}"])
+    assert flags.dataset
     text = recipe.read_text()
     assert "easured" in text or "README" in text
 
@@ -87,7 +85,7 @@ def test_flags_text_reads_back(tmp_path):
     ],
 )
 def test_bad_flags_are_named(arguments, message):
-    with pytest.raises(flags.Error, match=message):
+    with pytest.raises(absl_flags.Error, match=message):
         command_line.parse(pretrain.define_flags, arguments)
 
 
@@ -111,7 +109,7 @@ def _printed(name, argument):
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_lists_every_flag_without_loading_anything_heavy(name):
     command = COMMANDS[name]
-    values = flags.FlagValues()
+    values = absl_flags.FlagValues()
     command.define_flags(values)
     short, full = _printed(name, "--help"), _printed(name, "--helpfull")
     assert len(command.FIRST) <= 10

@@ -93,8 +93,8 @@ def runs(tmp_path):
 
 def _report(*arguments):
     """The text of the page that `simclr-report` writes."""
-    settings = command_line.parse(report.define_flags, arguments, "model_dir")
-    return report.run(settings).read_text(encoding="utf-8")
+    flags = command_line.parse(report.define_flags, arguments, "model_dir")
+    return report.run(flags).read_text(encoding="utf-8")
 
 
 def test_page_says_what_the_files_say(runs):
@@ -232,11 +232,11 @@ def test_a_run_of_the_first_release_is_compared(tmp_path):
     """Flags that it did not have make no difference to the defaults."""
     fixtures = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
     old = fixtures / "run_keras3/pretrain"
-    settings = command_line.parse(
+    flags = command_line.parse(
         pretrain.define_flags, [f"--flagfile={old / 'flags.txt'}"]
     )
     new = _run(tmp_path / "new", {})
-    new.flags.write_text(settings.flags_text.replace("ture=0.1", "ture=0.2"))
+    new.flags.write_text(flags.flags_text.replace("ture=0.1", "ture=0.2"))
     page = tmp_path / "page.html"
     rows = _Page(_report(str(old), str(new.path), f"--output={page}")).rows
     different = rows[rows.index(["", "pretrain", "new"]) :]

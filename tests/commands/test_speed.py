@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
-from absl import flags
+from absl import flags as absl_flags
 
 from simclr_keras.commands import finetune
 from simclr_keras.commands import linear_eval
@@ -37,18 +37,18 @@ def _parse(*arguments, command=pretrain):
     ],
 )
 def test_jit_is_a_switch_and_takes_what_a_boolean_did(argument, value):
-    settings = _parse(argument)
-    assert settings.jit == value
-    assert f"--jit={value}\n" in settings.flags_text
+    flags = _parse(argument)
+    assert flags.jit == value
+    assert f"--jit={value}\n" in flags.flags_text
 
 
 @pytest.mark.newest
 def test_steps_to_profile_come_back_from_the_flags_file(tmp_path):
     assert _parse().profile_steps is None
-    settings = _parse("--profile_steps=10,15")
-    assert settings.profile_steps == (10, 15)
-    (tmp_path / "flags.txt").write_text(settings.flags_text)
-    assert _parse(f"--flagfile={tmp_path}/flags.txt") == settings
+    flags = _parse("--profile_steps=10,15")
+    assert flags.profile_steps == (10, 15)
+    (tmp_path / "flags.txt").write_text(flags.flags_text)
+    assert _parse(f"--flagfile={tmp_path}/flags.txt") == flags
 
 
 @pytest.mark.newest
@@ -66,14 +66,14 @@ def test_steps_to_profile_come_back_from_the_flags_file(tmp_path):
     ],
 )
 def test_wrong_values_are_named(argument, message):
-    with pytest.raises(flags.Error, match=message):
+    with pytest.raises(absl_flags.Error, match=message):
         _parse(argument)
 
 
 def test_xla_is_left_off_on_a_cpu_unless_asked_for(monkeypatch):
     def jit(value):
-        settings = types.SimpleNamespace(jit=value, steps_per_execution=3)
-        arguments = build.compile_arguments(settings)
+        flags = types.SimpleNamespace(jit=value, steps_per_execution=3)
+        arguments = build.compile_arguments(flags)
         assert arguments["steps_per_execution"] == 3
         return arguments["jit_compile"]
 
@@ -124,13 +124,13 @@ def test_speed_may_change_between_the_parts_of_a_run(tmp_path):
 )
 def test_steps_that_the_run_lacks_are_refused(arguments, message):
     """Of 70 images in batches of 10: four epochs, 28 steps, are one of fit."""
-    settings = _parse("--train_batch_size=10", *arguments)
+    flags = _parse("--train_batch_size=10", *arguments)
     with pytest.raises(ValueError, match=message):
-        training_checks.check_steps(settings, 70)
-    settings = _parse(
+        training_checks.check_steps(flags, 70)
+    flags = _parse(
         "--train_batch_size=10", "--train_steps=32", "--steps_per_execution=4"
     )
-    training_checks.check_steps(settings, 70)
+    training_checks.check_steps(flags, 70)
 
 
 @pytest.mark.newest

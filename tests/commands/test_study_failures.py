@@ -202,9 +202,9 @@ _TUNED = "cells/pre-training=base/seed_0/fine-tuned_50_pct_of_the_labels"
 def _left(directory, command, arguments):
     """A run that has ended, with its flags."""
     define = study_plan.COMMANDS[command].define_flags
-    settings = command_line.parse(define, arguments)
+    flags = command_line.parse(define, arguments)
     directory.mkdir(parents=True)
-    (directory / "flags.txt").write_text(settings.flags_text)
+    (directory / "flags.txt").write_text(flags.flags_text)
     (directory / "results.json").write_text('{"accuracy": 0.5}')
     (directory / "timing.json").write_text("{}")
 

@@ -168,10 +168,10 @@ def test_numbers_have_defaults_of_their_own():
         (["--task=regression"], ("adam", 0.001, "none")),
         (["--task=regression", "--optimizer=lars"], ("lars", 0.001, "none")),
     ):
-        settings = command_line.parse(define, [table, *arguments])
-        rate = settings.learning_rate, settings.learning_rate_scaling
-        assert (settings.optimizer, *rate) == expected
-        assert f"--optimizer={expected[0]}\n" in settings.flags_text
+        flags = command_line.parse(define, [table, *arguments])
+        rate = flags.learning_rate, flags.learning_rate_scaling
+        assert (flags.optimizer, *rate) == expected
+        assert f"--optimizer={expected[0]}\n" in flags.flags_text
 
 
 def _tuned(run, photos, checkpoint, directory, columns, task, *more):

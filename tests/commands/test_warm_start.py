@@ -59,7 +59,7 @@ def files(tmp_path_factory):
 
 def _begin(path, *arguments):
     """`Start` and the model that a pre-training makes of it."""
-    settings = command_line.parse(
+    flags = command_line.parse(
         pretrain.define_flags,
         [f"--checkpoint={path}", "--model_dir=/nowhere/run", *arguments],
     )
@@ -67,13 +67,13 @@ def _begin(path, *arguments):
     devices = types.SimpleNamespace(
         chief=True, strategy=tf.distribute.get_strategy()
     )
-    start = warm_start.load_start(settings, devices, source)
+    start = warm_start.load_start(flags, devices, source)
     images = warm_start.with_image_size(
-        settings,
+        flags,
         pretraining_data.PretrainingImages(source, None, None, 32),
         start,
     )
-    encoder, head = warm_start.make_networks(settings, images.size, start)
+    encoder, head = warm_start.make_networks(flags, images.size, start)
     model = sk.SimCLR(encoder, head, sk.TwoViews(images.size))
     start.copy_head_weights(model.projection_head)
     return start, model
@@ -176,9 +176,9 @@ def test_what_contradicts_is_refused_before_anything_is_written(
     ],
 )
 def test_every_flag_of_a_resnet_is_compared(resnet, flag, other):
-    checkpoint.as_trained(_settings(resnet, f"--{flag}"))
+    checkpoint.as_trained(_flags(resnet, f"--{flag}"))
     with pytest.raises(ValueError, match=f"--{other.partition('=')[0]} must"):
-        checkpoint.as_trained(_settings(resnet, f"--{other}"))
+        checkpoint.as_trained(_flags(resnet, f"--{other}"))
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def resnet(tmp_path_factory):
     return path
 
 
-def _settings(path, *flags):
+def _flags(path, *flags):
     arguments = [f"--checkpoint={path}", *flags]
     return command_line.parse(pretrain.define_flags, arguments)
 
@@ -197,9 +197,9 @@ def test_flags_of_the_network_are_left_to_the_checkpoint():
     """And in a run without one they are what they were."""
 
     def network(*arguments):
-        settings = command_line.parse(pretrain.define_flags, arguments)
-        unset = settings.flags_text.splitlines()[0].split()
-        return settings.encoder, settings.num_proj_layers, "stem" in unset
+        flags = command_line.parse(pretrain.define_flags, arguments)
+        unset = flags.flags_text.splitlines()[0].split()
+        return flags.encoder, flags.num_proj_layers, "stem" in unset
 
     assert network() == ("resnet", 3, False)
     assert network("--checkpoint=a") == (None, None, True)
@@ -251,8 +251,8 @@ def test_the_report_of_a_run_has_those_that_began_with_it(tmp_path):
         (first, []),
         (second, [f"--checkpoint={first.path}"]),
     ):
-        settings = command_line.parse(pretrain.define_flags, arguments)
-        each.claim(settings.flags_text)
+        flags = command_line.parse(pretrain.define_flags, arguments)
+        each.claim(flags.flags_text)
         each.write_results({"steps": 4, "knn_accuracy": 0.5}, {})
     html = page.write(first.path).read_text()
     assert "<td>b</td>" in html and "50.00%" in html

@@ -47,8 +47,8 @@ def _arguments(checkpoint, directory, *more):
 
 
 def _run(*arguments):
-    settings = command_line.parse(embed.define_flags, _arguments(*arguments))
-    return embed.run(settings)
+    flags = command_line.parse(embed.define_flags, _arguments(*arguments))
+    return embed.run(flags)
 
 
 def test_layers(checkpoint, tmp_path):

@@ -78,9 +78,9 @@ def test_run_directory_holds_everything(pretrained):
 
 def _size_on_resuming(directory):
     """Image size of a run that goes on with images of another default."""
-    settings = types.SimpleNamespace(image_size=0, model_dir=directory)
+    flags = types.SimpleNamespace(image_size=0, model_dir=directory)
     images = data.open_source(np.zeros([1, 64, 64, 3], np.uint8))
-    return input_data.image_size(settings, images)
+    return input_data.image_size(flags, images)
 
 
 def test_knn_of_the_results_is_that_of_the_embeddings(pretrained):

@@ -26,7 +26,7 @@ def clock(monkeypatch):
     return clock
 
 
-def _settings(*arguments, command=pretrain):
+def _flags(*arguments, command=pretrain):
     return command_line.parse(command.define_flags, arguments)
 
 
@@ -92,7 +92,7 @@ def test_images_are_counted_in_lines(clock, capsys):
 )
 def test_what_is_shown(monkeypatch, arguments, is_terminal, verbose, count):
     _terminal(monkeypatch, is_terminal)
-    shown = progress_output.for_fit(_settings(*arguments), None, 100)
+    shown = progress_output.for_fit(_flags(*arguments), None, 100)
     assert (shown[0], len(shown[1])) == (verbose, count)
 
 
@@ -100,10 +100,10 @@ def test_what_is_shown(monkeypatch, arguments, is_terminal, verbose, count):
 def test_a_run_of_before_keeps_its_bar(tmp_path):
     """Its `flags.txt` has a number; a resumed run may show another one."""
     file = tmp_path / "flags.txt"
-    file.write_text(_settings().flags_text.replace("verbose=auto", "verbose=1"))
-    settings = _settings(f"--flagfile={file}")
-    assert settings.verbose == "1"
-    assert "verbose" in settings.may_change
+    file.write_text(_flags().flags_text.replace("verbose=auto", "verbose=1"))
+    flags = _flags(f"--flagfile={file}")
+    assert flags.verbose == "1"
+    assert "verbose" in flags.may_change
 
 
 def _bar():
@@ -141,11 +141,11 @@ def test_a_bar_is_for_terminals(monkeypatch, capsys):
 
 def test_an_embedding_in_a_file_has_no_bar(monkeypatch, clock, capsys):
     _terminal(monkeypatch, False)
-    settings = _settings(command=embed)
-    with progress_output.of_rows(settings, 10, 0) as show:
+    flags = _flags(command=embed)
+    with progress_output.of_rows(flags, 10, 0) as show:
         clock.now += 1
         show(10)
     assert capsys.readouterr().out == "10 of 10 images | 10 images/s\n"
-    quiet = _settings("--verbose=0", command=embed)
+    quiet = _flags("--verbose=0", command=embed)
     with progress_output.of_rows(quiet, 10, 0) as show:
         assert show is None
