@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _MASK = 0xFFFFFFFF
+# What is shuffled: the `view` of `stateless_seeds`; those of images are lower.
+EXAMPLES, FILES, BUFFER, SUBSET, HOLD_OUT, SPLIT = range(100, 106)
 
 
 def _rotate_left(x, bits):
@@ -161,3 +164,38 @@ def normals(seeds: tf.Tensor, count: int, stream: int | tf.Tensor) -> tf.Tensor:
     angle = 2.0 * math.pi * u[:, pairs:]
     numbers = [radius * tf.cos(angle), radius * tf.sin(angle)]
     return tf.concat(numbers, axis=1)[:, :count]
+
+
+def permutation(
+    count: int, seed: int, number: int | tf.Tensor, use: int
+) -> tf.Tensor:
+    """Shuffles 0 ... count - 1: the order that sorts random 63-bit keys.
+
+    Args:
+        count: how many to shuffle, Python integer.
+        seed: Python integer.
+        number: integer scalar (an epoch, a class) that tells permutations of
+            one seed apart.
+        use: one of this module's constants; different uses are independent.
+
+    Returns:
+        `int64` tensor `[count]`, each number once; a pure function of the
+        arguments, the same on every version of TensorFlow and of NumPy.
+    """
+    return _permutation(count, seed, tf.cast(number, tf.int64), use)
+
+
+@tf.function(autograph=False)
+def _permutation(count, seed, number, use):
+    """Traced once per (count, seed, use), not in every dataset again."""
+    positions = tf.range(count, dtype=tf.int64)
+    words = stateless_seeds(seed, number, positions, use)
+    words = tf.cast(words, tf.int64)
+    keys = tf.bitwise.bitwise_xor(words[:, 0] * 2**31, words[:, 1])
+    return tf.cast(tf.argsort(keys, stable=True), tf.int64)
+
+
+def shuffled(count: int, seed: int, number: int, use: int) -> np.ndarray:
+    """`permutation` as a NumPy array, computed on the host."""
+    with tf.device("CPU:0"):
+        return permutation(count, seed, number, use).numpy()

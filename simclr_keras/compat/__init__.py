@@ -1,7 +1,8 @@
 """Hides the differences between Keras 2.15 and Keras 3 from the package.
 
-Each function bridges one difference and gives the reason. `versions` says what
-is installed; `variables`, `training` and `optimizers` group the functions.
+Each function bridges one difference, or a defect of TensorFlow, and gives the
+reason. `versions` says what is installed; `variables`, `training` and
+`optimizers` group the functions.
 """
 
 import keras
@@ -23,6 +24,7 @@ from simclr_keras.compat.training import end_epoch
 from simclr_keras.compat.training import prefetches_across_steps
 from simclr_keras.compat.training import set_resume_point
 from simclr_keras.compat.training import steps_per_execution
+from simclr_keras.compat.training import untuned
 from simclr_keras.compat.training import with_cardinality
 from simclr_keras.compat.variables import ReplicatedMean
 from simclr_keras.compat.variables import add_uncast_weight
@@ -83,6 +85,7 @@ __all__ = [
     "tensorflow_variable",
     "tensorflow_weights",
     "unrepeatable_layers",
+    "untuned",
     "variable_path",
     "weights_of",
     "with_cardinality",

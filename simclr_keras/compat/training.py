@@ -135,3 +135,19 @@ def prefetches_across_steps(model: keras.Model) -> bool:
     If so, the time that a batch takes is not the time that a step waits for it.
     """
     return KERAS_3 and steps_per_execution(model) > 1
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same data set, in which `tf.data.AUTOTUNE` is the number of cores.
+
+    The thread that tunes the parallel calls can miss that an iterator is to
+    end, and sleeps on, for as long as the iterator has existed, or a minute;
+    the iterator is not deleted before. Seen with TensorFlow 2.21, in
+    `Model::OptimizeLoop`.
+
+    Args:
+        dataset: `tf.data.Dataset`; what is made of it is not tuned either.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras import console
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.sources.source import Source
-from simclr_keras.data.untuned import untuned
 
 _NAMED = 10
 
@@ -51,7 +51,7 @@ def leave_out_corrupt(source: Source) -> Source:
 
     numbers = examples.epoch(0, 0, count)
     numbers = numbers.map(decodable, num_parallel_calls=tf.data.AUTOTUNE)
-    numbers = untuned(numbers.ignore_errors())
+    numbers = compat.untuned(numbers.ignore_errors())
     good = np.zeros(count, bool)
     with console.counting(count) as show:
         for number, _ in numbers.as_numpy_iterator():

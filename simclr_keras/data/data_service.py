@@ -17,12 +17,12 @@ import threading
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras.data.arrivals import Arrivals
 from simclr_keras.data.decoded_batches import DecodedBatches
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.sources.source import Source
 from simclr_keras.data.subsets import spread_rows
-from simclr_keras.data.untuned import untuned
 from simclr_keras.images.formats import contents
 
 # Seconds within which a dispatcher must answer.
@@ -198,7 +198,7 @@ class ServedBatches:
                     )
                 )
                 # The options of what the workers run do not reach this.
-                return untuned(arriving)
+                return compat.untuned(arriving)
 
             self._arrivals[key] = Arrivals(
                 from_number, empty, ahead, self._address
@@ -255,7 +255,7 @@ def _of_workers(batches, first, part, crops):
         num_parallel_calls=_AT_ONCE,
         deterministic=False,
     )
-    return untuned(found)
+    return compat.untuned(found)
 
 
 class _JpegExamples:

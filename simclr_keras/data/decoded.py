@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras import console
 from simclr_keras import images
-from simclr_keras.data.untuned import untuned
 
 # Images begin at multiples of this, so that none shares a cache line.
 _ALIGNMENT = 64
@@ -190,4 +190,4 @@ def _decoded(function, rows):
     """Iterates over (number, array) of the images that `function` can read."""
     found = tf.data.Dataset.from_tensor_slices(rows.astype(np.int64))
     found = found.enumerate().map(function, tf.data.AUTOTUNE)
-    return untuned(found.ignore_errors()).as_numpy_iterator()
+    return compat.untuned(found.ignore_errors()).as_numpy_iterator()

@@ -18,8 +18,8 @@ from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.examples import label_spec
 from simclr_keras.images import cropping
-from simclr_keras.images import pixel_range
 from simclr_keras.images import random_crops
+from simclr_keras.images.formats import pixel_range
 
 # Number of photographs whose crops are drawn together.
 _AT_ONCE = 64

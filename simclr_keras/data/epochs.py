@@ -13,10 +13,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from simclr_keras import compat
 from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.host_crops import ViewCrops
-from simclr_keras.data.untuned import untuned
 from simclr_keras.images import random_crops
 
 # The share of a process in each batch, a pair (number of the process, number of
@@ -285,4 +285,4 @@ def _iterations(position, batches):
     dataset = tf.data.Dataset.range(1).map(lambda _: position.take())
     dataset = dataset.flat_map(batches)
     dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
-    return untuned(dataset)
+    return compat.untuned(dataset)

@@ -11,7 +11,7 @@ from simclr_keras.data.epochs import Batches
 from simclr_keras.data.pipeline import make_dataset
 from simclr_keras.data.sources.source import Source
 from simclr_keras.images.checks import SMALL_IMAGE
-from simclr_keras.images.pixel_range import unit_to_uint8
+from simclr_keras.images.formats.pixel_range import unit_to_uint8
 
 
 def evaluation_images(

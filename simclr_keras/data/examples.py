@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from simclr_keras import images
 from simclr_keras import paths
-from simclr_keras.data import order
+from simclr_keras import randomness
 from simclr_keras.data.sources.source import Source
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import pixel_range as ranges
 
 CORRUPT = (
     "Corrupt image, it cannot be decoded (remove it, or leave such images out"
@@ -56,7 +56,9 @@ class Examples:
         count = self.source.num_examples
         if not self._shuffle:
             return tf.range(count, dtype=tf.int64)
-        return order.permutation(count, self._seed, epoch, order.EXAMPLES)
+        return randomness.permutation(
+            count, self._seed, epoch, randomness.EXAMPLES
+        )
 
     def epoch(
         self,

@@ -26,7 +26,7 @@ from simclr_keras.data.sources.source import Source
 from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import check_max_pixels
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import pixel_range as ranges
 
 _FOLDER, _ARRAYS = "folder:", "arrays:"
 MEMORY_LIMIT = 4 * 2**30

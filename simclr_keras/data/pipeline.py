@@ -6,11 +6,11 @@ import functools
 
 import tensorflow as tf
 
+from simclr_keras import randomness
 from simclr_keras.data import data_service as services
 from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
 from simclr_keras.data import examples
-from simclr_keras.data import order
 from simclr_keras.data.host_crops import NO_CROPS
 from simclr_keras.data.host_crops import HostCrops
 from simclr_keras.data.sources.source import Source
@@ -248,7 +248,9 @@ def _in_memory(source, shuffle, seed, batch_size, total):
     def one_epoch(epoch, first_step, part, crops):
         del crops  # the model's views cut them
         if shuffle:
-            rows = order.permutation(count, seed, epoch, order.EXAMPLES)
+            rows = randomness.permutation(
+                count, seed, epoch, randomness.EXAMPLES
+            )
         else:
             rows = tf.range(count, dtype=tf.int64)
         rows = rows[first_step * batch_size : total]

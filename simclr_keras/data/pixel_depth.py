@@ -13,9 +13,9 @@ from simclr_keras import paths
 from simclr_keras.data.sources import tensor_features
 from simclr_keras.data.sources.source import Source
 from simclr_keras.data.subsets import spread_rows
-from simclr_keras.images import pixel_range as ranges
 from simclr_keras.images.channels import mismatch
 from simclr_keras.images.formats import dicom
+from simclr_keras.images.formats import pixel_range as ranges
 from simclr_keras.images.formats import python_decoders
 from simclr_keras.images.formats import tiff
 

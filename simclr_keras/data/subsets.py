@@ -6,7 +6,7 @@ import numbers
 
 import numpy as np
 
-from simclr_keras.data import order
+from simclr_keras import randomness
 from simclr_keras.data.sources.source import Source
 from simclr_keras.data.sources.source import read_labels
 
@@ -56,14 +56,16 @@ def label_subset(source: Source, fraction: float, seed: int = 0) -> Source:
         return source
     if not source.has_classes:
         count = max(1, int(fraction * len(labels) + 0.5))
-        shuffled = order.shuffled(len(labels), seed, 0, order.SUBSET)
+        shuffled = randomness.shuffled(len(labels), seed, 0, randomness.SUBSET)
         return source.take(np.sort(shuffled[:count]))
     classes = np.unique(labels)
     each = max(1, int(fraction * len(labels) / len(classes) + 0.5))
     chosen = []
     for label in classes:
         rows = np.flatnonzero(labels == label)
-        shuffled = order.shuffled(len(rows), seed, label, order.SUBSET)
+        shuffled = randomness.shuffled(
+            len(rows), seed, label, randomness.SUBSET
+        )
         chosen.append(rows[shuffled[:each]])
     return source.take(np.sort(np.concatenate(chosen)))
 
@@ -118,5 +120,5 @@ def keep_some(source: Source, most: int, seed: int = 0) -> Source:
 
 def _divided(count, held, seed):
     """Rows that are held out, and the others, each in order."""
-    shuffled = order.shuffled(count, seed, 0, order.HOLD_OUT)
+    shuffled = randomness.shuffled(count, seed, 0, randomness.HOLD_OUT)
     return np.sort(shuffled[:held]), np.sort(shuffled[held:])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from simclr_keras.images import blending
 from simclr_keras.images import value_range
+from simclr_keras.images.formats import blending
 
 
 def to_rgb(images: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from simclr_keras import data
 from simclr_keras import disk
 from simclr_keras import paths
-from simclr_keras.images.pixel_range import unit_to_uint8
+from simclr_keras.images.formats.pixel_range import unit_to_uint8
 from simclr_keras.models import crops
 from simclr_keras.report import bands
 from simclr_keras.report import view_header

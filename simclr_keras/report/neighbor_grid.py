@@ -14,7 +14,7 @@ from simclr_keras import paths
 from simclr_keras.images import CenterCrop
 from simclr_keras.images import decode
 from simclr_keras.images import problem
-from simclr_keras.images.pixel_range import unit_to_uint8
+from simclr_keras.images.formats.pixel_range import unit_to_uint8
 from simclr_keras.report import neighbor_plot
 from simclr_keras.report import plots
 

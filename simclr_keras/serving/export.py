@@ -13,7 +13,7 @@ from simclr_keras.choices import EXPORT_PRECISIONS as PRECISIONS
 from simclr_keras.images import MAX_PIXELS
 from simclr_keras.images import CenterCrop
 from simclr_keras.images import check_max_pixels
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import pixel_range as ranges
 from simclr_keras.models import precision as precisions
 from simclr_keras.serving import card
 from simclr_keras.serving import output_names

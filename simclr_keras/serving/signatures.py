@@ -14,7 +14,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras.images import CenterCrop
 from simclr_keras.images import decode
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import pixel_range as ranges
 from simclr_keras.models import fitting
 
 # Path of the Keras model's configuration in the SavedModel, and the name of its

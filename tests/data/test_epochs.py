@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from simclr_keras import data
-from simclr_keras.data import order
+from simclr_keras import randomness
 
 
 def _numbers(count, batch_size, seed):
@@ -106,7 +106,7 @@ def test_each_part_reads_its_own_files_only(tmp_path):
     spec, size = _photographs(tmp_path)
     whole = data.load(spec, batch_size=4, seed=1, shuffle_buffer=1, **size)
     source = data.open_source(spec)
-    names = source.files[order.shuffled(13, 1, 0, order.EXAMPLES)]
+    names = source.files[randomness.shuffled(13, 1, 0, randomness.EXAMPLES)]
     part = whole.endless((1, 2))
     for number, name in enumerate(names[:12]):
         if number % 4 < 2:

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from simclr_keras import data
 from simclr_keras import randomness
-from simclr_keras.data import order
 from simclr_keras.images import random_crops
 
 
@@ -108,7 +107,10 @@ def test_the_epoch_is_read_when_the_first_batch_is_drawn():
 @pytest.mark.newest
 @pytest.mark.parametrize(
     "use",
-    [order.EXAMPLES, pytest.param(order.FILES, marks=pytest.mark.long)],
+    [
+        randomness.EXAMPLES,
+        pytest.param(randomness.FILES, marks=pytest.mark.long),
+    ],
 )
 def test_permutations_are_uniform(use):
     """3,000 permutations of 3: each of 6 is met 500 times.
@@ -116,7 +118,9 @@ def test_permutations_are_uniform(use):
     Four standard deviations of a count: 4 sqrt(3000 * 1/6 * 5/6) = 82.
     """
     numbers = tf.data.Dataset.range(3000)
-    drawn = numbers.map(lambda number: order.permutation(3, 7, number, use))
+    drawn = numbers.map(
+        lambda number: randomness.permutation(3, 7, number, use)
+    )
     drawn = list(drawn.as_numpy_iterator())
     _, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(counts) == 6
@@ -126,10 +130,12 @@ def test_permutations_are_uniform(use):
 @pytest.mark.newest
 def test_permutation_sorts_its_words():
     """Written out in NumPy from the words of the generator."""
-    words = randomness.stateless_seeds(5, 3, tf.range(1000), order.EXAMPLES)
+    words = randomness.stateless_seeds(
+        5, 3, tf.range(1000), randomness.EXAMPLES
+    )
     words = words.numpy().astype(np.uint64)
     expected = np.lexsort((words[:, 1], words[:, 0]))
-    drawn = order.shuffled(1000, 5, 3, order.EXAMPLES)
+    drawn = randomness.shuffled(1000, 5, 3, randomness.EXAMPLES)
     np.testing.assert_array_equal(drawn, expected)
 
 
@@ -215,7 +221,9 @@ def reference_views(
 ):
     """The crops of an epoch: NumPy slices, one `tf.image.resize` each."""
     steps = source.num_examples // batch_size
-    drawn = order.shuffled(source.num_examples, seed, number, order.EXAMPLES)
+    drawn = randomness.shuffled(
+        source.num_examples, seed, number, randomness.EXAMPLES
+    )
     files = source.files[drawn[: steps * batch_size]]
     images = [np.array(PIL.Image.open(path)) for path in files]
     lengths = tf.constant([image.shape[:2] for image in images])
@@ -268,7 +276,7 @@ def test_one_view_of_another_sampler_with_labels(folder):
     expected = reference_views(
         source, 0, 0, 5, 1, area=(0.3, 0.9), sampler="torchvision"
     )
-    shuffled = source.labels[order.shuffled(20, 0, 0, order.EXAMPLES)]
+    shuffled = source.labels[randomness.shuffled(20, 0, 0, randomness.EXAMPLES)]
     for step, (images, labels) in enumerate(dataset):
         assert images.shape == (5, 16, 16, 3)
         error = images.numpy().astype(int) - expected[step][:, 0]

@@ -18,7 +18,7 @@ from simclr_keras.commands import pretrain
 from simclr_keras.commands.common import command_line
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import stages
-from simclr_keras.images import pixel_range
+from simclr_keras.images.formats import pixel_range
 
 RANGE = (0, 4095)
 SCENE = np.random.default_rng(0).integers(0, 4096, (6, 16, 16), np.uint16)

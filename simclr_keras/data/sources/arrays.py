@@ -15,8 +15,8 @@ from simclr_keras.data.sources.labels import number_labels
 from simclr_keras.data.sources.source import Source
 from simclr_keras.images import array_to_rgb
 from simclr_keras.images import array_to_uint8
-from simclr_keras.images import pixel_range as ranges
 from simclr_keras.images.channels import mismatch
+from simclr_keras.images.formats import pixel_range as ranges
 
 
 def from_arrays(

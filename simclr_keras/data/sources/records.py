@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.data import order
-from simclr_keras.data.untuned import untuned
+from simclr_keras import compat
+from simclr_keras import randomness
 
 # Number of record files that are read side by side, and of consecutive records
 # from each.
@@ -113,7 +113,9 @@ class Records:
             buffer_size: records in the shuffle buffer.
         """
         numbers = tf.data.Dataset.from_tensor_slices(
-            order.permutation(len(self.files), seed, epoch, order.FILES)
+            randomness.permutation(
+                len(self.files), seed, epoch, randomness.FILES
+            )
         )
         records = numbers.interleave(
             self._read_file,
@@ -126,7 +128,9 @@ class Records:
         # `shuffle` mixes its seed with that of the graph, which the user's
         # tf.random.set_seed must not change here.
         tf.compat.v1.get_default_graph().seed = 1
-        buffer_seed = order.permutation(2**16, seed, epoch, order.BUFFER)[0]
+        buffer_seed = randomness.permutation(
+            2**16, seed, epoch, randomness.BUFFER
+        )[0]
         return records.shuffle(
             buffer_size, seed=buffer_seed, reshuffle_each_iteration=False
         )
@@ -141,7 +145,7 @@ class Records:
             lambda _, record: self.parse(record),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        examples = list(untuned(examples).as_numpy_iterator())
+        examples = list(compat.untuned(examples).as_numpy_iterator())
         images = np.empty(len(examples), object)
         images[:] = [image for image, _ in examples]
         return images, np.array([label for _, label in examples], np.int64)
@@ -152,5 +156,5 @@ class Records:
             lambda _, record: self.parse(record)[1],
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        batches = list(untuned(labels).batch(4096).as_numpy_iterator())
+        batches = list(compat.untuned(labels).batch(4096).as_numpy_iterator())
         return np.concatenate(batches)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simclr_keras.images.pixel_range import unit_to_uint8
+from simclr_keras.images.formats.pixel_range import unit_to_uint8
 
 SPLITS = {"train": 10_000, "test": 2_000}
 DEFAULT_SIZE = 32

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from simclr_keras import randomness
 from simclr_keras.choices import SPLIT_ORDERS as ORDERS
-from simclr_keras.data import order
 from simclr_keras.data.sources.source import Source
 
 # A constant, not the --seed of a run, so that slices of two runs can be
@@ -170,7 +170,7 @@ def shuffled_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
     Returns:
         `int64` array, each of 0 ... count - 1 once.
     """
-    shuffled = order.shuffled(count, _SEED, 0, order.SPLIT)
+    shuffled = randomness.shuffled(count, _SEED, 0, randomness.SPLIT)
     if labels is None:
         return shuffled
     _, labels, sizes = np.unique(
@@ -180,7 +180,7 @@ def shuffled_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
     within = np.arange(count) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     # The classes begin at different places: otherwise all small ones would lie
     # together.
-    starts = order.shuffled(len(sizes), _SEED, 1, order.SPLIT)
+    starts = randomness.shuffled(len(sizes), _SEED, 1, randomness.SPLIT)
     starts = (starts + 0.5) / len(sizes)
     places = (within + np.repeat(starts, sizes)) / np.repeat(sizes, sizes)
     return by_class[np.argsort(places, kind="stable")]

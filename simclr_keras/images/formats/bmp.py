@@ -11,7 +11,7 @@ import collections
 
 import tensorflow as tf
 
-from simclr_keras.images import blending
+from simclr_keras.images.formats import blending
 from simclr_keras.images.formats import contents
 
 _CORE, _INFO = 12, 40

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from simclr_keras.images import blending
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import blending
 from simclr_keras.images.formats import bmp
 from simclr_keras.images.formats import gif
+from simclr_keras.images.formats import pixel_range as ranges
 
 _PILLOW_FORMATS = ("BMP", "WEBP")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from simclr_keras.images import blending
+from simclr_keras.images.formats import blending
 from simclr_keras.images.formats import dicom_pixels as pixels
 
 EXTENSIONS = (".dcm", ".dicom")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from simclr_keras.images import blending
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import blending
+from simclr_keras.images.formats import pixel_range as ranges
 
 _WHITE_IS_LOW, _PALETTE = "MONOCHROME1", "PALETTE COLOR"
 # Samples of each photometric interpretation that is read.

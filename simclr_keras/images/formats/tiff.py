@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from simclr_keras.images import blending
-from simclr_keras.images import pixel_range as ranges
+from simclr_keras.images.formats import blending
 from simclr_keras.images.formats import orientation
+from simclr_keras.images.formats import pixel_range as ranges
 
 EXTENSIONS = (".tif", ".tiff")
 # First bytes of TIFF and BigTIFF, little and big endian.
