@@ -6,10 +6,17 @@ content alone says who uses it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pathlib
 from typing import TYPE_CHECKING
+
+try:
+    import fcntl
+except ImportError as error:
+    raise ImportError(
+        "simclr_keras needs Linux or macOS: it locks run directories as they"
+        " do. On Windows, use it in WSL 2 (Windows Subsystem for Linux)."
+    ) from error
 
 if TYPE_CHECKING:
     from simclr_keras import paths

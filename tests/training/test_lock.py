@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
@@ -238,3 +239,10 @@ def test_a_finished_run_on_a_read_only_disk_still_gives_its_results(
     run.write_results({"accuracy": 0.5}, {})
     settings = command_line.parse(pretrain.define_flags, arguments)
     assert pretrain.run(settings) == {"accuracy": 0.5}
+
+
+def test_without_the_locks_of_linux_the_import_says_where_it_runs(monkeypatch):
+    """On Windows, Python has no `fcntl`."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(ImportError, match="On Windows, use it in WSL 2"):
+        runpy.run_path(lock_file.__file__)
