@@ -54,8 +54,8 @@ def test_a_stopped_run_goes_on_and_is_evaluated(old, capsys, monkeypatch):
 
     def define_more(values):
         define(values)
-        flags.DEFINE_integer("later", 1, "New.", flag_values=values)
-        flags.DEFINE_string("moved", "new", "Was old.", flag_values=values)
+        absl_flags.DEFINE_integer("later", 1, "New.", flag_values=values)
+        absl_flags.DEFINE_string("moved", "new", "Was old.", flag_values=values)
 
     monkeypatch.setitem(old_runs.FLAGS, "moved", "old")
     arguments = [f"--flagfile={directory}/flags.txt"]
