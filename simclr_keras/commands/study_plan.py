@@ -17,6 +17,7 @@ from simclr_keras.commands.common import image_flags
 from simclr_keras.commands.common import input_data
 from simclr_keras.commands.common import label_flags
 from simclr_keras.commands.common import pretraining_data
+from simclr_keras.commands.common import training_checks
 from simclr_keras.commands.common import user_callbacks
 from simclr_keras.studies import catalog
 
@@ -259,12 +260,10 @@ def _open(parsed, run, labelled):
 def _check_pretraining(cell, parsed, images):
     """Refuses flags that do not suit the images; returns the training steps."""
     number = images.trained.num_examples
-    if parsed.train_batch_size > number:
-        raise ValueError(
-            f"{cell.name}: --train_batch_size must be at most the {number}"
-            " images. Received: --train_batch_size="
-            f"{parsed.train_batch_size}"
-        )
+    try:
+        training_checks.check_enough_images(parsed, number)
+    except ValueError as error:
+        raise ValueError(f"{cell.name}: {error}") from error
     pretraining_data.check_whole_images(parsed, images)
     user_callbacks.check(parsed.callbacks)
     return build.total_steps(parsed, number)

@@ -57,6 +57,16 @@ def check_service(flags, trains=True):
         )
 
 
+def check_enough_images(flags, num_examples):
+    """Refuses a batch that is larger than the number of training images."""
+    if flags.train_batch_size > num_examples:
+        raise ValueError(
+            f"--train_batch_size must be no larger than the {num_examples}"
+            " training images. Received:"
+            f" --train_batch_size={flags.train_batch_size}"
+        )
+
+
 def check_steps(flags, num_examples):
     """Refuses flags that contradict the run's steps; warns of a long warm-up.
 
@@ -64,14 +74,9 @@ def check_steps(flags, num_examples):
         flags: the command's.
         num_examples: number of training images.
     """
+    check_enough_images(flags, num_examples)
     total = build.total_steps(flags, num_examples)
     steps = num_examples // flags.train_batch_size
-    if not steps:
-        raise ValueError(
-            f"--train_batch_size must be no larger than the {num_examples}"
-            " training images. Received:"
-            f" --train_batch_size={flags.train_batch_size}"
-        )
     warmup = build.warmup_steps(flags, num_examples)
     if warmup >= total:
         print(
