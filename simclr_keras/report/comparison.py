@@ -14,7 +14,6 @@ from simclr_keras.report import compared_tables
 from simclr_keras.report import curves
 from simclr_keras.report import plots
 from simclr_keras.report import run_files
-from simclr_keras.report import run_names
 from simclr_keras.report import templates
 
 
@@ -50,7 +49,7 @@ def write(
     runs = [run_files.ReportedRun(directory) for directory in directories]
     _check_different(runs)
     if names is None:
-        names = run_names.shortest_names([run.path for run in runs])
+        names = shortest_names([run.path for run in runs])
     _check_names(names, len(runs))
     output = paths.as_path(output, "output")
     figures = output.with_name(f"{output.stem}_figures")
@@ -143,3 +142,34 @@ def _of_one_scope(of_runs):
         if all(len(pair[scope]) > 1 or not any(pair) for pair in of_runs):
             return [pair[scope] for pair in of_runs]
     return [max(pair, key=len) for pair in of_runs]
+
+
+def shortest_names(directories: Sequence[paths.AnyPath]) -> list[str]:
+    """Returns the shortest end of each path that no other path has.
+
+    Last parts that all paths have in common are left out first.
+
+    Args:
+        directories: path objects of different directories.
+
+    Example: `a/lr_1/run` and `b/lr_2/run` become `lr_1` and `lr_2`; together
+    with `c/lr_2/run`, the second becomes `b/lr_2`.
+    """
+    parts = [str(path.resolve()).split("/") for path in directories]
+    while len(parts) > 1 and _all_end_alike(parts):
+        parts = [each[:-1] for each in parts]
+    names = []
+    for each in parts:
+        others = [other for other in parts if other is not each]
+        count = 1
+        while any(other[-count:] == each[-count:] for other in others):
+            count += 1
+        names.append("/".join(each[-count:]))
+    return names
+
+
+def _all_end_alike(parts):
+    """Whether all paths have the same last part, and a name before it."""
+    if len({each[-1] for each in parts}) > 1:
+        return False
+    return all(len(each) > 1 and each[-2] for each in parts)

@@ -123,7 +123,10 @@ def test_every_study_has_commands_that_parse(tmp_path, run, capsys, name):
         (["--study=grid", "--grid=temprature=1,2"], "--grid=temprature"),
         (["--study=grid", "--grid=temperature=1,1"], "--grid=temperature=1,1"),
         (["--study=grid", "--grid=temperature=x"], "temperature=x, seed=0"),
-        (["--study=grid", "--grid=train_batch_size=16,97"], "the 96 training images"),
+        (
+            ["--study=grid", "--grid=train_batch_size=16,97"],
+            "96 training images",
+        ),
         (["--study=loss", "--label_fractions=10"], "--label_fractions=10"),
         (["--study=loss", "--eval_split="], "must have labels"),
         (["--study=augmentations"], "16 x 16 pixels"),

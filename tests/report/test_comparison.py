@@ -11,7 +11,6 @@ from simclr_keras.report import compared_tables
 from simclr_keras.report import comparison
 from simclr_keras.report import plots
 from simclr_keras.report import run_files
-from simclr_keras.report import run_names
 
 pytestmark = pytest.mark.newest
 PRETRAINING = """scope,epoch,step,loss,contrastive_accuracy,knn_accuracy
@@ -222,7 +221,7 @@ def test_flags_of_other_releases(tmp_path):
     ],
 )
 def test_the_shortest_names_that_differ(paths, names):
-    found = run_names.shortest_names(
+    found = comparison.shortest_names(
         [pathlib.Path("/") / path for path in paths.split()]
     )
     assert len(set(found)) == len(found)
