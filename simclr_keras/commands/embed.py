@@ -117,7 +117,10 @@ def run(flags):
     model = checkpoint.pretrained(flags, source, model)
     size = input_data.image_size(flags, source, checkpoint.trained_size(model))
     features = sk.evaluation.layer_features(model, flags.layer)
-    with stages.run_directory(flags, devices) as (run, results):
+    with stages.run_directory(flags, devices, {"images": source}) as (
+        run,
+        results,
+    ):
         if results is None:
             if devices.chief:
                 run.record_start()

@@ -138,7 +138,7 @@ def run(flags):
     views = build.two_views(flags, images.size, images.channels)
     # A preview of the views never extends a finished run.
     number = None if flags.preview_views else images.trained.num_examples
-    with stages.run_directory(flags, devices, number) as taken:
+    with stages.run_directory(flags, devices, images.by_use(), number) as taken:
         directory, finished = taken
         if flags.preview_views:
             picture = _write_views(flags, devices, directory, views, dataset)

@@ -15,6 +15,7 @@ from simclr_keras.data.default_size import default_size
 from simclr_keras.data.epochs import Batches
 from simclr_keras.data.evaluation_images import evaluation_images
 from simclr_keras.data.evaluation_images import read_images
+from simclr_keras.data.fingerprint import fingerprint
 from simclr_keras.data.load import load
 from simclr_keras.data.load import open_source
 from simclr_keras.data.overlap import num_shared
@@ -40,6 +41,7 @@ __all__ = [
     "epochs_per_fit_epoch",
     "epochs_to_fit_epochs",
     "evaluation_images",
+    "fingerprint",
     "free_memory",
     "from_step",
     "group_short_epochs",

@@ -26,6 +26,7 @@ def claimed_run(
     ignored: Collection[str] = (),
     change: Collection[str] = (),
     steps: Callable[[Mapping[str, str | None]], int] | None = None,
+    data: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[tuple[RunDirectory, dict[str, Any] | None]]:
     """Takes a run directory; no other run can use it until the context ends.
 
@@ -40,6 +41,7 @@ def claimed_run(
         ignored: see `RunDirectory.claim`.
         change: see `RunDirectory.claim`.
         steps: see `RunDirectory.claim`.
+        data: see `RunDirectory.claim`.
 
     Yields:
         `RunDirectory`, and the dict of the run's results if it has finished,
@@ -55,7 +57,7 @@ def claimed_run(
             # Before the lock, which creates a file in the directory.
             run.refuse_foreign_files()
             _hold(run, held)
-            run.claim(flags, defaults, ignored, change, steps)
+            run.claim(flags, defaults, ignored, change, steps, data)
             return None if run.has_new_flags else run.finished()
 
         yield run, workers.from_chief(strategy, take)

@@ -15,6 +15,7 @@ from simclr_keras import paths
 from simclr_keras.training import checkpointing
 from simclr_keras.training import environment
 from simclr_keras.training import lock
+from simclr_keras.training import run_data
 from simclr_keras.training import run_settings
 from simclr_keras.training.text_files import read_json
 from simclr_keras.training.text_files import read_text
@@ -34,6 +35,7 @@ class RunDirectory:
     Attributes:
         path: the directory.
         flags: `flags.txt`, re-runnable with `--flagfile`.
+        data: `data.json`, which images and labels the run has.
         checkpoints: directory of checkpoints.
         tensorboard: directory of event files.
         metrics: `metrics.csv`, one row per logged interval and epoch.
@@ -55,6 +57,7 @@ class RunDirectory:
     def __init__(self, path: paths.PathLike):
         self.path = paths.as_path(path, "model_dir")
         self.flags = self.path / "flags.txt"
+        self.data = self.path / "data.json"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.metrics = self.path / "metrics.csv"
@@ -74,6 +77,7 @@ class RunDirectory:
         ignored: Collection[str] = (),
         change: Collection[str] = (),
         steps: Callable[[Mapping[str, str | None]], int] | None = None,
+        data: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Claims the directory for a run, or checks that it holds this run.
 
@@ -94,14 +98,18 @@ class RunDirectory:
             steps: function from a run's flags, a dict of `old_runs`, to its
                 training steps. If given, the run, even a finished one, may
                 become longer by `--train_epochs` and `--train_steps`.
+            data: see `run_data.Data`. Defaults to None: unknown, and not
+                compared.
 
         Raises:
-            ValueError: the directory holds another run, or other files.
+            ValueError: the directory holds another run, other files, or a run
+                of other images or labels.
         """
         self.refuse_foreign_files()
         self._flags_now = flags
         if not self.flags.exists() or not self._has_begun():
             self.path.mkdir(parents=True, exist_ok=True)
+            run_data.note(self.data, data or {})
             write_whole(self.flags, flags)
             return
         there = read_text(self.flags)
@@ -122,6 +130,7 @@ class RunDirectory:
                 f"Ignored flags that this release does not have:"
                 f" {' '.join(dropped)} of {self.flags}."
             )
+        run_data.refuse_other(self.data, data or {})
         if different:
             self._change = there, flags
 
@@ -235,15 +244,15 @@ class RunDirectory:
         Raises:
             ValueError: a checkpoint has other names.
         """
-        text = "".join(f"{name}\n" for name in names)
-        there, now = self.read_class_names(), text.splitlines()
+        now = [" ".join(str(name).splitlines()) for name in names]
+        there = self.read_class_names()
         resumes = there and checkpointing.checkpoints(self.checkpoints)
         if resumes and there != now:
             raise ValueError(
                 "labels must be those that the run in model_dir has. Received:"
                 f" {', '.join(now[:5])}; it has {', '.join(there[:5])}"
             )
-        write_whole(self.class_names, text)
+        write_whole(self.class_names, "".join(f"{name}\n" for name in now))
 
     def read_class_names(self) -> list[str] | None:
         """The class names that training wrote, or None."""

@@ -136,7 +136,8 @@ def run(flags, freeze, measure_features=None, predict=None):
     size = input_data.image_size(flags, source, trained_size)
     # A measurement of features has no checkpoint to resume from.
     number = source.num_examples if measure_features is None else None
-    with stages.run_directory(flags, devices, number) as taken:
+    images = {"training images": source, "evaluation images": held_out}
+    with stages.run_directory(flags, devices, images, number) as taken:
         directory, finished = taken
         if finished is not None:
             return finished

@@ -42,6 +42,14 @@ class PretrainingImages:
         both = (self.trained, self.held_out)
         return all(source and source.has_labels for source in both)
 
+    def by_use(self):
+        """Dict of what the images are used for to their `data.Source`."""
+        return {
+            "training images": self.trained,
+            "images of the probe": self.probe,
+            "evaluation images": self.held_out,
+        }
+
     def cached(self, flags, epochs):
         """The same images, cached as `--cache` says.
 

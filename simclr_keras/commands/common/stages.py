@@ -63,12 +63,14 @@ def _check_step(flags, devices):
 
 
 @contextlib.contextmanager
-def run_directory(flags, devices, num_examples=None):
-    """Claims the run directory of `--model_dir` for these flags.
+def run_directory(flags, devices, images, num_examples=None):
+    """Claims the run directory of `--model_dir` for these flags and images.
 
     Args:
         flags: the command's.
         devices: `distribute.strategy.Devices`.
+        images: dict of what images are used for, such as "training images", to
+            their `data.Source`, or None.
         num_examples: number of training images, to count the steps if a run
             is extended. Defaults to None: it must not be extended.
 
@@ -93,6 +95,11 @@ def run_directory(flags, devices, num_examples=None):
         ignored=flags.may_change,
         change=_RATE if change else (),
         steps=None if num_examples is None else steps,
+        data={
+            use: sk.data.fingerprint(source)
+            for use, source in images.items()
+            if source is not None
+        },
     ) as (run, results):
         if results is not None:
             announce(devices, f"Finished already: {run.results}")
