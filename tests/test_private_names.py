@@ -28,6 +28,7 @@ KERAS_3_NAMES = {
     "_initial_epoch": "compat.set_resume_point: resuming a training",
     "_cardinality": "compat.distributed: fit on several processes",
     "_get_variable_index": "optimizers.LARS: the momentum of a variable",
+    "_iterations": "compat.batches_seen: views with gradient accumulation",
 }
 # Of Keras 2.15 and tensorflow-addons 0.23, which change no more.
 OLDER_NAMES = {
@@ -153,6 +154,17 @@ def test_checkpoints_of_tensorflow_name_their_variables():
         graph.nodes.add().attributes.add().full_name = "conv/kernel"
         copy = type(graph).FromString(graph.SerializeToString())
         assert copy.nodes[0].attributes[0].full_name == "conv/kernel"
+
+
+@keras_3_only
+def test_accumulated_batches_are_counted():
+    with canary("_iterations"):
+        optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+        variable = keras.Variable([1.0])
+        for number in range(1, 4):
+            optimizer.apply([tf.ones([1])], [variable])
+            assert int(compat.batches_seen(optimizer)) == number
+        assert int(optimizer.iterations) == 1
 
 
 def nested_model():

@@ -10,6 +10,7 @@ import keras
 from simclr_keras.compat.optimizers import DecayMatricesOnly
 from simclr_keras.compat.optimizers import Optimizer
 from simclr_keras.compat.optimizers import apply_scaled
+from simclr_keras.compat.optimizers import batches_seen
 from simclr_keras.compat.optimizers import build_optimizer
 from simclr_keras.compat.optimizers import lamb_bases
 from simclr_keras.compat.optimizers import learning_rate
@@ -32,6 +33,7 @@ from simclr_keras.compat.variables import as_numpy
 from simclr_keras.compat.variables import dtype_policy_name
 from simclr_keras.compat.variables import flatten_layers
 from simclr_keras.compat.variables import mutable_state
+from simclr_keras.compat.variables import refresh_statistics
 from simclr_keras.compat.variables import tensorflow_variable
 from simclr_keras.compat.variables import tensorflow_weights
 from simclr_keras.compat.variables import unrepeatable_layers
@@ -65,6 +67,7 @@ __all__ = [
     "add_uncast_weight",
     "apply_scaled",
     "as_numpy",
+    "batches_seen",
     "build_metrics",
     "build_optimizer",
     "distributed",
@@ -77,6 +80,7 @@ __all__ = [
     "mutable_state",
     "optimizer_variables",
     "prefetches_across_steps",
+    "refresh_statistics",
     "register",
     "scale_loss",
     "set_resume_point",

@@ -2,10 +2,12 @@
 
 The private attributes below belong to Keras 2.15 and tensorflow-addons 0.23,
 the last releases of Keras 2 and of tensorflow-addons. On Keras 3 only
-`_get_variable_index` is private.
+`_get_variable_index` and `_iterations` are private.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -61,11 +63,23 @@ class DecayMatricesOnly:
     list of variables.
     """
 
+    also_excluded = ((), ())  # variables, and parts of names
+
+    def exclude_from_weight_decay(
+        self,
+        var_list: Sequence[keras.Variable | tf.Variable] | None = None,
+        var_names: Sequence[str] | None = None,
+    ) -> None:
+        """Excludes more variables; see the optimizer of Keras."""
+        self.also_excluded = (tuple(var_list or ()), tuple(var_names or ()))
+        super().exclude_from_weight_decay(var_list, var_names)
+
     def build(self, variables: list[keras.Variable | tf.Variable]) -> None:
         """Creates the state, once."""
         if not is_built(self):
             vectors = [v for v in variables if len(v.shape) < 2]
-            self.exclude_from_weight_decay(var_list=vectors)
+            more, names = self.also_excluded
+            super().exclude_from_weight_decay([*vectors, *more], list(names))
         super().build(variables)
 
 
@@ -99,6 +113,20 @@ def lamb_bases() -> tuple[type, type]:
             " '.[tf215]' in a clone of simclr_keras"
         ) from error
     return _DecayMatricesOnlyOfAddons, LAMB
+
+
+def batches_seen(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.Variable | tf.Variable:
+    """Variable that counts the batches that an optimizer was given.
+
+    With `gradient_accumulation_steps`, Keras 3 counts updates in `iterations`,
+    and batches in a private variable only.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if getattr(inner, "gradient_accumulation_steps", None):
+        return inner._iterations
+    return optimizer.iterations
 
 
 def build_optimizer(

@@ -45,6 +45,20 @@ def dtype_policy_name(
     return dtype if isinstance(dtype, str) else dtype.name
 
 
+def refresh_statistics(model: keras.Model) -> None:
+    """Makes `Normalization` layers compute with the statistics they store.
+
+    They compute with copies of their variables, which Keras makes anew only
+    when it adapts or loads a layer itself, and not when values are assigned.
+
+    Args:
+        model: model whose variables were assigned.
+    """
+    for layer in flatten_layers(model):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
 def flatten_layers(
     *layers, include_self: bool = True
 ) -> list[keras.layers.Layer]:

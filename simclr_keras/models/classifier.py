@@ -210,13 +210,14 @@ class Classifier(trained_model.TrainedModel):
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`; its epoch says the order of `data.Batches`."""
         outputs.check_loss(getattr(self, "loss", None), self.activation)
+        kwargs = fitting.by_name(args, kwargs, first=2)
         x = fitting.prepare(self, x, kwargs, y)
         size = fitting.image_size_of(x)
         if size is not None and self.views is None:
             networks.check_encoder(self.encoder, (size, size))
         self.image_size = self.image_size or size
         with fitting.guarded_fit(self, kwargs):
-            return super().fit(x, y, *args, **kwargs)
+            return super().fit(x, y, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`; refuses pixels out of range."""

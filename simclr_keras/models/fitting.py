@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -73,6 +75,49 @@ def prepare(
         arguments.setdefault("shuffle", False)
     _follow(model, dataset, arguments)
     return fit_input.input_of(model, dataset, arguments)
+
+
+def by_name(
+    positional: Sequence[Any], named: dict[str, Any], first: int
+) -> dict[str, Any]:
+    """Arguments of `fit` by their names.
+
+    Args:
+        positional: arguments without names.
+        named: the others.
+        first: number of the first positional one, counted from `x`, 0.
+    """
+    names = list(inspect.signature(keras.Model.fit).parameters)[1 + first :]
+    if len(positional) > len(names) or set(names[: len(positional)]) & {*named}:
+        raise TypeError("fit got too many arguments, or one of them twice")
+    return {**dict(zip(names, positional)), **named}
+
+
+def check_negatives(
+    model: keras.Model, dataset: Any, arguments: dict[str, Any]
+) -> None:
+    """Refuses batches of one image, which has no negatives.
+
+    Args:
+        model: the model that is fitted, after `prepare`.
+        dataset: as for `prepare`.
+        arguments: as for `prepare`.
+
+    Raises:
+        ValueError: all batches, or the last one of arrays, have one image.
+    """
+    batch, arrays = model.global_batch_size, tf.nest.flatten(dataset)[0]
+    last = batch
+    if batch and hasattr(arrays, "shape"):
+        parts = arguments.get("validation_split")
+        last = batch if parts else len(arrays) % batch
+    if 1 in (batch, last):
+        where = "the last batch of" if batch != 1 else "batches of"
+        raise ValueError(
+            "the batch must have at least 2 images: a single image has no"
+            " negatives, its loss is 0 and nothing is learnt. Received:"
+            f" {where} 1 image"
+        )
 
 
 def _cropped_as_stated(model, dataset, arguments):
@@ -178,7 +223,8 @@ def image_size_of(images: Any) -> int | None:
 
 def training_step(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
     """Number of the training step that runs now: int64 scalar from 0."""
-    return tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int64)
+    seen = tf.convert_to_tensor(compat.batches_seen(optimizer))
+    return tf.cast(seen, tf.int64)
 
 
 def build_images(
@@ -204,6 +250,12 @@ def build_images(
 
 def pooled(features: tf.Tensor) -> tf.Tensor:
     """Features `[B, C]`, float32 at least; maps are averaged over space."""
+    if isinstance(features, (list, tuple, dict)):
+        raise ValueError(
+            "encoder must have one output, features or a feature map; make a"
+            " keras.Model that ends there. Received: a"
+            f" {type(features).__name__} of {len(features)} outputs"
+        )
     if features.dtype.size < 4:
         # TensorFlow 2.15 adds bfloat16 up in bfloat16 on CPU.
         features = tf.cast(features, tf.float32)

@@ -100,6 +100,7 @@ def rebuild(
         for new, old in zip(new_weights, old_weights):
             dtype = tf.as_dtype(new.dtype).as_numpy_dtype
             new.assign(compat.as_numpy(old).astype(dtype))
+        compat.refresh_statistics(copy)
     return copy
 
 

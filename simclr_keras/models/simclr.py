@@ -226,11 +226,12 @@ class SimCLR(trained_model.TrainedModel):
     def fit(self, x: Any = None, *args, **kwargs) -> keras.callbacks.History:
         """As `keras.Model.fit`; its epoch says the order of `data.Batches`."""
         crops.check_two_crops(x)
-        given, x = x, fitting.prepare(self, x, kwargs)
-        _check_batch(self.global_batch_size)
+        given, kwargs = x, fitting.by_name(args, kwargs, first=1)
+        x = fitting.prepare(self, x, kwargs)
+        fitting.check_negatives(self, given, kwargs)
         micro_batches.check_fit(self, given)
         with fitting.guarded_fit(self, kwargs):
-            return super().fit(x, *args, **kwargs)
+            return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`; refuses pixels out of range."""
@@ -287,14 +288,4 @@ class SimCLR(trained_model.TrainedModel):
             mean.update_state(logs[mean.name], weights.get(mean.name))
         return self.step_logs(
             {mean.name: mean.result() for mean in self._means}
-        )
-
-
-def _check_batch(images):
-    """Raises a ValueError for a batch of one image, which has no negatives."""
-    if images == 1:
-        raise ValueError(
-            "the batch must have at least 2 images: a single image has no"
-            " negatives, its loss is 0 and nothing is learnt. Received: batches"
-            " of 1 image"
         )

@@ -26,6 +26,8 @@ from simclr_keras.optimizers import l2_penalty
 HEALTH = ("z_std", "alignment", "uniformity", "effective_rank")
 # Number of the first of two views in the random seeds.
 _TRAINING, _VALIDATION = 0, 2
+# Name of the sum of the losses that layers of the networks add.
+_OF_LAYERS = "layer_losses"
 
 
 def train(
@@ -50,9 +52,10 @@ def train(
         return _train_by_micro_batches(model, batch, encode, count)
     with tf.GradientTape() as tape:
         z, logs = encode(0)
+        of_layers = logs.pop(_OF_LAYERS)
         loss, views = _contrastive_loss(model, z, batch.labels)
         logs.update(_separate_probe_metrics(model, batch), loss=loss)
-        for term in _auxiliary_losses(model, logs):
+        for term in (of_layers, *_auxiliary_losses(model, logs)):
             loss += tf.cast(term, loss.dtype)
         # The replicas' gradients are summed; this makes the sum their mean.
         loss /= replicas.replica_context().count
@@ -72,21 +75,22 @@ def _train_by_micro_batches(model, batch, encode, count):
         loss, views = _contrastive_loss(model, z, batch.labels)
         return scaled(loss), (loss, views)
 
-    def probe_loss(scalars):
-        return scaled(scalars["probe_loss"] / count)
+    def other_losses(scalars):
+        loss = scalars[_OF_LAYERS] + scalars.get("probe_loss", 0.0)
+        return scaled(loss / count)
 
     variables = model.trainable_variables
-    names = _names_of_logs(model, batch)
     gradients, logs, (loss, views) = gradient_cache.gradients(
         encode,
         contrast,
         variables,
         _cache(model.z_spec, batch.images.shape[0], 2),
         count,
-        logs=names,
-        extra_loss=probe_loss if names else None,
+        logs=(_OF_LAYERS, *_names_of_logs(model, batch)),
+        extra_loss=other_losses,
         state=compat.mutable_state(model.encoder, model.projection_head),
     )
+    del logs[_OF_LAYERS]
     with tf.GradientTape() as tape:
         probe_logs = _separate_probe_metrics(model, batch)
         terms = [scaled(term) for term in _auxiliary_losses(model, probe_logs)]
@@ -175,9 +179,13 @@ def _encode_views(model, batch, step, count, number, training):
     )
     outputs = model(tf.concat([view_a, view_b], axis=0), training=training)
     logs = {}
+    if training:  # regularisers, and what layers passed to `add_loss`
+        terms = [tf.cast(term, tf.float32) for term in model.losses]
+        logs[_OF_LAYERS] = tf.add_n(terms) if terms else tf.zeros([])
     if _names_of_logs(model, batch):
         labels = batch.labels if count == 1 else tf.gather(batch.labels, rows)
-        logs = _probe_metrics(outputs["probe_logits"], tf.tile(labels, [2]))
+        logits = outputs["probe_logits"]
+        logs.update(_probe_metrics(logits, tf.tile(labels, [2])))
     return tf.stack(tf.split(outputs["z"], 2, axis=0), axis=1), logs
 
 
@@ -210,6 +218,8 @@ def _contrastive_loss(model, z, labels):
         )
     else:
         loss = model.loss(z_a, z_b, **candidates, **classes)
+    # Functions of Keras return a loss for each image; the loss is their mean.
+    loss = tf.reduce_mean(loss)
     # Sums over negatives can lose a NaN in z: restore it.
     finite = tf.math.is_finite(candidates.get("z_a_global", z_a))
     finite &= tf.math.is_finite(candidates.get("z_b_global", z_b))

@@ -171,4 +171,5 @@ def copy_model(model: keras.Model, inputs: tf.Tensor) -> keras.Model:
     if not copy.built or len(copy.weights) != len(model.weights):
         copy(inputs)  # Keras 3 marks a subclass as built before its layers
     copy.set_weights(model.get_weights())
+    compat.refresh_statistics(copy)
     return copy

@@ -156,4 +156,5 @@ def _read(folder):
             "path must be an export whose variables are those of its model."
             f" Received: {str(folder)!r}, where {str(error).splitlines()[0]}"
         ) from error
+    compat.refresh_statistics(model)
     return model

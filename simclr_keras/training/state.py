@@ -125,6 +125,7 @@ def _write_all(model, arrays, variables):
                 f" {tuple(variable.shape)}"
             )
         _write(model.distribute_strategy, variable, arrays[key], rows)
+    compat.refresh_statistics(model)
 
 
 def _read(strategy, variable):
