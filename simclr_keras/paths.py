@@ -62,7 +62,7 @@ def as_path(path: PathLike, name: str = "path") -> AnyPath:
 
     Returns:
         `RemotePath` if the path begins with `scheme://`, else `pathlib.Path`;
-        `file:///a` is the local `/a`.
+        `file:///a` is the local `/a`, and `~/a` lies in the home directory.
 
     Raises:
         ValueError: TensorFlow does not support the scheme, or one of its
@@ -73,7 +73,7 @@ def as_path(path: PathLike, name: str = "path") -> AnyPath:
     text = os.fspath(path)
     match = _SCHEME.match(text)
     if not match or (not match[2] and match[1] not in _schemes()):
-        return pathlib.Path(path)
+        return from_home(pathlib.Path(path))
     scheme, rest = match[1], text[match.end() :]
     supported = ", ".join(f"{registered}://" for registered in _schemes())
     if not match[2]:
@@ -96,6 +96,14 @@ def as_path(path: PathLike, name: str = "path") -> AnyPath:
             f" {scheme}://bucket/run. Received: {text!r}"
         )
     return RemotePath(text)
+
+
+def from_home(path: pathlib.Path) -> pathlib.Path:
+    """The path with `~` replaced by the home directory, where that is known."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _schemes():

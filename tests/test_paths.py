@@ -195,3 +195,12 @@ def test_a_folder_made_locally_is_copied_in_order(folder, monkeypatch):
             (made / "a").write_bytes(b"1")
             (made / "broken").write_bytes(b"1")
     assert not (folder / "2").exists()
+
+
+def test_a_tilde_is_the_home_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.as_path("~/runs/first") == tmp_path / "runs" / "first"
+    assert paths.as_path("a/~b") == pathlib.Path("a/~b")
+    assert paths.as_path("~nobody-of-this-name") == pathlib.Path(
+        "~nobody-of-this-name"
+    )

@@ -121,6 +121,13 @@ def run(flags):
         run,
         results,
     ):
+        # All workers ask the first one, whose disk counts.
+        if results is not None and workers.from_chief(
+            devices.strategy,
+            lambda: embed_files.are_missing(flags, run, source),
+        ):
+            print("Files of embeddings are gone: they are made again.")
+            results = None
         if results is None:
             if devices.chief:
                 run.record_start()

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import console
+from simclr_keras.data.examples import AFTER_NAME
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.sources.source import Source
@@ -102,8 +103,8 @@ def explain(message: str) -> str:
         Text that begins with the name of the image and, if known, the reason;
         `message` itself if it is not about an image.
     """
-    marker = re.escape(CORRUPT)
-    found = re.search(rf"\[{marker}\] \[(.*?)\](?:\s|$)", message, re.S)
+    before, after = re.escape(CORRUPT), re.escape(AFTER_NAME)
+    found = re.search(rf"\[{before}\] \[(.*?)\] \[{after}\]", message, re.S)
     if found is None:
         return message
     return (

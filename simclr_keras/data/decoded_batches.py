@@ -14,6 +14,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from simclr_keras import randomness
+from simclr_keras.data.examples import AFTER_NAME
 from simclr_keras.data.examples import CORRUPT
 from simclr_keras.data.examples import Examples
 from simclr_keras.data.examples import label_spec
@@ -204,7 +205,7 @@ class DecodedBatches:
             lambda: tf.constant(""),
         )
         complete = tf.debugging.Assert(
-            tf.logical_not(tf.reduce_any(wrong)), [CORRUPT, named]
+            tf.logical_not(tf.reduce_any(wrong)), [CORRUPT, named, AFTER_NAME]
         )
         with tf.control_dependencies([complete]):
             pixels, labels = pixels[:size], labels[:size]

@@ -261,8 +261,8 @@ class Classifier(trained_model.TrainedModel):
         """Checked images of a batch; records the range of their pixels."""
         if x.shape.rank not in (4, None):
             raise ValueError(
-                "images must have the shape [B, H, W, C]; load photographs with"
-                f" views=1 for a classifier. Received: shape {x.shape}"
+                "images must have the shape [B, H, W, C]; load photographs by"
+                f" views=1. Received: shape {x.shape}"
             )
         x = pixels.with_channels(x, self.input_channels)
         self.pixel_watch.note(x)

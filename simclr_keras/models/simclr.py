@@ -194,8 +194,9 @@ class SimCLR(trained_model.TrainedModel):
 
         Args:
             optimizer: Keras optimizer or the name of one.
-            loss: callable that maps `z_a, z_b` to a scalar, or the name of a
-                loss of this package, such as `"nt_xent"`. A callable with an
+            loss: callable that maps `z_a, z_b` to a scalar, or to a value for
+                each image, of which the mean is taken; or the name of a loss
+                of this package, such as `"nt_xent"`. A callable with an
                 argument `labels` gets the classes of the images, integers
                 `[N]`, which the data set must then yield. Defaults to
                 `NTXent(temperature=0.1)`.

@@ -112,8 +112,9 @@ def export(
     Raises:
         ImportError: tf2onnx is needed and not installed.
         ValueError: the version exists already, or is not a positive integer;
-            the directory is a file; the image size is unknown or does not fit;
-            class names do not fit the model; `about` has other entries; the
+            the directory is a file, or one from which TensorFlow could not load
+            a SavedModel; the image size is unknown or does not fit; class names
+            do not fit the model; `about` has other entries; the
             model is too large for one file, cannot compute in float32, or has
             operations that the format does not support.
         OSError: the version could not be written, and its files are removed.
@@ -127,6 +128,7 @@ def export(
     class_names, target_names = _names(model, class_names, target_names)
     about = _checked_about(about)
     _check_choices(format, precision)
+    _check_path(directory, format)
     max_pixels = check_max_pixels(max_pixels)
     if format in single_file.FILES:
         single_file.check(format, compat.weights_of(model))
@@ -183,6 +185,17 @@ def _check_choices(format, precision):
         raise ValueError(
             f"precision must be one of {', '.join(PRECISIONS)}. Received:"
             f" {precision!r}"
+        )
+
+
+def _check_path(directory, format):
+    """Refuses where TensorFlow could write a SavedModel, but not read it."""
+    path = str(paths.as_path(directory, "directory"))
+    if format not in single_file.FILES and set("[]*?") & set(path):
+        raise ValueError(
+            "directory (--export_dir) must have none of [ ] * ? in its path:"
+            " TensorFlow takes them for a pattern when it loads a SavedModel."
+            f" Received: {str(directory)!r}"
         )
 
 

@@ -6,7 +6,7 @@ from simclr_keras.training.claim import claimed_run
 from simclr_keras.training.model_loading import load_model
 from simclr_keras.training.model_loading import register_classes
 from simclr_keras.training.run_directory import RunDirectory
-from simclr_keras.training.run_directory import find_run
+from simclr_keras.training.runs import find_run
 from simclr_keras.training.safe_config import deserialize
 from simclr_keras.training.text_files import write_whole
 

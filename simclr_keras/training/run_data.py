@@ -36,8 +36,8 @@ def refuse_other(path: paths.AnyPath, data: Data) -> None:
     """
     there = read_json(path) if path.exists() else {}
     run = str(path.parent)
-    for use in sorted(there.keys() & data.keys()):
-        if there[use] == data[use]:
+    for use in data:
+        if there.get(use, data[use]) == data[use]:
             continue
         then, now = there[use].get("images"), data[use]["images"]
         what = f"{now}, where the run in {run!r} has {then}"

@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import warnings
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags as absl_flags
 from PIL import Image
 
 from simclr_keras import data
@@ -89,10 +91,10 @@ def test_what_is_missing_is_found_before_tensorflow_is_loaded(
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three pictures."""
+    """Four pictures."""
     noise = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
-    for name in ("a.png", "b.jpg", "c.gif"):
+    for name in ("a.png", "b [1] c.jpg", "b.jpg", "c.gif"):
         pixels = noise.integers(0, 256, (16, 16, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / name)
     return tmp_path / "images"
@@ -103,14 +105,14 @@ def _said_of(folder, spoil):
     source = data.open_source(f"folder:{folder}", "train")
     spoil()
     dataset = data.make_dataset(
-        source, batch_size=3, image_size=16, training=False
+        source, batch_size=4, image_size=16, training=False
     )
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         list(dataset)
     return corrupt.explain(str(caught.value))
 
 
-@pytest.mark.parametrize("name", ["a.png", "b.jpg", "c.gif"])
+@pytest.mark.parametrize("name", ["a.png", "b [1] c.jpg", "c.gif"])
 def test_a_corrupt_image_is_named_first(folder, name):
     path = folder / name
     content = path.read_bytes()
@@ -156,3 +158,25 @@ def test_garbage_in_files_of_a_run_is_named(tmp_path):
             with pytest.raises(ValueError) as caught:
                 read()
             assert str(caught.value).startswith(f"{path} is damaged: it must")
+
+
+def test_names_that_the_terminal_does_not_know_are_escaped(tmp_path):
+    """They ended the command in the middle."""
+    code = (
+        "import sys; from simclr_keras.commands.common import cli\n"
+        "sys.argv = ['simclr-embed']\n"
+        "cli.start(lambda values: None, lambda flags: print('b\u00e4r'), '')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"b\\xe4r\n"
+
+
+@pytest.mark.parametrize("seed", [-5, 2**32])
+def test_a_seed_out_of_range_names_the_flag(seed):
+    with pytest.raises(absl_flags.Error, match="--seed="):
+        command_line.parse(pretrain.define_flags, [f"--seed={seed}"])

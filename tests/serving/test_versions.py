@@ -47,3 +47,12 @@ def test_a_failure_leaves_nothing_half_done(tmp_path):
             (final / "precious").mkdir(parents=True)  # by someone else
     assert [path.name for path in directory.iterdir()] == ["1"]
     assert (directory / "1" / "precious").exists()
+
+
+def test_a_path_that_tensorflow_could_not_load_is_refused_first(tmp_path):
+    """Its reader of variables takes brackets for a pattern."""
+    model = sk.TinyResNet((4,))
+    target = tmp_path / "photos [2024]"
+    with pytest.raises(ValueError, match="export_dir.*none of"):
+        sk.export(model, target, image_size=8)
+    assert not target.exists()

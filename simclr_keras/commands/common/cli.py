@@ -128,6 +128,10 @@ def start(
     """
     started = time.monotonic()
     warnings.formatwarning = _format_warning
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a test replaces it
+            # Names of files may have letters that the terminal does not know.
+            stream.reconfigure(errors="backslashreplace")
     # `simclr-export` has a flag of this name, but with a value: --version 3.
     if sys.argv[1:] in (["--version"], ["-version"]):
         print(f"simclr_keras {simclr_keras.__version__}")

@@ -159,7 +159,7 @@ def _read_flags(path):
     """Text of a file of flags."""
     try:
         file = flag_kinds.as_path(path, "--flagfile")
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise absl_flags.Error(
             f"{path} must be a file of flags, one a line, in UTF-8. Received:"

@@ -100,6 +100,16 @@ class _Job:
         part.array.unlink(missing_ok=True)
 
 
+def are_missing(flags, run, source):
+    """Whether files of a run that has ended are gone."""
+    from simclr_keras.evaluation import embedding_files
+
+    parts = embedding_files.parts_of(
+        run.path, source.num_examples, flags.rows_per_file, flags.format
+    )
+    return not all(part.path.exists() for part in parts)
+
+
 def write(flags, devices, run, source, features, size):
     """Writes the files of embeddings, and what is missing of them.
 

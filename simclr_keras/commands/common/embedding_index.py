@@ -52,8 +52,9 @@ def label_columns(source):
 
     Returns:
         Dict of name -> array or list of n values. The column `label` holds
-        numbers of classes, or names of labels with `|` between them, or None
-        without labels. Numbers that are labels have a column each, in float32.
+        numbers of classes, whose names follow in `class`; or names of labels
+        with `|` between them; or None without labels. Numbers that are labels
+        have a column each, in float32.
     """
     if not source.has_labels:
         return {"label": [None] * source.num_examples}
@@ -61,8 +62,10 @@ def label_columns(source):
     if source.task == "regression":
         return dict(zip(source.class_names, labels.T))
     if source.task == "multilabel":
-        labels = sk.data.label_texts(labels, source.class_names, source.task)
-    return {"label": labels}
+        texts = sk.data.label_texts(labels, source.class_names, source.task)
+        return {"label": texts}
+    names = [str(name) for name in source.class_names]
+    return {"label": labels, "class": [names[label] for label in labels]}
 
 
 def _texts(column):

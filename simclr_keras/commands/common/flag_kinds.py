@@ -1,5 +1,6 @@
 """Defines flags of several kinds, in the groups of `--help`."""
 
+import contextlib
 import math
 import pathlib
 import re
@@ -221,6 +222,8 @@ def as_path(path, name):
         absl.flags.Error: a file system that is not known here.
     """
     if not _SCHEME.match(path):
+        with contextlib.suppress(RuntimeError):  # no home directory
+            return pathlib.Path(path).expanduser()
         return pathlib.Path(path)
     from simclr_keras import paths  # loads TensorFlow
 

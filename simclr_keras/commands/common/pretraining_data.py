@@ -46,7 +46,9 @@ class PretrainingImages:
         """Dict of what the images are used for to their `data.Source`."""
         return {
             "training images": self.trained,
-            "images of the probe": self.probe,
+            "images of the probe": self.probe
+            if self.probe is not self.trained
+            else None,
             "evaluation images": self.held_out,
         }
 

@@ -169,7 +169,7 @@ def define_run(values):
         " as gs://bucket/run. The same command in the same directory resumes.",
         may_change=True,
     )
-    run.integer("seed", 0, "Seed of everything random.")
+    run.integer("seed", 0, "Seed of all draws.", least=0, most=2**32 - 1)
     run.choice(
         "verbose",
         "auto",

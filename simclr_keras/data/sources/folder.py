@@ -109,7 +109,8 @@ def open_splits(
 def _list(path, extensions, skip_corrupt=False):
     """The folder's path object, and the `Listing` of what is in it."""
     root = paths.as_path(path, "`folder:`").expanduser()
-    if not root.is_dir():
+    # An empty path, as of an unset variable of the shell, would be ".".
+    if not str(path) or not root.is_dir():
         raise ValueError(
             "`folder:` must be followed by an existing folder. Received:"
             f" {str(path)!r}"

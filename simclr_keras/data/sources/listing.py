@@ -92,11 +92,15 @@ def _kind(entry, above, extensions):
     """`"image"`, `"folder"`, or the kind under which it is left out."""
     if entry.name.startswith("."):
         return HIDDEN
-    if entry.is_dir():
+    try:
+        is_folder, is_file = entry.is_dir(), entry.is_file()
+    except OSError:  # such as a link to itself, or into a folder that is closed
+        return BROKEN_LINK if entry.is_symlink() else UNREADABLE
+    if is_folder:
         # Following such a link would never end.
         circle = entry.is_symlink() and _real(entry.path) in above
         return LOOP if circle else "folder"
-    if not entry.is_file():
+    if not is_file:
         return BROKEN_LINK if entry.is_symlink() else SPECIAL
     if entry.name.lower().endswith(extensions):
         return "image"

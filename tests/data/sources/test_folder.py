@@ -221,3 +221,19 @@ def test_an_image_over_the_bound_stops_the_run_by_name(tmp_path):
     assert list(data.load(text, max_pixels=64 * 65, **options))
     with pytest.raises(ValueError, match="`max_pixels` must be .*max_pixels=0"):
         data.load(text, max_pixels=0, **options)
+
+
+def test_a_link_to_itself_is_a_broken_link(tmp_path):
+    write(tmp_path, "a.png")
+    (tmp_path / "self.jpg").symlink_to(tmp_path / "self.jpg")
+    with pytest.warns(UserWarning, match="1 broken links"):
+        assert opened(tmp_path).num_examples == 1
+
+
+def test_an_empty_path_is_not_the_current_directory(tmp_path, monkeypatch):
+    """A variable of the shell that is not set gives `folder:`."""
+    write(tmp_path, "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="must be followed by an existing"):
+        data.open_source("folder:")
+    assert data.open_source("folder:.").num_examples == 1
