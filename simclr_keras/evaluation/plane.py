@@ -17,7 +17,7 @@ def to_plane(
     """Projects features to two dimensions.
 
     Args:
-        h: float `[n, C]`, n at least 4.
+        h: float `[n, C]`, n at least 4 and C at least 2, not all rows equal.
         method: "umap", which must be installed; "tsne"; or "auto" (default):
             UMAP if it is installed, else t-SNE.
         seed: seed of the random numbers. Defaults to 0.
@@ -34,8 +34,7 @@ def to_plane(
         et al. 2018, arXiv 1802.03426.
     """
     h, _ = check_features("h", h)
-    if len(h) < 4:
-        raise ValueError(f"h must have at least 4 rows. Received: {len(h)}")
+    _check_spread(h)
     if method not in ("auto", "umap", "tsne"):
         raise ValueError(
             f"method must be auto, umap or tsne. Received: {method!r}"
@@ -55,8 +54,36 @@ def to_plane(
     from sklearn.manifold import TSNE
 
     columns = min(_COLUMNS, *h.shape)
-    reduced = PCA(columns, random_state=seed).fit_transform(h)
+    reduced = PCA(columns, random_state=seed).fit_transform(_centred(h))
     tsne = TSNE(
         perplexity=min(30.0, (len(h) - 1) / 3), init="pca", random_state=seed
     )
     return tsne.fit_transform(reduced).astype(np.float32), method
+
+
+def _check_spread(h):
+    """Refuses features that no method can map."""
+    if len(h) < 4:
+        raise ValueError(f"h must have at least 4 rows. Received: {len(h)}")
+    if h.shape[1] < 2:
+        raise ValueError(
+            "h must have at least 2 columns to be mapped to two dimensions."
+            f" Received: shape {h.shape}"
+        )
+    if (h == h[0]).all():
+        raise ValueError(
+            "h must vary: features that are the same for every image cannot be"
+            " mapped. The encoder has collapsed, or all images are equal."
+            f" Received: {len(h)} equal rows"
+        )
+
+
+def _centred(h):
+    """Subtracts the mean and divides by the largest magnitude, float32.
+
+    The map does not depend on the scale. scikit-learn's t-SNE computes it in
+    float32 though, and where the squares of small differences become 0, it
+    starts from NaN, which ends the process by a segmentation fault.
+    """
+    h = h - h.mean(axis=0, dtype=np.float64)
+    return (h / np.abs(h).max()).astype(np.float32)

@@ -174,6 +174,30 @@ def test_map_of_two_clusters():
         evaluation.to_plane(h[:3])
 
 
+@pytest.mark.parametrize(
+    "h, message",
+    [
+        (np.ones((40, 6), np.float32), "h must vary.*collapsed.*40 equal rows"),
+        (np.arange(40.0)[:, np.newaxis], r"2 columns.*Received.*\(40, 1\)"),
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "tsne"])
+def test_features_without_a_map_are_refused(h, message, method):
+    """t-SNE of equal rows would end the process."""
+    with pytest.raises(ValueError, match=message):
+        evaluation.to_plane(h, method=method)
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1e-7, 1.0, 1e30])
+@pytest.mark.parametrize("varying", [1, 40])
+def test_features_that_hardly_vary_have_a_map(scale, varying):
+    """In all rows or in one; float32 has no squares of 1e-30."""
+    h = np.full((40, 6), scale if scale < 1e-7 else 1.0)
+    h[:varying] += scale * np.random.default_rng(0).random((varying, 6))
+    points, _ = evaluation.to_plane(h, method="tsne")
+    assert np.isfinite(points).all() and np.ptp(points, axis=0).max() > 0
+
+
 @pytest.mark.parametrize("count", [1, 6, 7, 20, 21, 30, 200])
 def test_each_class_of_a_map_has_a_colour(count):
     points = np.random.default_rng(0).normal(size=(2 * count, 2))
