@@ -14,6 +14,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import scalars
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _MASK = 0xFFFFFFFF
@@ -89,6 +91,7 @@ def stateless_seeds(
     Returns:
         `uint32` tensor `[B, 2]`, a pure function of the arguments.
     """
+    seed = scalars.plain(seed)
     key = (
         tf.constant(seed & _MASK, tf.uint32),
         tf.constant((seed >> 32) & _MASK, tf.uint32),
@@ -182,6 +185,8 @@ def permutation(
         `int64` tensor `[count]`, each number once; a pure function of the
         arguments, the same on every version of TensorFlow and of NumPy.
     """
+    # As a NumPy scalar it would be a tensor in the graph.
+    seed = scalars.plain(seed)
     return _permutation(count, seed, tf.cast(number, tf.int64), use)
 
 

@@ -92,3 +92,10 @@ def test_compiled_and_plain_bits_agree():
     np.testing.assert_array_equal(
         draw(tf.constant(3, tf.int64)), compiled(tf.constant(3, tf.int64))
     )
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint8])
+def test_a_seed_of_numpy_is_a_number(kind):
+    found = randomness.shuffled(9, kind(7), 0, randomness.FILES)
+    expected = randomness.shuffled(9, 7, 0, randomness.FILES)
+    np.testing.assert_array_equal(found, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import scalars
 from simclr_keras.contrastive import similarity
 from simclr_keras.contrastive.contrastive_loss import ContrastiveLoss
 from simclr_keras.contrastive.contrastive_loss import against_other_view
@@ -91,7 +92,7 @@ class MarginTriplet(ContrastiveLoss):
         name: str = "margin_triplet",
     ):
         super().__init__(name=name)
-        if not isinstance(margin, (int, float)) or not margin >= 0:
+        if not scalars.is_real(margin) or not margin >= 0:
             raise ValueError(
                 f"margin must be a number of at least 0. Received: {margin!r}"
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import scalars
+
 # The official code's guard against dividing by the norm of a zero row.
 SQUARED_NORM_FLOOR = 1e-12
 
@@ -140,8 +142,8 @@ def semi_hard_negative(
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raises ValueError unless the Python number `value` is above zero."""
-    if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+    """Raises ValueError unless `value` is a finite number above zero."""
+    if not scalars.is_real(value) or not 0 < value < float("inf"):
         raise ValueError(
             f"{name} must be a finite number above 0. Received: {name}={value}"
         )

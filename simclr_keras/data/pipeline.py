@@ -7,6 +7,7 @@ import functools
 import tensorflow as tf
 
 from simclr_keras import randomness
+from simclr_keras import scalars
 from simclr_keras.data import data_service as services
 from simclr_keras.data import decoded_batches
 from simclr_keras.data import epochs
@@ -106,6 +107,7 @@ def make_dataset(
     _check_used(stated, crop_proportion, source, training)
     if data_service is not None:
         _check_service(data_service, source, training)
+    batch_size = _check_batch_size(batch_size)
     drop_remainder = training if drop_remainder is None else drop_remainder
     steps = _steps(source, batch_size, drop_remainder)
     total = steps * batch_size if drop_remainder else source.num_examples
@@ -188,14 +190,16 @@ def _check_used(stated, crop_proportion, source, training):
         )
 
 
-def _steps(source, batch_size, drop_remainder):
-    if isinstance(batch_size, bool) or not (
-        isinstance(batch_size, int) and batch_size > 0
-    ):
+def _check_batch_size(batch_size):
+    if not scalars.is_whole(batch_size) or batch_size < 1:
         raise ValueError(
             "`batch_size` must be a positive integer. Received:"
             f" batch_size={batch_size!r}"
         )
+    return int(batch_size)
+
+
+def _steps(source, batch_size, drop_remainder):
     count = source.num_examples
     if drop_remainder and batch_size > count:
         raise ValueError(

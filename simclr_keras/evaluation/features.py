@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
+
+from simclr_keras import scalars
 
 
 def check_features(
@@ -65,7 +65,7 @@ def unit_rows(features: np.ndarray) -> np.ndarray:
 def check_counts(**counts: int) -> None:
     """Refuses named arguments that are not whole numbers, at least 1."""
     for name, value in counts.items():
-        if not isinstance(value, numbers.Integral) or value < 1:
+        if not scalars.is_whole(value) or value < 1:
             raise ValueError(
                 f"{name} must be a whole number, at least 1. Received:"
                 f" {name}={value!r}"

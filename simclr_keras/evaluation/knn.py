@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 
 import keras
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import data
+from simclr_keras import scalars
 from simclr_keras.distribute import sharing
 from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.embeddings import Extractor
@@ -149,7 +149,7 @@ class KNNCallback(keras.callbacks.Callback):
         name: str = "knn_accuracy",
     ):
         super().__init__()
-        if not isinstance(every, numbers.Integral) or every < 1:
+        if not scalars.is_whole(every) or every < 1:
             raise ValueError(
                 "every must be a whole number of epochs, at least 1. Received:"
                 f" every={every!r}"
@@ -250,7 +250,7 @@ def _votes(train_h, train_y, test_h, k, temperature, block_size):
     _check_vote(k, temperature)
     _check_k(k, len(train_h))
     if block_size is not None and (
-        not isinstance(block_size, numbers.Integral) or block_size < 1
+        not scalars.is_whole(block_size) or block_size < 1
     ):
         raise ValueError(
             "block_size must be a whole number of rows, at least 1. Received:"
@@ -280,12 +280,12 @@ def _count_votes(columns, similarities, temperature, class_count):
 
 
 def _check_vote(k, temperature):
-    if not isinstance(k, numbers.Integral) or k < 1:
+    if not scalars.is_whole(k) or k < 1:
         raise ValueError(
             "k must be a whole number of neighbours, at least 1. Received:"
             f" k={k!r}"
         )
-    if not isinstance(temperature, numbers.Real) or not temperature > 0:
+    if not scalars.is_real(temperature) or not temperature > 0:
         raise ValueError(
             "temperature must be a number above 0. Received:"
             f" temperature={temperature!r}"

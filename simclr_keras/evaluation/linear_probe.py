@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 
 import numpy as np
 import tensorflow as tf
 
 from simclr_keras import randomness
+from simclr_keras import scalars
 from simclr_keras.evaluation.accuracy import top_k_accuracy
 from simclr_keras.evaluation.features import check_counts
 from simclr_keras.evaluation.features import check_train_and_test
@@ -103,7 +103,7 @@ def linear_accuracy(
         ("learning_rate", 0.0 if learning_rate is None else learning_rate),
         ("weight_decay", weight_decay),
     ):
-        if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+        if not scalars.is_real(value) or not 0 <= value < math.inf:
             raise ValueError(
                 f"{name} must be a number, 0 or greater. Received:"
                 f" {name}={value!r}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import scalars
 from simclr_keras.evaluation.features import check_features
 from simclr_keras.evaluation.features import unit_rows
 
@@ -50,7 +51,7 @@ def nearest(
             f"bank must be of the queries' width {queries.shape[1]}. Received:"
             f" shape {getattr(bank, 'shape', None)}"
         )
-    if not isinstance(k, (int, np.integer)) or not 1 <= k <= len(bank):
+    if not scalars.is_whole(k) or not 1 <= k <= len(bank):
         raise ValueError(
             f"k must be an integer from 1 to {len(bank)}, the rows of the"
             f" bank. Received: k={k!r}"

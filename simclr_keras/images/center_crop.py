@@ -72,13 +72,13 @@ def resolve_proportion(
         return 0.875 if min(size) > SMALL_IMAGE else 1.0
     if crop_proportion is None:
         return None
-    checks.number("crop_proportion", crop_proportion, 0.0, 1.0)
-    if not crop_proportion:
+    proportion = checks.number("crop_proportion", crop_proportion, 0.0, 1.0)
+    if not proportion:
         raise ValueError(
             "`crop_proportion` must be above 0, or None for no crop."
             f" Received: crop_proportion={crop_proportion!r}"
         )
-    return crop_proportion
+    return proportion
 
 
 def central_crop(

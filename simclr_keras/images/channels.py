@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
-
 import tensorflow as tf
+
+from simclr_keras import scalars
 
 RGB = 3
 
@@ -21,11 +21,7 @@ def check(channels: int | None, name: str = "channels") -> int | None:
     """
     if channels is None:
         return None
-    if (
-        isinstance(channels, bool)
-        or not isinstance(channels, numbers.Integral)
-        or channels < 1
-    ):
+    if not scalars.is_whole(channels) or channels < 1:
         raise ValueError(
             f"`{name}` must be a whole number of at least 1, the channels of"
             f" every image, or None for RGB. Received: {name}={channels!r}"

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from simclr_keras import scalars
+
 # Images with a shorter side of at most this many pixels are by default neither
 # blurred in training nor cropped in evaluation (the paper's CIFAR-10 recipe,
 # appendix B.9).
@@ -20,7 +22,7 @@ def size(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """Returns `(height, width)` in pixels of an int or a pair of ints."""
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(
-        isinstance(x, numbers.Integral) and x >= LEAST_SIZE for x in pair
+        scalars.is_whole(x) and x >= LEAST_SIZE for x in pair
     ):
         raise ValueError(
             f"`{name}` must be an integer of at least {LEAST_SIZE}, or a pair"

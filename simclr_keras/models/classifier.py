@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import networks
+from simclr_keras import scalars
 from simclr_keras.distribute import replicas
 from simclr_keras.models import augmentation
 from simclr_keras.models import batches
@@ -128,7 +129,7 @@ class Classifier(trained_model.TrainedModel):
             target_mean, target_std, num_classes, self.activation
         )
         weight_decay.check_l2(l2)
-        freezing.check_freeze(freeze, encoder)
+        self.freeze = freeze = freezing.check_freeze(freeze, encoder)
         freezing.check_projection_layer(projection_layer, projection_head)
         size = getattr(views, "size", None) or (
             image_size and (image_size,) * 2
@@ -144,17 +145,16 @@ class Classifier(trained_model.TrainedModel):
             )
         self.views = views
         self._augmentation = augmentation.Augmentation(views, seed)
-        self.num_classes = num_classes
-        self.freeze = freeze
-        self.projection_layer = projection_layer
-        self.seed = seed
-        self.image_size = image_size
-        self.l2 = l2
+        self.num_classes = int(num_classes)
+        self.projection_layer = scalars.plain(projection_layer)
+        self.seed = scalars.plain(seed)
+        self.image_size = scalars.plain(image_size)
+        self.l2 = scalars.plain(l2)
         self.l2_scope = l2_scope
         self.target_mean = scale and scale.mean
         self.target_std = scale and scale.std
         self.pixel_watch = pixels.PixelWatch()
-        self.head = trained_model.supervised_head(num_classes)
+        self.head = trained_model.supervised_head(self.num_classes)
         self(image)
         if self.projection_head is not None and projection_head.weights:
             self.projection_head.set_weights(projection_head.get_weights())

@@ -5,17 +5,18 @@ from __future__ import annotations
 import keras
 
 from simclr_keras import compat
+from simclr_keras import scalars
 
 
-def check_freeze(freeze: str | int, encoder: keras.Model) -> None:
-    """Checks the argument `freeze` of a `Classifier`.
+def check_freeze(freeze: str | int, encoder: keras.Model) -> str | int:
+    """Checks the argument `freeze` of a `Classifier`; returns str or int.
 
     Raises:
         ValueError: it is neither `"all"`, `"none"` nor the number of a block
             group, or the encoder has no groups.
     """
-    whole = isinstance(freeze, int) and not isinstance(freeze, bool)
-    if freeze not in ("all", "none") and not whole:
+    whole = scalars.is_whole(freeze)
+    if not whole and freeze not in ("all", "none"):
         raise ValueError(
             "freeze must be 'all', 'none' or the number of a block group."
             f" Received: freeze={freeze!r}"
@@ -26,6 +27,7 @@ def check_freeze(freeze: str | int, encoder: keras.Model) -> None:
             " that knows its stages (ResNet, TinyResNet); use 'all' or 'none'."
             f" Received: freeze={freeze!r}, encoder={encoder.name!r}"
         )
+    return int(freeze) if whole else freeze
 
 
 def check_projection_layer(

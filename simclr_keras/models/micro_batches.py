@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import scalars
 from simclr_keras.contrastive import similarity
 from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
@@ -15,15 +16,20 @@ from simclr_keras.models import batches
 _NAME = "micro_batch_size"
 
 
-def check_argument(micro_batch_size: int | None) -> None:
-    """Raises a ValueError for a `micro_batch_size` that is no positive int."""
-    if micro_batch_size is not None and not (
-        isinstance(micro_batch_size, int) and micro_batch_size > 0
-    ):
+def check_argument(micro_batch_size: int | None) -> int | None:
+    """Returns a `micro_batch_size` as an int, or None.
+
+    Raises:
+        ValueError: it is no positive integer.
+    """
+    if micro_batch_size is None:
+        return None
+    if not scalars.is_whole(micro_batch_size) or micro_batch_size < 1:
         raise ValueError(
             f"{_NAME} must be a positive whole number of images, or"
             f" None. Received: {micro_batch_size!r}"
         )
+    return int(micro_batch_size)
 
 
 def check_size(

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from simclr_keras import scalars
 from simclr_keras.models import batches
 
 ACTIVATIONS = {
@@ -62,8 +63,7 @@ def check_activation(activation: str | None, num_classes: int) -> str:
             f" activation={activation!r}"
         )
     least = 2 if activation == "softmax" else 1
-    whole = isinstance(num_classes, int) and not isinstance(num_classes, bool)
-    if not whole or num_classes < least:
+    if not scalars.is_whole(num_classes) or num_classes < least:
         raise ValueError(
             f"num_classes must be an integer of at least {least}. Received:"
             f" num_classes={num_classes!r}, activation={activation!r}"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import networks
+from simclr_keras import scalars
 from simclr_keras.contrastive import NTXent
 from simclr_keras.contrastive import make_loss
 from simclr_keras.contrastive import takes_labels
@@ -143,17 +144,16 @@ class SimCLR(trained_model.TrainedModel):
                 "views must be a layer such as TwoViews(image_size=32): without"
                 " two views there is nothing to contrast. Received: views=None"
             )
-        micro_batches.check_argument(micro_batch_size)
         self.encoder = encoder
         self.projection_head = projection_head or networks.ProjectionHead()
         self.views = views
-        self.num_classes = num_classes
-        self.l2 = l2
+        self.num_classes = scalars.plain(num_classes)
+        self.l2 = scalars.plain(l2)
         self.l2_scope = l2_scope
-        self.micro_batch_size = micro_batch_size
+        self.micro_batch_size = micro_batches.check_argument(micro_batch_size)
         self.probe = None
         if num_classes is not None:
-            self.probe = trained_model.supervised_head(num_classes)
+            self.probe = trained_model.supervised_head(self.num_classes)
         names = ["loss", *_CONTRASTIVE]
         if self.probe is not None:
             names += ["probe_loss", "probe_accuracy"]

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import scalars
 from simclr_keras.choices import PROJECTION_HEADS as _MODES
 from simclr_keras.networks.normalization import BatchNormalization
 
@@ -66,14 +67,10 @@ class ProjectionHead(keras.layers.Layer):
             raise ValueError(
                 f"`mode` must be one of {', '.join(_MODES)}. Received: {mode!r}"
             )
-        _check_count("num_layers", num_layers)
-        _check_count("out_dim", out_dim)
-        if width is not None:
-            _check_count("width", width)
         self.mode = mode
-        self.num_layers = num_layers
-        self.out_dim = out_dim
-        self.width = width
+        self.num_layers = _count("num_layers", num_layers)
+        self.out_dim = _count("out_dim", out_dim)
+        self.width = None if width is None else _count("width", width)
         self.global_bn = bool(global_bn)
         self.dense_layers = []
         self.norm_layers = []
@@ -209,8 +206,9 @@ class ProjectionHead(keras.layers.Layer):
         }
 
 
-def _check_count(name, value):
-    if not isinstance(value, int) or value < 1:
+def _count(name, value):
+    if not scalars.is_whole(value) or value < 1:
         raise ValueError(
             f"`{name}` must be a whole number, at least 1. Received: {value!r}"
         )
+    return int(value)

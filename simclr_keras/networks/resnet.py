@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from simclr_keras import compat
+from simclr_keras import scalars
 from simclr_keras.networks import blocks
 from simclr_keras.networks import layers
 from simclr_keras.networks.encoder import StagedEncoder
@@ -120,10 +121,10 @@ class ResNet(StagedEncoder):
                 )
         h = layers.SpatialMean(name="pooled_features", dtype=policy)(x)
         super().__init__(images, h, settings, name or f"resnet{depth}")
-        self.depth = depth
-        self.width = width
-        self.sk_ratio = sk_ratio
-        self.se_ratio = se_ratio
+        self.depth = int(depth)
+        self.width = scalars.plain(width)
+        self.sk_ratio = scalars.plain(sk_ratio)
+        self.se_ratio = scalars.plain(se_ratio)
         self.small_images = small_images
 
     def get_config(self) -> dict[str, Any]:

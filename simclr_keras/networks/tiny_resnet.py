@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from simclr_keras import compat
+from simclr_keras import scalars
 from simclr_keras.networks import blocks
 from simclr_keras.networks import layers
 from simclr_keras.networks.encoder import StagedEncoder
@@ -94,9 +95,9 @@ class TinyResNet(StagedEncoder):
 
 def _check_channels(channels):
     known = isinstance(channels, (tuple, list)) and channels
-    if not known or not all(isinstance(n, int) and n > 0 for n in channels):
+    if not known or not all(scalars.is_whole(n) and n > 0 for n in channels):
         raise ValueError(
             "`channels` must be positive whole numbers, one per block, such as"
             f" (32, 64, 128). Received: {channels!r}"
         )
-    return tuple(channels)
+    return tuple(int(n) for n in channels)

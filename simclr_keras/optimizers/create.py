@@ -7,6 +7,7 @@ import importlib
 import keras
 
 from simclr_keras import compat
+from simclr_keras import scalars
 from simclr_keras.optimizers.adamw import AdamW
 from simclr_keras.optimizers.lars import LARS
 
@@ -67,8 +68,11 @@ def create_optimizer(
             "weight_decay must be at least 0. Received:"
             f" weight_decay={weight_decay}"
         )
-    if isinstance(learning_rate, int):
+    if scalars.is_real(learning_rate):
         learning_rate = float(learning_rate)
+    momentum, weight_decay, beta_1, beta_2, epsilon = map(
+        scalars.plain, (momentum, weight_decay, beta_1, beta_2, epsilon)
+    )
     if name == "lars":
         return LARS(learning_rate, momentum, weight_decay, nesterov=nesterov)
     if name in ("momentum", "adam") and weight_decay:

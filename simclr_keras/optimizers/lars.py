@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from simclr_keras import compat
+from simclr_keras import scalars
 
 
 @compat.register
@@ -88,7 +88,7 @@ class LARS(compat.Optimizer):
             raise ValueError(
                 f"momentum must be in [0, 1]. Received: momentum={momentum}"
             )
-        weight_decay = weight_decay or 0.0
+        weight_decay = scalars.plain(weight_decay or 0.0)
         if not weight_decay >= 0:
             raise ValueError(
                 "weight_decay must be at least 0. Received:"
@@ -96,13 +96,13 @@ class LARS(compat.Optimizer):
             )
         if not eeta > 0:
             raise ValueError(f"eeta must be above 0. Received: eeta={eeta}")
-        if isinstance(learning_rate, numbers.Real):
+        if scalars.is_real(learning_rate):
             learning_rate = float(learning_rate)
         super().__init__(
             learning_rate, name=name, weight_decay=weight_decay, **kwargs
         )
-        self.momentum = momentum
-        self.eeta = eeta
+        self.momentum = scalars.plain(momentum)
+        self.eeta = scalars.plain(eeta)
         self.nesterov = nesterov
         self.classic_momentum = classic_momentum
         self.exclude_vectors = exclude_vectors

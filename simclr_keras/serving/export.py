@@ -8,6 +8,7 @@ import tensorflow as tf
 from simclr_keras import compat
 from simclr_keras import networks
 from simclr_keras import paths
+from simclr_keras import scalars
 from simclr_keras.choices import EXPORT_FORMATS as FORMATS
 from simclr_keras.choices import EXPORT_PRECISIONS as PRECISIONS
 from simclr_keras.images import MAX_PIXELS
@@ -275,11 +276,12 @@ def _image_size(model, image_size):
             f" image_size={image_size!r}"
         )
     size = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(size) != 2 or not all(isinstance(x, int) and x > 0 for x in size):
+    if len(size) != 2 or not all(scalars.is_whole(x) and x > 0 for x in size):
         raise ValueError(
             "image_size must be a positive integer, or a pair of them, in"
             f" pixels. Received: image_size={image_size!r}"
         )
+    size = tuple(int(x) for x in size)
     if fixed is not None and size != fixed:
         raise ValueError(
             f"image_size must be {fixed}, the encoder's fixed input. Received:"

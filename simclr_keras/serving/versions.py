@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from simclr_keras import paths
+from simclr_keras import scalars
 from simclr_keras.serving import single_file
 
 # The files without which a version cannot be loaded; they are copied last.
@@ -58,8 +59,7 @@ def new_version(
         raise ValueError(
             f"directory must not be a file. Received: directory={str(base)!r}"
         )
-    whole = isinstance(version, int) and not isinstance(version, bool)
-    if version is not None and not (whole and version > 0):
+    if version is not None and not (scalars.is_whole(version) and version > 0):
         raise ValueError(
             "version must be a positive integer, or None for the next one."
             f" Received: version={version!r}"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from simclr_keras import compat
 from simclr_keras import randomness
+from simclr_keras import scalars
 from simclr_keras.images import channels as channel_counts
 from simclr_keras.images import checks
 from simclr_keras.images import interpolation
@@ -136,9 +137,9 @@ class TwoViews(keras.layers.Layer):
                 layer[key] = view_arguments.pop(key)
         super().__init__(**layer)
         self.size = checks.size("image_size", image_size)
-        if not isinstance(seed, int):
+        if not scalars.is_whole(seed):
             raise ValueError(f"`seed` must be an integer. Received: {seed!r}")
-        self.seed = seed
+        self.seed = int(seed)
         self.jit = checks.choice("jit", jit, ("auto", True, False))
         self.channels = channel_counts.check(channels) or channel_counts.RGB
         if branches is None:

@@ -297,3 +297,11 @@ def test_refuses_senseless_arguments(arguments, word):
 def test_refuses_rows_that_do_not_fit(z_a, z_b, more, word):
     with pytest.raises(ValueError, match=word):
         NTXent()(z_a, z_b, **more)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64])
+def test_numbers_of_numpy_are_numbers(kind):
+    config = NTXent(temperature=kind(2)).get_config()
+    assert json.loads(json.dumps(config))["temperature"] == 2.0
+    with pytest.raises(ValueError, match="temperature must be a finite"):
+        NTXent(temperature=kind(0))

@@ -218,6 +218,11 @@ def test_made_by_name_and_serialised():
 
 
 @pytest.mark.newest
+def test_numbers_of_numpy_are_numbers():
+    for margin in (np.float32(0.5), np.float64(0.5)):
+        assert MarginTriplet(margin).get_config()["margin"] == 0.5
+
+
 def test_refuses_senseless_arguments():
     with pytest.raises(ValueError, match="nt_xent.*Received: 'infonce'"):
         make_loss("infonce")

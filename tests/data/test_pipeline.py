@@ -370,3 +370,15 @@ def test_wrong_options(folder, options, message):
     options = {"image_size": 16, "batch_size": 4, **options}
     with pytest.raises(ValueError, match=message):
         data.load(folder, **options)
+
+
+@pytest.mark.newest
+def test_numpy_integers_are_integers():
+    plain, numpys = (
+        load(batch_size=number(8), seed=number(3), views=number(2))
+        for number in (int, np.int64)
+    )
+    for mine, yours in zip(epoch(plain), epoch(numpys), strict=True):
+        np.testing.assert_array_equal(mine, yours)
+    with pytest.raises(ValueError, match="`batch_size` must be .*=True"):
+        load(batch_size=True)

@@ -1,5 +1,7 @@
 """Classifier: what is frozen, from where it starts, what it returns."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -245,3 +247,17 @@ def test_copy_has_the_same_weights_and_is_another():
         np.testing.assert_array_equal(a, b)
     copy.set_weights([w + 1 for w in copy.get_weights()])
     assert np.abs(encoder.get_weights()[0] - copy.get_weights()[0]).min() > 0.5
+
+
+def test_numbers_of_numpy_are_numbers():
+    numbers = {"freeze": 1, "seed": 2, "image_size": 16, "projection_layer": 0}
+    model = sk.Classifier(
+        sk.TinyResNet((4,)),
+        np.int64(4),
+        l2=np.float32(0.5),
+        **{name: np.int64(value) for name, value in numbers.items()},
+    )
+    settings = {name: getattr(model, name) for name in model.settings}
+    expected = {**numbers, "num_classes": 4, "l2": 0.5}
+    assert json.loads(json.dumps(settings)).items() >= expected.items()
+    assert model(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 4)

@@ -5,6 +5,8 @@ sums tells the two apart. What is float32 by nature, the probe, gets float32's
 tolerance.
 """
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -348,7 +350,10 @@ def test_configuration():
     model = _model(8)
     assert model.get_config()["micro_batch_size"] == 8
     assert type(model).from_config(model.get_config()).micro_batch_size == 8
-    for wrong in (0, 2.5):
+    theirs = _model(np.int64(8), num_classes=np.int64(3), l2=np.float32(0.5))
+    settings = {name: getattr(theirs, name) for name in theirs.settings}
+    assert json.loads(json.dumps(settings))["micro_batch_size"] == 8
+    for wrong in (0, 2.5, True):
         with pytest.raises(ValueError, match=f"micro_batch_size.*{wrong}"):
             _model(wrong)
 

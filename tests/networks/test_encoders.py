@@ -1,6 +1,7 @@
 """Encoders: sizes, stages, freezing, precision, saving, errors."""
 
 import functools
+import json
 
 import keras
 import numpy as np
@@ -254,3 +255,12 @@ def test_tokens_are_averaged_in_their_precision(dtype):
     np.testing.assert_allclose(
         pooled, tokens.astype("float64").mean(axis=1), rtol=0, atol=tolerance
     )
+
+
+@pytest.mark.newest
+def test_numpy_numbers_are_numbers():
+    tiny = TinyResNet((np.int64(4),), input_channels=np.int32(1))
+    assert json.loads(json.dumps(tiny.get_config()))["channels"] == [4]
+    resnet = ResNet(np.int64(18), width=np.float32(0.125))
+    config = json.loads(json.dumps(resnet.get_config()))
+    assert (config["depth"], config["width"]) == (18, 0.125)

@@ -1,5 +1,7 @@
 """Projection head: its modes, its layers, saving, one step of training."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -144,3 +146,11 @@ def test_wrong_arguments_are_named(arguments, message):
 def test_feature_maps_are_refused():
     with pytest.raises(ValueError, match=r"shape \[B, D\]"):
         ProjectionHead()(np.zeros((2, 4, 4, 3), "float32"))
+
+
+def test_numpy_integers_are_integers():
+    sizes = {"num_layers": 2, "out_dim": 4, "width": 6}
+    head = ProjectionHead(**{k: np.int64(v) for k, v in sizes.items()})
+    assert json.loads(json.dumps(head.get_config())).items() >= sizes.items()
+    with pytest.raises(ValueError, match="`out_dim` must be .*: True"):
+        ProjectionHead(out_dim=True)

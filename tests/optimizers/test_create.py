@@ -1,5 +1,6 @@
 """The other optimizers: their first steps by hand, decay, saving."""
 
+import json
 import pathlib
 import sys
 
@@ -205,3 +206,19 @@ def test_lamb_names_the_extra_that_it_needs(monkeypatch):
 def test_a_decay_belongs_to_the_update_the_loss_or_both(name, parts):
     """LARS leaves the supervised head to the loss, as in the official code."""
     assert split_weight_decay(name, 1e-6) == parts
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "name, decay", [("lars", 0.5), ("momentum", 0), ("adam", 0), ("adamw", 0.5)]
+)
+def test_numbers_of_numpy_are_numbers(name, decay):
+    optimizer = create_optimizer(
+        name,
+        np.float32(0.25),
+        momentum=np.float32(0.5),
+        weight_decay=np.float32(decay),
+    )
+    config = json.loads(json.dumps(optimizer.get_config()))
+    assert config["learning_rate"] == 0.25
+    assert (config["weight_decay"] or 0) == decay

@@ -396,3 +396,17 @@ def test_wrong_arguments_of_an_encoder_are_named(tmp_path):
     with pytest.raises(ValueError, match="not be a file"):
         serving.export(_encoder(32), tmp_path / "photo.jpg")
     assert not pathlib.Path("nowhere:").exists()
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("size", [np.int64(16), (np.int32(16), 16)])
+def test_numbers_of_numpy_are_numbers(classifier, tmp_path, size):
+    path = serving.export(
+        classifier,
+        tmp_path,
+        image_size=size,
+        version=np.int64(3),
+        crop_proportion=np.float32(0.5),
+    )
+    card = json.loads((path / "model_card.json").read_text())
+    assert path.name == "3" and card["crop_proportion"] == 0.5

@@ -259,3 +259,14 @@ def test_branches_of_other_layers_must_make_views_of_the_size(pictures):
     layer = views.TwoViews(32, branches=(Invert(), Invert()))
     with pytest.raises(ValueError, match=r"\[B, 32, 32, 3\].*40, 40"):
         layer(pictures(2, 40), 0)
+
+
+def test_numpy_integers_are_integers(pictures):
+    ours, theirs = (
+        views.TwoViews(number(16), seed=number(2**40 + 3))
+        for number in (int, np.int64)
+    )
+    assert json.dumps(theirs.get_config()["seed"]) == str(2**40 + 3)
+    images = pictures(2, 20)
+    for mine, yours in zip(ours(images, 0), theirs(images, np.int64(0))):
+        np.testing.assert_array_equal(mine, yours)
