@@ -149,12 +149,21 @@ def check_loss(loss: Any, activation: str) -> None:
         activation: name of the activation.
 
     Raises:
-        ValueError: the loss needs another activation.
+        ValueError: the loss needs another activation, or logits in place of
+            probabilities.
     """
-    meant = _meaning(loss)
+    meant, from_logits = _meaning(loss), _from_logits(loss)
     if meant is None or meant in _FITTING[activation]:
+        # In a graph, Keras's crossentropies find the logits behind a softmax or
+        # sigmoid; run eagerly, they do not, and the focal ones never do.
+        if from_logits and activation != "linear":
+            raise ValueError(
+                "the loss must take probabilities, which a Classifier with"
+                f" activation={activation!r} returns: leave out from_logits."
+                f" Received: {_name(loss)}(from_logits=True)"
+            )
         return
-    if activation == "linear" and _from_logits(loss):
+    if activation == "linear" and from_logits:
         return
     raise ValueError(
         f"the loss must fit what the outputs mean: it is for {meant}, which a"

@@ -100,6 +100,43 @@ def test_a_loss_that_means_something_else_is_refused(activation, loss, needed):
         model.fit(_batches(LABELS), verbose=0)
 
 
+class _OfAUser(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return tf.reduce_mean((tf.nn.softmax(y_pred) - y_true) ** 2, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "from_logits": True}
+
+
+@pytest.mark.parametrize(
+    "activation, loss",
+    [
+        ("softmax", keras.losses.CategoricalFocalCrossentropy),
+        ("softmax", keras.losses.SparseCategoricalCrossentropy),
+        ("softmax", keras.losses.CategoricalCrossentropy),
+        ("sigmoid", keras.losses.BinaryFocalCrossentropy),
+        ("sigmoid", keras.losses.BinaryCrossentropy),
+        ("softmax", _OfAUser),
+    ],
+)
+def test_a_loss_of_logits_is_refused_for_probabilities(activation, loss):
+    """The focal ones would take the softmax of a softmax."""
+    made = loss() if loss is _OfAUser else loss(from_logits=True)
+    message = f"leave out from_logits. Received: {loss.__name__}"
+    with pytest.raises(ValueError, match=message):
+        _model(activation, made).fit(_batches(LABELS), verbose=0)
+
+
+def test_the_focal_loss_is_that_of_the_probabilities():
+    """By hand: alpha (1 - p)^gamma times the cross-entropy -log p."""
+    loss = keras.losses.CategoricalFocalCrossentropy(alpha=0.25, gamma=2.0)
+    model, one_hot = _model("softmax", loss, rate=0.0), np.eye(2)[[0, 1] * 8]
+    p = (model(IMAGES).numpy() * one_hot).sum(axis=1)
+    history = model.fit(IMAGES, one_hot, batch_size=16, verbose=0).history
+    expected = np.mean(-0.25 * (1 - p) ** 2 * np.log(p))
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_logits_take_numbers_of_classes():
     """What one check lets through, the step must take."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
