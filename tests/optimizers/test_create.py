@@ -219,6 +219,7 @@ def test_numbers_of_numpy_are_numbers(name, decay):
         momentum=np.float32(0.5),
         weight_decay=np.float32(decay),
     )
-    config = json.loads(json.dumps(optimizer.get_config()))
+    saved = keras.saving.serialize_keras_object(optimizer)
+    config = json.loads(json.dumps(saved))["config"]
     assert config["learning_rate"] == 0.25
     assert (config["weight_decay"] or 0) == decay
