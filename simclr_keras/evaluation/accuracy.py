@@ -21,7 +21,8 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
         Float in [0, 1].
 
     Raises:
-        ValueError: shapes do not fit, scores are not finite, or k < 1.
+        ValueError: shapes do not fit, labels are not integers, scores are not
+            finite, or k < 1.
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if k < 1:
@@ -30,6 +31,11 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
         raise ValueError(
             "scores must be [n, K] and labels [n], with n at least 1. Received:"
             f" scores of shape {scores.shape}, labels of shape {labels.shape}"
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            "labels must be integers [n], one for each row. Received:"
+            f" {labels.dtype} of shape {labels.shape}"
         )
     if not np.isfinite(scores).all():
         raise ValueError(

@@ -58,7 +58,14 @@ def check_features(
 def unit_rows(features: np.ndarray) -> np.ndarray:
     """Scales rows to length 1, float32; rows of zeros stay zero."""
     features = np.asarray(features, np.float32)
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    long = ~np.isfinite(lengths)
+    if long.any():
+        # float32 has no squares of numbers above 1.8e19.
+        largest = np.abs(features).max(axis=1, keepdims=True)
+        features = features / np.where(long, largest, np.float32(1.0))
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.maximum(lengths, 1e-12)
 
 
@@ -112,14 +119,21 @@ def standardize(
     Returns:
         Tuple of float32 arrays: `train_h` with mean 0 and standard deviation
         1, and the others mapped alike.
+
+    Raises:
+        ValueError: an array has another number of columns than `train_h`.
     """
-    train_h = np.asarray(train_h, np.float32)
+    train_h, *others = (np.asarray(x, np.float32) for x in (train_h, *others))
+    for x in (train_h, *others):
+        if x.ndim != 2 or x.shape[1:] != train_h.shape[1:]:
+            raise ValueError(
+                "features must be [n, C], all with the columns of train_h."
+                f" Received: shape {x.shape}, train_h of {train_h.shape}"
+            )
     mean = train_h.mean(axis=0, dtype=np.float64)
     deviation = train_h.std(axis=0, dtype=np.float64)
     # A smaller deviation is the rounding error of a constant column.
     constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
     scale = np.where(constant, 1.0, 1.0 / np.where(constant, 1.0, deviation))
     mean, scale = mean.astype(np.float32), scale.astype(np.float32)
-    return tuple(
-        (np.asarray(x, np.float32) - mean) * scale for x in (train_h, *others)
-    )
+    return tuple((x - mean) * scale for x in (train_h, *others))

@@ -173,6 +173,12 @@ def logistic_regression(
 def _split(features, labels, validation, fraction, seed):
     """`(rows to fit, held-out rows)`, each `(features, labels)`."""
     if validation is not None:
+        if not np.isin(validation[1], labels).any():
+            raise ValueError(
+                "validation must have rows of the classes of train_y, from"
+                " which l2 is chosen; or give l2. Received: only other classes,"
+                f" such as {validation[1][0]}"
+            )
         return (features, labels), validation
     if not 0 < fraction < 1:
         raise ValueError(

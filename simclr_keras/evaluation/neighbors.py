@@ -100,7 +100,7 @@ def _search_block(queries, bank, k):
     rows = tf.zeros([len(queries), 0], tf.int64)
     best = tf.zeros([len(queries), 0], tf.float32)
     for start in range(0, len(bank), size):
-        block = tf.constant(unit_rows(bank[start : start + size]))
+        block = tf.constant(_unit_bank(bank[start : start + size]))
         found = tf.matmul(queries, block, transpose_b=True)  # [b, C] x [C, s]
         found, places = tf.math.top_k(found, min(k, len(block)))
         rows = tf.concat([rows, tf.cast(places, tf.int64) + start], axis=1)
@@ -111,10 +111,20 @@ def _search_block(queries, bank, k):
     return rows.numpy(), best.numpy()
 
 
+def _unit_bank(rows):
+    """`unit_rows` of the bank, or of a block of it."""
+    rows = unit_rows(rows)
+    if not np.isfinite(rows).all():
+        raise ValueError(
+            "bank must be finite. Received: features with NaN or infinity"
+        )
+    return rows
+
+
 def _search_with_faiss(queries, bank, k):
     import faiss
 
     index = faiss.IndexFlatIP(bank.shape[1])
-    index.add(unit_rows(bank))
+    index.add(_unit_bank(bank))
     similarities, rows = index.search(unit_rows(queries), k)
     return rows, similarities

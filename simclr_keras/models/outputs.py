@@ -108,7 +108,18 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> list[float]:
     Args:
         labels: integers `[n]`, 0 to num_classes - 1.
         num_classes: number of classes.
+
+    Raises:
+        ValueError: a label is something else.
     """
+    labels = np.asarray(labels)
+    whole = np.issubdtype(labels.dtype, np.integer) and labels.ndim == 1
+    if not whole or not np.isin(labels, np.arange(num_classes)).all():
+        raise ValueError(
+            f"labels must be integers [n] from 0 to {num_classes - 1}."
+            f" Received: {labels.dtype} of shape {labels.shape}, such as"
+            f" {np.unique(labels)[-3:]}"
+        )
     counts = np.bincount(labels, minlength=num_classes)
     present = np.count_nonzero(counts)
     return [

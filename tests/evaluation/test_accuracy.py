@@ -34,6 +34,7 @@ def test_top_k_counts_unknown_labels_as_missed():
         (np.zeros([2, 3]), [0], 1, "labels"),
         (np.zeros([0, 3]), [], 1, "n at least 1"),
         (np.full([1, 2], np.nan), [0], 1, "finite"),
+        (np.zeros([2, 3]), [0.0, 1.0], 1, "integers .*Received: float64"),
     ],
 )
 def test_top_k_names_what_is_wrong(scores, labels, k, name):

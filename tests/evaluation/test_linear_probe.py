@@ -119,6 +119,9 @@ def test_standardize_uses_the_training_rows():
     train, test = evaluation.standardize([[1.0, 7.0], [5.0, 7.0]], [[7.0, 8.0]])
     np.testing.assert_allclose(train, [[-1, 0], [1, 0]])
     np.testing.assert_allclose(test, [[2, 1]])
+    for other in (np.ones((3, 1)), np.ones((3, 3)), np.ones(2)):
+        with pytest.raises(ValueError, match="columns of train_h. Received"):
+            evaluation.standardize(train, other)
 
 
 @pytest.mark.newest

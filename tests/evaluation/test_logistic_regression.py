@@ -151,6 +151,7 @@ def test_labels_need_not_be_dense_nor_known(clusters):
         ({"train_y": np.zeros(200, int)}, "two classes"),
         ({"train_y": np.arange(200)}, "two rows"),
         ({"validation": (np.ones([3, 5]), [0, 1, 2])}, "validation"),
+        ({"validation": (np.ones([2, 6]), [8, 9])}, "validation.*such as 8"),
     ],
 )
 def test_wrong_arguments_are_named(clusters, change, text):

@@ -86,3 +86,31 @@ def test_wrong_arguments(change, message):
     arguments = {"queries": _rows(7, 0), "bank": _rows(90, 1), "k": 3}
     with pytest.raises(ValueError, match=message):
         evaluation.nearest(**{**arguments, **change})
+
+
+@pytest.mark.parametrize("library", ["numpy", "faiss"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_bank_that_is_not_finite(library, value):
+    bank = _rows(90, 1)
+    bank[70, 2] = value
+    with pytest.raises(ValueError, match="bank must be finite"):
+        evaluation.nearest(_rows(7, 0), bank, 3, library=library)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e20, 1e37])
+@pytest.mark.filterwarnings("error")
+def test_similarity_does_not_depend_on_the_scale(scale):
+    """float32 overflows in the squares of 1e20."""
+    queries, bank = _rows(7, 0), _rows(90, 1)
+    scales = np.where(np.arange(90) % 2, 1.0, scale)[:, np.newaxis]
+    expected, similar = evaluation.nearest(queries, bank, 6, library="numpy")
+    rows, similarities = evaluation.nearest(
+        scale * queries, scales * bank, 6, library="numpy"
+    )
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_allclose(similarities, similar, atol=1e-6)
+    labels = np.arange(90) % 3
+    np.testing.assert_array_equal(
+        evaluation.knn_predict(scales * bank, labels, scale * queries, k=6),
+        evaluation.knn_predict(bank, labels, queries, k=6),
+    )

@@ -43,6 +43,13 @@ def test_balanced_weights_equal_scikit_learns():
     np.testing.assert_allclose(with_absent, [*expected, 1.0, 1.0])
 
 
+@pytest.mark.newest
+@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0.0, 1.0], [[0, 1]]])
+def test_labels_of_other_classes_have_no_weights(labels):
+    with pytest.raises(ValueError, match="from 0 to 2. Received"):
+        sk.models.balanced_class_weights(labels, 3)
+
+
 def test_the_loss_is_weighted_by_class():
     """By the mean over the batch; numbers, one-hot, and weights of images."""
     weights = sk.models.balanced_class_weights(LABELS, 3)
