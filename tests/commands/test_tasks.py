@@ -317,6 +317,10 @@ def test_a_run_is_not_resumed_with_other_numbers(
     changed = text.splitlines()
     *row, green, split = changed[1].split(",")
     changed[1] = ",".join([*row, str(int(green) + 1000), split])
+    with pytest.raises(ValueError, match="training images .* must not change"):
+        tune("\n".join(changed), 2)
+    # A run of an earlier release does not know its images.
+    (tmp_path / "run" / "data.json").unlink()
     with pytest.raises(ValueError, match="target_mean.0: .* there, .* now"):
         tune("\n".join(changed), 2)
 
