@@ -42,8 +42,7 @@ class Classifier(trained_model.TrainedModel):
     right without `from_logits`. With `activation="sigmoid"` an image may have
     several labels at once, rows `[B, K]` of 0 and 1 for the loss
     `"binary_crossentropy"`; with `activation="linear"` the outputs are K
-    numbers, for losses such as `"mse"`. A loss that does not fit the activation
-    is refused.
+    numbers, for losses such as `"mse"`. `fit` refuses losses that do not fit.
 
     Args:
         encoder: `keras.Model` from images to features `[B, C]` or a feature
