@@ -122,7 +122,17 @@ class TrainedModel(compat.BuildsItself):
             )
             for name in _NESTED
         }
-        return cls(**{**config, **nested})
+        layers = compat.flatten_layers(nested["encoder"])
+        frozen = [not layer.trainable for layer in layers]
+        model = cls(**{**config, **nested})
+        # A constructor freezes by its arguments alone; layers may have been
+        # frozen by hand.
+        layers = compat.flatten_layers(model.encoder)
+        if len(layers) == len(frozen):
+            for layer, is_frozen in zip(layers, frozen):
+                if is_frozen:
+                    layer.trainable = False
+        return model
 
 
 def channels_of(views: Any) -> int | None:

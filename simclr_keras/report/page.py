@@ -113,7 +113,8 @@ def _related(run):
 def _same(checkpoint, path, folder):
     """Whether a checkpoint belongs to the run at `path`.
 
-    Its path may be relative to any folder above `folder`.
+    Its path may be relative to any folder above `folder`. Where it leads to no
+    run, all may have been moved together, and the name decides.
     """
     try:
         checkpoint, path = paths.as_path(checkpoint), path.resolve()
@@ -124,7 +125,11 @@ def _same(checkpoint, path, folder):
     else:
         above = [folder] if checkpoint.is_absolute() else folder.parents
         bases = [base / checkpoint for base in above]
-    found = filter(None, map(training.find_run, bases))
+    found = [run for run in map(training.find_run, bases) if run is not None]
+    if not found:
+        if checkpoint.parent.name == "checkpoints":
+            checkpoint = checkpoint.parent.parent
+        return checkpoint.name == path.name
     return path in [run.path.resolve() for run in found]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -169,6 +171,13 @@ class RunCallback(keras.callbacks.Callback):
             position = position or FitPosition()
             position.steps = self.params.get("steps")
         self._progress = Progress(position)
+        if getattr(model.optimizer, "use_ema", False):
+            warnings.warn(
+                "checkpoints have the weights that the optimizer moves, and not"
+                " their averages (use_ema), with which fit ends: save the model"
+                " after fit to keep these.",
+                stacklevel=2,
+            )
         # Before the checkpoint, as callbacks may change the learning rate.
         settings = run_settings.of_model(model)
         # Before the other parts, which begin at the step that it restores.

@@ -74,6 +74,11 @@ def resume(
     if change_learning_rate:
         print(run_settings.allow_other_rate(there, here))
     different = run_settings.differences(there, here) if there else {}
+    if {*different} == {run_settings.RATE}:
+        # The same model goes on, and a callback has changed its rate.
+        rate = compat.settable_learning_rate(model.optimizer)
+        if state.has_rate(arrays, rate):
+            different = {}
     run_settings.refuse_other(directory, different)
     if longer is None:
         _check_grouping(name, notes, progress.position)

@@ -13,6 +13,8 @@ from simclr_keras import paths
 # Not compared: names of layers and the like count up within a process.
 _IGNORED = ("name", "registered_name", "module", "build_config", "trainable")
 _MICRO_BATCH = "model.micro_batch_size"
+# A learning rate that is a number, not a schedule.
+RATE = "optimizer.learning_rate"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 

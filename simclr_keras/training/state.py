@@ -68,6 +68,17 @@ def write_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     _write_all(model, arrays, variables.items())
 
 
+def has_rate(arrays: Mapping[str, np.ndarray], rate: float) -> bool:
+    """Whether a number of the optimizer, in the arrays of `read`, is `rate`."""
+    return any(
+        name.startswith(_OPTIMIZER)
+        and array.shape == ()
+        and array.dtype.kind == "f"
+        and float(array) == rate
+        for name, array in arrays.items()
+    )
+
+
 def write_metrics(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Assigns their arrays to a model's metrics; needs no other arrays."""
     _write_all(model, arrays, _metrics(model))

@@ -126,6 +126,16 @@ def test_page_says_what_the_files_say(runs):
     assert png == PNG
 
 
+def test_evaluations_are_found_after_all_have_moved(runs, tmp_path):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("pre", "linear", "other"):
+        (tmp_path / name).rename(moved / name)
+    text = _report(str(moved / "pre"))
+    assert ["linear", "100", "", "accuracy", "62.50%"] in _Page(text).rows
+    assert "99.00%" not in text
+
+
 def test_charts_are_files_too(runs, tmp_path):
     """Beside the page, and named after it; the page has the SVG."""
     output = tmp_path / "elsewhere.html"

@@ -179,3 +179,53 @@ def test_adamw_keeps_variables_that_are_excluded_from_decay():
     optimizer.apply_gradients(zip(zeros, [kept, decayed]))
     np.testing.assert_array_equal(compat.as_numpy(kept), 1.0)
     assert compat.as_numpy(decayed).max() < 1
+
+
+def test_layers_that_a_user_has_frozen_stay_so_in_a_file(tmp_path):
+    model = sk.Classifier(encoder(keras.layers.Conv2D(3, 1)), 2)
+    model.encoder.layers[0].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(IMAGES, LABELS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    flags = [layer.trainable for layer in loaded.encoder.layers]
+    assert flags == [layer.trainable for layer in model.encoder.layers]
+    assert not flags[0] and flags[1]
+    assert len(loaded.trainable_weights) == len(model.trainable_weights)
+
+
+def test_a_run_goes_on_at_the_rate_that_a_callback_has_set(tmp_path):
+    """In the same process; a new model takes it from the checkpoint."""
+    lower = keras.callbacks.ReduceLROnPlateau(
+        "loss", patience=1, mode="max", min_delta=100
+    )
+    model = simclr(optimizer=keras.optimizers.SGD(0.01))
+    for epochs in (3, 4):
+        model.fit(
+            IMAGES,
+            batch_size=8,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[lower, *sk.training.callbacks(tmp_path)],
+        )
+    assert int(compat.as_numpy(model.optimizer.iterations)) == 8
+    model.optimizer.learning_rate = 0.5
+    with pytest.raises(ValueError, match="optimizer.learning_rate: 0.0"):
+        model.fit(
+            IMAGES,
+            batch_size=8,
+            epochs=5,
+            verbose=0,
+            callbacks=sk.training.callbacks(tmp_path),
+        )
+
+
+def test_averages_that_checkpoints_lack_are_pointed_out(tmp_path):
+    model = simclr(optimizer=keras.optimizers.SGD(0.1, use_ema=True))
+    with pytest.warns(UserWarning, match="not their averages"):
+        model.fit(
+            IMAGES,
+            batch_size=8,
+            verbose=0,
+            callbacks=sk.training.callbacks(tmp_path),
+        )
