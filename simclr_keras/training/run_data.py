@@ -15,13 +15,16 @@ Data = Mapping[str, Mapping[str, Any]]
 
 
 def note(path: paths.AnyPath, data: Data) -> None:
-    """Writes the file of a run that begins.
+    """Writes the file of a run that begins; without data there is none.
 
     Args:
         path: path object of the file.
         data: see `Data`.
     """
-    write_whole(path, json.dumps(data, indent=2) + "\n")
+    if data:
+        write_whole(path, json.dumps(data, indent=2) + "\n")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def refuse_other(path: paths.AnyPath, data: Data) -> None:
