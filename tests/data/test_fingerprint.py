@@ -8,6 +8,8 @@ import pytest
 
 import simclr_keras as sk
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -139,6 +139,7 @@ def test_only_the_chief_writes(bereaved, directory):
     names = {path.name for path in directory.iterdir()}
     assert names <= {
         "checkpoints",
+        "data.json",
         "environment.json",
         "flags.txt",
         "metrics.csv",

@@ -57,6 +57,7 @@ def test_run_directory_holds_everything(pretrained):
     names = {path.name for path in directory.iterdir()}
     assert names == {
         "flags.txt",
+        "data.json",
         "environment.json",
         "checkpoints",
         "tensorboard",

@@ -93,7 +93,9 @@ def test_regularisers_of_the_encoder_are_part_of_the_loss(micro_batch):
     np.testing.assert_allclose(decayed, plain - 0.4 * before, atol=1e-5)
 
 
-@pytest.mark.parametrize("micro_batch", [None, 8])
+@pytest.mark.parametrize(
+    "micro_batch", [pytest.param(None, marks=pytest.mark.long), 8]
+)
 def test_losses_that_layers_add_are_part_of_the_loss(micro_batch):
     """Their gradient is the same in micro-batches: it is a mean."""
     weights = []
