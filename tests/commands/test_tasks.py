@@ -421,8 +421,8 @@ def test_embeddings_come_with_their_labels(
         assert "shown in their places" in said and "coloured" not in said
         assert (directory / "neighbors.png").exists()
     rows = _rows(directory / "index.csv")
-    columns = [header, "class"] if task == "classification" else [header]
-    assert list(rows[0]) == ["row", "id", *columns] and len(rows) == 48
+    labels = [header, "class"] if task == "classification" else [header]
+    assert list(rows[0]) == ["row", "id", *labels] and len(rows) == 48
     table = _rows(photos.parent / "labels.csv")
     expected = table[3]["green"] if cell is None else cell
     assert rows[3]["id"].endswith("/03.png")
