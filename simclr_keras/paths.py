@@ -73,7 +73,7 @@ def as_path(path: PathLike, name: str = "path") -> AnyPath:
     text = os.fspath(path)
     match = _SCHEME.match(text)
     if not match or (not match[2] and match[1] not in _schemes()):
-        return from_home(pathlib.Path(path))
+        return pathlib.Path(os.path.expanduser(text))
     scheme, rest = match[1], text[match.end() :]
     supported = ", ".join(f"{registered}://" for registered in _schemes())
     if not match[2]:
@@ -96,14 +96,6 @@ def as_path(path: PathLike, name: str = "path") -> AnyPath:
             f" {scheme}://bucket/run. Received: {text!r}"
         )
     return RemotePath(text)
-
-
-def from_home(path: pathlib.Path) -> pathlib.Path:
-    """The path with `~` replaced by the home directory, where that is known."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
 
 
 def _schemes():

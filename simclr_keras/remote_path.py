@@ -115,10 +115,6 @@ class RemotePath:
         """Returns the path itself, as there are no links."""
         return self
 
-    def expanduser(self) -> RemotePath:
-        """Returns the path itself, as there is no home directory."""
-        return self
-
     def exists(self) -> bool:
         """Whether the file or folder exists."""
         with self.python_errors():

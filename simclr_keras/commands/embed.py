@@ -117,10 +117,8 @@ def run(flags):
     model = checkpoint.pretrained(flags, source, model)
     size = input_data.image_size(flags, source, checkpoint.trained_size(model))
     features = sk.evaluation.layer_features(model, flags.layer)
-    with stages.run_directory(flags, devices, {"images": source}) as (
-        run,
-        results,
-    ):
+    images = {"images": source}
+    with stages.run_directory(flags, devices, images) as (run, results):
         # All workers ask the first one, whose disk counts.
         if results is not None and workers.from_chief(
             devices.strategy,

@@ -1,7 +1,7 @@
 """Keeps decoded images in a cache on the disk.
 
 A cache is a directory with `pixels`, the bytes of all images, and `index.npz`,
-with their sizes and a fingerprint of the encoded images. It is written under a
+with their sizes and a digest of the encoded images. It is written under a
 temporary name, and renamed when it is complete. The next process that makes the
 cache removes directories that killed processes left incomplete.
 """
@@ -9,7 +9,6 @@ cache removes directories that killed processes left incomplete.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pathlib
 import re
@@ -23,6 +22,7 @@ import tensorflow as tf
 
 from simclr_keras import disk
 from simclr_keras import paths
+from simclr_keras.data.fingerprint import digest
 from simclr_keras.data.sources.source import Source
 
 _LAYOUT = 2
@@ -62,7 +62,7 @@ def place(directory: str | os.PathLike, source: Source) -> pathlib.Path:
     if source.paths is not None and _is_relative(source.paths[0]):
         key.append(os.getcwd())
     name = re.sub(r"\W+", "-", source.origin).strip("-")[-60:]
-    return pathlib.Path(directory) / f"{name}-{_digest(key)[:12]}"
+    return pathlib.Path(directory) / f"{name}-{digest(key)[:12]}"
 
 
 def _is_relative(path):
@@ -70,7 +70,7 @@ def _is_relative(path):
     return not paths.is_remote(path) and not path.is_absolute()
 
 
-def fingerprint(source: Source) -> str:
+def contents(source: Source) -> str:
     """Computes a digest that changes when the encoded images change.
 
     Args:
@@ -78,7 +78,7 @@ def fingerprint(source: Source) -> str:
             modification times are used, or with `encoded` images.
     """
     if source.paths is None:
-        return _digest(source.encoded)
+        return digest(source.encoded)
     notes = []
     for path in source.paths:
         try:
@@ -87,16 +87,7 @@ def fingerprint(source: Source) -> str:
             notes.append((path, None))
             continue
         notes.append((path, about.st_size, about.st_mtime_ns))
-    return _digest(notes)
-
-
-def _digest(parts):
-    sha = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        data = part if isinstance(part, bytes) else repr(part).encode()
-        sha.update(len(data).to_bytes(8, "little"))
-        sha.update(data)
-    return sha.hexdigest()
+    return digest(notes)
 
 
 def read(path: pathlib.Path, mark: str) -> tuple[np.ndarray, np.ndarray] | str:
@@ -104,7 +95,7 @@ def read(path: pathlib.Path, mark: str) -> tuple[np.ndarray, np.ndarray] | str:
 
     Args:
         path: its directory.
-        mark: `fingerprint` of the source.
+        mark: `contents` of the source.
 
     Returns:
         `(pixels, sizes)`: `uint8` array mapped from the file, and `int32`
@@ -136,7 +127,7 @@ def write(
 
     Args:
         path: its directory.
-        mark: `fingerprint` of the source.
+        mark: `contents` of the source.
         length: size of the pixels in bytes.
         fill: function of the `uint8` array `[length]` that writes the pixels
             and returns their sizes, `int32` `[n, 2]`.

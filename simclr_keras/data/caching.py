@@ -107,7 +107,7 @@ def _in_memory(source, directory, limit):
 def _on_disk(source, directory, limit):
     path = cache_files.place(directory, source)
     with cache_files.alone(path):
-        mark = cache_files.fingerprint(source)
+        mark = cache_files.contents(source)
         found = cache_files.read(path, mark)
         if isinstance(found, str):
             if path.exists():

@@ -16,8 +16,8 @@ CORRUPT = (
     "Corrupt image, it cannot be decoded (remove it, or leave such images out"
     " by skip_corrupt=True or --skip_corrupt):"
 )
-# What follows the name in an error: names may have brackets in them.
-AFTER_NAME = "in the order of the epoch"
+# Follows the image's name in the error, as names may have brackets in them.
+AFTER_NAME = "while a batch was made"
 
 
 class Examples:

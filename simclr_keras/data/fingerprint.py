@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,26 @@ def fingerprint(source: Source) -> dict[str, Any]:
         source: `Source`.
 
     Returns:
-        Dict for JSON: `images`, an integer, and `digest`, 16 hexadecimal
-        digits.
+        Dict for JSON: `images`, an integer, and `digest`, a text.
     """
-    digest = hashlib.sha256(repr(source.class_names).encode())
+    # As Python's strings: the text of NumPy's differs between its versions.
+    parts = [*map(str, source.class_names or ()), *_names_within(source)]
     for array in (source.positions, source.labels):
         if array is not None:
-            digest.update(np.ascontiguousarray(array).tobytes())
-    names = _names_within(source)
-    digest.update("\n".join(names).encode("utf-8", "surrogateescape"))
-    for row in spread_rows(source.num_examples, _SAMPLE):
-        digest.update(_part(source, row))
-    return {"images": source.num_examples, "digest": digest.hexdigest()[:16]}
+            parts.append(np.ascontiguousarray(array).tobytes())
+    rows = spread_rows(source.num_examples, _SAMPLE)
+    parts += [_part(source, row) for row in rows]
+    return {"images": source.num_examples, "digest": digest(parts)}
+
+
+def digest(parts: Iterable[Any]) -> str:
+    """Hexadecimal digest of bytes, and of the `repr` of what is not bytes."""
+    made = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        part = part if isinstance(part, bytes) else repr(part).encode()
+        made.update(len(part).to_bytes(8, "little"))
+        made.update(part)
+    return made.hexdigest()
 
 
 def _names_within(source):
@@ -51,20 +60,20 @@ def _names_within(source):
         return []
     root = ""
     if source.name.startswith(_FOLDER):
-        folder = paths.as_path(source.name[len(_FOLDER) :]).expanduser()
+        folder = paths.as_path(source.name[len(_FOLDER) :])
         root = f"{folder}/"
     skipped = len(root) if str(source.files[0]).startswith(root) else 0
     return [str(path)[skipped:] for path in source.files]
 
 
 def _part(source, row):
-    """Bytes that tell an image from others: pixels, or the file's size."""
+    """What tells an image from others: pixels, the file's size, or nothing."""
     # Of the user's arrays only: other pixels depend on what decoded them.
     if source.images is not None and source.name.startswith("arrays"):
         return np.ascontiguousarray(source.images[row]).tobytes()
     if source.files is not None and "://" not in str(source.files[row]):
         try:
-            return str(os.path.getsize(source.files[row])).encode()
+            return os.path.getsize(source.files[row])
         except OSError:  # said where it is decoded
-            return b""
-    return b""
+            return None
+    return None

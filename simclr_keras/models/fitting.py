@@ -106,11 +106,9 @@ def check_negatives(
     Raises:
         ValueError: all batches, or the last one of arrays, have one image.
     """
-    batch, arrays = model.global_batch_size, tf.nest.flatten(dataset)[0]
-    last = batch
-    if batch and hasattr(arrays, "shape"):
-        parts = arguments.get("validation_split")
-        last = batch if parts else len(arrays) % batch
+    batch, last = model.global_batch_size, None
+    if batch and not arguments.get("validation_split"):
+        last = left_over(dataset, batch)
     if 1 in (batch, last):
         where = "the last batch of" if batch != 1 else "batches of"
         raise ValueError(
@@ -211,6 +209,12 @@ def batch_size(dataset: Any, default: int | None = None) -> int | None:
         return default or (_KERAS_BATCH if arrays else None)
     shape = tf.nest.flatten(spec)[0].shape
     return shape[0] if shape.rank else None
+
+
+def left_over(dataset: Any, batch: int) -> int:
+    """Images of arrays that make a smaller last batch; 0 for other data."""
+    rows = (getattr(tf.nest.flatten(dataset)[0], "shape", None) or (None,))[0]
+    return rows % batch if rows else 0
 
 
 def image_size_of(images: Any) -> int | None:

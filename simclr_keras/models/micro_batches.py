@@ -12,6 +12,7 @@ from simclr_keras import scalars
 from simclr_keras.contrastive import similarity
 from simclr_keras.distribute import replicas
 from simclr_keras.models import batches
+from simclr_keras.models import fitting
 
 _NAME = "micro_batch_size"
 
@@ -89,12 +90,12 @@ def check_fit(model: keras.Model, data: Any) -> None:
     if micro is None or batch <= micro:
         return
     check_repeatable(model)
-    rows = getattr(tf.nest.flatten(data)[0], "shape", None) or (None,)
-    if rows[0] and rows[0] % batch:
+    left = fitting.left_over(data, batch)
+    if left:
         raise ValueError(
             f"{_NAME} needs batches of one size: with batch_size={batch} the"
-            f" last of {rows[0]} images would make a smaller one. Leave out"
-            f" {rows[0] % batch} images, or make a data set with"
+            f" last of {len(tf.nest.flatten(data)[0])} images would make a"
+            f" smaller one. Leave out {left} images, or make a data set with"
             " drop_remainder=True"
         )
 

@@ -74,8 +74,8 @@ def resume(
     if change_learning_rate:
         print(run_settings.allow_other_rate(there, here))
     different = run_settings.differences(there, here) if there else {}
-    if {*different} == {run_settings.RATE}:
-        # The same model goes on, and a callback has changed its rate.
+    if different and all(map(run_settings.is_rate, different)):
+        # Perhaps the same model goes on, and a callback has changed its rate.
         rate = compat.settable_learning_rate(model.optimizer)
         if state.has_rate(arrays, rate):
             different = {}

@@ -13,8 +13,6 @@ from simclr_keras import paths
 # Not compared: names of layers and the like count up within a process.
 _IGNORED = ("name", "registered_name", "module", "build_config", "trainable")
 _MICRO_BATCH = "model.micro_batch_size"
-# A learning rate that is a number, not a schedule.
-RATE = "optimizer.learning_rate"
 _PARTS = ("encoder", "projection_head", "views", "optimizer", "loss")
 
 
@@ -145,6 +143,11 @@ def allow_longer(
     return None
 
 
+def is_rate(name: str) -> bool:
+    """Whether a setting, by its name, belongs to the learning rate."""
+    return "learning_rate" in name.split(".")
+
+
 def allow_other_rate(there: dict[str, str], here: Mapping[str, str]) -> str:
     """Accepts another learning rate: replaces that in `there` by `here`'s.
 
@@ -155,7 +158,7 @@ def allow_other_rate(there: dict[str, str], here: Mapping[str, str]) -> str:
     Returns:
         Text that lists the changes.
     """
-    names = [n for n in {*there, *here} if "learning_rate" in n.split(".")]
+    names = list(filter(is_rate, {*there, *here}))
     pairs = {name: (there.get(name), here.get(name)) for name in names}
     different = {name: pair for name, pair in pairs.items() if len({*pair}) > 1}
     for name in names:

@@ -1,7 +1,7 @@
 """Defines flags of several kinds, in the groups of `--help`."""
 
-import contextlib
 import math
+import os
 import pathlib
 import re
 
@@ -222,9 +222,7 @@ def as_path(path, name):
         absl.flags.Error: a file system that is not known here.
     """
     if not _SCHEME.match(path):
-        with contextlib.suppress(RuntimeError):  # no home directory
-            return pathlib.Path(path).expanduser()
-        return pathlib.Path(path)
+        return pathlib.Path(os.path.expanduser(path))
     from simclr_keras import paths  # loads TensorFlow
 
     try:

@@ -44,11 +44,10 @@ class PretrainingImages:
 
     def by_use(self):
         """Dict of what the images are used for to their `data.Source`."""
+        own = None if self.probe is self.trained else self.probe
         return {
             "training images": self.trained,
-            "images of the probe": self.probe
-            if self.probe is not self.trained
-            else None,
+            "images of the probe": own,
             "evaluation images": self.held_out,
         }
 

@@ -95,10 +95,11 @@ def run_directory(flags, devices, images, num_examples=None):
         ignored=flags.may_change,
         change=_RATE if change else (),
         steps=None if num_examples is None else steps,
+        # The chief alone compares them.
         data={
             use: sk.data.fingerprint(source)
             for use, source in images.items()
-            if source is not None
+            if source is not None and devices.chief
         },
     ) as (run, results):
         if results is not None:

@@ -46,7 +46,7 @@ def open_array_file(
         ValueError: there is no such file or split, the file is damaged, or its
             arrays are not images.
     """
-    path = paths.as_path(path, "`arrays:`").expanduser()
+    path = paths.as_path(path, "`arrays:`")
     name, _, _ = slices.parse_split(split)
     source_name = f"arrays:{path}"
     with _arrays_of(path) as file:

@@ -108,7 +108,7 @@ def open_splits(
 
 def _list(path, extensions, skip_corrupt=False):
     """The folder's path object, and the `Listing` of what is in it."""
-    root = paths.as_path(path, "`folder:`").expanduser()
+    root = paths.as_path(path, "`folder:`")
     # An empty path, as of an unset variable of the shell, would be ".".
     if not str(path) or not root.is_dir():
         raise ValueError(

@@ -101,7 +101,7 @@ class TableRows:
 
 def _read(table):
     """The `TableRows` of a `LabelTable`."""
-    path = paths.as_path(table.path, "`labels`").expanduser()
+    path = paths.as_path(table.path, "`labels`")
     if not path.is_file():
         raise ValueError(
             "`labels` (--labels) must be an existing CSV file; a relative path"

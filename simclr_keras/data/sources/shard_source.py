@@ -111,7 +111,7 @@ def _files(kind, pattern, split):
         if others:
             slices.check_split(source_name, split, others)
     hint = ""
-    if paths.as_path(chosen).expanduser().is_dir():
+    if paths.as_path(chosen).is_dir():
         hint = f", but a folder is there: say {chosen.rstrip('/')}/{_SPLIT}-*"
     raise ValueError(
         f"`{kind}:` must be followed by a pattern that files match, such as"
@@ -125,7 +125,7 @@ def _matches(pattern):
 
     Hidden files are left out, unless the pattern's last part begins with a dot.
     """
-    path = paths.as_path(pattern, "the pattern of shards").expanduser()
+    path = paths.as_path(pattern, "the pattern of shards")
     if paths.is_remote(path):
         with path.python_errors():
             found = tf.io.gfile.glob(str(path))
@@ -140,7 +140,7 @@ def _matches(pattern):
 
 def _splits(pattern):
     """Names of splits that the existing files have in place of `{split}`."""
-    path = str(paths.as_path(pattern).expanduser())
+    path = str(paths.as_path(pattern))
     before, _, behind = path.partition(_SPLIT)
     kinds = {"*": "[^/]*", "?": "[^/]", _SPLIT: r"(?P=split)"}
 

@@ -71,7 +71,7 @@ def _prepared_builder(name, data_dir, download):
     data_dir = data_dir or os.environ.get(
         "TFDS_DATA_DIR", "~/tensorflow_datasets"
     )
-    data_dir = paths.as_path(os.path.expanduser(data_dir), "data_dir")
+    data_dir = paths.as_path(data_dir, "data_dir")
     if paths.is_remote(data_dir):
         _register_scheme(data_dir.scheme)
     try:
