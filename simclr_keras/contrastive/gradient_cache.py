@@ -72,7 +72,10 @@ def collect(
         cache = tf.tensor_scatter_nd_update(
             cache, indices[:, tf.newaxis], tf.cast(rows, cache.dtype)
         )
-        means = {name: means[name] + scalars[name] / count for name in means}
+        means = {
+            name: mean + tf.cast(scalars[name], mean.dtype) / count
+            for name, mean in means.items()
+        }
         return cache, means
 
     zeros = {name: tf.zeros([]) for name in logs or ()}

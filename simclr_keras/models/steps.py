@@ -180,7 +180,7 @@ def _encode_views(model, batch, step, count, number, training):
     outputs = model(tf.concat([view_a, view_b], axis=0), training=training)
     logs = {}
     if training:  # regularisers, and what layers passed to `add_loss`
-        terms = [tf.cast(term, tf.float32) for term in model.losses]
+        terms = [similarity.as_float(term) for term in model.losses]
         logs[_OF_LAYERS] = tf.add_n(terms) if terms else tf.zeros([])
     if _names_of_logs(model, batch):
         labels = batch.labels if count == 1 else tf.gather(batch.labels, rows)

@@ -55,8 +55,8 @@ def _assert_close(expected, result):
 
 SHORT = {"steps": 8}
 VARIANTS = {
-    "plain": {"validation": True, **SHORT},
-    "micro_batches": {"micro_batch": 12, **SHORT},
+    "plain": {"validation": True, "adds_loss": True, **SHORT},
+    "micro_batches": {"micro_batch": 12, "adds_loss": True, **SHORT},
     "deep": {"channels": [4, 8], "validation": True},
     "float32": {"dtype": "float32", "labelled": True, "learning_rate": 0.05},
     "fine_tuning": {

@@ -30,6 +30,7 @@ DEFAULTS = {
     "learning_rate": 0.3,
     "model": "simclr",
     "micro_batch": None,
+    "adds_loss": False,
 }
 IMAGES = 96
 
@@ -58,10 +59,34 @@ def _images():
     return images, np.arange(IMAGES) % 4
 
 
+class AddsLoss(keras.layers.Layer):
+    """Adds the mean square of features to the loss, and has an L2 penalty."""
+
+    def build(self, input_shape):
+        """Creates the weights that features are multiplied by."""
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(input_shape[-1],),
+            initializer="ones",
+            regularizer=keras.regularizers.L2(0.1),
+        )
+
+    def call(self, inputs):
+        """Multiplies features `[B, C]`."""
+        self.add_loss(0.1 * tf.reduce_mean(tf.square(inputs)))
+        return inputs * self.scale
+
+
 def _simclr(settings):
     head = {"global_bn": settings["global_bn"], "dtype": settings["dtype"]}
+    encoder = sk.TinyResNet(settings["channels"], **head)
+    if settings["adds_loss"]:
+        added = AddsLoss(dtype=settings["dtype"])
+        encoder = keras.Sequential(
+            [keras.Input((None, None, 3)), encoder, added]
+        )
     return sk.SimCLR(
-        sk.TinyResNet(settings["channels"], **head),
+        encoder,
         sk.ProjectionHead(num_layers=2, out_dim=8, **head),
         sk.TwoViews(16, jit=False),
         num_classes=4 if settings["labelled"] else None,

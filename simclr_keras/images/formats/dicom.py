@@ -101,14 +101,6 @@ def decode(
     return np.ascontiguousarray(image)
 
 
-def size(encoded: bytes, max_pixels: int) -> np.ndarray:
-    """Height and width of the image of a DICOM file, `int32` `[2]`.
-
-    Args and errors are those of `describe`.
-    """
-    return np.array(describe(encoded, max_pixels)[0][:2], np.int32)
-
-
 def problem(
     encoded: bytes, max_pixels: int, pixel_range: tuple[float, float] | None
 ) -> str:

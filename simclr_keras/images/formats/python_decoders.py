@@ -33,7 +33,7 @@ def check_installed(names: list[str]) -> None:
 
 
 def reader_of(encoded: bytes, channels: int | None) -> types.ModuleType | None:
-    """Module that reads a file by `describe`, `decode`, `size` and `problem`.
+    """Module that reads a file by `describe`, `decode` and `problem`.
 
     Args:
         encoded: content of the file, or its beginning.
@@ -82,4 +82,6 @@ def size(
     Args and errors are those of `decode`.
     """
     reader = reader_of(encoded, channels)
-    return None if reader is None else reader.size(encoded, max_pixels)
+    if reader is None:
+        return None
+    return np.array(reader.describe(encoded, max_pixels)[0][:2], np.int32)

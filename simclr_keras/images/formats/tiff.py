@@ -165,14 +165,6 @@ def decode(
     return to_uint8(read(encoded, max_pixels, channels), pixel_range)
 
 
-def size(encoded: bytes, max_pixels: int) -> np.ndarray:
-    """Height and width of the upright image of a TIFF file, `int32` `[2]`.
-
-    Args and errors are those of `describe`.
-    """
-    return np.array(describe(encoded, max_pixels)[0][:2], np.int32)
-
-
 def problem(
     encoded: bytes, max_pixels: int, pixel_range: tuple[float, float] | None
 ) -> str:
